@@ -1,0 +1,1 @@
+"""A two-account AWS on this machine: real IAM decisions, real Spark, a real database."""
