@@ -1,0 +1,218 @@
+"""Where the sandbox lives and listens: one frozen object that every part is given.
+
+Ports and home come from the environment (the variables are named in the errors), or, for a
+process that joins a running sandbox, from the ``sandbox.json`` which the daemon wrote there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HOME_VARIABLE = "XACCT_SANDBOX_HOME"
+AWS_PORT_VARIABLE = "XACCT_SANDBOX_PORT"
+REDSHIFT_PORT_VARIABLE = "XACCT_SANDBOX_REDSHIFT_PORT"
+
+HOST = "127.0.0.1"
+DEFAULT_AWS_PORT = 4566
+DEFAULT_REDSHIFT_PORT = 5439
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT_A = "111111111111"
+DEFAULT_ACCOUNT_B = "222222222222"
+DEFAULT_SUFFIX = "local"
+
+
+class SandboxError(Exception):
+    """Something the person at the terminal can mend; the text says what, why and how."""
+
+
+@dataclass(frozen=True)
+class SandboxConfig:
+    """One sandbox: its folder, its two ports, its two accounts."""
+
+    home: Path
+    aws_port: int = DEFAULT_AWS_PORT
+    redshift_port: int = DEFAULT_REDSHIFT_PORT
+    region: str = DEFAULT_REGION
+    account_a: str = DEFAULT_ACCOUNT_A
+    account_b: str = DEFAULT_ACCOUNT_B
+    suffix: str = DEFAULT_SUFFIX
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> SandboxConfig:
+        """The sandbox that ``up`` would start here.
+
+        Raises:
+            SandboxError: a variable holds something that cannot be used.
+        """
+        env = os.environ if environment is None else environment
+        home = Path(env.get(HOME_VARIABLE) or ".xacct").expanduser().resolve()
+        aws_port = _port(env, AWS_PORT_VARIABLE, DEFAULT_AWS_PORT)
+        redshift_port = _port(env, REDSHIFT_PORT_VARIABLE, DEFAULT_REDSHIFT_PORT)
+        if aws_port == redshift_port:
+            raise SandboxError(
+                f"{AWS_PORT_VARIABLE} and {REDSHIFT_PORT_VARIABLE} are both {aws_port}: "
+                "the AWS APIs and Redshift each need a port of their own; change one of them"
+            )
+        return cls(home=home, aws_port=aws_port, redshift_port=redshift_port)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> SandboxConfig:
+        """The sandbox whose ``sandbox.json`` is in the home; without one, as the environment says.
+
+        Raises:
+            SandboxError: the file is there and cannot be read.
+        """
+        env = os.environ if environment is None else environment
+        config = cls.from_environment(env)
+        if not config.sandbox_json.exists():
+            return config
+        document = read_sandbox_json(config.sandbox_json)
+        try:
+            fields = {
+                name: document[name]
+                for name in (
+                    "aws_port",
+                    "redshift_port",
+                    "region",
+                    "account_a",
+                    "account_b",
+                    "suffix",
+                )
+            }
+        except KeyError as missing:
+            raise SandboxError(
+                f"{config.sandbox_json} has no {missing}: it was written by another version; "
+                "run `xacct-sandbox down`, delete the file, then `xacct-sandbox up`"
+            ) from missing
+        return cls(home=config.home, **fields)
+
+    def document(self) -> dict[str, Any]:
+        """What ``sandbox.json`` says about this sandbox (the daemon adds its pid)."""
+        return {
+            **asdict(self),
+            "home": str(self.home),
+            "endpoint_url": self.endpoint_url,
+            "token_path": str(self.token_path),
+            "ca_bundle": str(self.ca_bundle),
+        }
+
+    # -- addresses -------------------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        return HOST
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where every AWS client is pointed."""
+        return f"https://{HOST}:{self.aws_port}"
+
+    # -- files -----------------------------------------------------------------------------
+
+    @property
+    def sandbox_json(self) -> Path:
+        return self.home / "sandbox.json"
+
+    @property
+    def token_path(self) -> Path:
+        return self.home / "token"
+
+    @property
+    def tls_dir(self) -> Path:
+        return self.home / "tls"
+
+    @property
+    def ca_pem(self) -> Path:
+        return self.tls_dir / "ca.pem"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """certifi's certificates and ours, for clients that also talk to the world."""
+        return self.tls_dir / "ca-bundle.pem"
+
+    @property
+    def server_pem(self) -> Path:
+        return self.tls_dir / "server.pem"
+
+    @property
+    def server_key(self) -> Path:
+        return self.tls_dir / "server.key"
+
+    @property
+    def aws_dir(self) -> Path:
+        return self.home / "aws"
+
+    @property
+    def aws_config_file(self) -> Path:
+        return self.aws_dir / "config"
+
+    @property
+    def aws_credentials_file(self) -> Path:
+        return self.aws_dir / "credentials"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def daemon_log(self) -> Path:
+        return self.log_dir / "daemon.log"
+
+    @property
+    def ministack_dir(self) -> Path:
+        return self.home / "ministack"
+
+    @property
+    def postgres_dir(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def spark_dir(self) -> Path:
+        return self.home / "spark"
+
+    # -- names shared with the templates ---------------------------------------------------
+
+    @property
+    def orchestrator_role_arn(self) -> str:
+        return f"arn:aws:iam::{self.account_b}:role/xacct-orchestrator-{self.suffix}"
+
+    @property
+    def glue_role_arn(self) -> str:
+        return f"arn:aws:iam::{self.account_b}:role/xacct-glue-{self.suffix}"
+
+    @property
+    def input_bucket(self) -> str:
+        return f"sample-inp-bucket-etl-{self.suffix}"
+
+
+def read_sandbox_json(path: Path) -> dict[str, Any]:
+    """The content of a ``sandbox.json``.
+
+    Raises:
+        SandboxError: it is not the JSON object the daemon writes.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as problem:
+        raise SandboxError(
+            f"{path} cannot be read ({problem}); delete it and run `xacct-sandbox up`"
+        ) from problem
+    if not isinstance(document, dict):
+        raise SandboxError(f"{path} holds no JSON object; delete it and run `xacct-sandbox up`")
+    return document
+
+
+def _port(env: Mapping[str, str], variable: str, default: int) -> int:
+    text = env.get(variable) or str(default)
+    try:
+        port = int(text)
+    except ValueError as problem:
+        raise SandboxError(f"{variable}={text!r} is not a port number (1-65535)") from problem
+    if not 0 < port < 65536:
+        raise SandboxError(f"{variable}={port} is not a port number (1-65535)")
+    return port
