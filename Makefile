@@ -1,0 +1,47 @@
+# Everything a person or a CI machine does here, by name. Needs Python 3.11, make and git; no AWS.
+PYTHON  ?= python3.11
+UI      ?= 1
+UI_PORT ?= 3000
+DAYS    ?= 3
+BIN     := .venv/bin
+
+export XACCT_UI_PORT := $(UI_PORT)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run stop test test-unit test-integration lint check clean
+
+help: ## Say what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## Install everything into .venv (again only when the pins change)
+
+.venv/ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' was not found; name yours: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into .venv: about two minutes the first time (Spark alone is 300 MB)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test]'
+	@touch $@
+
+run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop after the table)
+	@$(BIN)/xacct-sandbox demo --days $(DAYS) $(if $(filter 0,$(UI)),--no-ui,--ui-port $(UI_PORT))
+
+stop: ## End everything that `make run` started
+	@if test -x $(BIN)/xacct-sandbox; then $(BIN)/xacct-sandbox down; else echo "Nothing to stop: nothing is installed here."; fi
+
+test: lint test-unit test-integration ## Everything that must hold before a change lands
+
+test-unit: setup ## The claims that need no processes
+	@$(BIN)/python -m pytest tests/unit -q
+
+test-integration: setup ## The claims about the running system, on a sandbox of their own
+	@$(BIN)/python -m pytest tests/integration -q
+
+lint: setup ## Style, imports, common mistakes
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+check: setup ## Ask Dagster whether the definitions load
+	@$(BIN)/dg check defs
+
+clean: stop ## Stop, then remove the sandbox's state and the installation
+	@rm -rf .xacct .venv .env
+	@echo "Removed .xacct, .venv and .env."
