@@ -1,0 +1,21 @@
+"""One feed, from its YAML to assets, checks, sensor, schedule and job.
+
+``CrossAccountFeed`` is what a ``defs.yaml`` names. It is looked up when asked for, so that the
+command line can use ``spec``, ``loading`` and ``reconcile`` without paying for Dagster's import.
+"""
+
+from typing import Any
+
+__all__ = ["CrossAccountFeed"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CrossAccountFeed":
+        from xacct_assets.feed.component import CrossAccountFeed
+
+        return CrossAccountFeed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

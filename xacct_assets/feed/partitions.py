@@ -1,0 +1,62 @@
+"""Days: the partitions of a feed, and how they are spelled in folders and catalog partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from xacct_assets.feed.spec import DayLayout
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from xacct_assets.feed.spec import FeedSpec
+
+
+def day_folder(layout: DayLayout, day: date) -> str:
+    """The day's folders without slashes at the ends: ``2026/01/31`` or ``year=2026/…``."""
+    if layout is DayLayout.KEY_VALUE:
+        return f"year={day:%Y}/month={day:%m}/day={day:%d}"
+    return f"{day:%Y/%m/%d}"
+
+
+def day_prefix(prefix: str, layout: DayLayout, day: date) -> str:
+    """Key prefix of the day, with the slash at its end that keeps 2026/01/1 out of 2026/01/10."""
+    return f"{prefix}/{day_folder(layout, day)}/"
+
+
+def day_values(day: date) -> list[str]:
+    """The day as the values of its catalog partition (the same for both layouts)."""
+    return [f"{day:%Y}", f"{day:%m}", f"{day:%d}"]
+
+
+def parse_day(key: str) -> date:
+    """The day of a partition key such as ``2026-01-31``."""
+    return date.fromisoformat(key)
+
+
+def daily_partitions(feed: FeedSpec) -> dg.DailyPartitionsDefinition:
+    """The feed's partitions: UTC days from its start to today (today is there while it lasts)."""
+    import dagster as dg
+
+    # end_offset=1: files land during their day, so it must exist before it is over.
+    return dg.DailyPartitionsDefinition(start_date=feed.start_date, timezone="UTC", end_offset=1)
+
+
+def contiguous(days: Iterable[date]) -> list[tuple[date, date]]:
+    """The days as inclusive ranges without gaps, in order."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges
+
+
+def in_words(days: Sequence[date]) -> str:
+    """The days for a message: ``2026-01-01 to 2026-01-03, 2026-01-07``."""
+    return ", ".join(
+        str(first) if first == last else f"{first} to {last}" for first, last in contiguous(days)
+    )
