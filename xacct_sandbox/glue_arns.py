@@ -1,0 +1,107 @@
+"""Which resources a Glue request touches, as IAM sees it.
+
+Fact: a catalog request is allowed only if the caller may do it on the catalog, on each database
+above the resource, and on the resource itself (AWS Glue developer guide, "Specifying resource
+ARNs"). Crawlers, jobs and connections have ARNs of their own; connections also need the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_JOB_FIELDS = {
+    "CreateJob": "Name",
+    "UpdateJob": "JobName",
+    "DeleteJob": "JobName",
+    "GetJob": "JobName",
+    "StartJobRun": "JobName",
+    "BatchStopJobRun": "JobName",
+    "GetJobRun": "JobName",
+    "GetJobRuns": "JobName",
+    "GetJobBookmark": "JobName",
+    "ResetJobBookmark": "JobName",
+}
+_CRAWLER_FIELDS = {
+    "CreateCrawler": "Name",
+    "UpdateCrawler": "Name",
+    "DeleteCrawler": "Name",
+    "GetCrawler": "Name",
+    "StartCrawler": "Name",
+    "StopCrawler": "Name",
+    "ListCrawls": "CrawlerName",
+    "StartCrawlerSchedule": "CrawlerName",
+    "StopCrawlerSchedule": "CrawlerName",
+    "UpdateCrawlerSchedule": "CrawlerName",
+}
+_CONNECTION_FIELDS = {
+    "GetConnection": "Name",
+    "DeleteConnection": "ConnectionName",
+    "UpdateConnection": "Name",
+}
+_DATABASE_FIELDS = {
+    "GetDatabase": "Name",
+    "DeleteDatabase": "Name",
+    "UpdateDatabase": "Name",
+    "GetTables": "DatabaseName",
+}
+
+
+def glue_resource_arns(
+    operation: str, request: dict[str, Any], region: str, account: str
+) -> list[str]:
+    """Every ARN the caller needs the action on, the most general first.
+
+    ``["*"]`` for operations that AWS authorizes on no resource (lists of jobs and crawlers).
+    """
+    prefix = f"arn:aws:glue:{region}:{account}"
+    catalog_prefix = f"arn:aws:glue:{region}:{request.get('CatalogId') or account}"
+    catalog = f"{catalog_prefix}:catalog"
+
+    if operation in _JOB_FIELDS:
+        return [f"{prefix}:job/{request.get(_JOB_FIELDS[operation], '')}"]
+    if operation in _CRAWLER_FIELDS:
+        return [f"{prefix}:crawler/{request.get(_CRAWLER_FIELDS[operation], '')}"]
+    if operation in _CONNECTION_FIELDS:
+        name = request.get(_CONNECTION_FIELDS[operation], "")
+        return [catalog, f"{catalog_prefix}:connection/{name}"]
+    if operation == "CreateConnection":
+        name = (request.get("ConnectionInput") or {}).get("Name", "")
+        return [catalog, f"{catalog_prefix}:connection/{name}"]
+    if operation == "GetConnections":
+        return [catalog]
+    if operation == "BatchDeleteConnection":
+        names = request.get("ConnectionNameList") or []
+        return [catalog, *(f"{catalog_prefix}:connection/{name}" for name in names)]
+    if operation in ("TagResource", "UntagResource", "GetTags"):
+        return [str(request.get("ResourceArn") or "*")]
+    if operation in ("GetDatabases",):
+        return [catalog]
+    if operation == "CreateDatabase":
+        name = (request.get("DatabaseInput") or {}).get("Name", "")
+        return [catalog, f"{catalog_prefix}:database/{name}"]
+    if operation in _DATABASE_FIELDS:
+        database = request.get(_DATABASE_FIELDS[operation], "")
+        arns = [catalog, f"{catalog_prefix}:database/{database}"]
+        if operation in ("GetTables", "DeleteDatabase"):
+            arns.append(f"{catalog_prefix}:table/{database}/*")
+        return arns
+    database = request.get("DatabaseName")
+    if database:
+        arns = [catalog, f"{catalog_prefix}:database/{database}"]
+        return arns + [
+            f"{catalog_prefix}:table/{database}/{name}" for name in _table_names(request)
+        ]
+    return ["*"]
+
+
+def _table_names(request: dict[str, Any]) -> list[str]:
+    if request.get("TableName"):
+        return [str(request["TableName"])]
+    if request.get("TablesToDelete"):
+        return [str(name) for name in request["TablesToDelete"]]
+    table_input = request.get("TableInput")
+    if isinstance(table_input, dict) and table_input.get("Name"):
+        return [str(table_input["Name"])]
+    if request.get("Name"):
+        return [str(request["Name"])]
+    return []

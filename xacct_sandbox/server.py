@@ -1,0 +1,286 @@
+"""The sandbox's one background process: AWS on one TLS port, Redshift's process beside it.
+
+``python -m xacct_sandbox.server`` serves until SIGTERM. The doors under ``/_sandbox/`` are the
+sandbox's own and want the token of ``home/token``; everything else is AWS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config as HypercornConfig
+
+from xacct_sandbox import ministack
+from xacct_sandbox.accounts import vend_accounts
+from xacct_sandbox.clients import TOKEN_HEADER
+from xacct_sandbox.config import (
+    AWS_PORT_VARIABLE,
+    HOME_VARIABLE,
+    REDSHIFT_PORT_VARIABLE,
+    SandboxConfig,
+    SandboxError,
+)
+from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.homelock import HomeLock
+from xacct_sandbox.tls import ensure_certificates
+
+logger = logging.getLogger("xacct_sandbox.server")
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Scope = dict[str, Any]
+
+GRACE_SECONDS = 2.0
+"""How long a request under way may still take after SIGTERM."""
+
+HEADER_BYTES = 64 * 1024
+"""S3 user metadata and presigned URLs are longer than most servers expect."""
+
+
+class Sandbox:
+    """The ASGI application: the emulator, with our doors before it."""
+
+    def __init__(self, config: SandboxConfig, aws: ministack.Application, token: str) -> None:
+        self.config = config
+        self.aws = aws
+        self.token = token.encode()
+        self.loaded = asyncio.Event()
+        self.parts: dict[str, ModuleType] = {}
+        self.ready = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.loaded.set()
+
+        await self.aws(scope, receive, note)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith("/_"):
+            # No bucket begins so: these are the emulator's own pages, open to anyone.
+            await self._own_door(path, scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        refusal = ministack.refuse_root_key(scope["method"], path, headers, query)
+        if refusal is not None:
+            await _answer(send, *refusal)
+            return
+        await self.aws(scope, receive, send)
+
+    async def _own_door(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        given = next((v for n, v in scope["headers"] if n.decode() == TOKEN_HEADER), b"")
+        if not hmac.compare_digest(given, self.token):
+            error = ServiceError("AccessDenied", f"{path} wants the token of the sandbox", 403)
+            await _answer(send, *_error(error))
+            return
+        try:
+            answer = await self._serve_own(scope["method"], path, receive)
+        except ServiceError as error:
+            await _answer(send, *_error(error))
+            return
+        await _answer(send, 200, {}, json.dumps(answer).encode())
+
+    async def _serve_own(self, method: str, path: str, receive: Receive) -> dict[str, Any]:
+        if (method, path) == ("GET", "/_sandbox/health"):
+            return await asyncio.to_thread(self.health)
+        if (method, path) == ("POST", "/_sandbox/service-role"):
+            return self.service_role(json.loads(await _body(receive)))
+        raise ServiceError("NotFound", f"the sandbox has no {method} {path}", 404)
+
+    def health(self) -> dict[str, Any]:
+        """Whether everything answers, and each part by name."""
+        problem = ministack.saving_problem()
+        parts = {"aws": self.ready and problem is None}
+        for name, part in self.parts.items():
+            parts[name] = self.ready and bool(part.healthy())
+        return {
+            "ready": all(parts.values()),
+            "parts": parts,
+            "problem": problem,
+            "pid": os.getpid(),
+        }
+
+    def service_role(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Credentials of a role that trusts an AWS service, for a process that is one."""
+        credentials = ministack.assume_service_role(
+            request["service"],
+            request["role_arn"],
+            source_arn=request["source_arn"],
+            session_name=request["session_name"],
+            source_account=request.get("source_account"),
+        )
+        return {
+            "access_key_id": credentials.access_key_id,
+            "secret_access_key": credentials.secret_access_key,
+            "session_token": credentials.session_token,
+            "expiration": credentials.expiration.isoformat(),
+        }
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _error(error: ServiceError) -> tuple[int, dict[str, str], bytes]:
+    document = {"__type": error.code, "message": error.message}
+    return error.status, {}, json.dumps(document).encode()
+
+
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    headers = {
+        "content-type": "application/json",
+        **{name.lower(): value for name, value in headers.items()},
+        "content-length": str(len(body)),
+    }
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+# -- the process -------------------------------------------------------------------------------
+
+
+def _parts() -> dict[str, ModuleType]:
+    """The services that stand beside the emulator, in the order they start."""
+    import importlib
+
+    parts: dict[str, ModuleType] = {}
+    for name in ("redshift", "glue"):
+        module = f"xacct_sandbox.{name}.service"
+        try:
+            parts[name] = importlib.import_module(module)
+        except ModuleNotFoundError as missing:
+            if missing.name not in (module, f"xacct_sandbox.{name}"):
+                raise
+            logger.warning("%s is not there: running without", module)
+    return parts
+
+
+async def _run(config: SandboxConfig, token: str) -> None:
+    sandbox = Sandbox(config, ministack.boot(config), token)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    serving = asyncio.create_task(
+        serve(sandbox, _hypercorn(config), shutdown_trigger=stop.wait, mode="asgi")
+    )
+    starting = asyncio.create_task(_start(sandbox))
+    await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if starting.done():
+            starting.result()  # raises what kept the sandbox from starting
+        await serving
+    finally:
+        starting.cancel()
+        stop.set()
+        for name, part in reversed(sandbox.parts.items()):
+            logger.info("stopping %s", name)
+            await asyncio.to_thread(part.stop)
+        await asyncio.wait({serving})
+        ministack.shut_down()
+
+
+async def _start(sandbox: Sandbox) -> None:
+    await sandbox.loaded.wait()
+    started = time.monotonic()
+    vend_accounts(sandbox.config)
+    for name, part in _parts().items():
+        part.install(sandbox.config)
+        await asyncio.to_thread(part.start, sandbox.config)
+        sandbox.parts[name] = part
+        logger.info("%s is up after %.1f s", name, time.monotonic() - started)
+    sandbox.ready = True
+    logger.info("ready after %.1f s", time.monotonic() - started)
+
+
+def _hypercorn(config: SandboxConfig) -> HypercornConfig:
+    settings = HypercornConfig()
+    settings.bind = [f"{config.host}:{config.aws_port}"]
+    settings.certfile = str(config.server_pem)
+    settings.keyfile = str(config.server_key)
+    settings.alpn_protocols = ["http/1.1"]
+    settings.h11_max_incomplete_size = HEADER_BYTES
+    settings.keep_alive_timeout = 75
+    settings.graceful_timeout = GRACE_SECONDS
+    settings.shutdown_timeout = GRACE_SECONDS
+    settings.accesslog = None
+    return settings
+
+
+def _token(config: SandboxConfig) -> str:
+    if not config.token_path.exists():
+        descriptor = os.open(config.token_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
+    return config.token_path.read_text(encoding="ascii").strip()
+
+
+def main() -> int:
+    """Serve until SIGTERM. 0 after a clean end, 1 with the reason in the log."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("xacct_sandbox").setLevel(logging.INFO)
+    try:
+        config = SandboxConfig.from_environment()
+        config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Children find us through these.
+        os.environ[HOME_VARIABLE] = str(config.home)
+        os.environ[AWS_PORT_VARIABLE] = str(config.aws_port)
+        os.environ[REDSHIFT_PORT_VARIABLE] = str(config.redshift_port)
+        with HomeLock(config):
+            ensure_certificates(config)
+            token = _token(config)
+            document = json.dumps({**config.document(), "pid": os.getpid()}, indent=2)
+            config.sandbox_json.write_text(document + "\n", encoding="utf-8")
+            asyncio.run(_run(config, token))
+    except SandboxError as problem:
+        logger.error("%s", problem)  # noqa: TRY400 -- said in full, the trace adds nothing
+        return 1
+    except Exception:
+        logger.exception("the sandbox failed")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # Long polls may still hold worker threads for half a minute; all state is on disk by now.
+    os._exit(code)
