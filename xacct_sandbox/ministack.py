@@ -152,6 +152,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_roles",
         "handle_request",
     ),
+    "ministack.services.secretsmanager": ("_resolve", "resolve_secret_string"),
     "ministack.services.sts": ("_sessions", "_role_id", "handle_request", "register_session"),
     "ministack.services.glue": (
         "_create_crawler",
@@ -192,6 +193,7 @@ class _Emulator:
         self.iam = modules["ministack.services.iam"]
         self.sts = modules["ministack.services.sts"]
         self.glue = modules["ministack.services.glue"]
+        self.secrets = modules["ministack.services.secretsmanager"]
         self.logs = modules["ministack.services.cloudwatch_logs"]
         self.provisioners = modules["ministack.services.cloudformation.provisioners"]
         self.stacks = modules["ministack.services.cloudformation.stacks"]
@@ -873,30 +875,68 @@ def require_pass_role(role_arn: str, service: str) -> None:
     Raises:
         ServiceError: AccessDeniedException naming principal, action and resource.
     """
+    require_permission("iam:PassRole", role_arn, {"iam:PassedToService": service})
+
+
+def require_permission(
+    action: str, resource_arn: str, context: dict[str, str] | None = None
+) -> None:
+    """Check that the caller may also do this, for an operation that needs more than its own action.
+
+    Inside the service itself (no caller) nothing is asked.
+
+    Raises:
+        ServiceError: AccessDeniedException naming principal, action and resource.
+    """
     emulator = _booted()
     key = _caller_key.get()
     if _as_service.get() or not key:
         return
     denied = emulator.evaluator.enforce(
         key,
-        "iam:PassRole",
-        "iam",
+        action,
+        action.partition(":")[0],
         region(),
-        resource_arn=role_arn,
-        service_context={"iam:PassedToService": service},
+        resource_arn=resource_arn,
+        service_context=context,
     )
     if denied:
         explicit = getattr(denied, "decision", "") == "Deny"
         reason = (
             "with an explicit deny in an identity-based policy"
             if explicit
-            else "because no identity-based policy allows the iam:PassRole action"
+            else f"because no identity-based policy allows the {action} action"
         )
         raise ServiceError(
             "AccessDeniedException",
-            f"User: {caller_arn()} is not authorized to perform: iam:PassRole on resource: "
-            f"{role_arn} {reason}",
+            f"User: {caller_arn()} is not authorized to perform: {action} on resource: "
+            f"{resource_arn} {reason}",
         )
+
+
+def secret_of_caller(secret_id: str) -> tuple[str, str]:
+    """(ARN, current SecretString) of a secret, if the caller may read it.
+
+    Raises:
+        ServiceError: AccessDeniedException, or ResourceNotFoundException for a secret that is not
+            there (ministack's account and region of the request are where it is looked for).
+    """
+    emulator = _booted()
+    _, secret = emulator.secrets._resolve(secret_id)
+    arn = secret["ARN"] if secret else _secret_arn(secret_id)
+    require_permission("secretsmanager:GetSecretValue", arn)
+    text = emulator.secrets.resolve_secret_string(secret_id) if secret else None
+    if text is None:
+        raise ServiceError(
+            "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+        )
+    return arn, text
+
+
+def _secret_arn(secret_id: str) -> str:
+    if secret_id.startswith("arn:"):
+        return secret_id
+    return f"arn:aws:secretsmanager:{region()}:{account_id()}:secret:{secret_id}"
 
 
 def iam(account: str, action: str, **parameters: str) -> str:
@@ -1134,6 +1174,19 @@ def glue(operation: str, request: dict[str, Any]) -> dict[str, Any]:
         if operation in emulator.glue_operations and operation not in _replacing.get():
             return _run_replacement(emulator, operation, request)
         return _emulated_glue(emulator, operation, request)
+    finally:
+        _as_service.reset(token)
+
+
+def emulated_glue(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Call the emulator's own form of a Glue operation, replaced or not, as the service itself.
+
+    Raises:
+        ServiceError: the emulator's refusal.
+    """
+    token = _as_service.set(True)
+    try:
+        return _emulated_glue(_booted(), operation, request)
     finally:
         _as_service.reset(token)
 
