@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -149,7 +149,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class DayLayout(str, Enum):
+class DayLayout(StrEnum):
     """How the day is spelled in the folders below a prefix."""
 
     PLAIN = "YYYY/MM/DD"

@@ -1,0 +1,165 @@
+"""fact_table: the days' rows in the fact table, put there by the feed's stored procedure."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from xacct_assets.aws.sql import qualified
+from xacct_assets.feed.assets.common import (
+    asset_key,
+    column_schema,
+    common,
+    no_vain_retries,
+    pool,
+)
+from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
+from xacct_assets.feed.partitions import contiguous
+from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
+from xacct_assets.feed.reconcile import LedgerDay, count_by_day, read_ledger
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.services import Services
+
+NAME = "fact_table"
+
+
+def fact_table(feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of the feed's fact days."""
+
+    @dg.asset(
+        **common(feed, NAME, "1", feed.columns, feed.warehouse),
+        deps=[asset_key(feed, STAGING_TABLE)],
+        kinds={"redshift"},
+        pool=pool(feed, "warehouse"),
+        description=(
+            f"The day's rows in {feed.warehouse.fact}, replaced by {feed.warehouse.procedure}; "
+            f"then the day is deleted from {feed.warehouse.staging}. A day that is there already "
+            "is left as it is."
+        ),
+        metadata={
+            "dagster/table_name": feed.warehouse.fact,
+            "dagster/column_schema": column_schema(feed),
+        },
+    )
+    def _fact_table(
+        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
+    ) -> DayEvents:
+        with no_vain_retries():
+            step = StepDays.of(context, upstream=asset_key(feed, STAGING_TABLE))
+            _drop_never_loaded(step, read_ledger(feed, services, step.ready), feed)
+            before = count_by_day(services, feed.warehouse.fact, step.ready)
+            # Days with a problem may lie in between: they are not to be transformed.
+            statements = [
+                _call_procedure(context, feed, services, first, last)
+                for first, last in contiguous(step.ready)
+            ]
+            after = count_by_day(services, feed.warehouse.fact, step.ready)
+            ledger = read_ledger(feed, services, step.ready)
+            for day in list(step.ready):
+                problem = _problem(feed, ledger.get(day), after.get(day, 0))
+                if problem:
+                    step.fail(day, problem)
+            step.raise_if_none_is_ready()
+            cleaned = _clean_staging(feed, services, step.ready)
+            reports = {
+                day: DayReport(
+                    {
+                        "dagster/partition_row_count": after.get(day, 0),
+                        "rows before": before.get(day, 0),
+                        "rows loaded": ledger[day].rows_loaded,
+                        "staging rows deleted": cleaned.get(day, 0),
+                        "work id": ledger[day].work_id,
+                        "statements": [statement.id for statement in statements],
+                    }
+                )
+                for day in step.ready
+            }
+            yield from step.report(reports)
+
+    return _fact_table
+
+
+def _drop_never_loaded(step: StepDays, ledger: Mapping[date, LedgerDay], feed: FeedSpec) -> None:
+    for day in list(step.ready):
+        if day not in ledger:
+            step.fail(
+                day,
+                f"{feed.warehouse.ledger} has no load of {day}: the warehouse was rebuilt, or "
+                "staging_table ran against another. Materialize the day from staging_table on.",
+            )
+    step.raise_if_none_is_ready()
+
+
+def _call_procedure(
+    context: dg.AssetExecutionContext,
+    feed: FeedSpec,
+    services: Services,
+    first: date,
+    last: date,
+) -> Any:
+    return services.data_api.execute(
+        f"CALL {qualified(feed.warehouse.procedure)}(:from_day, :to_day)",
+        {"from_day": first.isoformat(), "to_day": last.isoformat()},
+        client_token=statement_token(context, feed, "call", first, last),
+        name=f"{feed.name} {NAME} {first} {last}",
+    )
+
+
+def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: Any) -> str:
+    """A token (at most 64 characters) that makes submitting a statement twice harmless.
+
+    It differs between attempts: the Data API answers a known token with the statement it belongs
+    to for eight hours, also if that one failed.
+    """
+    parts = (feed.name, context.run_id, context.retry_number, *what)
+    return hashlib.sha256(";".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _problem(feed: FeedSpec, ledger: LedgerDay | None, rows: int) -> str | None:
+    if ledger is None:
+        return f"{feed.warehouse.ledger} lost its entry of this day while it was transformed"
+    if not ledger.transformed:
+        return (
+            f"{feed.warehouse.procedure} succeeded but did not transform the load; another load "
+            "of the day may have come in between. Materialize the day from staging_table on."
+        )
+    if rows != ledger.rows_loaded:
+        return (
+            f"{feed.warehouse.fact} has {rows} rows, but {ledger.rows_loaded} were loaded. Rows "
+            "were changed by hand, or the procedure loses some: materialize the day from "
+            "staging_table on; if it stays so, mend the procedure."
+        )
+    return None
+
+
+def _clean_staging(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, int]:
+    """Delete the transformed days from staging, in one transaction; rows deleted of each day.
+
+    The ledger is asked inside the transaction: a day that was loaded again meanwhile stays.
+    """
+    staging, ledger = qualified(feed.warehouse.staging), qualified(feed.warehouse.ledger)
+    transformed = (
+        f"SELECT partition_date FROM {ledger} "  # noqa: S608
+        "WHERE feed = %s AND partition_date BETWEEN %s AND %s AND transformed_at IS NOT NULL"
+    )
+
+    def clean(connection: Any) -> dict[date, int]:
+        deleted = {}
+        cursor = connection.cursor()
+        for first, last in contiguous(days):
+            bounds = (feed.name, first, last)
+            cursor.execute(
+                f"SELECT partition_date, COUNT(*) FROM {staging} "  # noqa: S608
+                f"WHERE partition_date IN ({transformed}) GROUP BY partition_date",
+                bounds,
+            )
+            deleted.update({day: int(rows) for day, rows in cursor.fetchall()})
+            cursor.execute(
+                f"DELETE FROM {staging} WHERE partition_date IN ({transformed})",  # noqa: S608
+                bounds,
+            )
+        return deleted
+
+    return services.warehouse.transaction(clean)

@@ -1,0 +1,120 @@
+"""raw_partition: what has landed in account A for a day, and whether it can be read at all."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import dagster as dg
+
+from xacct_assets.aws.landing import FileVerdict, Listing
+from xacct_assets.feed.assets.common import ROWS_SHOWN as OBJECTS_SHOWN
+from xacct_assets.feed.assets.common import common, no_vain_retries, table
+from xacct_assets.feed.fingerprint import fingerprint
+from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
+from xacct_assets.feed.raw import inspect_day, raw_prefix, survey_day
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.services import Services
+
+NAME = "raw_partition"
+# Days read side by side; the files of a day are read side by side as well.
+CONCURRENT_DAYS = 4
+# Names of the metadata that later assets rely on.
+FILES, ROWS = "files", "dagster/partition_row_count"
+EMPTY_FILES, IGNORED = "files without rows", "objects ignored"
+
+
+def raw_partition(feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of the feed's raw days."""
+
+    @dg.asset(
+        **common(feed, NAME, "1", feed.source, feed.column_names()),
+        kinds={"s3", "csv"},
+        description=(
+            f"A day's files of {feed.name} in the central account's bucket: listed, read and "
+            "counted. Fails if nothing has landed or a file as a whole is malformed."
+        ),
+    )
+    def _raw_partition(
+        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
+    ) -> DayEvents:
+        with no_vain_retries():
+            step = StepDays.of(context, upstream=None)
+            reports = {}
+            for day, listing, verdicts in _look(feed, services, step.ready):
+                problem = _problem(feed, services, day, listing, verdicts)
+                if problem:
+                    step.fail(day, problem)
+                else:
+                    reports[day] = _report(feed, services, day, listing, verdicts)
+            yield from step.report(reports)
+
+    return _raw_partition
+
+
+def _look(
+    feed: FeedSpec, services: Services, days: Sequence[date]
+) -> list[tuple[date, Listing, list[FileVerdict]]]:
+    def one(day: date) -> tuple[date, Listing, list[FileVerdict]]:
+        listing = survey_day(feed, services, day)
+        return day, listing, inspect_day(feed, services, listing.objects)
+
+    with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw") as threads:
+        return list(threads.map(one, days))
+
+
+def _problem(
+    feed: FeedSpec,
+    services: Services,
+    day: date,
+    listing: Listing,
+    verdicts: Sequence[FileVerdict],
+) -> str | None:
+    if not verdicts:
+        where = f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}"
+        others = f" ({len(listing.ignored)} other objects are there)" if listing.ignored else ""
+        return (
+            f"nothing has landed under {where}: no file matches "
+            f"{', '.join(feed.source.patterns)}{others}. Land the day's files there, then "
+            "materialize the day again."
+        )
+    bad = [verdict.problem for verdict in verdicts if verdict.problem]
+    if not bad:
+        return None
+    return f"{len(bad)} of {len(verdicts)} files cannot be loaded:\n" + "\n".join(
+        f"- {problem}" for problem in bad
+    )
+
+
+def _report(
+    feed: FeedSpec,
+    services: Services,
+    day: date,
+    listing: Listing,
+    verdicts: Sequence[FileVerdict],
+) -> DayReport:
+    objects = listing.objects
+    return DayReport(
+        metadata={
+            "dagster/uri": f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}",
+            ROWS: sum(verdict.rows for verdict in verdicts),
+            FILES: len(objects),
+            "bytes": sum(item.size for item in objects),
+            "newest object": dg.MetadataValue.timestamp(
+                max(item.last_modified for item in objects).timestamp()
+            ),
+            EMPTY_FILES: [f"{v.object.key}: {v.note}" for v in verdicts if v.rows == 0],
+            IGNORED: listing.ignored[:OBJECTS_SHOWN],
+            "objects": table(
+                [
+                    {
+                        "key": verdict.object.key,
+                        "bytes": verdict.object.size,
+                        "rows": verdict.rows,
+                        "etag": verdict.object.etag,
+                    }
+                    for verdict in verdicts
+                ]
+            ),
+        },
+        data_version=fingerprint(objects),
+    )

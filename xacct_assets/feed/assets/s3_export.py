@@ -1,0 +1,147 @@
+"""s3_export: the days' fact rows as files in account A, written by Redshift itself."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+
+from xacct_assets.aws.sql import identifier, literal, qualified
+from xacct_assets.aws.unload import UnloadOptions, UnloadSpec, statement
+from xacct_assets.feed.assets.common import (
+    asset_key,
+    column_schema,
+    common,
+    no_vain_retries,
+    pool,
+    table,
+)
+from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
+from xacct_assets.feed.assets.fact_table import statement_token
+from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
+from xacct_assets.feed.reconcile import ExportDay, count_by_day, export_day
+from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
+from xacct_assets.services import Services
+
+NAME = "s3_export"
+# BatchExecuteStatement takes at most 40 statements.
+STATEMENTS_PER_BATCH = 40
+
+
+def s3_export(feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of the feed's exported days."""
+
+    @dg.asset(
+        **common(feed, NAME, "1", feed.columns, feed.export),
+        deps=[asset_key(feed, FACT_TABLE)],
+        kinds={"redshift", "s3", feed.export.format},
+        pool=pool(feed, "warehouse"),
+        description=(
+            f"The day's rows of {feed.warehouse.fact} as {feed.export.format} files in the central "
+            "account's export bucket. The manifest is what makes an export whole: it is read back "
+            "and proven against the files."
+        ),
+        metadata={"dagster/column_schema": column_schema(feed)},
+    )
+    def _s3_export(
+        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
+    ) -> DayEvents:
+        with no_vain_retries():
+            step = StepDays.of(context, upstream=asset_key(feed, FACT_TABLE))
+            expected = count_by_day(services, feed.warehouse.fact, step.ready)
+            _unload(context, feed, services, step.ready)
+            reports = {}
+            for day in list(step.ready):
+                export = export_day(feed, services, day)
+                problem = _problem(export, expected.get(day, 0))
+                if problem:
+                    step.fail(day, problem)
+                else:
+                    reports[day] = _report(feed, services, day, export)
+            yield from step.report(reports)
+
+    return _s3_export
+
+
+def _unload(
+    context: dg.AssetExecutionContext, feed: FeedSpec, services: Services, days: Sequence[date]
+) -> None:
+    for start in range(0, len(days), STATEMENTS_PER_BATCH):
+        batch = days[start : start + STATEMENTS_PER_BATCH]
+        services.data_api.batch(
+            [unload_statement(feed, services, day) for day in batch],
+            client_token=statement_token(context, feed, "unload", batch[0], batch[-1]),
+            name=f"{feed.name} {NAME} {batch[0]} {batch[-1]}",
+        )
+
+
+def unload_statement(feed: FeedSpec, services: Services, day: date) -> str:
+    """UNLOAD of one day, into its own prefix, which is emptied first."""
+    columns = ", ".join(identifier(name) for name in [*feed.column_names(), PARTITION_COLUMN])
+    query = (
+        f"SELECT {columns} FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
+        f"WHERE {identifier(PARTITION_COLUMN)} = {literal(day.isoformat())}"
+    )
+    if not feed.export.parallel:
+        # Files in sequence are only worth having in an order.
+        query += f" ORDER BY {', '.join(identifier(name) for name in feed.key)}"
+    settings, export = services.settings, feed.export
+    defaults = UnloadOptions()
+    return statement(
+        UnloadSpec(
+            query=query,
+            target=export_uri(feed, services, day),
+            role_chain=(settings.role_b_arn, settings.role_a_arn),
+            format="CSV" if export.format == "csv" else "PARQUET",
+            options=UnloadOptions(
+                max_file_mb=export.max_file_size_mb or defaults.max_file_mb,
+                parallel=export.parallel,
+                header=export.header is not False,
+                delimiter=export.delimiter or defaults.delimiter,
+                compression=export.compression or defaults.compression,
+            ),
+        )
+    )
+
+
+def export_uri(feed: FeedSpec, services: Services, day: date) -> str:
+    """Where the day's files go, with the slash that keeps CLEANPATH inside the day."""
+    prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
+    return f"s3://{services.export_bucket(feed)}/{prefix}"
+
+
+def _problem(export: ExportDay, rows: int) -> str | None:
+    if export.problems:
+        return f"the export is not whole: {'; '.join(export.problems)}. Materialize it again."
+    if export.rows is None and rows:
+        return f"UNLOAD succeeded but left no manifest for {rows} rows. Materialize it again."
+    if export.rows is not None and export.rows != rows:
+        return (
+            f"the manifest counts {export.rows} rows, but the fact table had {rows}: the day was "
+            "loaded again meanwhile. Materialize it again."
+        )
+    return None
+
+
+def _report(feed: FeedSpec, services: Services, day: date, export: ExportDay) -> DayReport:
+    prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
+    manifest = services.exports(feed).read_manifest(prefix)
+    entries = [] if manifest is None else manifest.entries
+    return DayReport(
+        {
+            "dagster/uri": export_uri(feed, services, day),
+            "dagster/partition_row_count": export.rows or 0,
+            "files": export.files,
+            "bytes": export.bytes,
+            "manifest": table(
+                [
+                    {
+                        "url": entry.url,
+                        "bytes": entry.content_length,
+                        "rows": entry.record_count,
+                    }
+                    for entry in entries
+                ]
+            ),
+        }
+    )

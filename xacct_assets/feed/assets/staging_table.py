@@ -1,0 +1,178 @@
+"""staging_table: the days' rows in Redshift's staging table, loaded by one Glue job run."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+
+from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
+from xacct_assets.feed.assets.common import (
+    asset_key,
+    column_schema,
+    common,
+    no_vain_retries,
+    pool,
+    table,
+)
+from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
+from xacct_assets.feed.assets.raw_partition import ROWS
+from xacct_assets.feed.fingerprint import fingerprint
+from xacct_assets.feed.history import Materialization, latest_materializations
+from xacct_assets.feed.pipes import DayLoad, LoadOutcome, run_load_job
+from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
+from xacct_assets.feed.raw import list_day
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.services import Services
+
+NAME = "staging_table"
+READ, REJECTED, WORK_ID = "rows read", "rows rejected", "work id"
+# Rejected rows shown in the UI; all are in the processing bucket.
+REJECTS_SHOWN = 10
+
+
+def staging_table(feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of the feed's staged days."""
+
+    @dg.asset(
+        **common(feed, NAME, "1", feed.columns, feed.key, feed.source.csv, feed.warehouse),
+        deps=[asset_key(feed, CATALOG_TABLE)],
+        kinds={"glue", "spark", "redshift"},
+        pool=pool(feed, "load"),
+        description=(
+            f"The day's rows in {feed.warehouse.staging}, cast to the feed's columns by a Glue "
+            "job; rows that do not fit are set aside with their reason."
+        ),
+        metadata={
+            "dagster/table_name": feed.warehouse.staging,
+            "dagster/column_schema": column_schema(feed),
+        },
+    )
+    def _staging_table(
+        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
+    ) -> DayEvents:
+        with no_vain_retries():
+            step = StepDays.of(context, upstream=asset_key(feed, CATALOG_TABLE))
+            raw = latest_materializations(
+                context.instance, asset_key(feed, RAW_PARTITION), step.ready
+            )
+            _drop_changed(step, feed, services, raw, "since raw_partition looked at them")
+            work_id = _work_id(context, feed, {day: raw[day] for day in step.ready})
+            outcome = run_load_job(
+                context,
+                feed,
+                services,
+                work_id,
+                {day: raw[day].metadata[ROWS] for day in step.ready},
+            )
+            _drop_changed(step, feed, services, raw, "while they were loaded")
+            reports = {}
+            for day in list(step.ready):
+                load = outcome.days.get(day)
+                problem = _problem(load, raw[day].metadata[ROWS])
+                if problem or load is None:
+                    step.fail(day, problem)
+                else:
+                    reports[day] = _report(feed, services, day, load, outcome, work_id)
+            yield from step.report(reports)
+
+    return _staging_table
+
+
+def _drop_changed(
+    step: StepDays,
+    feed: FeedSpec,
+    services: Services,
+    raw: Mapping[date, Materialization],
+    since: str,
+) -> None:
+    """Take out the days whose raw files are not those that raw_partition counted."""
+    for day in list(step.ready):
+        if day not in raw:
+            step.fail(day, "raw_partition was never materialized for this day; start with it")
+        elif fingerprint(list_day(feed, services, day)) != raw[day].data_version:
+            step.fail(
+                day,
+                f"the raw files of {day} changed {since}; materialize the day again from "
+                "raw_partition on (the arrival sensor does so by itself)",
+            )
+    step.raise_if_none_is_ready()
+
+
+def _work_id(
+    context: dg.AssetExecutionContext, feed: FeedSpec, raw: Mapping[date, Materialization]
+) -> str:
+    """The same for every attempt at the same work, another for a deliberate new run.
+
+    A step that is retried, or a run that takes up a failed one ("from failure"), finds the job run
+    that the attempt before it started. Running the days again on purpose loads them again.
+    """
+    run = context.run
+    takes_up = run.tags.get("dagster/is_resume_retry") == "true"
+    attempt = (run.root_run_id or run.run_id) if takes_up else run.run_id
+    days = "".join(f"{day}={raw[day].data_version};" for day in sorted(raw))
+    return hashlib.sha256(f"{feed.name};{attempt};{days}".encode()).hexdigest()[:32]
+
+
+def _problem(load: DayLoad | None, rows_landed: int) -> str | None:
+    if load is None:
+        return "the job run says nothing of this day; is glue/load.py of this version deployed?"
+    if load.rows_read != rows_landed:
+        return (
+            f"the job read {load.rows_read} rows, but raw_partition counted {rows_landed}. The "
+            "files may have been replaced meanwhile: materialize the day again from raw_partition "
+            "on. If it stays so, the files hold records that are read in two ways."
+        )
+    if load.rows_loaded + load.rows_rejected != load.rows_read:
+        lost = load.rows_read - load.rows_loaded - load.rows_rejected
+        return (
+            f"of {load.rows_read} rows read, {load.rows_loaded} were loaded and "
+            f"{load.rows_rejected} rejected: {lost} are unaccounted for"
+        )
+    return None
+
+
+def _report(
+    feed: FeedSpec,
+    services: Services,
+    day: date,
+    load: DayLoad,
+    outcome: LoadOutcome,
+    work_id: str,
+) -> DayReport:
+    settings, job_run = services.settings, outcome.job_run
+    job = feed.job_name(settings.suffix)
+    metadata = {
+        "dagster/partition_row_count": load.rows_loaded,
+        READ: load.rows_read,
+        REJECTED: load.rows_rejected,
+        "files": load.files,
+        WORK_ID: work_id,
+        "job run": dg.MetadataValue.url(
+            f"https://{settings.region}.console.aws.amazon.com/gluestudio/home"
+            f"?region={settings.region}#/job/{job}/run/{job_run.run_id}"
+        ),
+        "job run id": job_run.run_id,
+        "job run seconds": job_run.execution_seconds,
+        "job run was already there": job_run.attached,
+    }
+    if job_run.dpu_seconds is not None:
+        metadata["job run DPU seconds"] = job_run.dpu_seconds
+    for name, url in job_run.log_urls.items():
+        metadata[f"log: {name}"] = dg.MetadataValue.url(url)
+    if load.rows_rejected:
+        prefix = f"rejects/{feed.name}/{day:%Y/%m/%d}/{work_id}/"
+        metadata["reasons"] = dict(load.reasons)
+        metadata["rejects"] = dg.MetadataValue.path(f"s3://{settings.processing_bucket}/{prefix}")
+        sample = services.rejects(feed).sample(day, REJECTS_SHOWN)
+        metadata["sample of rejects"] = table(
+            [
+                {
+                    "source_file": str(row["source_file"]),
+                    "reason": str(row["reason"]),
+                    "raw_record": str(row["raw_record"])[:300],
+                }
+                for row in sample
+            ]
+        )
+    return DayReport(metadata)

@@ -1,0 +1,44 @@
+"""A day's raw files in account A: which they are, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from xacct_assets.feed.partitions import day_prefix
+
+if TYPE_CHECKING:
+    from xacct_assets.aws.landing import FileVerdict, Listing, RawObject
+    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.services import Services
+
+
+def raw_prefix(feed: FeedSpec, day: date) -> str:
+    """Key prefix of the day's raw files."""
+    return day_prefix(feed.source.prefix, feed.source.layout, day)
+
+
+def list_day(feed: FeedSpec, services: Services, day: date) -> list[RawObject]:
+    """The day's files that belong to the feed, by key."""
+    return services.landing(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
+
+
+def survey_day(feed: FeedSpec, services: Services, day: date) -> Listing:
+    """The day's files, and the keys beside them that are none of the feed's."""
+    return services.landing(feed).survey(raw_prefix(feed, day), feed.source.patterns)
+
+
+def inspect_day(
+    feed: FeedSpec, services: Services, objects: Sequence[RawObject]
+) -> list[FileVerdict]:
+    """Read the files: rows, header, and what is wrong with a file as a whole, if anything."""
+    from xacct_assets.aws.csv_count import CsvFormat
+
+    dialect = CsvFormat(
+        delimiter=feed.source.csv.delimiter,
+        quote=feed.source.csv.quote,
+        escape=feed.source.csv.quote,
+        encoding=feed.source.csv.encoding,
+    )
+    return services.landing(feed).inspect(objects, dialect, feed.column_names())

@@ -1,0 +1,297 @@
+"""The equation that says a day is right, and the collector of its numbers.
+
+For every day: rows in its raw files = rows in staging (until cleaned) + rejected
+= rows in the fact table + rejected = rows in the export's manifest + rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from xacct_assets.feed.fingerprint import fingerprint
+from xacct_assets.feed.partitions import day_prefix, in_words
+
+if TYPE_CHECKING:
+    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.services import Services
+
+# Days looked at side by side: each is a handful of S3 requests.
+CONCURRENT_DAYS = 8
+
+Manifest = Literal["whole", "broken", "missing", "not needed"]
+
+
+@dataclass(frozen=True)
+class RawDay:
+    """What lies in the raw bucket for a day."""
+
+    files: int
+    rows: int
+    version: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LedgerDay:
+    """The last committed load of a day."""
+
+    work_id: str
+    rows_loaded: int
+    transformed: bool
+
+
+@dataclass(frozen=True)
+class ExportDay:
+    """What lies in the export bucket for a day. rows is None if there is no manifest."""
+
+    rows: int | None
+    files: int = 0
+    bytes: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that is known of one day."""
+
+    raw: RawDay
+    staged: int
+    ledger: LedgerDay | None
+    rejected: int | None
+    rejected_work_id: str | None
+    fact: int
+    export: ExportDay
+
+
+@dataclass(frozen=True)
+class DayReconciliation:
+    """The verdict on one day. Rows are counts; None means that there is nothing to count."""
+
+    partition: str
+    raw_files: int
+    raw_rows: int
+    staged_rows: int
+    rejected_rows: int | None
+    fact_rows: int
+    exported_rows: int | None
+    manifest: Manifest
+    ok: bool
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def judge(day: date, numbers: Numbers) -> DayReconciliation:
+    """The verdict that follows from a day's numbers; nothing is asked of anybody."""
+    raw, ledger, export = numbers.raw, numbers.ledger, numbers.export
+    rejected = numbers.rejected or 0
+    nothing_ever = (
+        raw.files == 0 and ledger is None and numbers.rejected is None and export.rows is None
+    )
+    problems = [*raw.problems]
+    if not nothing_ever:
+        if ledger is None:
+            problems.append("never loaded: the ledger has no entry; materialize staging_table")
+        else:
+            problems += _load_problems(numbers, ledger, rejected)
+        if numbers.fact + rejected != raw.rows:
+            problems.append(
+                f"fact has {numbers.fact} rows and {rejected} were rejected, but the raw files "
+                f"hold {raw.rows}"
+            )
+    elif numbers.fact:
+        problems.append(f"fact has {numbers.fact} rows, but nothing has landed")
+    problems += export.problems
+    exported = export.rows
+    if exported is None and numbers.fact:
+        problems.append("there is no export manifest; materialize s3_export")
+    if exported is not None and exported != numbers.fact:
+        problems.append(f"the export holds {exported} rows, but fact has {numbers.fact}")
+    return DayReconciliation(
+        partition=day.isoformat(),
+        raw_files=raw.files,
+        raw_rows=raw.rows,
+        staged_rows=numbers.staged,
+        rejected_rows=numbers.rejected,
+        fact_rows=numbers.fact,
+        exported_rows=exported,
+        manifest=_manifest(numbers),
+        ok=not problems,
+        problems=problems,
+    )
+
+
+def _load_problems(numbers: Numbers, ledger: LedgerDay, rejected: int) -> list[str]:
+    problems = []
+    if ledger.rows_loaded + rejected != numbers.raw.rows:
+        problems.append(
+            f"{ledger.rows_loaded} rows were loaded and {rejected} rejected, but the raw files "
+            f"hold {numbers.raw.rows}; files have changed since, materialize the day again"
+        )
+    if numbers.rejected is None:
+        problems.append("there is no account of rejected rows; materialize staging_table")
+    elif numbers.rejected_work_id != ledger.work_id:
+        problems.append(
+            f"the account of rejected rows is of load {numbers.rejected_work_id}, the loaded rows "
+            f"are of {ledger.work_id}; materialize staging_table"
+        )
+    if not ledger.transformed:
+        problems.append("loaded but not yet in the fact table; materialize fact_table")
+        if numbers.staged != ledger.rows_loaded:
+            problems.append(
+                f"staging has {numbers.staged} rows of {ledger.rows_loaded} loaded; materialize "
+                "staging_table"
+            )
+    elif numbers.staged not in (0, ledger.rows_loaded):
+        problems.append(
+            f"staging has {numbers.staged} rows left of {ledger.rows_loaded} that are already in "
+            "the fact table; materialize fact_table"
+        )
+    return problems
+
+
+def _manifest(numbers: Numbers) -> Manifest:
+    if numbers.export.problems:
+        return "broken"
+    if numbers.export.rows is not None:
+        return "whole"
+    # An UNLOAD of no rows may write nothing at all.
+    return "missing" if numbers.fact else "not needed"
+
+
+def reconcile(
+    feed: FeedSpec,
+    services: Services,
+    days: Iterable[date],
+    known_raw: Mapping[date, RawDay] | None = None,
+) -> list[DayReconciliation]:
+    """The verdict on each of the days, in order.
+
+    Args:
+        known_raw: what is already known of raw days; used where the objects are still the same, so
+            that their content need not be read again.
+    """
+    wanted = sorted(set(days))
+    if not wanted:
+        return []
+    staged, ledger, fact = _warehouse_numbers(feed, services, wanted)
+
+    def one(day: date) -> DayReconciliation:
+        raw = raw_day(feed, services, day, (known_raw or {}).get(day))
+        rejects = services.rejects(feed).manifest(day)
+        return judge(
+            day,
+            Numbers(
+                raw=raw,
+                staged=staged.get(day, 0),
+                ledger=ledger.get(day),
+                rejected=None if rejects is None else rejects.rejected_rows,
+                rejected_work_id=None if rejects is None else rejects.work_id,
+                fact=fact.get(day, 0),
+                export=export_day(feed, services, day),
+            ),
+        )
+
+    with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(wanted)), "reconcile") as pool:
+        return list(pool.map(one, wanted))
+
+
+def raw_day(feed: FeedSpec, services: Services, day: date, known: RawDay | None = None) -> RawDay:
+    """Count a day's raw files and rows; the content is read only if it is not what is known."""
+    from xacct_assets.feed.raw import inspect_day, list_day
+
+    objects = list_day(feed, services, day)
+    version = fingerprint(objects)
+    if known is not None and known.version == version:
+        return known
+    verdicts = inspect_day(feed, services, objects)
+    return RawDay(
+        files=len(objects),
+        rows=sum(verdict.rows for verdict in verdicts),
+        version=version,
+        problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
+    )
+
+
+def export_day(feed: FeedSpec, services: Services, day: date) -> ExportDay:
+    """Prove a day's export by its manifest."""
+    prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
+    verdict = services.exports(feed).verify(prefix)
+    if verdict.manifest is None and verdict.files == 0:
+        return ExportDay(rows=None, problems=tuple((verdict.stray and verdict.problems) or ()))
+    # Redshift counts a file's header line among its records (MANIFEST VERBOSE, HEADER).
+    headers = verdict.files if _writes_headers(feed) else 0
+    return ExportDay(
+        rows=None if verdict.rows is None else verdict.rows - headers,
+        files=verdict.files,
+        bytes=verdict.bytes,
+        problems=tuple(verdict.problems),
+    )
+
+
+def _writes_headers(feed: FeedSpec) -> bool:
+    return feed.export.format == "csv" and feed.export.header is not False
+
+
+def _warehouse_numbers(
+    feed: FeedSpec, services: Services, days: Sequence[date]
+) -> tuple[dict[date, int], dict[date, LedgerDay], dict[date, int]]:
+    return (
+        count_by_day(services, feed.warehouse.staging, days),
+        read_ledger(feed, services, days),
+        count_by_day(services, feed.warehouse.fact, days),
+    )
+
+
+def count_by_day(services: Services, table: str, days: Sequence[date]) -> dict[date, int]:
+    """Rows of each day that has any in the table."""
+    from xacct_assets.aws.sql import qualified
+
+    rows = services.warehouse.query(
+        "SELECT partition_date, COUNT(*) AS row_count "
+        f"FROM {qualified(table)} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
+        (min(days), max(days)),
+    )
+    return {as_day(row["partition_date"]): int(row["row_count"]) for row in rows}
+
+
+def read_ledger(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, LedgerDay]:
+    """The last committed load of each day that has one."""
+    from xacct_assets.aws.sql import qualified
+
+    rows = services.warehouse.query(
+        "SELECT partition_date, work_id, rows_loaded, transformed_at "
+        f"FROM {qualified(feed.warehouse.ledger)} "
+        "WHERE feed = %s AND partition_date BETWEEN %s AND %s",
+        (feed.name, min(days), max(days)),
+    )
+    return {
+        as_day(row["partition_date"]): LedgerDay(
+            work_id=row["work_id"],
+            rows_loaded=int(row["rows_loaded"]),
+            transformed=row["transformed_at"] is not None,
+        )
+        for row in rows
+    }
+
+
+def as_day(value: date | str) -> date:
+    """A day as the database gives it: a date over the wire, text through the Data API."""
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def summarize(results: Sequence[DayReconciliation]) -> str:
+    """One line per bad day, or one line that all are right."""
+    bad = [result for result in results if not result.ok]
+    if not bad:
+        return f"{len(results)} days are right"
+    days = in_words([date.fromisoformat(result.partition) for result in bad])
+    return f"{len(bad)} of {len(results)} days are wrong ({days}):\n" + "\n".join(
+        f"- {result.partition}: {'; '.join(result.problems)}" for result in bad
+    )
