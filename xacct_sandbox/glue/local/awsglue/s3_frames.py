@@ -1,0 +1,66 @@
+"""Frames from and to files in S3, with Glue's names for Spark's options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from awsglue.errors import check_options, refuse
+
+FORMATS = ("csv", "json", "parquet")
+# Glue's csv format options and what Spark calls them; Glue's default for each.
+CSV_OPTIONS = {
+    "separator": ("sep", ","),
+    "quoteChar": ("quote", '"'),
+    "escaper": ("escape", '"'),
+    "withHeader": ("header", False),
+    "multiline": ("multiLine", False),
+}
+
+
+def read_s3(
+    spark: SparkSession, options: dict[str, Any], file_format: str | None, format_options: dict
+) -> DataFrame:
+    """``connection_type="s3"``: files below ``paths``; csv without a schema gives text columns."""
+    _check_format(file_format, format_options)
+    check_options("reading from s3", options, ("paths", "recurse"))
+    paths = options.get("paths")
+    if not paths:
+        raise ValueError("connection option 'paths' is missing: name at least one s3:// path")
+    reader = spark.read.options(**_spark_options(file_format, format_options))
+    if options.get("recurse"):
+        reader = reader.option("recursiveFileLookup", "true")
+    return reader.format(str(file_format)).load(list(paths))
+
+
+def write_s3(
+    frame: DataFrame, options: dict[str, Any], file_format: str | None, format_options: dict
+) -> None:
+    """``connection_type="s3"``: append files below ``path``."""
+    _check_format(file_format, format_options)
+    check_options("writing to s3", options, ("path", "partitionKeys", "compression"))
+    if not options.get("path"):
+        raise ValueError("connection option 'path' is missing: name an s3:// path")
+    writer = frame.write.mode("append").options(**_spark_options(file_format, format_options))
+    if options.get("compression"):
+        writer = writer.option("compression", options["compression"])
+    if options.get("partitionKeys"):
+        writer = writer.partitionBy(*options["partitionKeys"])
+    writer.format(str(file_format)).save(options["path"])
+
+
+def _check_format(file_format: str | None, format_options: dict[str, Any]) -> None:
+    if file_format not in FORMATS:
+        raise refuse(f"format {file_format!r}", f"use one of {', '.join(FORMATS)}")
+    known = CSV_OPTIONS if file_format == "csv" else ()
+    check_options(f"format {file_format}", format_options, known)
+
+
+def _spark_options(file_format: str | None, format_options: dict[str, Any]) -> dict[str, Any]:
+    if file_format != "csv":
+        return {}
+    return {
+        spark_name: format_options.get(glue_name, default)
+        for glue_name, (spark_name, default) in CSV_OPTIONS.items()
+    }

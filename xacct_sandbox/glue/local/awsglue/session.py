@@ -1,0 +1,44 @@
+"""The Spark session of a worker: as small as a laptop needs, with ``s3://`` wired up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from awsglue.s3_mirror import S3Mirror, install
+
+
+def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSession, S3Mirror]:
+    """Start Spark in this process.
+
+    Args:
+        folder: scratch space of the worker.
+        memory: heap of the one JVM, as Java writes it (``1g``).
+        cores: tasks that run at the same time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "spark.app.name": "glue",
+        "spark.driver.memory": memory,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={folder} -XX:+UseSerialGC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "shuffle"),
+        "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(cores),
+        "spark.default.parallelism": str(cores),
+        "spark.sql.adaptive.enabled": "true",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
+        # Without checksum files, which would be uploaded, and which refuse a colon in a name.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    }
+    builder = SparkSession.builder.master(f"local[{cores}]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark, install(spark, folder / "s3")
