@@ -1,0 +1,121 @@
+"""The rows that the job script set aside, and how many of them a day has.
+
+Layout under the processing bucket: ``rejects/<feed>/YYYY/MM/DD/manifest.json`` (written after the
+load committed, also for a day without rejects) and ``…/<work_id>/part-*.json.gz`` beside it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from xacct_assets.aws.errors import ManifestInvalid, NotFound, aws_call
+
+
+@dataclass(frozen=True)
+class RejectManifest:
+    """A day's rejected rows.
+
+    Attributes:
+        work_id: the load they belong to.
+        reasons: kind of reason -> rows.
+        files: (key, rows) of each file.
+    """
+
+    feed: str
+    day: date
+    work_id: str
+    rejected_rows: int
+    reasons: dict[str, int] = field(default_factory=dict)
+    files: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Rejects:
+    """Reads one feed's rejects.
+
+    Args:
+        s3: boto3's ``s3`` client.
+        bucket: the processing bucket.
+        owner_account: the account id that must own it.
+        feed: the feed's name.
+    """
+
+    def __init__(self, s3: Any, bucket: str, owner_account: str, feed: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+        self.owner_account = owner_account
+        self.feed = feed
+
+    def prefix(self, day: date) -> str:
+        """The day's prefix, ending in a slash."""
+        return f"rejects/{self.feed}/{day:%Y/%m/%d}/"
+
+    def manifest(self, day: date) -> RejectManifest | None:
+        """The day's manifest; None if the day was never loaded.
+
+        Raises:
+            ManifestInvalid: it is not what the job script writes, or of another day.
+        """
+        key = self.prefix(day) + "manifest.json"
+        try:
+            body = self._get(key)
+        except NotFound as absent:
+            if absent.code == "NoSuchBucket":
+                raise
+            return None
+        try:
+            data = json.loads(body)
+            manifest = RejectManifest(
+                feed=str(data["feed"]),
+                day=date.fromisoformat(data["day"]),
+                work_id=str(data["work_id"]),
+                rejected_rows=int(data["rejected_rows"]),
+                reasons={str(kind): int(count) for kind, count in data["reasons"].items()},
+                files=[(str(file["key"]), int(file["rows"])) for file in data["files"]],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._invalid(key, f"{type(error).__name__}: {error}") from error
+        if (manifest.feed, manifest.day) != (self.feed, day):
+            raise self._invalid(key, f"it is of feed {manifest.feed}, day {manifest.day}")
+        counted = sum(rows for _, rows in manifest.files)
+        if counted != manifest.rejected_rows:
+            raise self._invalid(
+                key, f"its files add up to {counted} rows, not {manifest.rejected_rows}"
+            )
+        return manifest
+
+    def sample(self, day: date, n: int) -> list[dict[str, Any]]:
+        """Up to `n` of the day's rejected rows: source_file, raw_record, reason."""
+        manifest = self.manifest(day)
+        rows: list[dict[str, Any]] = []
+        for key, _ in manifest.files if manifest else []:
+            with aws_call("s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}"):
+                body = self._s3.get_object(
+                    Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner_account
+                )["Body"]
+                # Only as much as is shown is read and decompressed.
+                with gzip.open(body, "rt", encoding="utf-8") as lines:
+                    for line in lines:
+                        if len(rows) >= n:
+                            return rows
+                        rows.append(json.loads(line))
+        return rows
+
+    def _get(self, key: str) -> bytes:
+        with aws_call(
+            "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self.owner_account
+        ):
+            body: bytes = self._s3.get_object(
+                Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner_account
+            )["Body"].read()
+        return body
+
+    def _invalid(self, key: str, reason: str) -> ManifestInvalid:
+        return ManifestInvalid(
+            f"s3://{self.bucket}/{key} is not a usable manifest of rejected rows",
+            reason=reason,
+            fix="materialize staging_table of this day again",
+        )

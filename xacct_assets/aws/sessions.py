@@ -1,0 +1,166 @@
+"""One boto3 session per account and role, with credentials that refresh themselves.
+
+botocore refreshes what it got from a profile or a container by itself; for a role assumed here the
+same refreshing credentials are used. No key is ever read into our own hands: a run of six hours
+outlives any single set of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from xacct_assets.aws.errors import aws_call, error_code
+
+#: Seconds. The longest long poll of the services used is 30 s, so an answer may take that long.
+READ_TIMEOUT = 75
+CONNECT_TIMEOUT = 10
+MAX_ATTEMPTS = 6
+#: The longest a role assumed from a role's credentials may last (AWS limit on role chaining).
+ROLE_SECONDS = 3600
+
+
+class Sessions:
+    """Builds and keeps boto3 clients. Safe to share between threads.
+
+    Args:
+        region: the Region of all clients.
+        profile: an AWS profile; without it botocore's own search order applies.
+        session_name: shows in CloudTrail as the name of assumed-role sessions.
+    """
+
+    def __init__(
+        self, region: str, profile: str | None = None, *, session_name: str = "xacct-assets"
+    ) -> None:
+        self.region = region
+        self.profile = profile
+        self._session_name = session_name
+        self._lock = threading.RLock()
+        self._sessions: dict[tuple[str | None, str | None], Any] = {}
+        self._clients: dict[tuple[str, str | None, str | None], Any] = {}
+        self._principals: dict[tuple[str | None, str | None], str] = {}
+
+    def client(
+        self, service: str, *, role_arn: str | None = None, external_id: str | None = None
+    ) -> Any:
+        """The boto3 client of a service, as the base identity or as a role assumed from it.
+
+        Raises:
+            CredentialsProblem: the profile does not exist.
+        """
+        key = (service, role_arn, external_id)
+        with self._lock:
+            if key not in self._clients:
+                session = self._session(role_arn, external_id)
+                client = session.client(service, config=_config())
+                client.meta.events.register(
+                    f"after-call.{client.meta.service_model.service_id.hyphenize()}",
+                    lambda parsed, model, **_: self._name_the_denied(
+                        parsed, model.name, role_arn, external_id
+                    ),
+                )
+                self._clients[key] = client
+            return self._clients[key]
+
+    def identity(
+        self, *, role_arn: str | None = None, external_id: str | None = None
+    ) -> tuple[str, str]:
+        """(account id, principal ARN) of the credentials in use."""
+        with aws_call("sts:GetCallerIdentity", "the credentials in use"):
+            answer = self.client(
+                "sts", role_arn=role_arn, external_id=external_id
+            ).get_caller_identity()
+        return answer["Account"], answer["Arn"]
+
+    def _session(self, role_arn: str | None, external_id: str | None) -> Any:
+        key = (role_arn, external_id)
+        if key not in self._sessions:
+            import boto3
+
+            if role_arn is None:
+                with aws_call("sts:GetCallerIdentity", f"AWS profile {self.profile!r}"):
+                    self._sessions[key] = boto3.Session(
+                        profile_name=self.profile, region_name=self.region
+                    )
+            else:
+                self._sessions[key] = self._assumed(role_arn, external_id)
+        return self._sessions[key]
+
+    def _assumed(self, role_arn: str, external_id: str | None) -> Any:
+        import boto3
+        from botocore.credentials import (
+            CredentialProvider,
+            CredentialResolver,
+            DeferredRefreshableCredentials,
+        )
+        from botocore.session import Session
+
+        sts = self.client("sts")
+        request = {
+            "RoleArn": role_arn,
+            "RoleSessionName": self._session_name,
+            "DurationSeconds": ROLE_SECONDS,
+        }
+        if external_id is not None:
+            request["ExternalId"] = external_id
+
+        def refresh() -> dict[str, str]:
+            with aws_call("sts:AssumeRole", role_arn):
+                credentials = sts.assume_role(**request)["Credentials"]
+            return {
+                "access_key": credentials["AccessKeyId"],
+                "secret_key": credentials["SecretAccessKey"],
+                "token": credentials["SessionToken"],
+                "expiry_time": credentials["Expiration"].isoformat(),
+            }
+
+        class AssumedRole(CredentialProvider):  # type: ignore[misc]
+            METHOD = "assume-role"
+
+            def load(self) -> Any:
+                return DeferredRefreshableCredentials(refresh_using=refresh, method=self.METHOD)
+
+        session = Session()
+        session.register_component("credential_provider", CredentialResolver([AssumedRole()]))
+        return boto3.Session(botocore_session=session, region_name=self.region)
+
+    def _name_the_denied(
+        self,
+        parsed: dict[str, Any],
+        operation: str,
+        role_arn: str | None,
+        external_id: str | None,
+    ) -> None:
+        """Add who asked to a denial: S3's says only "Access Denied"."""
+        error = parsed.get("Error", {})
+        denied = "AccessDenied" in str(error.get("Code", "")) or error.get("Code") == "403"
+        if denied and operation != "GetCallerIdentity":
+            error["Principal"] = self._principal(role_arn, external_id)
+
+    def _principal(self, role_arn: str | None, external_id: str | None) -> str:
+        key = (role_arn, external_id)
+        if key not in self._principals:
+            from botocore.exceptions import BotoCoreError, ClientError
+
+            try:
+                answer = self.client(
+                    "sts", role_arn=role_arn, external_id=external_id
+                ).get_caller_identity()
+            except (BotoCoreError, ClientError) as error:
+                # The denial itself is the news; it is told without the name then.
+                return f"unknown (asking who we are failed: {error_code(error) or error})"
+            self._principals[key] = str(answer["Arn"])
+        return self._principals[key]
+
+
+def _config() -> Any:
+    from botocore.config import Config
+
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=20,
+        tcp_keepalive=True,
+        user_agent_extra="xacct_assets",
+    )

@@ -1,0 +1,118 @@
+"""Text that goes into SQL: identifiers, literals, scripts. Everything else is a bound parameter."""
+
+from __future__ import annotations
+
+import re
+
+# Redshift's standard identifiers, ASCII only. Longer than 127 bytes is truncated by the server
+# silently, so it is refused here.
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,126}")
+
+
+def identifier(name: str) -> str:
+    """The name, quoted. Names are folded to lower case, as Redshift folds them.
+
+    Raises:
+        ValueError: not a plain name of letters, digits, `_` and `$` (so no quoting can be escaped).
+
+    >>> identifier("Products")
+    '"products"'
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a usable SQL name: use up to 127 ASCII letters, digits, _ and $, "
+            "not starting with a digit"
+        )
+    return f'"{name.lower()}"'
+
+
+def qualified(name: str) -> str:
+    """A dotted name (table, schema.table or database.schema.table) with each part quoted.
+
+    >>> qualified("public.products")
+    '"public"."products"'
+    """
+    parts = name.split(".")
+    if len(parts) > 3:
+        raise ValueError(f"{name!r} has {len(parts)} parts; a SQL name has at most three")
+    return ".".join(identifier(part) for part in parts)
+
+
+def literal(text: str) -> str:
+    """The text as a SQL string literal, for the few places that take no parameter (UNLOAD, COPY).
+
+    Raises:
+        ValueError: the text holds a backslash (which Redshift reads as an escape and PostgreSQL
+            does not) or a NUL.
+
+    >>> literal("it's")
+    "'it''s'"
+    """
+    for bad, name in (("\\", "a backslash"), ("\0", "a NUL character")):
+        if bad in text:
+            raise ValueError(f"{name} cannot stand in a SQL literal; it is in {text[:60]!r}")
+    return "'" + text.replace("'", "''") + "'"
+
+
+# Everything that may hold a semicolon that ends nothing. Alternatives are tried in this order.
+_TOKEN = re.compile(
+    r"""
+      (?P<comment> --[^\n]* )
+    | (?P<block> /\*.*?(?:\*/|\Z) )
+    | (?P<string> '(?:[^']|'')*(?:'|\Z) )
+    | (?P<name> "(?:[^"]|"")*(?:"|\Z) )
+    | (?P<dollar> (?<![\w$]) (?P<tag> \$(?:[A-Za-z_]\w*)?\$ ) (?: .*? (?P=tag) | .*\Z ) )
+    | (?P<end> ; )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def split_statements(text: str) -> list[str]:
+    """The statements of a script, without their final semicolons; comments between them dropped.
+
+    Semicolons inside strings, quoted names, comments and ``$$`` bodies end nothing.
+
+    Raises:
+        ValueError: a string, comment or body is not closed.
+    """
+    statements: list[str] = []
+    start = 0
+    bare: list[str] = []  # what is left of the statement without its comments
+    cursor = 0
+    for match in _TOKEN.finditer(text):
+        bare.append(text[cursor : match.start()])
+        cursor = match.end()
+        kind = match.lastgroup if match.lastgroup != "tag" else "dollar"
+        _require_closed(match, kind, text)
+        if kind == "end":
+            if "".join(bare).strip():
+                statements.append(_trim(text[start : match.start()]))
+            start, bare = match.end(), []
+        elif kind not in ("comment", "block"):
+            bare.append(match.group())
+    bare.append(text[cursor:])
+    if "".join(bare).strip():
+        statements.append(_trim(text[start:]))
+    return statements
+
+
+def _require_closed(match: re.Match[str], kind: str | None, text: str) -> None:
+    body = match.group()
+    closed = {
+        "block": body.endswith("*/") and len(body) >= 4,
+        "string": len(body) >= 2 and body.endswith("'"),
+        "name": len(body) >= 2 and body.endswith('"'),
+        "dollar": len(body) >= 2 * len(match["tag"] or "") and body.endswith(match["tag"] or ""),
+    }.get(kind or "", True)
+    if not closed:
+        line = text.count("\n", 0, match.start()) + 1
+        raise ValueError(f"the {kind} that starts on line {line} with {body[:20]!r} is not closed")
+
+
+_LEADING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+", re.DOTALL)
+
+
+def _trim(statement: str) -> str:
+    match = _LEADING.match(statement)
+    return statement[match.end() if match else 0 :].strip()
