@@ -15,7 +15,7 @@ from typing import Any
 from xacct_sandbox import ministack
 from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.glue.expressions import InvalidExpression, compile_expression
-from xacct_sandbox.glue.paging import page
+from xacct_sandbox.paging import page
 
 PARTITIONS_PAGE = 1000
 TABLES_PAGE = 100

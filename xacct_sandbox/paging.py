@@ -20,22 +20,25 @@ def page(
     request: Mapping[str, Any],
     *,
     limit: int,
-    token: str = "NextToken",
-    size: str = "MaxResults",
+    default: int | None = None,
+    lower_camel: bool = False,
     error: str = "InvalidInputException",
 ) -> tuple[list[Item], str | None]:
     """One page of the items and the token of the next, None after the last.
 
     Args:
-        limit: most items a page can have, and the size of one when the request names none.
-        token, size: how the service calls its token and page size.
+        limit: most items a page can have.
+        default: the size of a page when the request names none; the limit if not given.
+        lower_camel: the service says nextToken and maxResults.
         error: the service's error code for a token that is not one of its own.
 
     Raises:
         ServiceError: the token is malformed or was given for another request.
     """
-    start = _read_token(request[token], request, error) if request.get(token) else 0
-    count = min(request.get(size) or limit, limit)
+    token = request.get("nextToken" if lower_camel else "NextToken")
+    size = request.get("maxResults" if lower_camel else "MaxResults")
+    start = _read_token(token, request, error) if token else 0
+    count = min(size or default or limit, limit)
     end = start + count
     following = _make_token(end, request) if end < len(items) else None
     return list(items[start:end]), following
