@@ -1,0 +1,154 @@
+"""Errors as Redshift words them, and PostgreSQL's turned into Redshift's where they differ.
+
+Error texts were taken from reports of real clusters (driver issue trackers, AWS documentation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# SQLSTATEs used by the front itself.
+FEATURE_NOT_SUPPORTED = "0A000"
+INTERNAL_ERROR = "XX000"
+SYNTAX_ERROR = "42601"
+INSUFFICIENT_PRIVILEGE = "42501"
+QUERY_CANCELED = "57014"
+INVALID_AUTHORIZATION = "28000"
+CANNOT_CONNECT_NOW = "57P03"
+DATATYPE_MISMATCH = "42804"
+UNDEFINED_TABLE = "42P01"
+STRING_TOO_LONG = "22001"
+IN_FAILED_TRANSACTION = "25P02"
+
+BYTE_CHECK_PREFIX = "$bytes:"
+_BYTE_CHECK = re.compile(r"^\$bytes:(?P<attnum>\d+):(?P<kind>varchar|char):(?P<size>\d+)$")
+_TABLE_IN_DETAIL = re.compile(r"relation (\d+)")
+
+
+class RedshiftError(Exception):
+    """An error response for the client: severity ERROR unless said otherwise."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sqlstate: str = INTERNAL_ERROR,
+        detail: str | None = None,
+        hint: str | None = None,
+        severity: str = "ERROR",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.sqlstate = sqlstate
+        self.detail = detail
+        self.hint = hint
+        self.severity = severity
+
+    def fields(self) -> dict[str, str]:
+        """The fields of an ErrorResponse message, keyed by their protocol letter."""
+        fields = {"S": self.severity, "V": self.severity, "C": self.sqlstate, "M": self.message}
+        if self.detail:
+            fields["D"] = self.detail
+        if self.hint:
+            fields["H"] = self.hint
+        return fields
+
+
+class BackendError(RedshiftError):
+    """An error PostgreSQL reported while the front ran a statement on the client's behalf."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(
+            fields.get("M", "unknown error"),
+            sqlstate=fields.get("C", INTERNAL_ERROR),
+            detail=fields.get("D"),
+            hint=fields.get("H"),
+            severity=fields.get("S", "ERROR"),
+        )
+        self.backend_fields = dict(fields)
+
+    def fields(self) -> dict[str, str]:
+        return translate(self.backend_fields) or self.backend_fields
+
+
+def not_supported(what: str, fix: str, *, where: str = "Redshift") -> RedshiftError:
+    """A refusal by name: what was asked, who does not have it, what to do instead."""
+    return RedshiftError(
+        f"{what} is not supported by {where}", sqlstate=FEATURE_NOT_SUPPORTED, hint=fix
+    )
+
+
+def sandbox_lacks(what: str, fix: str) -> RedshiftError:
+    """Redshift has it, this sandbox does not."""
+    return not_supported(what, fix, where="the sandbox (Redshift has it)")
+
+
+def translate(fields: Mapping[str, str]) -> dict[str, str] | None:
+    """PostgreSQL error fields as Redshift reports the same event; None when they are the same."""
+    code = fields.get("C", "")
+    if code == "23514":
+        return _byte_overflow(fields)
+    if code == "40001":
+        # Redshift reports write conflicts as error 1023, class XX000. The transaction numbers of
+        # its DETAIL have no counterpart here, so the DETAIL keeps only what a reader can use.
+        return {
+            "S": fields.get("S", "ERROR"),
+            "V": "ERROR",
+            "C": INTERNAL_ERROR,
+            "M": "1023",
+            "D": "Serializable isolation violation on table - "
+            f"{_conflict_table(fields)}, transactions forming the cycle are: unknown"
+            f" ({fields.get('M', '')})",
+            "H": "Retry the whole transaction.",
+        }
+    if code == "40P01":
+        translated = dict(fields)
+        translated["M"] = "deadlock detected"
+        return None
+    if code == "2D000":
+        translated = dict(fields)
+        translated["M"] = (
+            "COMMIT, ROLLBACK or TRUNCATE cannot be invoked from a procedure that is executing"
+            " in an atomic context"
+        )
+        translated["H"] = "Call the procedure outside of a transaction block."
+        return translated
+    if code == INSUFFICIENT_PRIVILEGE and "COPY from a file" in fields.get("M", ""):
+        translated = dict(fields)
+        translated["C"] = FEATURE_NOT_SUPPORTED
+        translated["M"] = "COPY inside a stored procedure is not supported by the sandbox"
+        translated["H"] = "Run COPY as a statement of its own."
+        translated.pop("D", None)
+        return translated
+    return None
+
+
+def byte_check(constraint_name: str) -> tuple[int, str, int] | None:
+    """(column number, PostgreSQL's name of the type, bytes) of a byte-length check's name."""
+    match = _BYTE_CHECK.match(constraint_name)
+    if match is None:
+        return None
+    kind = "character varying" if match["kind"] == "varchar" else "character"
+    return int(match["attnum"]), kind, int(match["size"])
+
+
+def _byte_overflow(fields: Mapping[str, str]) -> dict[str, str] | None:
+    check = byte_check(fields.get("n", ""))
+    if check is None:
+        return None
+    _, kind, size = check
+    translated = {
+        key: value for key, value in fields.items() if key not in {"D", "n", "C", "M", "H"}
+    }
+    translated["C"] = STRING_TOO_LONG
+    translated["M"] = f"value too long for type {kind}({size})"
+    return translated
+
+
+def _conflict_table(fields: Mapping[str, str]) -> str:
+    named = fields.get("t")
+    if named:
+        return named
+    match = _TABLE_IN_DETAIL.search(fields.get("D", ""))
+    return match[1] if match else "unknown"
