@@ -1,0 +1,163 @@
+"""One sandbox for all integration tests: its own ports, its own home, always ended.
+
+``bare_sandbox`` is the services and the two accounts; ``sandbox`` is the same one after
+``xacct deploy``. Both give boto3 clients by profile and the environment for subprocesses.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from xacct_sandbox import env_file, lifecycle
+from xacct_sandbox.config import (
+    AWS_PORT_VARIABLE,
+    HOME_VARIABLE,
+    REDSHIFT_PORT_VARIABLE,
+    SandboxConfig,
+)
+
+# Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
+WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """A sandbox that answers. ``folder`` is where its ``.env`` was written."""
+
+    config: SandboxConfig
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a subprocess that works with this sandbox."""
+        ours = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "XACCT_"))
+        }
+        return {**ours, **self.variables, **self.sandbox_variables}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its ``.env`` says."""
+        return env_file.variables(self.config)
+
+    @property
+    def sandbox_variables(self) -> dict[str, str]:
+        """What `xacct-sandbox` itself is told by."""
+        return {
+            HOME_VARIABLE: str(self.config.home),
+            AWS_PORT_VARIABLE: str(self.config.aws_port),
+            REDSHIFT_PORT_VARIABLE: str(self.config.redshift_port),
+        }
+
+    def session(self, profile: str) -> boto3.Session:
+        """A session of account-a-admin, account-b-admin, developer or orchestrator."""
+        if profile != "orchestrator":
+            return lifecycle.session(self.config, profile)
+        given = self.client("developer", "sts").assume_role(
+            RoleArn=self.config.orchestrator_role_arn, RoleSessionName="tests"
+        )["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given["SessionToken"],
+            region_name=self.config.region,
+        )
+
+    def client(self, profile: str, service: str, **options: Any) -> Any:
+        """A client of one of those users."""
+        return self.client_of(self.session(profile), service, **options)
+
+    def client_of(self, session: boto3.Session, service: str, **options: Any) -> Any:
+        """A client of any session, pointed at this sandbox."""
+        return session.client(
+            service,
+            endpoint_url=self.config.endpoint_url,
+            verify=str(self.config.ca_bundle),
+            **options,
+        )
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A module of ours in a subprocess, e.g. ``run("xacct_sandbox.cli", "status")``."""
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            pytest.fail(
+                f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_wire_port() -> int:
+    for port in WIRE_PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"none of the ports {WIRE_PORTS} is free")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_aws() -> None:
+    """No test can reach what the shell it was started from points at."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "XACCT_"))]:
+        del os.environ[name]
+
+
+def start_sandbox(folder: Path) -> RunningSandbox:
+    """A sandbox of its own for tests that stop or kill it; the caller ends it."""
+    config = SandboxConfig(
+        home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
+    )
+    running = RunningSandbox(config, folder)
+    running.run("xacct_sandbox.cli", "up", "--no-deploy")
+    return running
+
+
+@pytest.fixture(scope="session")
+def bare_sandbox(
+    tmp_path_factory: pytest.TempPathFactory, _no_other_aws: None
+) -> Iterator[RunningSandbox]:
+    """The services and the two accounts, nothing deployed (unless ``sandbox`` was asked for)."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    config = SandboxConfig(
+        home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
+    )
+    running = RunningSandbox(config, folder)
+    try:
+        running.run("xacct_sandbox.cli", "up", "--no-deploy")
+        yield running
+    finally:
+        running.run("xacct_sandbox.cli", "down")
+
+
+@pytest.fixture(scope="session")
+def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
+    """Both accounts deployed with `xacct deploy`, as `xacct-sandbox up` does."""
+    bare_sandbox.run("xacct_assets.cli", "deploy")
+    return bare_sandbox

@@ -1,0 +1,112 @@
+"""Puts files into account A's raw bucket, as the supplier's side of the feed does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from xacct_sandbox.config import SandboxConfig, SandboxError
+from xacct_sandbox.lifecycle import client
+from xacct_sandbox.products import ProductFile
+
+ADMIN = "account-a-admin"
+GENERATED_FEED = "products"
+
+_TRANSFER = TransferConfig(multipart_chunksize=8 * 1024 * 1024, max_concurrency=2)
+_PROGRESS_SECONDS = 2.0
+
+Say = Callable[[str], None]
+
+
+def days_to_land(last: date | None, count: int) -> list[date]:
+    """``count`` days, oldest first, up to ``last`` (yesterday in UTC if None)."""
+    end = last or datetime.now(UTC).date() - timedelta(days=1)
+    return [end - timedelta(days=back) for back in range(count - 1, -1, -1)]
+
+
+def land_products(
+    config: SandboxConfig, days: list[date], rows: int, files: int, key: str, seed: int, say: Say
+) -> None:
+    """Generated product files for each day; ``files`` of them with ``rows`` rows in all.
+
+    Raises:
+        SandboxError: more files than rows.
+    """
+    if rows and files > rows:
+        raise SandboxError(f"{rows} rows cannot be spread over {files} files")
+    s3 = client(config, ADMIN, "s3")
+    for day in days:
+        for number in range(files):
+            share = rows // files + (number < rows % files)
+            product_file = ProductFile(seed=seed, day=day, rows=share, number=number)
+            name = key if files == 1 else _numbered(key, number + 1)
+            where = f"{GENERATED_FEED}/{day:%Y/%m/%d}/{name}"
+            size = _upload(s3, config, where, product_file.open(), say)
+            say(
+                f"s3://{config.input_bucket}/{where}: {share} rows, {_megabytes(size)}, "
+                f"{product_file.rejected_rows} of them to be rejected"
+            )
+
+
+def land_file(
+    config: SandboxConfig, feed: str, days: list[date], path: Path, key: str, say: Say
+) -> None:
+    """A file of the user's own, as it is, for each day.
+
+    Raises:
+        SandboxError: it cannot be read.
+    """
+    s3 = client(config, ADMIN, "s3")
+    for day in days:
+        where = f"{feed}/{day:%Y/%m/%d}/{key}"
+        try:
+            body = path.open("rb")
+        except OSError as problem:
+            raise SandboxError(f"{path} cannot be read: {problem.strerror}") from problem
+        with body:
+            size = _upload(s3, config, where, body, say)
+        say(f"s3://{config.input_bucket}/{where}: {path.name} as it is, {_megabytes(size)}")
+
+
+def _upload(s3: Any, config: SandboxConfig, key: str, body: BinaryIO, say: Say) -> int:
+    sent, told = 0, time.monotonic()
+
+    def progress(size: int) -> None:
+        nonlocal sent, told
+        sent += size
+        if time.monotonic() - told > _PROGRESS_SECONDS:
+            told = time.monotonic()
+            say(f"  {key}: {_megabytes(sent)} so far")
+
+    try:
+        s3.upload_fileobj(
+            body,
+            config.input_bucket,
+            key,
+            Callback=progress,
+            Config=_TRANSFER,
+            ExtraArgs={"ExpectedBucketOwner": config.account_a},
+        )
+    except (ClientError, S3UploadFailedError) as refusal:
+        raise SandboxError(
+            f"s3://{config.input_bucket}/{key} could not be written ({refusal}); "
+            "is account A deployed? `xacct-sandbox status` says, `xacct-sandbox up` deploys it"
+        ) from refusal
+    return sent
+
+
+def _numbered(key: str, number: int) -> str:
+    """``products.csv`` -> ``products-002.csv``."""
+    stem, dot, suffix = key.partition(".")
+    return f"{stem}-{number:03d}{dot}{suffix}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
