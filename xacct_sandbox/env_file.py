@@ -25,6 +25,8 @@ def variables(config: SandboxConfig) -> dict[str, str]:
         "XACCT_SUFFIX": config.suffix,
         "XACCT_ACCOUNT_A_PROFILE": "account-a-admin",
         "XACCT_ACCOUNT_B_PROFILE": "account-b-admin",
+        # Read by `xacct deploy`: the developer's user may become the orchestrator role.
+        "XACCT_ORCHESTRATOR_TRUSTED_ARNS": f"arn:aws:iam::{config.account_b}:user/developer",
         "XACCT_WAREHOUSE_HOST": config.host,
         "XACCT_WAREHOUSE_PORT": str(config.redshift_port),
     }
