@@ -7,6 +7,7 @@ sandbox's own and want the token of ``home/token``; everything else is AWS.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import hmac
 import json
 import logging
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 from hypercorn.asyncio import serve
@@ -44,7 +45,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Scope = dict[str, Any]
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 0.5
 """How long a request under way may still take after SIGTERM."""
 
 HEADER_BYTES = 64 * 1024
@@ -199,19 +200,32 @@ async def _run(config: SandboxConfig, token: str) -> None:
         serve(sandbox, _hypercorn(config), shutdown_trigger=stop.wait, mode="asgi")
     )
     starting = asyncio.create_task(_start(sandbox))
-    await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(stop.wait())
     try:
+        await asyncio.wait({serving, starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()  # raises what kept the sandbox from starting
-        await serving
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()  # raises why it cannot serve
     finally:
         starting.cancel()
         stop.set()
         for name, part in reversed(sandbox.parts.items()):
             logger.info("stopping %s", name)
             await asyncio.to_thread(part.stop)
-        await asyncio.wait({serving})
+        # A client that keeps its connection open holds the server's end up for half a minute
+        # (TLS waits for its goodbye): everything is saved, so nobody waits for that.
+        await asyncio.wait({serving}, timeout=2 * GRACE_SECONDS)
         ministack.shut_down()
+    logger.info("stopped")
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: long polls and half-closed connections have nothing left to save."""
+    logging.shutdown()
+    os._exit(code)
 
 
 async def _start(sandbox: Sandbox) -> None:
@@ -258,6 +272,7 @@ def main() -> int:
     )
     logging.getLogger("xacct_sandbox").setLevel(logging.INFO)
     try:
+        faulthandler.register(signal.SIGUSR1)  # what every thread does, into the log
         config = SandboxConfig.from_environment()
         config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Children find us through these.
@@ -280,7 +295,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    # Long polls may still hold worker threads for half a minute; all state is on disk by now.
-    os._exit(code)
+    _leave(main())
