@@ -140,7 +140,8 @@ def health(config: SandboxConfig) -> dict[str, Any]:
 def deploy(config: SandboxConfig, folder: Path) -> int:
     """Run `xacct deploy` against the sandbox, as a person would; its exit code."""
     return subprocess.run(
-        [sys.executable, "-m", "xacct_assets.cli", "deploy"],
+        # A person's own .env in the folder would win over ours, and may name real accounts.
+        [sys.executable, "-m", "xacct_assets.cli", "--no-env-file", "deploy"],
         env=client_environment(config),
         cwd=folder,
         check=False,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from xacct_assets.aws.buckets import folders
 from xacct_assets.aws.errors import ManifestInvalid, NotFound, aws_call
 
 MANIFEST = "manifest"
@@ -105,6 +106,10 @@ class Exports:
                 reason=f"{type(error).__name__}: {error}",
                 fix="materialize s3_export of this day again",
             ) from error
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly under the prefix (which ends in a slash)."""
+        return folders(self._s3, self.bucket, self.owner_account, prefix)
 
     def verify(self, prefix: str) -> ExportVerdict:
         """Hold the files under the prefix against the manifest."""

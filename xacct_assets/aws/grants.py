@@ -32,6 +32,6 @@ def grant_hint(action: str | None, resource: str | None, principal: str | None) 
     )
     who = principal or "the caller"
     return (
-        f"let {who} do {action} on {resource}: normally granted by {where}; "
-        "`xacct deploy` puts the templates' grants back"
+        f"let {who} do {action} on {resource}: normally granted by {where}; compare what is "
+        "deployed with the template (aws cloudformation detect-stack-drift)"
     )

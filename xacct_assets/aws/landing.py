@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from xacct_assets.aws.buckets import folders
 from xacct_assets.aws.csv_count import CsvFormat, MalformedCsv, RecordCounter
 from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable, aws_call
 from xacct_assets.aws.patterns import is_hidden, matches
@@ -114,6 +115,10 @@ class Landing:
             elif not is_hidden(name):
                 ignored.append(item["Key"])
         return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly under the prefix (which ends in a slash)."""
+        return folders(self._s3, self.bucket, self.owner_account, prefix)
 
     def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
         with aws_call(

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from xacct_assets.aws.errors import (
@@ -39,6 +40,8 @@ _CONFLICT_TEXT = re.compile(r"\b1023\b|serializable isolation violation", re.IGN
 #: The server ended the session: administrator, crash, or the workgroup pausing.
 _LOST_CODES = {"57P01", "57P02", "57P03", "08000", "08003", "08006"}
 _LOGIN_CODES = {"28000", "28P01"}
+#: The PostgreSQL protocol's SSLRequest: its length, then the request code 80877103.
+_SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 _TIMEOUT_FIX = (
     "nothing answers there from this network. Check, in this order: (1) the VPC peering or route "
     "between this machine and the Redshift subnets, (2) the route tables of both sides, (3) the "
@@ -242,12 +245,43 @@ def probe(host: str, port: int, timeout: float) -> None:
         raise ConnectionFailed(what, reason=str(error), fix=_TIMEOUT_FIX) from error
 
 
+def probe_tls(host: str, port: int, timeout: float) -> str:
+    """Open a verified TLS session as the driver does, and close it; the certificate's name.
+
+    Raises:
+        ConnectionFailed: there is no path, no TLS, or no certificate that holds for the host.
+    """
+    import redshift_connector
+
+    probe(host, port, timeout)
+    # The driver trusts the system's authorities and a bundle of its own.
+    context = ssl.create_default_context()
+    bundle = Path(redshift_connector.__file__).parent / "files" / "redshift-ca-bundle.crt"
+    context.load_verify_locations(bundle)
+    where = f"{host}:{port}"
+    with database_errors(where), socket.create_connection((host, port), timeout=timeout) as plain:
+        plain.sendall(_SSL_REQUEST)
+        if plain.recv(1) != b"S":
+            raise ConnectionFailed(
+                f"Redshift at {where} refuses TLS",
+                retryable=False,
+                fix="check that the port is Redshift's and that no proxy stands in between",
+            )
+        with context.wrap_socket(plain, server_hostname=host) as secured:
+            certificate = secured.getpeercert() or {}
+    names = [value for kind, value in certificate.get("subjectAltName", ())]
+    return ", ".join(str(name) for name in names) or "no name"
+
+
 class database_errors:
     """Context manager: the driver's and the network's exceptions leave it as `AwsFailure`s."""
 
-    def __init__(self, where: str, *, user: str | None = None) -> None:
+    def __init__(
+        self, where: str, *, user: str | None = None, statement: str = "a statement"
+    ) -> None:
         self._where = where
         self._user = user
+        self._statement = statement
 
     def __enter__(self) -> None:
         return None
@@ -301,7 +335,7 @@ class database_errors:
             )
         conflict = code in _CONFLICT_CODES or bool(_CONFLICT_TEXT.search(text))
         return StatementFailed(
-            "Redshift refused a statement",
+            f"Redshift refused {self._statement}",
             reason=text,
             code=code,
             retryable=conflict,
