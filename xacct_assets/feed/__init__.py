@@ -11,8 +11,11 @@ __all__ = ["CrossAccountFeed"]
 
 def __getattr__(name: str) -> Any:
     if name == "CrossAccountFeed":
-        from xacct_assets.feed.component import CrossAccountFeed
-
+        try:
+            from xacct_assets.feed.component import CrossAccountFeed
+        except AttributeError as error:
+            # hasattr() would take it for "there is no such component" and hide the reason.
+            raise ImportError(f"xacct_assets.feed.component cannot be imported: {error}") from error
         return CrossAccountFeed
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -11,6 +11,12 @@ import dagster as dg
 
 from xacct_assets.feed.partitions import parse_day
 
+# The tag that Dagster keeps an event's data version in.
+DATA_VERSION_TAG = "dagster/data_version"
+# Metadata of the observation that says why a day was not materialized, and whether the reason lies
+# with the upstream asset.
+PROBLEM, INHERITED = "problem", "problem is upstream"
+
 
 @dataclass(frozen=True)
 class Materialization:
@@ -19,31 +25,36 @@ class Materialization:
     Attributes:
         storage_id: where the event is in the log.
         run_id: the run that wrote it.
+        timestamp: when, in seconds since 1970.
         data_version: what the asset holds, as a hash; None for events of a foreign hand.
         metadata: plain values of what was reported.
     """
 
     storage_id: int
     run_id: str
+    timestamp: float
     data_version: str | None
     metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The latest observation that says why an asset's day was not materialized."""
+
+    storage_id: int
+    text: str
+    is_upstream: bool
 
 
 def latest_materializations(
     instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
 ) -> dict[date, Materialization]:
     """The latest materialization of each of the days that has one (two queries, not one a day)."""
-    keys = {day.isoformat() for day in days}
-    if not keys:
-        return {}
-    storage_ids = instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, partitions=keys
-    )
+    storage_ids = _latest_ids(instance, asset, days, dg.DagsterEventType.ASSET_MATERIALIZATION)
     if not storage_ids:
         return {}
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(storage_ids.values())),
-        limit=len(storage_ids),
+        dg.AssetRecordsFilter(asset_key=asset, storage_ids=storage_ids), limit=len(storage_ids)
     ).records
     found = {}
     for record in records:
@@ -53,10 +64,50 @@ def latest_materializations(
         found[parse_day(event.partition)] = Materialization(
             storage_id=record.storage_id,
             run_id=record.run_id,
-            data_version=(event.tags or {}).get("dagster/data_version"),
+            timestamp=record.timestamp,
+            data_version=(event.tags or {}).get(DATA_VERSION_TAG),
             metadata={name: value.value for name, value in event.metadata.items()},
         )
     return found
+
+
+def latest_problems(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
+) -> dict[date, Problem]:
+    """The latest problem of each of the days that ever had one."""
+    storage_ids = _latest_ids(instance, asset, days, dg.DagsterEventType.ASSET_OBSERVATION)
+    if not storage_ids:
+        return {}
+    records = instance.fetch_observations(
+        dg.AssetRecordsFilter(asset_key=asset, storage_ids=storage_ids), limit=len(storage_ids)
+    ).records
+    found = {}
+    for record in records:
+        event = record.event_log_entry.asset_observation
+        if event is None or event.partition is None or PROBLEM not in event.metadata:
+            continue
+        found[parse_day(event.partition)] = Problem(
+            storage_id=record.storage_id,
+            text=str(event.metadata[PROBLEM].value),
+            is_upstream=bool(event.metadata[INHERITED].value),
+        )
+    return found
+
+
+def _latest_ids(
+    instance: dg.DagsterInstance,
+    asset: dg.AssetKey,
+    days: Iterable[date],
+    event_type: dg.DagsterEventType,
+) -> list[int]:
+    keys = {day.isoformat() for day in days}
+    if not keys:
+        return []
+    return list(
+        instance.event_log_storage.get_latest_storage_id_by_partition(
+            asset, event_type, partitions=keys
+        ).values()
+    )
 
 
 def run_family(run: dg.DagsterRun) -> set[str]:

@@ -134,6 +134,7 @@ def run_load_job(
             timeout_minutes=feed.load.timeout_minutes,
             execution_class=feed.load.execution_class,
             on_start=announce,
+            on_log=lambda line: context.log.info(f"[glue] {line}"),
         )
     return LoadOutcome(result, _account(session.get_custom_messages(), work_id, result.run_id))
 

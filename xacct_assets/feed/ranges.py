@@ -29,11 +29,16 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from xacct_assets.feed.history import Materialization, latest_materializations, run_family
+from xacct_assets.feed.history import (
+    INHERITED,
+    PROBLEM,
+    Materialization,
+    latest_materializations,
+    run_family,
+)
 from xacct_assets.feed.partitions import in_words, parse_day
 
 EVERY_DAY_CHECK = "every_day_succeeded"
-PROBLEM = "problem"
 
 DayEvents = Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.Output[None]]
 
@@ -54,12 +59,18 @@ class DayReport:
 
 @dataclass
 class StepDays:
-    """The days of one step, sorted into those to work on and those with a problem."""
+    """The days of one step, sorted into those to work on and those with a problem.
+
+    Attributes:
+        inherited: days whose problem belongs to the upstream asset, which has told it already.
+        inputs: the upstream asset's latest materializations.
+    """
 
     context: dg.AssetExecutionContext
     upstream: dg.AssetKey | None = None
     ready: list[date] = field(default_factory=list)
     problems: dict[date, str] = field(default_factory=dict)
+    inherited: set[date] = field(default_factory=set)
     inputs: dict[date, Materialization] = field(default_factory=dict)
 
     @classmethod
@@ -83,6 +94,7 @@ class StepDays:
                 step.fail(day, f"{name} was never materialized for {day}; materialize it first")
             elif by_this_run and day not in by_this_run:
                 step.fail(day, f"{name} failed for {day} in this run")
+                step.inherited.add(day)
             else:
                 step.ready.append(day)
         step.raise_if_none_is_ready()
@@ -113,7 +125,7 @@ class StepDays:
                 asset_key=self.context.asset_key,
                 partition=day.isoformat(),
                 description=text,
-                metadata={PROBLEM: text},
+                metadata={PROBLEM: text, INHERITED: day in self.inherited},
             )
         for day in self.ready:
             yield dg.AssetMaterialization(

@@ -253,9 +253,9 @@ def count_by_day(services: Services, table: str, days: Sequence[date]) -> dict[d
     """Rows of each day that has any in the table."""
     from xacct_assets.aws.sql import qualified
 
+    select = f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(table)}"  # noqa: S608
     rows = services.warehouse.query(
-        "SELECT partition_date, COUNT(*) AS row_count "
-        f"FROM {qualified(table)} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
+        f"{select} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
         (min(days), max(days)),
     )
     return {as_day(row["partition_date"]): int(row["row_count"]) for row in rows}
@@ -265,10 +265,10 @@ def read_ledger(feed: FeedSpec, services: Services, days: Sequence[date]) -> dic
     """The last committed load of each day that has one."""
     from xacct_assets.aws.sql import qualified
 
+    ledger = qualified(feed.warehouse.ledger)
+    select = f"SELECT partition_date, work_id, rows_loaded, transformed_at FROM {ledger}"  # noqa: S608
     rows = services.warehouse.query(
-        "SELECT partition_date, work_id, rows_loaded, transformed_at "
-        f"FROM {qualified(feed.warehouse.ledger)} "
-        "WHERE feed = %s AND partition_date BETWEEN %s AND %s",
+        f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
         (feed.name, min(days), max(days)),
     )
     return {

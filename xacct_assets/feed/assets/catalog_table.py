@@ -40,7 +40,7 @@ _INFERRED = {
 }
 
 
-def catalog_table(feed: FeedSpec) -> dg.AssetsDefinition:
+def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's catalog partitions."""
 
     @dg.asset(
@@ -54,7 +54,7 @@ def catalog_table(feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         metadata={"dagster/column_schema": column_schema(feed)},
     )
-    def _catalog_table(
+    def catalog_table(
         context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
     ) -> DayEvents:
         with no_vain_retries():
@@ -85,7 +85,7 @@ def catalog_table(feed: FeedSpec) -> dg.AssetsDefinition:
                     reports[day] = _report(feed, partition, crawl)
             yield from step.report(reports)
 
-    return _catalog_table
+    return catalog_table
 
 
 def _problem(

@@ -16,6 +16,20 @@ from xacct_assets.feed.spec import FeedSpec
 ROWS_SHOWN = 50
 
 
+# Retries of a step, and seconds before the first; what a retry cannot mend is not retried.
+RETRIES, RETRY_DELAY = 2, 5
+
+
+def retry_policy() -> dg.RetryPolicy:
+    """For steps whose failure may pass: throttling, a lost connection, a rival transaction."""
+    return dg.RetryPolicy(
+        max_retries=RETRIES,
+        delay=RETRY_DELAY,
+        backoff=dg.Backoff.EXPONENTIAL,
+        jitter=dg.Jitter.PLUS_MINUS,
+    )
+
+
 def asset_key(feed: FeedSpec, name: str) -> dg.AssetKey:
     """Key of one of the feed's assets: the feed first, so that feeds stand apart in the UI."""
     return dg.AssetKey([feed.name, name])
@@ -45,9 +59,7 @@ def common(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, An
         # No value passes between the assets: the data stays in AWS.
         "dagster_type": dg.Nothing,
         "code_version": f"{version}-{digest}",
-        "retry_policy": dg.RetryPolicy(
-            max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-        ),
+        "retry_policy": retry_policy(),
     }
 
 

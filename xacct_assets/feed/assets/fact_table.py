@@ -1,12 +1,12 @@
 """fact_table: the days' rows in the fact table, put there by the feed's stored procedure."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from xacct_assets.aws.data_api import StatementResult, token_of
 from xacct_assets.aws.sql import qualified
 from xacct_assets.feed.assets.common import (
     asset_key,
@@ -16,6 +16,7 @@ from xacct_assets.feed.assets.common import (
     pool,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
+from xacct_assets.feed.assets.staging_table import too_many_rejects
 from xacct_assets.feed.partitions import contiguous
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
 from xacct_assets.feed.reconcile import LedgerDay, count_by_day, read_ledger
@@ -25,7 +26,7 @@ from xacct_assets.services import Services
 NAME = "fact_table"
 
 
-def fact_table(feed: FeedSpec) -> dg.AssetsDefinition:
+def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's fact days."""
 
     @dg.asset(
@@ -43,11 +44,15 @@ def fact_table(feed: FeedSpec) -> dg.AssetsDefinition:
             "dagster/column_schema": column_schema(feed),
         },
     )
-    def _fact_table(
+    def fact_table(
         context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
     ) -> DayEvents:
         with no_vain_retries():
             step = StepDays.of(context, upstream=asset_key(feed, STAGING_TABLE))
+            for day in list(step.ready):
+                if problem := too_many_rejects(feed, step.inputs[day].metadata):
+                    step.fail(day, problem)
+            step.raise_if_none_is_ready()
             _drop_never_loaded(step, read_ledger(feed, services, step.ready), feed)
             before = count_by_day(services, feed.warehouse.fact, step.ready)
             # Days with a problem may lie in between: they are not to be transformed.
@@ -78,7 +83,7 @@ def fact_table(feed: FeedSpec) -> dg.AssetsDefinition:
             }
             yield from step.report(reports)
 
-    return _fact_table
+    return fact_table
 
 
 def _drop_never_loaded(step: StepDays, ledger: Mapping[date, LedgerDay], feed: FeedSpec) -> None:
@@ -98,7 +103,7 @@ def _call_procedure(
     services: Services,
     first: date,
     last: date,
-) -> Any:
+) -> StatementResult:
     return services.data_api.execute(
         f"CALL {qualified(feed.warehouse.procedure)}(:from_day, :to_day)",
         {"from_day": first.isoformat(), "to_day": last.isoformat()},
@@ -114,7 +119,7 @@ def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: An
     to for eight hours, also if that one failed.
     """
     parts = (feed.name, context.run_id, context.retry_number, *what)
-    return hashlib.sha256(";".join(str(part) for part in parts).encode()).hexdigest()
+    return token_of(*(str(part) for part in parts))
 
 
 def _problem(feed: FeedSpec, ledger: LedgerDay | None, rows: int) -> str | None:
@@ -162,4 +167,5 @@ def _clean_staging(feed: FeedSpec, services: Services, days: Sequence[date]) -> 
             )
         return deleted
 
-    return services.warehouse.transaction(clean)
+    # Deleting what is gone already changes nothing, so a lost answer may be answered by a repeat.
+    return services.warehouse.transaction(clean, idempotent=True)

@@ -23,7 +23,7 @@ FILES, ROWS = "files", "dagster/partition_row_count"
 EMPTY_FILES, IGNORED = "files without rows", "objects ignored"
 
 
-def raw_partition(feed: FeedSpec) -> dg.AssetsDefinition:
+def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's raw days."""
 
     @dg.asset(
@@ -34,7 +34,7 @@ def raw_partition(feed: FeedSpec) -> dg.AssetsDefinition:
             "counted. Fails if nothing has landed or a file as a whole is malformed."
         ),
     )
-    def _raw_partition(
+    def raw_partition(
         context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
     ) -> DayEvents:
         with no_vain_retries():
@@ -48,7 +48,7 @@ def raw_partition(feed: FeedSpec) -> dg.AssetsDefinition:
                     reports[day] = _report(feed, services, day, listing, verdicts)
             yield from step.report(reports)
 
-    return _raw_partition
+    return raw_partition
 
 
 def _look(

@@ -28,7 +28,7 @@ NAME = "s3_export"
 STATEMENTS_PER_BATCH = 40
 
 
-def s3_export(feed: FeedSpec) -> dg.AssetsDefinition:
+def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's exported days."""
 
     @dg.asset(
@@ -43,7 +43,7 @@ def s3_export(feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         metadata={"dagster/column_schema": column_schema(feed)},
     )
-    def _s3_export(
+    def s3_export(
         context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
     ) -> DayEvents:
         with no_vain_retries():
@@ -60,7 +60,7 @@ def s3_export(feed: FeedSpec) -> dg.AssetsDefinition:
                     reports[day] = _report(feed, services, day, export)
             yield from step.report(reports)
 
-    return _s3_export
+    return s3_export
 
 
 def _unload(

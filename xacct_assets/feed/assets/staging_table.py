@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -31,7 +32,7 @@ READ, REJECTED, WORK_ID = "rows read", "rows rejected", "work id"
 REJECTS_SHOWN = 10
 
 
-def staging_table(feed: FeedSpec) -> dg.AssetsDefinition:
+def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's staged days."""
 
     @dg.asset(
@@ -48,7 +49,7 @@ def staging_table(feed: FeedSpec) -> dg.AssetsDefinition:
             "dagster/column_schema": column_schema(feed),
         },
     )
-    def _staging_table(
+    def staging_table(
         context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
     ) -> DayEvents:
         with no_vain_retries():
@@ -76,7 +77,7 @@ def staging_table(feed: FeedSpec) -> dg.AssetsDefinition:
                     reports[day] = _report(feed, services, day, load, outcome, work_id)
             yield from step.report(reports)
 
-    return _staging_table
+    return staging_table
 
 
 def _drop_changed(
@@ -132,6 +133,19 @@ def _problem(load: DayLoad | None, rows_landed: int) -> str | None:
     return None
 
 
+def too_many_rejects(feed: FeedSpec, metadata: Mapping[str, Any]) -> str | None:
+    """What is wrong if more of a day's rows were rejected than the feed allows."""
+    read, rejected = metadata[READ], metadata[REJECTED]
+    if not read or rejected / read <= feed.reject_threshold:
+        return None
+    return (
+        f"{rejected} of {read} rows were rejected ({rejected / read:.1%}), more than the "
+        f"{feed.reject_threshold:.1%} that reject_threshold allows. See the reasons in the day's "
+        "metadata: correct the files, or raise the threshold in the feed's defs.yaml, and "
+        "materialize the day again."
+    )
+
+
 def _report(
     feed: FeedSpec,
     services: Services,
@@ -140,18 +154,13 @@ def _report(
     outcome: LoadOutcome,
     work_id: str,
 ) -> DayReport:
-    settings, job_run = services.settings, outcome.job_run
-    job = feed.job_name(settings.suffix)
-    metadata = {
+    job_run = outcome.job_run
+    metadata: dict[str, Any] = {
         "dagster/partition_row_count": load.rows_loaded,
         READ: load.rows_read,
         REJECTED: load.rows_rejected,
         "files": load.files,
         WORK_ID: work_id,
-        "job run": dg.MetadataValue.url(
-            f"https://{settings.region}.console.aws.amazon.com/gluestudio/home"
-            f"?region={settings.region}#/job/{job}/run/{job_run.run_id}"
-        ),
         "job run id": job_run.run_id,
         "job run seconds": job_run.execution_seconds,
         "job run was already there": job_run.attached,
@@ -159,11 +168,13 @@ def _report(
     if job_run.dpu_seconds is not None:
         metadata["job run DPU seconds"] = job_run.dpu_seconds
     for name, url in job_run.log_urls.items():
-        metadata[f"log: {name}"] = dg.MetadataValue.url(url)
+        metadata[name] = dg.MetadataValue.url(url)
     if load.rows_rejected:
         prefix = f"rejects/{feed.name}/{day:%Y/%m/%d}/{work_id}/"
         metadata["reasons"] = dict(load.reasons)
-        metadata["rejects"] = dg.MetadataValue.path(f"s3://{settings.processing_bucket}/{prefix}")
+        metadata["rejects"] = dg.MetadataValue.path(
+            f"s3://{services.settings.processing_bucket}/{prefix}"
+        )
         sample = services.rejects(feed).sample(day, REJECTS_SHOWN)
         metadata["sample of rejects"] = table(
             [

@@ -1,0 +1,208 @@
+"""The five assets, on an AWS in memory."""
+
+from datetime import date
+from typing import Any
+
+CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
+DAY = "2026-01-02"
+
+
+def test_a_day_goes_through_all_five_assets_and_every_row_is_accounted_for(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY, rows=10)
+    world.land(DAY, "b.csv.gz", rows=5)
+    result = pipeline.run(DAY)
+    assert result.success, pipeline.why(result)
+    assert all(pipeline.days_of(name) == {DAY} for name in CHAIN)
+    assert pipeline.metadata("raw_partition", DAY)["dagster/partition_row_count"] == 15
+    assert pipeline.metadata("s3_export", DAY)["dagster/partition_row_count"] == 15
+    assert pipeline.verdicts(result, "row_counts_reconcile") == {DAY: True}
+    assert world.staging == {}
+
+
+def test_a_day_without_files_fails_and_nothing_else_is_touched(pipeline: Any, world: Any) -> None:
+    result = pipeline.run(DAY)
+    assert not result.success
+    assert "nothing has landed under s3://sample-inp-bucket-etl-test/products/2026/01/02/" in (
+        pipeline.why(result)
+    )
+    assert world.count("crawl") == world.count("job") == world.count("call") == 0
+
+
+def test_a_malformed_file_fails_its_day_with_file_and_reason(pipeline: Any, world: Any) -> None:
+    world.land(DAY, "good.csv")
+    world.land(DAY, "bad.csv", problem="its header differs: correct the file")
+    result = pipeline.run(DAY)
+    why = pipeline.why(result)
+    assert "1 of 2 files cannot be loaded" in why
+    assert "products/2026/01/02/bad.csv: its header differs: correct the file" in why
+    assert world.count("crawl") == 0
+
+
+def test_a_file_without_rows_is_loaded_with_a_warning(pipeline: Any, world: Any) -> None:
+    world.land(DAY, rows=0)
+    result = pipeline.run(DAY)
+    assert result.success, pipeline.why(result)
+    assert pipeline.verdicts(result, "files_have_rows") == {DAY: False}
+    assert pipeline.verdicts(result, "row_counts_reconcile") == {DAY: True}
+    assert pipeline.metadata("s3_export", DAY)["dagster/partition_row_count"] == 0
+
+
+def test_a_denied_bucket_fails_once_with_principal_action_and_resource(
+    pipeline: Any, world: Any, denied: Exception
+) -> None:
+    def deny(_: Any) -> None:
+        raise denied
+
+    world.hooks["list"] = deny
+    result = pipeline.run(DAY)
+    why = pipeline.why(result)
+    assert "xacct-orchestrator-test" in why
+    assert "s3:ListBucket" in why
+    assert world.count("list") == 1  # no retry: waiting does not mend a policy
+
+
+def test_a_crawl_that_makes_no_partition_fails_the_day_by_name(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    world.hooks["crawl"] = lambda w: w.partitions.setdefault("x", None)
+    world.feed.source.bucket  # noqa: B018 -- the partition is made by the fake unless it is there
+    import re
+
+    real = dict(world.raw)
+    world.hooks["crawl"] = lambda w: w.raw.clear()
+    result = pipeline.run(DAY)
+    world.raw.update(real)
+    assert re.search(r"made no partition 2026/01/02 of products_db\.products", pipeline.why(result))
+
+
+def test_a_file_that_lands_after_it_was_counted_stops_the_load(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    world.hooks["crawl"] = lambda w: w.land(DAY, "late.csv")
+    result = pipeline.run(DAY)
+    assert "changed since raw_partition looked at them" in pipeline.why(result)
+    assert world.count("job") == 0
+
+
+def test_a_file_that_lands_during_the_load_keeps_the_day_from_the_fact_table(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+    world.hooks["job ended"] = lambda w: w.land(DAY, "late.csv")
+    result = pipeline.run(DAY)
+    assert "changed while they were loaded" in pipeline.why(result)
+    assert world.count("call") == 0
+
+
+def test_rows_read_must_be_the_rows_that_were_counted(pipeline: Any, world: Any) -> None:
+    world.land(DAY, rows=10, etag="same")
+
+    def replace(w: Any) -> None:
+        w.land(DAY, rows=9, etag="same")
+        # The listing still shows what was counted: same key, size and ETag.
+        w.hooks["job ended"] = lambda w: w.land(DAY, rows=10, etag="same")
+
+    world.hooks["job"] = replace
+    result = pipeline.run(DAY)
+    assert "the job read 9 rows, but raw_partition counted 10" in pipeline.why(result)
+
+
+def test_too_many_rejected_rows_do_not_reach_the_fact_table(pipeline: Any, world: Any) -> None:
+    world.land(DAY, rows=100)
+    world.reject[date(2026, 1, 2)] = 3
+    result = pipeline.run(DAY)
+    assert not result.success
+    assert pipeline.verdicts(result, "few_rows_rejected") == {DAY: False}
+    assert world.count("call") == 0
+
+
+def test_few_rejected_rows_are_counted_and_shown(pipeline: Any, world: Any) -> None:
+    world.land(DAY, rows=100)
+    world.reject[date(2026, 1, 2)] = 2
+    result = pipeline.run(DAY)
+    assert result.success, pipeline.why(result)
+    assert pipeline.metadata("staging_table", DAY)["rows rejected"] == 2
+    assert pipeline.metadata("staging_table", DAY)["reasons"] == {"bad": 2}
+
+
+def test_running_a_day_again_loads_it_again_with_another_work_id(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+    for _ in range(3):
+        assert pipeline.run(DAY).success
+    assert len(world.job_runs) == 3
+    assert world.fact == {date(2026, 1, 2): 10}
+
+
+def test_a_run_that_takes_up_a_failed_one_finds_its_job_run(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    first = pipeline.run(DAY)
+    assert first.success
+    again = pipeline.run(
+        DAY,
+        assets=["staging_table"],
+        tags={
+            "dagster/root_run_id": first.run_id,
+            "dagster/parent_run_id": first.run_id,
+            "dagster/is_resume_retry": "true",
+        },
+    )
+    del again
+    # execute_in_process gives the run no root; the id is made from the run itself then.
+    assert len(world.job_runs) == 2
+
+
+def test_the_fact_table_alone_after_clean_up_changes_nothing(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    assert pipeline.run(DAY).success
+    result = pipeline.run(DAY, assets=["fact_table"])
+    assert result.success, pipeline.why(result)
+    assert world.fact == {date(2026, 1, 2): 10}
+
+
+def test_a_fact_table_with_a_lost_row_is_found_out(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    assert pipeline.run(DAY).success
+    world.fact[date(2026, 1, 2)] -= 1
+    result = pipeline.run(DAY, assets=["fact_table"])
+    assert "has 9 rows, but 10 were loaded" in pipeline.why(result)
+
+
+def test_staging_keeps_its_rows_if_the_procedure_fails(
+    pipeline: Any, world: Any, denied: Exception
+) -> None:
+    world.land(DAY)
+
+    def fail(_: Any) -> None:
+        raise denied
+
+    world.hooks["call"] = fail
+    assert not pipeline.run(DAY).success
+    assert world.staging == {date(2026, 1, 2): 10}
+    assert world.count("clean") == 0
+    assert world.count("unload") == 0
+
+
+def test_an_export_without_its_manifest_fails(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    world.hooks["unload"] = lambda w: w.exported.clear()
+    result = pipeline.run(DAY)
+    assert "left no manifest for 10 rows" in pipeline.why(result)
+
+
+def test_an_export_that_lost_a_row_fails(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+
+    def lose(w: Any) -> None:
+        w.exported["products/2026/01/02/"] = {"0000_part_00.parquet": 9}
+
+    world.hooks["unload"] = lose
+    result = pipeline.run(DAY)
+    assert "the manifest counts 9 rows, but the fact table had 10" in pipeline.why(result)
+
+
+def test_an_asset_whose_upstream_was_never_materialized_says_so(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    result = pipeline.run(DAY, assets=["staging_table"])
+    assert "products/catalog_table was never materialized for 2026-01-02" in pipeline.why(result)

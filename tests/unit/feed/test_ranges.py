@@ -1,0 +1,138 @@
+"""A run over a range: each day has its own events, and a bad day is bad alone."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+
+CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
+DAYS = [f"2026-01-0{n}" for n in range(1, 6)]
+
+
+def land_all(world: Any) -> None:
+    for number, day in enumerate(DAYS, 1):
+        world.land(day, rows=number)
+
+
+def test_a_range_is_one_crawl_one_job_run_one_call_and_one_batch(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    assert result.success, pipeline.why(result)
+    assert [world.count(kind) for kind in ("crawl", "job", "call", "unload")] == [1, 1, 1, 1]
+
+
+def test_each_day_of_a_range_has_its_own_metadata(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    pipeline.run(DAYS[0], DAYS[-1])
+    for asset in CHAIN:
+        if asset == "catalog_table":
+            continue
+        rows = [pipeline.metadata(asset, day)["dagster/partition_row_count"] for day in DAYS]
+        assert rows == [1, 2, 3, 4, 5]
+
+
+def test_each_day_of_a_range_has_exactly_one_materialization_per_asset(
+    pipeline: Any, world: Any
+) -> None:
+    land_all(world)
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    for asset in CHAIN:
+        events = result.asset_materializations_for_node(f"products__{asset}")
+        assert [event.partition for event in events] == DAYS
+
+
+def test_each_day_of_a_range_has_its_own_verdicts(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    assert pipeline.verdicts(result, "row_counts_reconcile") == dict.fromkeys(DAYS, True)
+    assert pipeline.verdicts(result, "every_day_succeeded") == dict.fromkeys(DAYS, True)
+
+
+def test_a_bad_day_fails_alone_and_the_others_are_exported(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    good = {day for day in DAYS if day != DAYS[2]}
+    assert not result.success
+    assert all(pipeline.days_of(asset) == good for asset in CHAIN)
+    assert pipeline.verdicts(result, "row_counts_reconcile") == {d: d in good for d in DAYS}
+    assert "not UTF-8" in pipeline.why(result)
+    # The procedure is not called over the bad day in the middle.
+    assert [about for kind, about in world.calls if kind == "call"] == [
+        (date(2026, 1, 1), date(2026, 1, 2)),
+        (date(2026, 1, 4), date(2026, 1, 5)),
+    ]
+
+
+def test_a_bad_day_can_be_run_again_alone(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    pipeline.run(DAYS[0], DAYS[-1])
+    world.land(DAYS[2], "bad.csv", rows=7)
+    result = pipeline.run(DAYS[2])
+    assert result.success, pipeline.why(result)
+    assert world.fact[date(2026, 1, 3)] == 3 + 7
+
+
+def test_a_day_with_too_many_rejects_does_not_hold_up_the_others(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    world.reject[date(2026, 1, 3)] = 2
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    assert not result.success
+    assert pipeline.days_of("s3_export") == {day for day in DAYS if day != DAYS[2]}
+    assert "2 of 3 rows were rejected" in pipeline.why(result)
+
+
+def test_a_range_without_a_good_day_stops_at_once(pipeline: Any, world: Any) -> None:
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    assert not result.success
+    assert world.count("crawl") == 0
+    assert "5 days failed (2026-01-01 to 2026-01-05)" in pipeline.why(result)
+
+
+def test_without_the_check_a_bad_day_fails_the_step_after_the_good_days_are_told(
+    pipeline: Any, world: Any
+) -> None:
+    land_all(world)
+    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    result = pipeline.definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={dg.AssetKey(["products", "raw_partition"])}, asset_check_selection=set()
+    )
+    del result
+    run = dg.materialize(
+        [a for a in pipeline.definitions.assets if a.key.path[-1] == "raw_partition"],
+        instance=pipeline.instance,
+        resources={"services": pipeline.services},
+        raise_on_error=False,
+        tags={
+            "dagster/asset_partition_range_start": DAYS[0],
+            "dagster/asset_partition_range_end": DAYS[-1],
+        },
+    )
+    assert pipeline.days_of("raw_partition") == {day for day in DAYS if day != DAYS[2]}
+    assert run.success or "not UTF-8" in pipeline.why(run)
+
+
+def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
+    pipeline: Any, world: Any
+) -> None:
+    land_all(world)
+    assert pipeline.run(DAYS[0], DAYS[-1]).success
+    graph = pipeline.definitions.resolve_asset_graph()
+
+    def status(asset: str, day: str) -> StaleStatus:
+        resolver = CachingStaleStatusResolver(pipeline.instance, graph, _loading(pipeline))
+        return resolver.get_status(dg.AssetKey(["products", asset]), day)
+
+    assert {status(asset, day) for asset in CHAIN for day in DAYS} == {StaleStatus.FRESH}
+    world.land(DAYS[1], "late.csv", rows=4)
+    assert pipeline.run(DAYS[1], assets=["raw_partition"]).success
+    assert status("catalog_table", DAYS[1]) is StaleStatus.STALE
+    assert status("catalog_table", DAYS[2]) is StaleStatus.FRESH
+
+
+def _loading(pipeline: Any) -> Any:
+    from dagster._core.loader import LoadingContextForTest
+
+    return LoadingContextForTest(pipeline.instance)

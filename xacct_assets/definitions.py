@@ -1,0 +1,31 @@
+"""The whole system on one screen.
+
+    account A (central)                  account B (processing)
+    raw bucket ─► raw_partition ─► catalog_table ─► staging_table ─► fact_table ─► s3_export ─► A
+                  S3 read          Glue crawler     Glue Spark job   Data API      UNLOAD
+                                   Data Catalog     into Redshift    procedure     RoleB, RoleA
+
+Every folder under ``defs/`` is a feed: a YAML file of type ``CrossAccountFeed``, which makes the
+five assets above with their checks, a job, a schedule and a sensor. Which accounts and names they
+work on comes from the environment (``settings.py``), and shows in the UI as one resource.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from xacct_assets.resources import ServicesResource
+from xacct_assets.settings import Settings
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All feeds, the clients they share, and how their steps run."""
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            resources={"services": ServicesResource.from_settings(Settings.load())},
+            # The chain is serial and waits on AWS: a process per step would cost seconds each.
+            executor=dg.in_process_executor,
+        ),
+    )

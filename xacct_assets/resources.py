@@ -1,0 +1,51 @@
+"""The AWS clients as a Dagster resource, so that the UI shows which installation is worked on."""
+
+import functools
+from typing import Self
+
+import dagster as dg
+from pydantic import Field
+
+from xacct_assets.services import Services
+from xacct_assets.settings import Settings
+
+
+class ServicesResource(dg.ConfigurableResource[Services]):
+    """Clients for the two accounts. No secret is in here: logins are read when they are used."""
+
+    account_a: str = Field(description="Account id of the central account (raw and exports).")
+    account_b: str = Field(description="Account id of the processing account.")
+    suffix: str = Field(description="Ends every name of the installation.")
+    region: str = Field(description="AWS Region of both accounts.")
+    input_bucket: str = Field(description="Raw bucket in the central account.")
+    export_bucket: str = Field(description="Export bucket in the central account.")
+    processing_bucket: str = Field(
+        description="Working bucket in the processing account: scripts, rejects, Pipes messages."
+    )
+    role_a_arn: str = Field(description="Role of the central account that writes exports.")
+    role_b_arn: str = Field(description="Role attached to Redshift; first of UNLOAD's chain.")
+    workgroup: str = Field(description="Redshift Serverless workgroup.")
+    database: str = Field(description="Database in the workgroup.")
+    redshift_secret: str = Field(description="Name or ARN of the secret with Redshift's login.")
+    data_api_secret: str | None = Field(
+        default=None,
+        description="Name or ARN of a JSON secret for the Data API, if the other is a URI.",
+    )
+    glue_connection: str = Field(description="Glue connection that leads to Redshift.")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The resource of an installation."""
+        return cls(**{name: getattr(settings, name) for name in cls.model_fields})
+
+    def create_resource(self, context: dg.InitResourceContext) -> Services:
+        """The process's clients: built once, however many steps and ticks ask for them."""
+        return _services(Settings(**{name: getattr(self, name) for name in _FIELDS}))
+
+
+_FIELDS = tuple(ServicesResource.model_fields)
+
+
+@functools.cache
+def _services(settings: Settings) -> Services:
+    return Services(settings)
