@@ -182,10 +182,8 @@ def _parts() -> dict[str, ModuleType]:
         module = f"xacct_sandbox.{name}.service"
         try:
             parts[name] = importlib.import_module(module)
-        except ModuleNotFoundError as missing:
-            if missing.name not in (module, f"xacct_sandbox.{name}"):
-                raise
-            logger.warning("%s is not there: running without", module)
+        except ImportError as missing:
+            logger.warning("running without %s: %s", module, missing)
     return parts
 
 
