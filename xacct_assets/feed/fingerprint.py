@@ -1,0 +1,134 @@
+"""What a day's raw objects are, in 22 characters: which objects count, and their fingerprint.
+
+The fingerprint is a chain of BLAKE2b over (key, size, ETag) in key order. A chain, not a sum: its
+state is one digest as well, so a listing of any length can stop at any key and be taken up again
+from a cursor, but it stays collision-resistant against whoever chooses the keys. S3 lists general
+purpose buckets in the byte order of the UTF-8 keys, which is the order used here.
+
+LastModified is left out on purpose: a file uploaded again with the same content is no change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Protocol
+
+_DIGEST_BYTES = 16
+# Set apart from any other use of BLAKE2b over the same bytes.
+_PERSON = b"xacct-raw-day"
+
+
+class ListedObject(Protocol):
+    """An object as a listing shows it."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def last_modified(self) -> datetime: ...
+
+
+class Fold:
+    """A fingerprint in the making: objects go in by rising key, the digest is always ready."""
+
+    __slots__ = ("digest",)
+
+    def __init__(self, digest: str | None = None) -> None:
+        self.digest = digest or _text(bytes(_DIGEST_BYTES))
+
+    def add(self, item: ListedObject) -> None:
+        """Take up the next object (its key sorts after all before it)."""
+        key = item.key.encode("utf-8", "surrogatepass")
+        # The length keeps ("ab", "c") apart from ("a", "bc"); listings quote ETags, heads may not.
+        record = b"%d:%b:%d:%b" % (len(key), key, item.size, item.etag.strip('"').encode())
+        self.digest = _text(
+            hashlib.blake2b(
+                _bytes(self.digest) + record, digest_size=_DIGEST_BYTES, person=_PERSON
+            ).digest()
+        )
+
+
+def fingerprint(objects: Iterable[ListedObject]) -> str:
+    """Fingerprint of a whole set of objects, in any order.
+
+    The caller has chosen the objects (`is_hidden`, `FilePatterns`). The same set gives the same 22
+    URL-safe characters whether it was listed at once or in pages.
+    """
+    fold = Fold()
+    for item in sorted(objects, key=lambda item: item.key.encode("utf-8", "surrogatepass")):
+        fold.add(item)
+    return fold.digest
+
+
+def _text(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def is_hidden(key: str) -> bool:
+    """Whether the last part of the key starts with ``_`` or ``.``: Spark and Glue skip those.
+
+    A key that ends in a slash is a folder made by a console, and no file either.
+    """
+    name = key.rsplit("/", 1)[-1]
+    return not name or name[0] in "_."
+
+
+class FilePatterns:
+    """Patterns for the path below a day's folder; ``*``, ``?`` and ``[…]`` never match a slash."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        if not patterns:
+            raise ValueError("no file pattern given: at least one is needed, e.g. *.csv")
+        self._compiled = tuple(_compile(pattern) for pattern in patterns)
+
+    def match(self, relative_key: str) -> bool:
+        """Whether any pattern matches all of the path below the day's folder."""
+        return any(compiled.fullmatch(relative_key) for compiled in self._compiled)
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> re.Pattern[str]:
+    if not pattern or "**" in pattern:
+        raise ValueError(
+            f"{pattern!r} is not a file pattern: * does not cross folders and ** is not known; "
+            "name the levels, e.g. */*.csv"
+        )
+    parts, position = [], 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
+        if character == "*":
+            parts.append("[^/]*")
+        elif character == "?":
+            parts.append("[^/]")
+        elif character == "[":
+            # As in a shell, a ] right after the opening (or after !) is a member, not the end.
+            end = pattern.find(
+                "]", position + (2 if pattern[position : position + 1] == "!" else 1)
+            )
+            if end < 0:
+                raise ValueError(f"{pattern!r} is not a file pattern: a [ is never closed")
+            members = pattern[position:end]
+            negated = members.startswith("!")
+            members = re.sub(r"([\\\[\]^&~|])", r"\\\1", members.removeprefix("!"))
+            try:
+                parts.append(f"(?!/)[{'^' if negated else ''}{members}]")
+                re.compile(parts[-1])
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a file pattern: {error}") from None
+            position = end + 1
+        else:
+            parts.append(re.escape(character))
+    return re.compile("".join(parts), re.DOTALL)
