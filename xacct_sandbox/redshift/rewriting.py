@@ -75,7 +75,7 @@ _LACKING_CALLS = {
 }
 
 
-def rewrite_expressions(sql: str, tokens: list[Token], *, in_body: bool = False) -> list[Edit]:
+def rewrite_expressions(sql: str, tokens: list[Token]) -> list[Edit]:
     """Edits that every statement needs, wherever it stands.
 
     Raises:
@@ -108,8 +108,7 @@ def rewrite_expressions(sql: str, tokens: list[Token], *, in_body: bool = False)
                 f'operator "{token.text}"', "Use JSON_EXTRACT_PATH_TEXT, or SUPER's dot notation."
             )
         index += 1
-    if not in_body:
-        _refuse_clauses(tokens)
+    _refuse_clauses(tokens)
     return edits
 
 
@@ -152,7 +151,10 @@ def _refuse_clauses(tokens: list[Token]) -> None:
             raise not_supported("SELECT DISTINCT ON", "Use ROW_NUMBER() OVER (PARTITION BY …).")
         if word == "FILTER" and following == "(" and words[index + 2 : index + 3] == ["WHERE"]:
             raise not_supported("FILTER (WHERE …)", "Use CASE inside the aggregate.")
-        if word == "FOR" and following in ("UPDATE", "SHARE", "KEY", "NO"):
+        if word == "FOR" and (
+            following in ("UPDATE", "SHARE")
+            or words[index + 1 : index + 3] in (["KEY", "SHARE"], ["NO", "KEY"])
+        ):
             raise not_supported(f"SELECT … FOR {following}", "Use LOCK TABLE.")
         if word == "ARRAY" and following == "[":
             raise not_supported("ARRAY[…]", "Use ARRAY(…) of SUPER.")

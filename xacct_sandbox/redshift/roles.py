@@ -1,0 +1,166 @@
+"""From a role chain in IAM_ROLE to an S3 client, every hop a real IAM decision.
+
+The first role must be attached to the namespace; Redshift's service principal assumes it. Each
+further role is assumed by the one before with the external ID Redshift Serverless sends: the ARN
+of the database user. Credentials are taken anew for every statement: a policy that was taken away
+is missed by the very next COPY or UNLOAD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from xacct_sandbox import clients
+from xacct_sandbox.config import SandboxError
+from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.redshift.errors import INTERNAL_ERROR, RedshiftError
+from xacct_sandbox.redshift.options import DEFAULT_ROLE
+
+SERVICE = "redshift.amazonaws.com"
+SESSION_NAME = "RedshiftIamRoleSession"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The one namespace of the sandbox, as the redshift-serverless API keeps it."""
+
+    account_id: str
+    region: str
+    namespace_id: str
+    name: str
+    iam_roles: tuple[str, ...]
+    default_iam_role: str | None
+    status: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:redshift-serverless:{self.region}:{self.account_id}:namespace/{self.namespace_id}"
+
+    def database_user_arn(self, user: str) -> str:
+        """The principal that IAM errors name, and the external ID of every chained role."""
+        cluster = f"serverless-{self.account_id}-{self.namespace_id}"
+        return f"arn:aws:redshift:{self.region}:{self.account_id}:dbuser:{cluster}/{user}"
+
+
+@dataclass(frozen=True)
+class RoleSession:
+    """S3 under the last role of a chain; ``principal`` is who IAM sees."""
+
+    s3: Any
+    principal: str
+
+
+def resolve_chain(namespace: Namespace | None, roles: tuple[str, ...] | str) -> tuple[str, ...]:
+    """The chain to assume, its first role checked against the namespace's.
+
+    Raises:
+        RedshiftError: there is no namespace, no default role, or the role is not attached.
+    """
+    if namespace is None:
+        raise RedshiftError(
+            "there is no namespace, so no IAM role is attached",
+            hint="Create the namespace (redshift-serverless CreateNamespace) first.",
+        )
+    if roles == DEFAULT_ROLE:
+        if not namespace.default_iam_role:
+            raise RedshiftError(
+                f"no default IAM role is set for namespace {namespace.name}",
+                hint="Set DefaultIamRoleArn of the namespace, or name the role in IAM_ROLE.",
+            )
+        return (namespace.default_iam_role,)
+    assert not isinstance(roles, str)
+    if roles[0] not in namespace.iam_roles:
+        attached = ", ".join(namespace.iam_roles) or "none"
+        raise RedshiftError(
+            f"The requested role {roles[0]} is not associated to cluster",
+            hint=f"Attach it to namespace {namespace.name} (IamRoles); attached now: {attached}.",
+        )
+    return roles
+
+
+def assume_chain(
+    namespace: Namespace, chain: tuple[str, ...], user: str, *, region: str | None
+) -> RoleSession:
+    """Assume every role of the chain in turn. Blocks: call it in a thread.
+
+    Raises:
+        RedshiftError: a hop was denied; the message names principal and role.
+    """
+    user_arn = namespace.database_user_arn(user)
+    try:
+        credentials = clients.service_role(
+            SERVICE,
+            chain[0],
+            source_arn=namespace.arn,
+            session_name=SESSION_NAME,
+            source_account=namespace.account_id,
+        )
+    except ServiceError as refusal:
+        raise _not_authorized(user_arn, chain[0], refusal.message) from refusal
+    except SandboxError as problem:
+        raise RedshiftError(f"credentials for {chain[0]}: {problem}") from problem
+    for before, role in zip(chain, chain[1:], strict=False):
+        credentials = _next_hop(credentials, before, role, user_arn, namespace.region)
+    return RoleSession(
+        s3=clients.client("s3", credentials, region or namespace.region),
+        principal=_session_arn(chain[-1]),
+    )
+
+
+def _next_hop(
+    credentials: Credentials, before: str, role: str, user_arn: str, region: str
+) -> Credentials:
+    sts = clients.client("sts", credentials, region)
+    try:
+        answer = sts.assume_role(
+            RoleArn=role, RoleSessionName=SESSION_NAME, ExternalId=user_arn
+        )
+    except ClientError as refusal:
+        error = refusal.response.get("Error", {})
+        detail = f"{error.get('Code', '')}: {error.get('Message', '')}; ExternalId {user_arn}"
+        raise _not_authorized(_session_arn(before), role, detail) from refusal
+    except BotoCoreError as problem:
+        raise RedshiftError(f"credentials for {role}: {problem}") from problem
+    keys = answer["Credentials"]
+    return Credentials(
+        keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"]
+    )
+
+
+def _not_authorized(principal: str, role: str, detail: str) -> RedshiftError:
+    return RedshiftError(
+        f"User {principal} is not authorized to assume IAM Role {role}",
+        sqlstate=INTERNAL_ERROR,
+        detail=f"error:  User {principal} is not authorized to assume IAM Role {role}"
+        f"  code: 8001  action: sts:AssumeRole  context: IAM Role={role}  reason: {detail}",
+        hint="Check the trust policy of the role and the sts:AssumeRole permission of the caller.",
+    )
+
+
+def _session_arn(role_arn: str) -> str:
+    account = role_arn.split(":")[4]
+    name = role_arn.rsplit("/", 1)[-1]
+    return f"arn:aws:sts::{account}:assumed-role/{name}/{SESSION_NAME}"
+
+
+def s3_failure(problem: Exception, action: str, url: str, principal: str) -> RedshiftError:
+    """An S3 error as COPY and UNLOAD report it, naming who asked for what."""
+    if isinstance(problem, ClientError):
+        error = problem.response.get("Error", {})
+        status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.get("Code", "Unknown")
+        text = {"AccessDenied": "Access Denied", "403": "Access Denied"}.get(
+            code, error.get("Message", code)
+        )
+        rid = problem.response.get("ResponseMetadata", {}).get("RequestId", "")
+        return RedshiftError(
+            f"S3ServiceException:{text},Status {status},Error {code},Rid {rid}",
+            detail=f"error:  S3ServiceException:{text}  code: 8001  action: {action}"
+            f"  resource: {url}  principal: {principal}  reason: {error.get('Message', '')}",
+            hint=f"{principal} needs {action} on {url}: in its identity policy and, across"
+            " accounts, in the bucket policy.",
+        )
+    return RedshiftError(f"S3 request {action} on {url} failed: {problem}")
