@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
-from xacct_sandbox import env_file, landing, lifecycle
+from xacct_sandbox import demo, env_file, landing, lifecycle
 from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
@@ -45,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start it, deploy both accounts, write .env")
     up.add_argument("--no-deploy", action="store_true", help="start the bare services only")
     up.set_defaults(run=_up)
+
+    whole = commands.add_parser(
+        "demo", help="up, three days through the whole pipeline, then the UI"
+    )
+    whole.add_argument("--days", type=_positive, default=3, help="days up to yesterday (default 3)")
+    whole.add_argument("--rows", type=_count, default=DEFAULT_ROWS, help="rows a day")
+    whole.add_argument("--no-ui", action="store_true", help="end after the reconciliation table")
+    whole.add_argument("--ui-port", type=_positive, default=3000, help="where the UI is served")
+    whole.set_defaults(run=_demo)
 
     down = commands.add_parser("down", help="stop everything; what is stored stays")
     down.set_defaults(run=_down)
@@ -83,23 +92,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(options: argparse.Namespace) -> int:
     say = _stopwatch()
-    config = lifecycle.start(SandboxConfig.from_environment(), say)
-    folder = Path.cwd()
-    written = env_file.write(config, folder)
-    if written is None:
-        say(f"{folder / '.env'} is your own and was left alone")
-        print('  for this shell instead: eval "$(xacct-sandbox env --as orchestrator)"')
-    else:
-        say(f"{written} written")
     if options.no_deploy:
+        _start(say)
         return 0
-    code = lifecycle.deploy(config, folder)
-    if code:
-        raise SandboxError(
-            f"`xacct deploy` failed (exit code {code}, its message is above); the sandbox itself "
-            "runs. Mend the cause and run `xacct-sandbox up` again"
-        )
-    say("both accounts are deployed")
+    _start_and_deploy(say)
     print(
         "\nNext:\n"
         "  xacct-sandbox land --days 3      put three days of products into account A\n"
@@ -108,6 +104,74 @@ def _up(options: argparse.Namespace) -> int:
         "  xacct-sandbox down               stop; everything stored stays"
     )
     return 0
+
+
+def _start(say: Callable[[str], None]) -> SandboxConfig:
+    config = lifecycle.start(SandboxConfig.from_environment(), say)
+    folder = Path.cwd()
+    written = env_file.write(config, folder)
+    if written is None:
+        say(f"{folder / '.env'} is your own and was left alone")
+        print('  for this shell instead: eval "$(xacct-sandbox env --as orchestrator)"')
+    else:
+        say(f"{written} written")
+    return config
+
+
+def _start_and_deploy(say: Callable[[str], None]) -> SandboxConfig:
+    config = _start(say)
+    code = lifecycle.deploy(config, Path.cwd())
+    if code:
+        raise SandboxError(
+            f"`xacct deploy` failed (exit code {code}, its message is above); the sandbox itself "
+            "runs. Mend the cause and run `xacct-sandbox up` again"
+        )
+    say("both accounts are deployed")
+    return config
+
+
+def _demo(options: argparse.Namespace) -> int:
+    if not options.no_ui:
+        demo.check_ui_port(options.ui_port)
+    say = _stopwatch()
+    config = _start_and_deploy(say)
+    days = landing.days_to_land(None, options.days)
+    landing.land_products(
+        config,
+        demo.days_without_files(config, days),
+        rows=options.rows,
+        files=1,
+        key="products.csv",
+        seed=1,
+        say=say,
+    )
+    environment = lifecycle.client_environment(config)
+    verdicts = demo.reconciliation(days, environment)
+    open_days = [date.fromisoformat(row["partition"]) for row in verdicts if not row["ok"]]
+    for first, last in demo.ranges(open_days):
+        say(f"materializing {first} to {last} through all five assets")
+        demo.materialize(first, last, environment, config.log_dir / "demo.log", say)
+    if not open_days:
+        say("every day is there already and adds up")
+    print()
+    code = demo.show_reconciliation(days, environment)
+    if code:
+        raise SandboxError(
+            "a day does not add up (see its problem above); materialize it again: "
+            f"dg launch --assets 'group:{demo.FEED}' --partition DAY"
+        )
+    print(
+        "\nTry next, in another terminal:\n"
+        "  . .venv/bin/activate\n"
+        "  xacct-sandbox land --date 2026-01-31     land another day, then materialize it in the UI\n"
+        "  dg launch --assets 'group:products' --partition 2026-01-31\n"
+        "  xacct reconcile                          does every day add up?\n"
+        "  xacct doctor                             every hop, one line each\n"
+    )
+    if options.no_ui:
+        print("The sandbox keeps running; `make run` adds the UI, `make stop` ends everything.")
+        return 0
+    return demo.serve_ui(config, options.ui_port, environment, say)
 
 
 def _down(_options: argparse.Namespace) -> int:

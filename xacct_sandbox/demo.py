@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from xacct_sandbox.config import HOST, SandboxConfig, SandboxError
+from xacct_sandbox.landing import ADMIN, GENERATED_FEED
+from xacct_sandbox.lifecycle import client
 
-FEED = "products"
+FEED = GENERATED_FEED
 
 # 2026-11-22 17:33:18 +0000 - dagster - DEBUG - job - run id - pid - step - STEP_START - text
 _EVENT = re.compile(
@@ -76,9 +78,16 @@ def check_ui_port(port: int) -> None:
             ) from problem
 
 
-def days_ending_yesterday(count: int, today: date) -> list[date]:
-    """The last ``count`` whole days, oldest first."""
-    return [today - timedelta(days=back) for back in range(count, 0, -1)]
+def days_without_files(config: SandboxConfig, days: list[date]) -> list[date]:
+    """The days for which nothing has landed yet."""
+    s3 = client(config, ADMIN, "s3")
+    return [
+        day
+        for day in days
+        if not s3.list_objects_v2(
+            Bucket=config.input_bucket, Prefix=f"{FEED}/{day:%Y/%m/%d}/", MaxKeys=1
+        )["KeyCount"]
+    ]
 
 
 def ranges(days: list[date]) -> Iterator[tuple[date, date]]:
