@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--no-deploy", action="store_true", help="start the bare services only")
     up.set_defaults(run=_up)
 
-    whole = commands.add_parser(
-        "demo", help="up, three days through the whole pipeline, then the UI"
-    )
+    whole = commands.add_parser("demo", help="up, a few days through the whole pipeline, UI")
     whole.add_argument("--days", type=_positive, default=3, help="days up to yesterday (default 3)")
     whole.add_argument("--rows", type=_count, default=DEFAULT_ROWS, help="rows a day")
     whole.add_argument("--no-ui", action="store_true", help="end after the reconciliation table")
@@ -163,7 +161,7 @@ def _demo(options: argparse.Namespace) -> int:
     print(
         "\nTry next, in another terminal:\n"
         "  . .venv/bin/activate\n"
-        "  xacct-sandbox land --date 2026-01-31     land another day, then materialize it in the UI\n"
+        "  xacct-sandbox land --date 2026-01-31     then materialize that day in the UI\n"
         "  dg launch --assets 'group:products' --partition 2026-01-31\n"
         "  xacct reconcile                          does every day add up?\n"
         "  xacct doctor                             every hop, one line each\n"
