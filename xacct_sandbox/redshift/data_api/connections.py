@@ -19,6 +19,8 @@ from xacct_sandbox.redshift.wire_client import DatabaseError, as_database_error,
 
 IDLE_SECONDS = 60.0
 MAX_IDLE = 8
+# The driver remembers every statement text for as long as a connection lives.
+MAX_USES = 200
 
 
 class WireSession:
@@ -26,9 +28,11 @@ class WireSession:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.uses = 0
         self.pid = int(self._read("SELECT pg_catalog.pg_backend_pid()")[0][0])
 
     def execute(self, sql: str, values: Sequence[str]) -> Outcome:
+        self.uses += 1
         try:
             cursor = self._connection.cursor()
             # `$1` is the server's own form: the driver must only not look for its own. It scans
@@ -114,7 +118,7 @@ class WireDatabase:
         stale: list[WireSession] = []
         now = time.monotonic()
         with self._lock:
-            if reusable:
+            if reusable and session.uses < MAX_USES:
                 self._idle.setdefault(_key(login), []).append((now, session))
             else:
                 stale.append(session)
