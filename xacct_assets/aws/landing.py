@@ -18,7 +18,7 @@ from typing import Any
 from xacct_assets.aws.buckets import folders
 from xacct_assets.aws.csv_count import CsvFormat, MalformedCsv, RecordCounter
 from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable, aws_call
-from xacct_assets.aws.patterns import is_hidden, matches
+from xacct_assets.aws.patterns import FilePatterns, is_hidden
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +99,13 @@ class Landing:
         Raises:
             AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
         """
+        wanted = FilePatterns(patterns)
         objects: list[RawObject] = []
         ignored: list[str] = []
         for item in self._pages(prefix):
-            name = item["Key"][len(prefix) :]
-            if matches(name, patterns):
+            if is_hidden(item["Key"]):
+                continue
+            if wanted.match(item["Key"][len(prefix) :]):
                 objects.append(
                     RawObject(
                         key=item["Key"],
@@ -112,7 +114,7 @@ class Landing:
                         last_modified=item["LastModified"],
                     )
                 )
-            elif not is_hidden(name):
+            else:
                 ignored.append(item["Key"])
         return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
 

@@ -7,25 +7,59 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = {"*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
+def is_hidden(key: str) -> bool:
+    """Whether the last part of the key starts with ``_`` or ``.``: Spark and Glue skip those.
 
-
-def matches(name: str, patterns: Sequence[str]) -> bool:
-    """True if the name below the prefix fits one of the patterns.
-
-    `*` is any run of characters except `/`, `?` is one such character; everything else stands for
-    itself. A last part that starts with `_` or `.` never matches: Spark and Glue leave such files
-    out.
+    A key that ends in a slash is a folder made by a console, and no file either.
     """
-    if is_hidden(name):
-        return False
-    return any(_compiled(pattern).fullmatch(name) for pattern in patterns)
+    name = key.rsplit("/", 1)[-1]
+    return not name or name[0] in "_."
 
 
-def is_hidden(name: str) -> bool:
-    """True for keys whose last part starts with `_` or `.`, and for folder markers."""
-    last = name.rpartition("/")[2]
-    return last == "" or last.startswith(("_", "."))
+class FilePatterns:
+    """Patterns for the path below a day's folder; ``*``, ``?`` and ``[…]`` never match a slash."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        if not patterns:
+            raise ValueError("no file pattern given: at least one is needed, e.g. *.csv")
+        self._compiled = tuple(_compile(pattern) for pattern in patterns)
+
+    def match(self, relative_key: str) -> bool:
+        """Whether any pattern matches all of the path below the day's folder."""
+        return any(compiled.fullmatch(relative_key) for compiled in self._compiled)
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> re.Pattern[str]:
+    if not pattern or "**" in pattern:
+        raise ValueError(
+            f"{pattern!r} is not a file pattern: * does not cross folders and ** is not known; "
+            "name the levels, e.g. */*.csv"
+        )
+    parts, position = [], 0
+    while position < len(pattern):
+        character = pattern[position]
+        position += 1
+        if character == "*":
+            parts.append("[^/]*")
+        elif character == "?":
+            parts.append("[^/]")
+        elif character == "[":
+            # As in a shell, a ] right after the opening (or after !) is a member, not the end.
+            end = pattern.find(
+                "]", position + (2 if pattern[position : position + 1] == "!" else 1)
+            )
+            if end < 0:
+                raise ValueError(f"{pattern!r} is not a file pattern: a [ is never closed")
+            members = pattern[position:end]
+            negated = members.startswith("!")
+            members = re.sub(r"([\\\[\]^&~|])", r"\\\1", members.removeprefix("!"))
+            try:
+                parts.append(f"(?!/)[{'^' if negated else ''}{members}]")
+                re.compile(parts[-1])
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a file pattern: {error}") from None
+            position = end + 1
+        else:
+            parts.append(re.escape(character))
+    return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,131 @@
+"""What a failure of AWS says to the one who has to mend it."""
+
+import pytest
+from botocore.exceptions import (
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from xacct_assets.aws.errors import (
+    AccessDenied,
+    AwsFailure,
+    CredentialsProblem,
+    InvalidRequest,
+    NotFound,
+    Throttled,
+    Unavailable,
+    aws_call,
+    translate,
+)
+
+DENIED = (
+    "User: arn:aws:sts::222222222222:assumed-role/xacct-glue/run is not authorized to perform: "
+    "glue:GetTable on resource: arn:aws:glue:us-east-1:222222222222:table/d/t because no "
+    "identity-based policy allows the glue:GetTable action"
+)
+
+
+def test_a_denial_names_principal_action_resource_account_and_who_grants_it(refusal):
+    failure = translate(
+        refusal("AccessDeniedException", DENIED), action="glue:GetTable", resource="table d.t"
+    )
+    assert isinstance(failure, AccessDenied)
+    text = str(failure)
+    for part in (
+        "principal: arn:aws:sts::222222222222:assumed-role/xacct-glue/run",
+        "action: glue:GetTable",
+        "resource: arn:aws:glue:us-east-1:222222222222:table/d/t",
+        "account: 222222222222",
+        "no identity-based policy",
+        "infra/account_b.yaml",
+    ):
+        assert part in text
+    assert not failure.retryable
+
+
+def test_the_message_of_a_denial_is_believed_over_what_was_asked(refusal):
+    message = (
+        "User: arn:aws:iam::222222222222:user/me is not authorized to perform: sts:AssumeRole on "
+        "resource: arn:aws:iam::222222222222:role/orchestrator"
+    )
+    failure = translate(refusal("AccessDenied", message), action="s3:ListBucket", resource="b")
+    assert (failure.action, failure.resource) == (
+        "sts:AssumeRole",
+        "arn:aws:iam::222222222222:role/orchestrator",
+    )
+    assert "trust policy" in failure.fix
+
+
+def test_a_bare_denial_of_s3_names_the_caller_that_the_session_knows(refusal):
+    error = refusal("AccessDenied", "Access Denied", 403)
+    error.response["Error"]["Principal"] = "arn:aws:iam::222222222222:role/orchestrator"
+    failure = translate(
+        error, action="s3:GetObject", resource="arn:aws:s3:::raw/key", account="111111111111"
+    )
+    assert failure.principal == "arn:aws:iam::222222222222:role/orchestrator"
+    assert failure.account == "111111111111"
+    assert "BOTH the bucket policy" in failure.fix
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "retryable"),
+    [
+        ("ThrottlingException", 400, Throttled, True),
+        ("SlowDown", 503, Throttled, True),
+        ("InternalServerException", 500, Unavailable, True),
+        ("SomethingNew", 502, Unavailable, True),
+        ("OperationTimeoutException", 400, Unavailable, True),
+        ("EntityNotFoundException", 400, NotFound, False),
+        ("NoSuchBucket", 404, NotFound, False),
+        ("404", 404, NotFound, False),
+        ("403", 403, AccessDenied, False),
+        ("ExpiredToken", 403, CredentialsProblem, False),
+        ("InvalidAccessKeyId", 403, CredentialsProblem, False),
+        ("InvalidInputException", 400, InvalidRequest, False),
+    ],
+)
+def test_each_kind_of_refusal_is_told_apart_and_says_if_a_retry_can_help(
+    refusal, code, status, kind, retryable
+):
+    failure = translate(refusal(code, "text", status), action="a:B", resource="r")
+    assert type(failure) is kind
+    assert failure.retryable is retryable
+    assert failure.code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NoCredentialsError(), CredentialsProblem),
+        (EndpointConnectionError(endpoint_url="https://x"), Unavailable),
+        (ReadTimeoutError(endpoint_url="https://x"), Unavailable),
+        (ParamValidationError(report="bad"), InvalidRequest),
+    ],
+)
+def test_failures_without_an_answer_are_told_apart(error, kind):
+    assert type(translate(error, action="a:B", resource="r")) is kind
+
+
+def test_exceptions_of_others_are_left_alone():
+    with pytest.raises(ZeroDivisionError), aws_call("a:B", "r"):
+        _ = 1 / 0
+
+
+def test_an_interrupt_is_left_alone():
+    with pytest.raises(KeyboardInterrupt), aws_call("a:B", "r"):
+        raise KeyboardInterrupt
+
+
+def test_a_failure_that_is_typed_already_is_not_wrapped_again():
+    failure = AwsFailure("known")
+    with pytest.raises(AwsFailure) as caught, aws_call("a:B", "r"):
+        raise failure
+    assert caught.value is failure
+
+
+def test_codes_that_the_caller_handles_pass_through(refusal):
+    error = refusal("CrawlerRunningException")
+    with pytest.raises(type(error)), aws_call("a:B", "r", passing=("CrawlerRunningException",)):
+        raise error
