@@ -15,7 +15,7 @@ start (`_HOOKS`), and a missing one stops the sandbox with its name. What is men
   the emulator's built-in root keys are refused;
 - STS sessions and all other state survive a kill; large objects are streamed from disk.
 
-ministack is MIT licensed: https://github.com/ministackorg/ministack
+ministack is MIT licensed; it is imported as it is.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from xacct_sandbox import bucket_properties
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
 from xacct_sandbox.glue_arns import glue_resource_arns
@@ -137,12 +138,19 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_apply_bucket_scope",
         "_bucket_owner_account",
         "_bucket_policies",
+        "_buckets",
+        "_delete_bucket_encryption",
+        "_delete_bucket_lifecycle",
+        "_delete_bucket_ownership_controls",
         "_error",
         "_foreign_bucket_allows",
         "_get_object",
         "_object_disk_path",
         "_policy_is_public",
         "_public_access_blocked",
+        "_put_bucket_encryption",
+        "_put_bucket_lifecycle",
+        "_put_bucket_ownership_controls",
         "_read_body",
     ),
     "ministack.services.iam": (
@@ -152,7 +160,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_roles",
         "handle_request",
     ),
-    "ministack.services.secretsmanager": ("_resolve", "resolve_secret_string"),
+    "ministack.services.secretsmanager": ("_resolve", "_secrets", "resolve_secret_string"),
     "ministack.services.sts": ("_sessions", "_role_id", "handle_request", "register_session"),
     "ministack.services.glue": (
         "_create_crawler",
@@ -168,7 +176,10 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_put_log_events",
     ),
     "ministack.services.cloudformation": ("handle_request",),
-    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
+    "ministack.services.cloudformation.provisioners": (
+        "_RESOURCE_HANDLERS",
+        "_S3_BUCKET_CONFIGURATIONS",
+    ),
     "ministack.services.cloudformation.stacks": ("_add_event", "_runs_on_worker_thread"),
 }
 
@@ -1321,6 +1332,97 @@ def _mend_cloudformation(emulator: _Emulator) -> None:
         return resource_type in emulator.worker_thread_types or on_worker(resource_type)
 
     emulator.stacks._runs_on_worker_thread = runs_on_worker_thread
+    _mend_bucket_type(emulator)
+    _mend_secret_type(emulator)
+
+
+def _mend_bucket_type(emulator: _Emulator) -> None:
+    """Apply the properties the emulator drops, refuse those nobody knows, keep full buckets."""
+    s3, provisioners = emulator.s3, emulator.provisioners
+    provisioners._S3_BUCKET_CONFIGURATIONS = (
+        *provisioners._S3_BUCKET_CONFIGURATIONS,
+        (
+            "LifecycleConfiguration",
+            bucket_properties.lifecycle_xml,
+            s3._put_bucket_lifecycle,
+            s3._delete_bucket_lifecycle,
+        ),
+        (
+            "OwnershipControls",
+            bucket_properties.ownership_xml,
+            s3._put_bucket_ownership_controls,
+            s3._delete_bucket_ownership_controls,
+        ),
+        (
+            "BucketEncryption",
+            bucket_properties.encryption_xml,
+            s3._put_bucket_encryption,
+            s3._delete_bucket_encryption,
+        ),
+    )
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def check(props: dict[str, Any]) -> None:
+        unknown = bucket_properties.unsupported(props)
+        if unknown:
+            raise ServiceError(
+                "ValidationError",
+                f"The sandbox does not support {', '.join(unknown)} of AWS::S3::Bucket; "
+                "leave it out of the template.",
+            )
+
+    def create_bucket(logical_id: str, props: dict[str, Any], stack: str) -> Any:
+        check(props)
+        return create(logical_id, props, stack)
+
+    def update_bucket(
+        physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
+    ) -> Any:
+        check(new)
+        return update(physical_id, old, new, stack)
+
+    def delete_bucket(physical_id: str, props: dict[str, Any]) -> None:
+        bucket = s3._buckets.get(physical_id)
+        if bucket and bucket["objects"]:
+            raise ServiceError(
+                "BucketNotEmpty", f"The bucket {physical_id} you tried to delete is not empty."
+            )
+        delete(physical_id, props)
+
+    handlers.update(create=create_bucket, update=update_bucket, delete=delete_bucket)
+
+
+def _mend_secret_type(emulator: _Emulator) -> None:
+    """Ref of a secret is its ARN; the emulator makes it the name, which no policy matches."""
+    secrets = emulator.secrets
+    handlers = emulator.provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def name_of(physical_id: str) -> str:
+        key, _ = secrets._resolve(physical_id)
+        return key or physical_id
+
+    def create_secret(
+        logical_id: str, props: dict[str, Any], stack: str
+    ) -> tuple[str, dict[str, Any]]:
+        name, attributes = create(logical_id, props, stack)
+        return secrets._secrets[name]["ARN"], attributes
+
+    def update_secret(
+        physical_id: str,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        stack: str,
+        logical_id: str | None = None,
+    ) -> tuple[str, dict[str, Any]]:
+        name, attributes = update(name_of(physical_id), old, new, stack, logical_id)
+        return secrets._secrets[name]["ARN"], attributes
+
+    def delete_secret(physical_id: str, props: dict[str, Any]) -> None:
+        delete(name_of(physical_id), props)
+
+    handlers.update(create=create_secret, update=update_secret, delete=delete_secret)
 
 
 # -- CloudWatch Logs ---------------------------------------------------------------------------
