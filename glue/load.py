@@ -608,10 +608,14 @@ def day_of(locations: Mapping[str, date]) -> Column:
 
 @dataclass(frozen=True)
 class ValueSql:
-    """How a text is judged: ``loaded`` is the text COPY gets, or NULL with the ``fault``."""
+    """How a text is judged: ``loaded`` is the text COPY gets, or NULL with the ``fault``.
+
+    A ``special`` fault (condition, name) is looked for first.
+    """
 
     loaded: str
     fault: str
+    special: tuple[str, str] | None = None
 
 
 INTEGERS = {"bigint": "BIGINT", "integer": "INT", "int": "INT", "smallint": "SMALLINT"}
@@ -628,7 +632,7 @@ def value_sql(column_type: str, text: str) -> ValueSql:
         return ValueSql(
             f"CASE WHEN {matches(text, '[+-]?[0-9]+')} "
             f"THEN CAST(TRY_CAST({text} AS {spark_type}) AS STRING) END",
-            f"not a {column_type}",
+            f"not {'an' if column_type[0] == 'i' else 'a'} {column_type}",
         )
     if found := re.fullmatch(r"(?:decimal|numeric) ?\( ?(\d+) ?(?:, ?(\d+) ?)?\)", column_type):
         precision, scale = int(found[1]), int(found[2] or 0)
@@ -679,7 +683,8 @@ def value_sql(column_type: str, text: str) -> ValueSql:
         return ValueSql(
             f"CASE WHEN OCTET_LENGTH({text}) <= {limit} AND INSTR({text}, CHR(0)) = 0 "
             f"THEN {text} END",
-            f"longer than {limit} bytes, or with a NUL character",
+            f"longer than {limit} bytes",
+            (f"INSTR({text}, CHR(0)) > 0", "holds a NUL character, which Redshift cannot"),
         )
     raise LoadError(
         f"column type {column_type!r} is not supported: use bigint, integer, smallint, "
@@ -709,6 +714,9 @@ def judge(records: DataFrame, request: Request) -> DataFrame:
     for column, text, sql in columns:
         if not column.nullable:
             problems.append(problem_sql(f"{text} IS NULL", f"{column.name}: missing", "NULL"))
+        if sql.special:
+            condition, fault = sql.special
+            problems.append(problem_sql(condition, f"{column.name}: {fault}", text))
         problems.append(
             problem_sql(
                 f"{text} IS NOT NULL AND values.`{column.name}` IS NULL",

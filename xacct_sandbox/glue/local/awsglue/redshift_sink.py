@@ -205,7 +205,7 @@ def _copy(frame: DataFrame, options: dict[str, Any], manifest: str) -> str:
 
 
 def _transaction(options: dict[str, Any], statements: list[str]) -> None:
-    with redshift_connector.connect(**_login(options)) as connection:
+    with _connect(options) as connection:
         cursor = connection.cursor()
         # As in JDBC; with "format" a percent sign in an action would need doubling.
         cursor.paramstyle = "qmark"
@@ -220,6 +220,18 @@ def _transaction(options: dict[str, Any], statements: list[str]) -> None:
                 f"{_said(problem)}{detail} (statement: {statement[:500]})"
             ) from problem
         connection.commit()
+
+
+def _connect(options: dict[str, Any]) -> Any:
+    login = _login(options)
+    try:
+        return redshift_connector.connect(**login)
+    except redshift_connector.Error as problem:
+        raise redshift_connector.InterfaceError(
+            f"cannot connect to Redshift at {login['host']}:{login['port']}/{login['database']} "
+            f"as {login['user']} (connection {options.get('connectionName', 'by url')}): "
+            f"{_said(problem)}"
+        ) from problem
 
 
 def _said(problem: redshift_connector.Error) -> str:
