@@ -29,11 +29,30 @@ def variables(config: SandboxConfig) -> dict[str, str]:
         "XACCT_ORCHESTRATOR_TRUSTED_ARNS": f"arn:aws:iam::{config.account_b}:user/developer",
         "XACCT_WAREHOUSE_HOST": config.host,
         "XACCT_WAREHOUSE_PORT": str(config.redshift_port),
+        # Dagster wants an absolute path; `dagster dev` and `dg` read it from here.
+        "DAGSTER_HOME": str(dagster_home(config)),
     }
+
+
+def dagster_home(config: SandboxConfig) -> Path:
+    """Where Dagster keeps its runs, events and logs: beside the sandbox's own state."""
+    return config.home / "dagster"
+
+
+def _prepare_dagster_home(config: SandboxConfig, folder: Path) -> None:
+    """Make that folder, with the settings of the project's own dagster.yaml."""
+    home = dagster_home(config)
+    home.mkdir(parents=True, exist_ok=True)
+    settings, link = (folder / "dagster.yaml").absolute(), home / "dagster.yaml"
+    if settings.exists() and (link.is_symlink() or not link.exists()):
+        # A link, so that an edit of the project's file counts at the next start.
+        link.unlink(missing_ok=True)
+        link.symlink_to(settings)
 
 
 def write(config: SandboxConfig, folder: Path) -> Path | None:
     """Write ``.env`` into a folder. None if one is there that we did not write."""
+    _prepare_dagster_home(config, folder)
     path = folder / ".env"
     if path.exists() and not _is_ours(path):
         return None
