@@ -169,10 +169,10 @@ def stop(config: SandboxConfig, say: Say) -> None:
         say("the daemon is not running")
     else:
         os.kill(pid, signal.SIGTERM)
-        if not _wait(lambda: daemon_pid(config) is None, STOP_SECONDS):
+        if not _wait(lambda: not _command_line(pid), STOP_SECONDS):
             say(f"pid {pid} does not end by itself after {STOP_SECONDS:.0f} s; killing it")
             os.kill(pid, signal.SIGKILL)
-        if not _wait(lambda: daemon_pid(config) is None, 5):
+        if not _wait(lambda: not _command_line(pid), 5):
             raise SandboxError(f"the daemon (pid {pid}) cannot be ended; see {config.daemon_log}")
         say(f"daemon stopped (pid {pid})")
     if not _wait(lambda: not list(_left_over(config)), 5):
