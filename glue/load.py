@@ -202,6 +202,7 @@ class Request:
         ):
             _require(len(text) == 1, what, text, "must be one character")
         names = [column.name for column in self.columns]
+        _require("partition_date" not in names, "columns", names, "partition_date is added here")
         _require(names and len(set(names)) == len(names), "columns", names, "must not repeat")
         by_name = {column.name: column for column in self.columns}
         for column in self.columns:
@@ -273,7 +274,7 @@ def load(
 
     locations = find_partitions(glue, request)
     files = list_files(s3, request, locations)
-    groups = group_by_header(s3, request, files)
+    groups = group_by_layout(s3, request, files)
     pipes.log.info(f"reading {len(files)} files of {len(request.days)} days")
 
     rows = mark_duplicates(judge(read_records(spark, request, groups, locations), request), request)
@@ -379,7 +380,7 @@ def list_files(s3: Any, request: Request, locations: Mapping[str, date]) -> list
             return [
                 SourceFile(bucket, item["Key"], item["Size"], locations[location])
                 for item in list_objects(s3, bucket, prefix)
-                if is_source_key(item["Key"], request.source.patterns)
+                if is_source_key(item["Key"][len(prefix) :], request.source.patterns)
             ]
         except (ClientError, BotoCoreError) as problem:
             raise LoadError(
@@ -391,27 +392,42 @@ def list_files(s3: Any, request: Request, locations: Mapping[str, date]) -> list
     return sorted(found, key=lambda file: file.key.encode())
 
 
-def is_source_key(key: str, patterns: Iterable[str]) -> bool:
-    """Whether an object is data of the feed: hidden names (``_``, ``.``) never are."""
-    name = key.rpartition("/")[2]
-    if not name or name.startswith(("_", ".")):
+def is_source_key(relative_key: str, patterns: Iterable[str]) -> bool:
+    """Whether the path below a day's folder is data of the feed.
+
+    ``*`` does not match a slash. Names that begin with ``_`` or ``.`` are hidden, and never data.
+    """
+    parts = relative_key.split("/")
+    if not parts[-1] or parts[-1].startswith(("_", ".")):
         return False
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return any(
+        len(parts) == len(levels := pattern.split("/"))
+        and all(map(fnmatch.fnmatchcase, parts, levels))
+        for pattern in patterns
+    )
 
 
 # --- headers ---------------------------------------------------------------------------------
 
 
-def group_by_header(
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out: its columns in order, and whether its lines end in CRLF."""
+
+    header: tuple[str, ...]
+    crlf: bool
+
+
+def group_by_layout(
     s3: Any, request: Request, files: Sequence[SourceFile]
-) -> dict[tuple[str, ...], list[SourceFile]]:
-    """Files by the order of their columns; nearly always one group. Empty files are left out.
+) -> dict[Layout, list[SourceFile]]:
+    """Files by layout; nearly always one group. Files without a row are left out.
 
     Raises:
         LoadError: a header is not the feed's columns.
     """
 
-    def header_of(file: SourceFile) -> tuple[str, ...] | None:
+    def layout_of(file: SourceFile) -> Layout | None:
         if file.size == 0:
             return None
         try:
@@ -422,27 +438,25 @@ def group_by_header(
         except (ClientError, BotoCoreError) as problem:
             raise LoadError(f"cannot read {file.uri}: {problem}") from problem
         try:
-            header = parse_header(head, file.key, file.size <= HEAD_BYTES, request.source)
+            layout = parse_head(head, file.key, file.size <= HEAD_BYTES, request.source)
         except ValueError as problem:
             raise LoadError(f"{file.uri}: {problem}") from problem
-        if header is not None:
-            difference = header_difference(header, [column.name for column in request.columns])
-            if difference:
+        if layout is not None:
+            columns = [column.name for column in request.columns]
+            if difference := header_difference(layout.header, columns):
                 raise LoadError(f"{file.uri}: {difference}; correct the file or the feed's columns")
-        return header
+        return layout
 
-    groups: dict[tuple[str, ...], list[SourceFile]] = {}
+    groups: dict[Layout, list[SourceFile]] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for file, header in zip(files, pool.map(header_of, files), strict=True):
-            if header is not None:
-                groups.setdefault(header, []).append(file)
+        for file, layout in zip(files, pool.map(layout_of, files), strict=True):
+            if layout is not None:
+                groups.setdefault(layout, []).append(file)
     return groups
 
 
-def parse_header(
-    head: bytes, key: str, is_whole: bool, source: CsvFormat
-) -> tuple[str, ...] | None:
-    """The column names in the first bytes of a file, or None if it holds no row at all.
+def parse_head(head: bytes, key: str, is_whole: bool, source: CsvFormat) -> Layout | None:
+    """The layout that the first bytes of a file show, or None if it holds no row at all.
 
     Raises:
         ValueError: the bytes are not what the key and the feed's format say.
@@ -480,9 +494,12 @@ def parse_header(
         return None
     if not complete:
         raise ValueError(f"has a header row longer than {HEAD_BYTES} bytes")
-    if "\n" not in text and "\r" in text:
+    line_end = re.search("\r?\n|\r", text)
+    if line_end and line_end[0] == "\r":
         raise ValueError("ends its lines with a lone carriage return; use LF or CRLF")
-    return tuple(header)
+    if text.startswith("\r\n"):
+        raise ValueError("begins with an empty line; remove it")
+    return Layout(tuple(header), crlf=line_end is not None and line_end[0] == "\r\n")
 
 
 def header_difference(header: Sequence[str], columns: Sequence[str]) -> str | None:
@@ -504,7 +521,7 @@ def header_difference(header: Sequence[str], columns: Sequence[str]) -> str | No
 def read_records(
     spark: SparkSession,
     request: Request,
-    groups: Mapping[tuple[str, ...], Sequence[SourceFile]],
+    groups: Mapping[Layout, Sequence[SourceFile]],
     locations: Mapping[str, date],
 ) -> DataFrame:
     """One row per record: day, source_file, position, raw_record, fields (NULL if miscounted).
@@ -512,7 +529,7 @@ def read_records(
     Positions grow within a file: a multi-line CSV file is never split, so one task reads it from
     beginning to end.
     """
-    parts = [read_group(spark, request, header, files) for header, files in groups.items()]
+    parts = [read_group(spark, request, layout, files) for layout, files in groups.items()]
     if not parts:
         parts = [
             spark.createDataFrame(
@@ -528,15 +545,15 @@ def read_records(
 
 
 def read_group(
-    spark: SparkSession, request: Request, header: Sequence[str], files: Sequence[SourceFile]
+    spark: SparkSession, request: Request, layout: Layout, files: Sequence[SourceFile]
 ) -> DataFrame:
-    """The records of files that share a header.
+    """The records of files that share a layout.
 
     Spark hands over the text of a record only when it does not fit the schema. So the records are
     first cut with a schema that none of them fits (one column where several are expected), which
     keeps the raw text for the rejects, and the text is then parsed with the true columns.
     """
-    misfit = ["a"] if len(header) > 1 else ["a", "b"]
+    misfit = ["a"] if len(layout.header) > 1 else ["a", "b"]
     options = {
         "sep": request.source.delimiter,
         "quote": request.source.quote,
@@ -555,9 +572,13 @@ def read_group(
         .options(**options, header="true", encoding="UTF-8", columnNameOfCorruptRecord="record")
         .csv([escape_glob(file.uri) for file in files])
     )
+    if layout.crlf:
+        # Spark skips empty lines; with the given line end, this is an empty one of these files.
+        empty = (F.col("a") == "\r") & (F.coalesce("record", F.lit("")) == "")
+        cut = cut.where(~F.coalesce(empty, F.lit(False)))
     parsed = F.from_csv(
         F.col("record"),
-        f"{fields_ddl(header)}, `{MISFIT}` STRING",
+        f"{fields_ddl(layout.header)}, `{MISFIT}` STRING",
         {**options, "header": "false", "columnNameOfCorruptRecord": MISFIT},
     )
     in_feed_order = F.struct(*(F.col(f"parsed.`{column.name}`") for column in request.columns))
@@ -579,8 +600,8 @@ def read_group(
 
 
 # Where from_csv puts a record that has not as many fields as the header. No feed column is so
-# named: COLUMN allows no upper case.
-MISFIT = "MISFIT"
+# named: COLUMN allows no blank.
+MISFIT = "no row"
 
 
 def fields_ddl(names: Iterable[str], separator: str = "") -> str:
