@@ -61,8 +61,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.patterns import FilePatterns, is_hidden
 from xacct_assets.feed.arrival_cursor import EMPTY, MAX_OTHER_DAYS, Cursor, DayState, HalfListed
-from xacct_assets.feed.fingerprint import FilePatterns, Fold, ListedObject, is_hidden
+from xacct_assets.feed.fingerprint import Fold, ListedObject
 from xacct_assets.feed.partitions import contiguous, day_folder, day_prefix
 from xacct_assets.feed.spec import DayLayout
 
@@ -331,6 +332,8 @@ class _Tick:
         self._monotonic = monotonic
         self._began = monotonic()
         self._today = datetime.fromtimestamp(now, UTC).date()
+        self._window = policy.window(self._today)
+        self._inside = set(self._window)
         self._ready: dict[date, DayContent] = {}
         self._out = Outcome()
 
@@ -341,10 +344,9 @@ class _Tick:
         out.handled = {
             day: state.looked for day, state in cursor.days.items() if not state.needs_attention
         }
-        window = self._policy.window(self._today)
-        self._look_at_due_days(window, hints)
+        self._look_at_due_days(hints)
         self._request()
-        self._forget_other_days(set(window))
+        self._forget_other_days()
         out.progress = bool(out.requests or out.emptied) or self._weight() != before
         out.cursor = cursor.encode()
         return out
@@ -387,49 +389,49 @@ class _Tick:
 
     # Looking
 
-    def _look_at_due_days(self, window: Sequence[date], hints: Iterable[date]) -> None:
-        cursor, inside = self._cursor, set(window)
+    def _look_at_due_days(self, hints: Iterable[date]) -> None:
+        cursor, inside = self._cursor, self._inside
         window_due = (
             cursor.resume is not None
             or self._now - cursor.window_done >= self._policy.window_every_seconds
         )
-        # A pass that was cut off is finished before another begins, so that passes do end.
-        this_pass = [
-            day
-            for day in (window if window_due else ())
-            if cursor.resume is None or day <= cursor.resume
-        ]
-        pointed_at = self._pointed_at(inside, hints)
-        pending = sorted(
-            (day for day, state in cursor.days.items() if state.needs_attention), reverse=True
-        )
-        queue = [day for day in pointed_at if day in inside]
-        queue += this_pass if window_due else [day for day in pending if day in inside]
-        queue += [day for day in [*pointed_at, *pending] if day not in inside]
-        queue = list(dict.fromkeys(queue))
-        self._recall(queue)
+        pointed_at = self._pointed_at(hints)
+        pending = [day for day, state in cursor.days.items() if state.needs_attention]
+        if window_due:
+            # A pass that was cut off is finished before another begins, so that passes do end.
+            this_pass = [day for day in self._window if day <= (cursor.resume or day)]
+        else:
+            this_pass = sorted((day for day in pending if day in inside), reverse=True)
+        within = list(dict.fromkeys([*(day for day in pointed_at if day in inside), *this_pass]))
+        outside = [day for day in dict.fromkeys([*pointed_at, *pending]) if day not in inside]
+        self._recall([*within, *outside])
 
-        left = set(self._look_at(queue))
+        left = set(self._look_at(within))
         left_of_pass = [day for day in this_pass if day in left]
-        cursor.resume = left_of_pass[0] if left_of_pass else None
-        if window_due and not left_of_pass:
+        cursor.resume = left_of_pass[0] if left_of_pass and window_due else None
+        if left:
+            return
+        if window_due:
             cursor.window_done = math.floor(self._now)
-        if not left:
+        # Longest unseen first, as the time may be up after one; a half-listed day goes on.
+        outside.sort(key=lambda day: (day not in cursor.halves, cursor.days[day].looked))
+        if not self._look_at(outside):
             self._sweep()
 
-    def _pointed_at(self, inside: set[date], hints: Iterable[date]) -> list[date]:
-        """The half-listed day and the days of notifications, as far as there is room for them."""
-        days = []
-        if half := self._cursor.half:
-            if self._now - half.started <= HALF_LISTED_SECONDS and self._exists(half.day):
-                days.append(half.day)
-            else:
-                self._cursor.half = None
-        room = self._room(inside)
+    def _pointed_at(self, hints: Iterable[date]) -> list[date]:
+        """The half-listed days and the days of notifications, as far as there is room for them."""
+        cursor = self._cursor
+        cursor.halves = {
+            day: half
+            for day, half in cursor.halves.items()
+            if self._now - half.started <= HALF_LISTED_SECONDS and self._exists(day)
+        }
+        days = list(cursor.halves)
+        room = self._room()
         for day in sorted(set(hints), reverse=True):
             if not self._exists(day):
                 continue
-            if day not in inside and day not in self._cursor.days:
+            if day not in self._inside and day not in cursor.days:
                 if room == 0:
                     continue
                 room -= 1
@@ -439,17 +441,18 @@ class _Tick:
     def _exists(self, day: date) -> bool:
         return self._policy.first_day <= day <= self._policy.last_day
 
-    def _room(self, inside: set[date]) -> int:
+    def _room(self) -> int:
         """How many more days outside the window can be taken up."""
         taken = sum(
-            state.needs_attention and day not in inside for day, state in self._cursor.days.items()
+            state.needs_attention and day not in self._inside
+            for day, state in self._cursor.days.items()
         )
         return max(0, MAX_OTHER_DAYS - taken)
 
     def _look_at(self, queue: Sequence[date]) -> list[date]:
         """Look at the days in turn; returns those that were not got to, or not to their end."""
         for position, day in enumerate(queue):
-            # The first day is always begun, or a tick with too little time would never get on.
+            # The first of the days is always begun, or with too little time nothing would get on.
             if position and self._time_is_up():
                 return list(queue[position:])
             try:
@@ -468,18 +471,16 @@ class _Tick:
     def _list(self, day: date) -> _Look:
         policy, prefix = self._policy, self._policy.folders.prefix(day)
         marker_key = None if policy.marker is None else prefix + policy.marker
-        half = self._cursor.half
-        if half and half.day == day:
-            self._cursor.half = None
-        else:
-            half = HalfListed(day, "", Fold().digest, 0, 0, None, _to_milliseconds(self._time()))
+        half = self._cursor.halves.pop(day, None)
+        if half is None:
+            half = HalfListed("", Fold().digest, 0, 0, None, _to_milliseconds(self._time()))
         fold, more = Fold(half.digest), True
         while more:
             try:
                 page, more = self._lister.list_page(prefix, half.after or None, policy.page_size)
             except AwsFailure:
                 if half.after:
-                    self._cursor.half = half
+                    self._keep_half(day, half)
                 raise
             self._out.pages += 1
             self._out.objects += len(page)
@@ -496,18 +497,28 @@ class _Tick:
             if more:
                 half.after, half.digest = page[-1].key, fold.digest
                 if self._time_is_up():
-                    self._cursor.half = half
+                    self._keep_half(day, half)
                     raise _OutOfTime
         self._out.days += 1
         content = fold.digest if half.count else EMPTY
         return _Look(content, half.count, half.newest, half.marker, half.started)
 
+    def _keep_half(self, day: date, half: HalfListed) -> None:
+        # One within the window and one outside, so that neither side takes the other's place.
+        side = day in self._inside
+        self._cursor.halves = {
+            other: kept
+            for other, kept in self._cursor.halves.items()
+            if (other in self._inside) != side
+        }
+        self._cursor.halves[day] = half
+
     def _sweep(self) -> None:
         cursor, policy = self._cursor, self._policy
-        if self._now - cursor.swept < policy.sweep_every_seconds or self._time_is_up():
+        if self._now - cursor.swept < policy.sweep_every_seconds:
             return
         days = policy.swept(self._today)
-        if not days or not self._room(set(policy.window(self._today))):
+        if not days or not self._room():
             return
         if cursor.sweep is not None and days[-1] <= cursor.sweep <= days[0]:
             position = (days[0] - cursor.sweep).days
@@ -519,7 +530,7 @@ class _Tick:
         # was not got to is where the sweep goes on.
         left = self._look_at(portion)
         following = left[0] if left else portion[-1] - timedelta(days=1)
-        if left and self._cursor.half and self._cursor.half.day == left[0]:
+        if left and left[0] in cursor.halves:
             following = left[0] - timedelta(days=1)
         cursor.sweep = following if following >= days[-1] else None
         cursor.swept = math.floor(self._now)
@@ -547,6 +558,9 @@ class _Tick:
         if state.waiting != look.content:
             state.waiting = look.content
             state.since = self._came_to_be(look, looked_before)
+        elif state.since < look.newest <= self._time():
+            # Somebody is still uploading, if only the same again.
+            state.since = look.newest
         if reason := self._unsettled(look, state):
             self._out.waiting[day] = reason
         elif look.content == EMPTY:
@@ -639,10 +653,10 @@ class _Tick:
 
     # Forgetting
 
-    def _forget_other_days(self, window: set[date]) -> None:
+    def _forget_other_days(self) -> None:
         now, days = self._now, self._cursor.days
         others = {}
-        for day in [day for day in days if day not in window]:
+        for day in [day for day in days if day not in self._inside]:
             state = days.pop(day)
             wanted = (
                 not state.confirmed
@@ -667,7 +681,7 @@ class _Tick:
                 for day, state in cursor.days.items()
                 if state.requested or state.waiting
             },
-            cursor.half and (cursor.half.day, cursor.half.after),
+            {day: half.after for day, half in cursor.halves.items()},
             cursor.resume,
             cursor.sweep,
         )

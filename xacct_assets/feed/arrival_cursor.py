@@ -1,9 +1,9 @@
 """What the arrival sensor remembers from one tick to the next, as bounded text.
 
 Size: a day takes at most about 120 characters whatever its number of files; the days are those of
-the window (at most 374 by the feed's settings) plus `MAX_OTHER_DAYS`, and one half-listed day adds
-one key (at most 1,024 bytes, six times that escaped). That stays under 65,535 bytes, which is what
-MySQL, the narrowest of Dagster's storages, takes.
+the window (at most 374 by the feed's settings) plus `MAX_OTHER_DAYS`, and two half-listed days add
+a key each (at most 1,024 bytes, three times that escaped). That stays under 65,535 bytes, which is
+what MySQL, the narrowest of Dagster's storages, takes.
 
 Times are seconds since 1970 (UTC). The text is JSON, so that it can be read in the UI.
 """
@@ -11,7 +11,7 @@ Times are seconds since 1970 (UTC). The text is JSON, so that it can be read in 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -93,7 +93,6 @@ class DayState:
 class HalfListed:
     """A day whose listing ran out of time: everything needed to take it up after ``after``."""
 
-    day: date
     after: str
     digest: str
     count: int
@@ -109,7 +108,7 @@ class Cursor:
     Attributes:
         days: what is known of each day.
         mark: creation time of the newest run known to this cursor, by the run storage's clock.
-        half: the day whose listing was cut off, if any.
+        halves: days whose listing was cut off: one of the window at most, and one outside it.
         resume: day of the window where the next tick goes on; None if the window was finished.
         window_done: when the last complete pass over the window ended.
         sweep: day the sweep looks at next, going back in time; None to begin with the youngest.
@@ -118,7 +117,7 @@ class Cursor:
 
     days: dict[date, DayState] = field(default_factory=dict)
     mark: float | None = None
-    half: HalfListed | None = None
+    halves: dict[date, HalfListed] = field(default_factory=dict)
     resume: date | None = None
     window_done: int = 0
     sweep: date | None = None
@@ -126,21 +125,11 @@ class Cursor:
 
     def encode(self) -> str:
         """The cursor as text."""
-        half = self.half
         return json.dumps(
             {
                 "v": VERSION,
                 "mark": self.mark,
-                "half": half
-                and [
-                    half.day.isoformat(),
-                    half.after,
-                    half.digest,
-                    half.count,
-                    half.newest,
-                    half.marker,
-                    half.started,
-                ],
+                "halves": {day.isoformat(): astuple(half) for day, half in self.halves.items()},
                 "resume": self.resume and self.resume.isoformat(),
                 "window_done": self.window_done,
                 "sweep": self.sweep and self.sweep.isoformat(),
@@ -165,14 +154,16 @@ class Cursor:
             value = json.loads(text)
             if not isinstance(value, dict) or value.get("v") != VERSION:
                 raise ValueError(f"it is not version {VERSION}")
-            half = value["half"]
             return cls(
                 days={
                     date.fromisoformat(day): DayState.from_json(state)
                     for day, state in value["days"].items()
                 },
                 mark=None if value["mark"] is None else float(value["mark"]),
-                half=half and HalfListed(date.fromisoformat(half[0]), *half[1:]),
+                halves={
+                    date.fromisoformat(day): HalfListed(*half)
+                    for day, half in value["halves"].items()
+                },
                 resume=value["resume"] and date.fromisoformat(value["resume"]),
                 window_done=int(value["window_done"]),
                 sweep=value["sweep"] and date.fromisoformat(value["sweep"]),

@@ -1,4 +1,4 @@
-"""What a day's raw objects are, in 22 characters: which objects count, and their fingerprint.
+"""What a day's raw objects are, in 22 characters.
 
 The fingerprint is a chain of BLAKE2b over (key, size, ETag) in key order. A chain, not a sum: its
 state is one digest as well, so a listing of any length can stop at any key and be taken up again
@@ -15,10 +15,6 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
-
-from xacct_assets.aws.patterns import FilePatterns, is_hidden
-
-__all__ = ["FilePatterns", "Fold", "ListedObject", "fingerprint", "is_hidden"]
 
 _DIGEST_BYTES = 16
 # Set apart from any other use of BLAKE2b over the same bytes.
@@ -61,8 +57,8 @@ class Fold:
 def fingerprint(objects: Iterable[ListedObject]) -> str:
     """Fingerprint of a whole set of objects, in any order.
 
-    The caller has chosen the objects (`is_hidden`, `FilePatterns`). The same set gives the same 22
-    URL-safe characters whether it was listed at once or in pages.
+    The caller has chosen the objects (``aws/patterns.py``). The same set gives the same 22 URL-safe
+    characters whether it was listed at once or in pages.
     """
     fold = Fold()
     for item in sorted(objects, key=lambda item: item.key.encode("utf-8", "surrogatepass")):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.patterns import FilePatterns
 from xacct_assets.feed.arrival import DayFolders, Outcome, Policy, Requested, look_for_arrivals
 from xacct_assets.feed.arrival_cursor import Cursor
-from xacct_assets.feed.fingerprint import FilePatterns, fingerprint
+from xacct_assets.feed.fingerprint import fingerprint
 from xacct_assets.feed.spec import DayLayout
 
 TODAY = date(2026, 3, 10)
@@ -70,15 +71,19 @@ class Bucket:
         )
         return found[:limit], len(found) > limit
 
-    def content(self, day: date) -> str | None:
-        """What the oracle says the day holds (csv files only); None if nothing."""
+    def files(self, day: date) -> list[Object]:
+        """What the oracle takes for the day's files (it knows csv only)."""
         prefix = FOLDERS.prefix(day)
-        mine = [
+        return [
             item
             for key, item in self.objects.items()
-            if key.startswith(prefix) and key.endswith(".csv")
+            if key.startswith(prefix) and key.endswith(".csv") and key[len(prefix)] != "_"
         ]
-        return fingerprint(mine) if mine else None
+
+    def content(self, day: date) -> str | None:
+        """What the oracle says the day holds; None if nothing."""
+        files = self.files(day)
+        return fingerprint(files) if files else None
 
 
 @dataclass

@@ -57,6 +57,14 @@ def test_each_further_file_starts_the_wait_again() -> None:
     assert quiet(world) == [TODAY]
 
 
+def test_the_same_content_uploaded_again_starts_the_wait_again() -> None:
+    world = World()
+    for _ in range(5):
+        world.put(TODAY)
+        assert world.asked(world.tick()) == []
+    assert quiet(world) == [TODAY]
+
+
 def test_two_files_that_share_a_timestamp_are_both_seen() -> None:
     world = World()
     world.put(TODAY, "b.csv", age=OLD)

@@ -10,7 +10,8 @@ from arrival_model import Object
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_assets.feed.fingerprint import FilePatterns, Fold, fingerprint, is_hidden
+from xacct_assets.aws.patterns import FilePatterns, is_hidden
+from xacct_assets.feed.fingerprint import Fold, fingerprint
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 A = Object("products/2026/03/10/a.csv", 10, '"aa"', NOW)
