@@ -1,0 +1,44 @@
+"""`land` knows which days and names are meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from xacct_sandbox import cli
+from xacct_sandbox.landing import days_to_land
+
+
+def test_days_end_with_the_given_one() -> None:
+    assert days_to_land(date(2026, 3, 1), 3) == [
+        date(2026, 2, 27),
+        date(2026, 2, 28),
+        date(2026, 3, 1),
+    ]
+
+
+def test_without_a_date_they_end_yesterday() -> None:
+    assert days_to_land(None, 1) == [datetime.now(UTC).date() - timedelta(days=1)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["land", "--days", "0"],
+        ["land", "--rows", "-1"],
+        ["land", "--date", "31.01.2026"],
+        ["env"],
+        ["env", "--as", "root"],
+        ["fly"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: xacct-sandbox" in capsys.readouterr().err
