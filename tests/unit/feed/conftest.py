@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from xacct_assets.aws.catalog import CatalogPartition
 from xacct_assets.aws.crawler import CrawlResult
@@ -111,6 +113,15 @@ class FakeLanding:
         return verdicts
 
 
+_INFERRED = {
+    "bigint": "bigint",
+    "integer": "bigint",
+    "decimal": "double",
+    "varchar": "string",
+    "timestamp": "string",
+}
+
+
 class FakeCrawler:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -120,15 +131,16 @@ class FakeCrawler:
     ) -> CrawlResult:
         self.world.calls.append(("crawl", name))
         self.world.reach("crawl")
-        bucket = self.world.settings.input_bucket
+        bucket, feed = self.world.settings.input_bucket, self.world.feed
         for key, (_, rows, _) in self.world.raw.items():
             folder = key.rpartition("/")[0]
             values = tuple(re.findall(r"\d+", folder)[-3:])
             if rows and values not in self.world.partitions:
-                columns = [(c.name, "string") for c in self.world.feed.columns]
+                columns = [(c.name, _INFERRED[c.type.split("(")[0]]) for c in feed.columns]
                 self.world.partitions[values] = CatalogPartition(
                     values, f"s3://{bucket}/{folder}/", columns
                 )
+        self.world.reach("crawled")
         return CrawlResult("crawl-1", "COMPLETED", LANDED_AT, LANDED_AT, {})
 
 
@@ -289,7 +301,7 @@ def fake_load_job(
     world.reach("job")
     attached = work_id in world.job_runs
     world.job_runs.setdefault(
-        work_id, JobRunResult(f"jr_{len(world.job_runs)}", "SUCCEEDED", None, 60, 120.0, attached)
+        work_id, JobRunResult(f"jr_{len(world.job_runs)}", "SUCCEEDED", None, 60, 120.0, False)
     )
     loads = {}
     for day in raw_rows:
@@ -305,7 +317,7 @@ def fake_load_job(
             world.reject_manifests[day] = RejectManifest(feed.name, day, work_id, rejected)
         loads[day] = pipes.DayLoad(1, read, loaded, rejected, {"bad": rejected} if rejected else {})
     world.reach("job ended")
-    return pipes.LoadOutcome(world.job_runs[work_id], loads)
+    return pipes.LoadOutcome(replace(world.job_runs[work_id], attached=attached), loads)
 
 
 class Pipeline:
@@ -328,14 +340,7 @@ class Pipeline:
         self, first: str, last: str | None = None, assets: Sequence[str] | None = None, **more: Any
     ) -> dg.ExecuteInProcessResult:
         """Run a day or a range through all assets or some of them."""
-        tags = (
-            {"dagster/partition": first}
-            if last is None
-            else {
-                "dagster/asset_partition_range_start": first,
-                "dagster/asset_partition_range_end": last,
-            }
-        )
+        tags = {"dagster/partition": first} if last is None else self.range_tags(first, last)
         keys = [dg.AssetKey(["products", name]) for name in assets or ()]
         return self.definitions.resolve_job_def("day").execute_in_process(
             instance=self.instance,
@@ -344,6 +349,27 @@ class Pipeline:
             asset_selection=keys or None,
             **more,
         )
+
+    def take_up(self, failed: dg.ExecuteInProcessResult, assets: Sequence[str]) -> Any:
+        """Run assets again in a run that continues a failed one, as "from failure" does."""
+        keys = frozenset(dg.AssetKey(["products", name]) for name in assets)
+        job = self.definitions.resolve_job_def("day").get_subset(asset_selection=keys)
+        run = self.instance.create_run_for_job(
+            job_def=job,
+            tags={**failed.dagster_run.tags, "dagster/is_resume_retry": "true"},
+            parent_run_id=failed.run_id,
+            root_run_id=failed.run_id,
+            asset_selection=keys,
+        )
+        return execute_run(InMemoryJob(job), run, self.instance)
+
+    @staticmethod
+    def range_tags(first: str, last: str) -> dict[str, str]:
+        """Tags that make a run cover a range."""
+        return {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
 
     def days_of(self, asset: str) -> set[str]:
         """Days that the asset was ever materialized for."""
@@ -369,7 +395,7 @@ class Pipeline:
             if evaluation.check_name == check
         }
 
-    def why(self, result: dg.ExecuteInProcessResult) -> str:
+    def why(self, result: Any) -> str:
         """The messages of all failed steps."""
         texts = []
         for event in result.all_events:

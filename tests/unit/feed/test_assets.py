@@ -1,7 +1,10 @@
 """The five assets, on an AWS in memory."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
+
+from xacct_assets.aws.errors import Unavailable
 
 CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
 DAY = "2026-01-02"
@@ -65,15 +68,41 @@ def test_a_denied_bucket_fails_once_with_principal_action_and_resource(
 
 def test_a_crawl_that_makes_no_partition_fails_the_day_by_name(pipeline: Any, world: Any) -> None:
     world.land(DAY)
-    world.hooks["crawl"] = lambda w: w.partitions.setdefault("x", None)
-    world.feed.source.bucket  # noqa: B018 -- the partition is made by the fake unless it is there
-    import re
+    world.hooks["crawled"] = lambda w: w.partitions.clear()
+    why = pipeline.why(pipeline.run(DAY))
+    assert "crawl crawl-1 of xacct-test-products made no partition 2026/01/02 of" in why
+    assert world.count("job") == 0
 
-    real = dict(world.raw)
-    world.hooks["crawl"] = lambda w: w.raw.clear()
+
+def test_a_partition_at_another_place_fails_the_day(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+
+    def move(w: Any) -> None:
+        values, partition = w.partitions.popitem()
+        w.partitions[values] = replace(partition, location="s3://elsewhere/products/2026/01/02/")
+
+    world.hooks["crawled"] = move
+    why = pipeline.why(pipeline.run(DAY))
+    assert "is located at s3://elsewhere/products/2026/01/02/, not at s3://sample-inp" in why
+
+
+def test_columns_that_a_crawler_sees_otherwise_are_told_and_stop_nothing(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+
+    def drift(w: Any) -> None:
+        values, partition = w.partitions.popitem()
+        columns = [(n, "string" if n == "stock" else t) for n, t in partition.columns]
+        w.partitions[values] = replace(partition, columns=columns)
+
+    world.hooks["crawled"] = drift
     result = pipeline.run(DAY)
-    world.raw.update(real)
-    assert re.search(r"made no partition 2026/01/02 of products_db\.products", pipeline.why(result))
+    assert result.success, pipeline.why(result)
+    assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: False}
+    assert pipeline.metadata("catalog_table", DAY)["type drift"] == [
+        "stock: integer in the feed, string in the files"
+    ]
 
 
 def test_a_file_that_lands_after_it_was_counted_stops_the_load(pipeline: Any, world: Any) -> None:
@@ -135,22 +164,34 @@ def test_running_a_day_again_loads_it_again_with_another_work_id(
     assert world.fact == {date(2026, 1, 2): 10}
 
 
-def test_a_run_that_takes_up_a_failed_one_finds_its_job_run(pipeline: Any, world: Any) -> None:
+def test_a_retried_step_finds_the_job_run_that_it_started(pipeline: Any, world: Any) -> None:
     world.land(DAY)
+
+    def lose_connection(w: Any) -> None:
+        del w.hooks["job ended"]
+        raise Unavailable("the connection was lost")
+
+    world.hooks["job ended"] = lose_connection
+    result = pipeline.run(DAY)
+    assert result.success, pipeline.why(result)
+    assert (world.count("job"), len(world.job_runs)) == (2, 1)
+    assert pipeline.metadata("staging_table", DAY)["job run was already there"]
+
+
+def test_a_run_that_takes_up_a_failed_one_does_the_same_work(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+
+    def crash(w: Any) -> None:
+        raise RuntimeError("killed")
+
+    world.hooks["job ended"] = crash
     first = pipeline.run(DAY)
-    assert first.success
-    again = pipeline.run(
-        DAY,
-        assets=["staging_table"],
-        tags={
-            "dagster/root_run_id": first.run_id,
-            "dagster/parent_run_id": first.run_id,
-            "dagster/is_resume_retry": "true",
-        },
-    )
-    del again
-    # execute_in_process gives the run no root; the id is made from the run itself then.
-    assert len(world.job_runs) == 2
+    assert not first.success
+    world.hooks.clear()
+    second = pipeline.take_up(first, ["staging_table", "fact_table", "s3_export"])
+    assert second.success
+    assert len(world.job_runs) == 1
+    assert world.fact == {date(2026, 1, 2): 10}
 
 
 def test_the_fact_table_alone_after_clean_up_changes_nothing(pipeline: Any, world: Any) -> None:

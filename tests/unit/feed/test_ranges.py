@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
 CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
 DAYS = [f"2026-01-0{n}" for n in range(1, 6)]
@@ -91,27 +92,45 @@ def test_a_range_without_a_good_day_stops_at_once(pipeline: Any, world: Any) -> 
     assert "5 days failed (2026-01-01 to 2026-01-05)" in pipeline.why(result)
 
 
-def test_without_the_check_a_bad_day_fails_the_step_after_the_good_days_are_told(
+def test_without_the_check_the_step_itself_fails_once_the_good_days_are_told(
     pipeline: Any, world: Any
 ) -> None:
     land_all(world)
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    result = pipeline.definitions.resolve_implicit_global_asset_job_def().get_subset(
-        asset_selection={dg.AssetKey(["products", "raw_partition"])}, asset_check_selection=set()
-    )
-    del result
-    run = dg.materialize(
-        [a for a in pipeline.definitions.assets if a.key.path[-1] == "raw_partition"],
+    asset = next(a for a in pipeline.definitions.assets if a.key.path[-1] == "raw_partition")
+    result = dg.materialize(
+        [asset],
         instance=pipeline.instance,
         resources={"services": pipeline.services},
         raise_on_error=False,
-        tags={
-            "dagster/asset_partition_range_start": DAYS[0],
-            "dagster/asset_partition_range_end": DAYS[-1],
-        },
+        tags=pipeline.range_tags(DAYS[0], DAYS[-1]),
     )
+    assert not result.success
     assert pipeline.days_of("raw_partition") == {day for day in DAYS if day != DAYS[2]}
-    assert run.success or "not UTF-8" in pipeline.why(run)
+    assert "not UTF-8" in pipeline.why(result)
+
+
+def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
+    pipeline: Any, world: Any
+) -> None:
+    land_all(world)
+    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    assert failed == {
+        "products__raw_partition_every_day_succeeded",
+        "products__s3_export_row_counts_reconcile",
+    }
+
+
+def test_an_older_load_of_a_bad_day_is_left_alone(pipeline: Any, world: Any) -> None:
+    land_all(world)
+    assert pipeline.run(DAYS[0], DAYS[-1]).success
+    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    before = dict(world.ledger[date(2026, 1, 3)])
+    pipeline.run(DAYS[0], DAYS[-1])
+    assert world.ledger[date(2026, 1, 3)] == before
+    assert ("unload", 4) in world.calls
 
 
 def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
@@ -122,7 +141,8 @@ def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
     graph = pipeline.definitions.resolve_asset_graph()
 
     def status(asset: str, day: str) -> StaleStatus:
-        resolver = CachingStaleStatusResolver(pipeline.instance, graph, _loading(pipeline))
+        loading = LoadingContextForTest(pipeline.instance)
+        resolver = CachingStaleStatusResolver(pipeline.instance, graph, loading)
         return resolver.get_status(dg.AssetKey(["products", asset]), day)
 
     assert {status(asset, day) for asset in CHAIN for day in DAYS} == {StaleStatus.FRESH}
@@ -130,9 +150,3 @@ def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
     assert pipeline.run(DAYS[1], assets=["raw_partition"]).success
     assert status("catalog_table", DAYS[1]) is StaleStatus.STALE
     assert status("catalog_table", DAYS[2]) is StaleStatus.FRESH
-
-
-def _loading(pipeline: Any) -> Any:
-    from dagster._core.loader import LoadingContextForTest
-
-    return LoadingContextForTest(pipeline.instance)
