@@ -1,0 +1,153 @@
+"""Which objects are read, and what their first bytes must show."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import date
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+HEADER = b"id,name,price\n"
+PATTERNS = ("*.csv", "*.csv.gz")
+
+
+def head(script: ModuleType, request_: Any, data: bytes, key: str = "a.csv") -> Any:
+    return script.parse_head(data, key, True, request_.source)
+
+
+@pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", "a b+%20[1].csv", "ü😀.csv"])
+def test_keys_that_match_the_pattern_are_data(script: ModuleType, key: str) -> None:
+    assert script.is_source_key(key, PATTERNS)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "_SUCCESS", "_a.csv", ".a.csv", "a.CSV", "readme.txt", "sub/a.csv", "sub/"]
+)
+def test_hidden_keys_folders_below_and_other_names_are_not(script: ModuleType, key: str) -> None:
+    assert not script.is_source_key(key, PATTERNS)
+
+
+def test_a_pattern_may_name_levels(script: ModuleType) -> None:
+    assert script.is_source_key("part/a.csv", ["*/*.csv"])
+    assert not script.is_source_key("a.csv", ["*/*.csv"])
+
+
+def test_columns_may_come_in_any_order(script: ModuleType, request_: Any) -> None:
+    layout = head(script, request_, b"price,id,name\n1,2,3\n")
+    assert layout.header == ("price", "id", "name")
+    assert script.header_difference(layout.header, ["id", "name", "price"]) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (["id", "name"], "missing 'price'"),
+        (["id", "name", "price", "x"], "extra 'x'"),
+        (["id;name;price"], "missing 'id', 'name', 'price'; extra 'id;name;price'"),
+        (["id", "id", "name", "price"], "repeated 'id'"),
+        (["ID", "name", "price"], "missing 'id'; extra 'ID'"),
+    ],
+)
+def test_a_header_that_is_not_the_feed_s_is_described(
+    script: ModuleType, header: list[str], said: str
+) -> None:
+    assert said in script.header_difference(header, ["id", "name", "price"])
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "said"),
+    [
+        (gzip.compress(HEADER), "a.csv", "gzip without a name ending in .gz"),
+        (HEADER, "a.csv.gz", "not gzip"),
+        (gzip.compress(HEADER)[:4] + b"broken gzip body", "a.csv.gz", "broken gzip"),
+        ("id,naïve,price\n".encode("latin-1"), "a.csv", "not UTF-8"),
+        (b"id,name,price\r1,a,2\r", "a.csv", "lone carriage return"),
+        (b"\r\nid,name,price\r\n", "a.csv", "begins with an empty line"),
+    ],
+)
+def test_a_file_that_cannot_be_read_rightly_is_refused(
+    script: ModuleType, request_: Any, data: bytes, key: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        head(script, request_, data, key)
+
+
+def test_a_header_that_does_not_end_is_refused(script: ModuleType, request_: Any) -> None:
+    cut = b"x" * script.HEAD_BYTES
+    with pytest.raises(ValueError, match="header row longer than"):
+        script.parse_head(cut, "a.csv", False, request_.source)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"")])
+def test_a_file_without_a_row_has_no_layout(script: ModuleType, request_: Any, data: bytes) -> None:
+    key = "a.csv.gz" if data[:2] == b"\x1f\x8b" else "a.csv"
+    assert head(script, request_, data, key) is None
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_column(
+    script: ModuleType, request_: Any
+) -> None:
+    assert head(script, request_, b"\xef\xbb\xbf" + HEADER).header[0] == "id"
+
+
+@pytest.mark.parametrize(("data", "crlf"), [(HEADER, False), (b"id,name,price\r\n", True)])
+def test_the_first_line_end_tells_the_file_s_kind(
+    script: ModuleType, request_: Any, data: bytes, crlf: bool
+) -> None:
+    assert head(script, request_, data).crlf is crlf
+
+
+def test_glob_characters_of_a_key_are_taken_literally(script: ModuleType) -> None:
+    assert script.escape_glob("s3://b/a[1]*{x}?.csv") == r"s3://b/a\[1\]\*\{x\}\?.csv"
+
+
+class Catalog:
+    """A catalog that knows some partitions."""
+
+    def __init__(self, locations: dict[tuple[str, ...], str]) -> None:
+        self._locations = locations
+
+    def batch_get_partition(self, PartitionsToGet: Any, **_: Any) -> Any:
+        wanted = [tuple(item["Values"]) for item in PartitionsToGet]
+        return {
+            "Partitions": [
+                {"Values": list(v), "StorageDescriptor": {"Location": self._locations[v]}}
+                for v in wanted
+                if v in self._locations
+            ],
+            "UnprocessedKeys": [],
+        }
+
+
+def test_a_day_without_a_partition_is_named(script: ModuleType, request_: Any) -> None:
+    catalog = Catalog({("2026", "01", "01"): "s3://raw/products/2026/01/01"})
+    with pytest.raises(script.LoadError, match=r"products has no partition for 2026-01-02"):
+        script.find_partitions(catalog, request_)
+
+
+def test_two_days_in_one_folder_are_refused(script: ModuleType, request_: Any) -> None:
+    same = "s3://raw/products/2026/01/01/"
+    catalog = Catalog({("2026", "01", "01"): same, ("2026", "01", "02"): same})
+    with pytest.raises(script.LoadError, match="2026-01-01 and 2026-01-02 are both at"):
+        script.find_partitions(catalog, request_)
+
+
+def test_each_location_has_its_day(script: ModuleType, request_: Any) -> None:
+    catalog = Catalog({("2026", "01", "01"): "s3://raw/p/1", ("2026", "01", "02"): "s3://raw/p/2/"})
+    assert script.find_partitions(catalog, request_) == {
+        "s3://raw/p/1/": date(2026, 1, 1),
+        "s3://raw/p/2/": date(2026, 1, 2),
+    }
+
+
+class Connections:
+    def get_connection(self, **_: Any) -> Any:
+        url = "jdbc:redshift://host:5439/other?ssl=true"
+        return {"Connection": {"ConnectionProperties": {"JDBC_CONNECTION_URL": url}}}
+
+
+def test_a_connection_to_another_database_is_refused(script: ModuleType, request_: Any) -> None:
+    with pytest.raises(script.LoadError, match=r"xacct-redshift leads to database 'other'"):
+        script.check_connection(Connections(), request_)
