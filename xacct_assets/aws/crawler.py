@@ -13,7 +13,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from xacct_assets.aws.errors import CrawlFailed, WaitTimeout, aws_call, error_code
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 BACKOFF = Backoff(first=0.3, factor=1.4, cap=8.0)
 #: Seconds for ListCrawls to show a crawl that the crawler's state says has ended.
 HISTORY_LAG = 60.0
+#: The Date header counts whole seconds and is written after the work.
+CLOCK_GRAIN = timedelta(seconds=3)
 _BUSY = "CrawlerRunningException"
 
 
@@ -93,8 +96,9 @@ class Crawler:
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         while True:
             known = {crawl["CrawlId"] for crawl in self._history(name)}
-            if self._start(name):
-                return self._follow(name, known, waiter, deadline)
+            not_before = self._start(name)
+            if not_before is not None:
+                return self._follow(name, known, not_before, waiter, deadline)
             logger.info("crawler %s is busy with another crawl; waiting for it", name)
             self._wait_idle(name, waiter, deadline)
             if covered is not None and covered():
@@ -121,18 +125,29 @@ class Crawler:
                     return
                 raise
 
-    def _start(self, name: str) -> bool:
-        """True if started, False if the crawler is busy."""
+    def _start(self, name: str) -> datetime | None:
+        """A time before which the started crawl cannot have begun; None if the crawler is busy."""
         with aws_call("glue:StartCrawler", f"crawler {name}", passing=(_BUSY,)):
             try:
-                self._glue.start_crawler(Name=name)
+                answer = self._glue.start_crawler(Name=name)
             except Exception as error:
                 if error_code(error) == _BUSY:
-                    return False
+                    return None
                 raise
-        return True
+        # By the service's clock, not by ours.
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if not date:
+            return datetime.min.replace(tzinfo=UTC)
+        return parsedate_to_datetime(date) - CLOCK_GRAIN
 
-    def _follow(self, name: str, known: set[str], waiter: Waiter, deadline: float) -> CrawlResult:
+    def _follow(
+        self,
+        name: str,
+        known: set[str],
+        not_before: datetime,
+        waiter: Waiter,
+        deadline: float,
+    ) -> CrawlResult:
         """Wait for the end of the first crawl that was not known before ours was started."""
         idle_since: list[float] = []
 
@@ -141,7 +156,11 @@ class Crawler:
             if state != "READY":
                 idle_since.clear()
                 return None
-            new = [crawl for crawl in self._history(name) if crawl["CrawlId"] not in known]
+            new = [
+                crawl
+                for crawl in self._history(name)
+                if crawl["CrawlId"] not in known and crawl["StartTime"] >= not_before
+            ]
             ours = min(new, key=lambda crawl: crawl["StartTime"], default=None)
             if ours is not None and ours.get("State") != "RUNNING":
                 return ours

@@ -26,6 +26,7 @@ from xacct_assets.aws.errors import (
     Throttled,
     WaitTimeout,
     aws_call,
+    error_code,
 )
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
 
@@ -169,8 +170,6 @@ class DataApi:
             try:
                 self._client.cancel_statement(Id=statement_id)
             except Exception as error:
-                from xacct_assets.aws.errors import error_code
-
                 # It has ended already; which way is seen below.
                 if error_code(error) != "ValidationException":
                     raise
@@ -256,7 +255,7 @@ class DataApi:
                 resource=resource,
                 fix="run fewer days at the same moment, or wait for other statements to end",
             ) from full
-        except AwsFailure:
+        except Exception:
             raise
         except BaseException:
             # Interrupted while the request was out: the same token gives the id of what it started.

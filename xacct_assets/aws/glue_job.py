@@ -252,6 +252,8 @@ class GlueJob:
                 if failure.code not in _FULL and not failure.retryable:
                     raise
                 refusal = failure
+            except Exception:
+                raise
             except BaseException:
                 # Interrupted while the request was out: a run may have been started by it.
                 quietly(lambda: self._stop_marked(job_name, work_id), f"stopping {work_id}")

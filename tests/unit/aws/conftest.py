@@ -55,7 +55,8 @@ class ModelledClient:
             self.calls.append((name, request))
             answer = self._operations[name](**request)
             if operation.output_shape is not None:
-                plain = {key: value for key, value in answer.items() if key != "Body"}
+                outside = ("Body", "ResponseMetadata")
+                plain = {key: value for key, value in answer.items() if key not in outside}
                 self._fit(plain, operation.output_shape, f"answer of {wire_name}")
             return answer
 

@@ -1,0 +1,77 @@
+"""The Data Catalog."""
+
+import pytest
+
+from xacct_assets.aws.catalog import BATCH, Catalog
+from xacct_assets.aws.errors import NotFound, Throttled
+
+
+def partition(values):
+    return {
+        "Values": values,
+        "StorageDescriptor": {
+            "Location": f"s3://raw/products/{'/'.join(values)}/",
+            "Columns": [{"Name": "id", "Type": "bigint"}],
+        },
+    }
+
+
+def test_a_table_has_columns_partition_keys_and_place(modelled):
+    table = {
+        "Name": "products",
+        "StorageDescriptor": {
+            "Columns": [{"Name": "id", "Type": "bigint"}],
+            "Location": "s3://raw/products/",
+        },
+        "PartitionKeys": [{"Name": "partition_0", "Type": "string"}],
+        "Parameters": {"classification": "csv"},
+    }
+    found = Catalog(modelled("glue", get_table=lambda **_: {"Table": table})).table("d", "products")
+    assert found.columns == [("id", "bigint")]
+    assert found.partition_keys == [("partition_0", "string")]
+    assert (found.location, found.classification) == ("s3://raw/products/", "csv")
+
+
+def test_a_missing_table_is_named(modelled, refusal):
+    def missing(**_):
+        raise refusal("EntityNotFoundException", "Entity Not Found")
+
+    with pytest.raises(NotFound, match=r"table d\.t"):
+        Catalog(modelled("glue", get_table=missing)).table("d", "t")
+
+
+def test_only_partitions_that_exist_are_returned(modelled):
+    client = modelled(
+        "glue",
+        batch_get_partition=lambda **_: {"Partitions": [partition(["2026", "01", "01"])]},
+    )
+    wanted = [["2026", "01", "01"], ["2026", "01", "02"]]
+    found = Catalog(client).partitions("d", "t", wanted)
+    assert set(found) == {("2026", "01", "01")}
+    assert found["2026", "01", "01"].location == "s3://raw/products/2026/01/01/"
+
+
+def test_keys_that_glue_left_unprocessed_are_asked_for_again(modelled):
+    answers = iter(
+        [
+            {"Partitions": [partition(["1"])], "UnprocessedKeys": [{"Values": ["2"]}]},
+            {"Partitions": [partition(["2"])]},
+        ]
+    )
+    client = modelled("glue", batch_get_partition=lambda **_: next(answers))
+    assert set(Catalog(client).partitions("d", "t", [["1"], ["2"]])) == {("1",), ("2",)}
+
+
+def test_keys_that_glue_never_processes_are_an_error(modelled):
+    client = modelled(
+        "glue", batch_get_partition=lambda **_: {"UnprocessedKeys": [{"Values": ["1"]}]}
+    )
+    with pytest.raises(Throttled):
+        Catalog(client).partitions("d", "t", [["1"]])
+
+
+def test_many_partitions_are_asked_for_in_batches(modelled):
+    client = modelled("glue", batch_get_partition=lambda **_: {})
+    Catalog(client).partitions("d", "t", [[str(n)] for n in range(BATCH + 1)])
+    sizes = [len(call["PartitionsToGet"]) for call in client.named("batch_get_partition")]
+    assert sizes == [BATCH, 1]

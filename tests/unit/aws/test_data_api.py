@@ -1,0 +1,280 @@
+"""SQL through the Data API: once, to its end, with all of its rows."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from xacct_assets.aws.data_api import DataApi, token_of
+from xacct_assets.aws.errors import (
+    AccessDenied,
+    ResultExpired,
+    StatementFailed,
+    Throttled,
+    WaitTimeout,
+)
+
+SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:xacct/redshift-local-AbCdEf"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+STATEMENT = "d9b6c0c9-0747-4bf4-b142-e8883122f766"
+
+
+class Redshift:
+    """A workgroup that runs each statement through the statuses it is told."""
+
+    def __init__(self, modelled, refusal):
+        self.refusal = refusal
+        self.statuses = ["SUBMITTED", "STARTED", "FINISHED"]
+        self.facts: dict = {}
+        self.pages: list[dict] = []
+        self.submit_errors: list = []
+        self.describe_errors: list = []
+        self.tokens: dict[str, str] = {}
+        self.cancelled: list[str] = []
+        self.client = modelled(
+            "redshift-data",
+            execute_statement=self.submit,
+            batch_execute_statement=self.submit,
+            describe_statement=self.describe,
+            get_statement_result=self.result,
+            cancel_statement=self.cancel,
+        )
+
+    def submit(self, ClientToken, **_):
+        if self.submit_errors:
+            raise self.submit_errors.pop(0)
+        self.tokens[ClientToken] = STATEMENT
+        return {"Id": STATEMENT}
+
+    def describe(self, Id, WaitTimeSeconds=None):
+        if self.describe_errors:
+            raise self.describe_errors.pop(0)
+        if len(self.statuses) > 1:
+            self.statuses.pop(0)
+        return {"Id": Id, "Status": self.statuses[0], "ResultRows": 3, "Duration": 2 * 10**9} | (
+            self.facts
+        )
+
+    def result(self, Id, NextToken=None):
+        index = int(NextToken or 0)
+        page = dict(self.pages[index])
+        if index + 1 < len(self.pages):
+            page["NextToken"] = str(index + 1)
+        return page
+
+    def cancel(self, Id):
+        self.cancelled.append(Id)
+        self.statuses = ["ABORTED"]
+        return {"Status": True}
+
+
+@pytest.fixture
+def redshift(modelled, refusal):
+    return Redshift(modelled, refusal)
+
+
+@pytest.fixture
+def api(redshift, clock):
+    return DataApi(redshift.client, "xacct-local", "dev", SECRET, sleep=clock.sleep, clock=clock)
+
+
+def test_a_statement_is_submitted_once_with_its_token_and_bound_values(redshift, api):
+    result = api.execute(
+        "CALL p(:day)", {"day": "2026-01-01"}, client_token="run-1/fact", name="fact of 2026-01-01"
+    )
+    (request,) = redshift.client.named("execute_statement")
+    assert request["ClientToken"] == "run-1/fact"
+    assert request["Parameters"] == [{"name": "day", "value": "2026-01-01"}]
+    assert (request["WorkgroupName"], request["SecretArn"]) == ("xacct-local", SECRET)
+    assert (result.id, result.row_count, result.duration) == (STATEMENT, 3, 2.0)
+
+
+def test_waiting_is_a_long_poll(redshift, api):
+    api.execute("SELECT 1")
+    assert all(
+        call["WaitTimeSeconds"] == 20 for call in redshift.client.named("describe_statement")
+    )
+
+
+def test_too_many_long_polls_fall_back_to_plain_ones(redshift, api, refusal):
+    redshift.describe_errors = [refusal("ActiveWaitingRequestsExceededException")]
+    api.execute("SELECT 1")
+    assert "WaitTimeSeconds" not in redshift.client.named("describe_statement")[-1]
+
+
+def test_a_token_that_is_too_long_becomes_one_that_fits_and_stays_the_same(redshift, api):
+    api.execute("SELECT 1", client_token="x" * 100)
+    api.execute("SELECT 1", client_token="x" * 100)
+    tokens = {request["ClientToken"] for request in redshift.client.named("execute_statement")}
+    assert len(tokens) == 1
+    assert len(tokens.pop()) == 64
+
+
+def test_tokens_of_different_parts_differ():
+    assert token_of("a", "bc") != token_of("ab", "c")
+
+
+def test_all_pages_of_a_result_are_read_with_their_types(redshift, api):
+    columns = [
+        {"name": "n", "label": "n", "typeName": "int8"},
+        {"name": "p", "label": "price", "typeName": "numeric"},
+        {"name": "t", "label": "t", "typeName": "varchar"},
+        {"name": "b", "label": "b", "typeName": "bool"},
+    ]
+    redshift.facts = {"HasResultSet": True}
+    redshift.pages = [
+        {
+            "ColumnMetadata": columns,
+            "Records": [
+                [
+                    {"longValue": 1},
+                    {"stringValue": "1.50"},
+                    {"stringValue": ""},
+                    {"booleanValue": False},
+                ]
+            ],
+        },
+        {
+            "ColumnMetadata": columns,
+            "Records": [
+                [{"longValue": 2}, {"isNull": True}, {"isNull": True}, {"booleanValue": True}]
+            ],
+        },
+    ]
+    assert api.execute("SELECT …").rows == [
+        {"n": 1, "price": Decimal("1.50"), "t": "", "b": False},
+        {"n": 2, "price": None, "t": None, "b": True},
+    ]
+
+
+def test_a_batch_gives_a_result_for_each_statement(redshift, api):
+    redshift.facts = {
+        "SubStatements": [
+            {"Id": f"{STATEMENT}:{n}", "Status": "FINISHED", "ResultRows": n} for n in (1, 2)
+        ]
+    }
+    results = api.batch(["DELETE 1", "DELETE 2"])
+    assert [result.row_count for result in results] == [1, 2]
+
+
+@pytest.mark.parametrize("count", [0, 41])
+def test_a_batch_that_cannot_be_one_transaction_is_refused(api, count):
+    with pytest.raises(ValueError, match=f"not {count}"):
+        api.batch(["SELECT 1"] * count)
+
+
+def test_a_failed_statement_tells_the_databases_words(redshift, api):
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {
+        "Error": 'ERROR: relation "x" does not exist',
+        "QueryString": "SELECT * \nFROM x",
+    }
+    with pytest.raises(StatementFailed) as caught:
+        api.execute("SELECT * FROM x", name="looking")
+    assert 'relation "x" does not exist' in str(caught.value)
+    assert "looking" in str(caught.value)
+    assert "SELECT * FROM x" in str(caught.value)
+    assert not caught.value.retryable
+
+
+def test_a_failed_batch_names_the_statement_that_failed(redshift, api):
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {
+        "SubStatements": [
+            {"Id": f"{STATEMENT}:1", "Status": "ABORTED"},
+            {"Id": f"{STATEMENT}:2", "Status": "FAILED", "Error": "ERROR: no"},
+        ]
+    }
+    with pytest.raises(StatementFailed, match="statement 2 of 2"):
+        api.batch(["SELECT 1", "SELECT 2"])
+
+
+@pytest.mark.parametrize(
+    "text", ["ERROR: 1023 DETAIL: Serializable isolation violation", "could not serialize access"]
+)
+def test_a_conflict_can_be_retried(redshift, api, text):
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {"Error": text}
+    with pytest.raises(StatementFailed) as caught:
+        api.execute("CALL p()")
+    assert caught.value.retryable
+
+
+def test_a_statement_that_somebody_cancelled_says_so(redshift, api):
+    redshift.statuses = ["ABORTED"]
+    with pytest.raises(StatementFailed, match="ended as ABORTED") as caught:
+        api.execute("SELECT 1")
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "code", ["ActiveStatementsExceededException", "ActiveSessionsExceededException"]
+)
+def test_a_full_workgroup_is_waited_for(redshift, api, refusal, code, clock):
+    redshift.submit_errors = [refusal(code)] * 3
+    assert api.execute("SELECT 1").id == STATEMENT
+    assert len(clock.slept) >= 3
+
+
+def test_a_workgroup_that_stays_full_is_given_up(redshift, api, refusal):
+    redshift.submit_errors = [refusal("ActiveStatementsExceededException")] * 10_000
+    with pytest.raises(Throttled, match="too many active statements"):
+        api.execute("SELECT 1")
+
+
+def test_a_submit_whose_answer_is_lost_is_repeated_under_the_same_token(redshift, api, refusal):
+    redshift.submit_errors = [refusal("InternalServerException", status=500)]
+    api.execute("SELECT 1")
+    tokens = [request["ClientToken"] for request in redshift.client.named("execute_statement")]
+    assert len(tokens) == 2
+    assert len(set(tokens)) == 1
+
+
+def test_an_interrupt_cancels_the_statement(redshift, api):
+    redshift.statuses = ["STARTED"]
+
+    def interrupt(_waited):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.execute("SELECT 1", on_tick=interrupt)
+    assert redshift.cancelled == [STATEMENT]
+
+
+def test_an_interrupt_while_the_submit_is_out_cancels_what_it_submitted(redshift, api):
+    redshift.submit_errors = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        api.execute("SELECT 1")
+    assert redshift.cancelled == [STATEMENT]
+
+
+def test_a_statement_that_takes_too_long_is_cancelled(redshift, api):
+    redshift.statuses = ["STARTED"]
+    with pytest.raises(WaitTimeout):
+        api.execute("SELECT 1", timeout=60)
+    assert redshift.cancelled == [STATEMENT]
+
+
+def test_an_expired_result_says_so(redshift, api, refusal):
+    redshift.describe_errors = [refusal("ResourceNotFoundException")]
+    with pytest.raises(ResultExpired, match="24 hours"):
+        api.execute("SELECT 1")
+
+
+def test_a_denied_submit_names_action_and_workgroup(redshift, api, refusal):
+    redshift.submit_errors = [refusal("AccessDeniedException")]
+    with pytest.raises(
+        AccessDenied, match="redshift-data:ExecuteStatement on workgroup xacct-local"
+    ):
+        api.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("value", ["", None, 5])
+def test_a_parameter_that_the_api_would_refuse_is_refused_by_name(api, value):
+    with pytest.raises(ValueError, match="parameter :day"):
+        api.execute("SELECT :day", {"day": value})
+
+
+def test_a_statement_that_is_too_long_is_refused(api):
+    with pytest.raises(ValueError, match="100,000"):
+        api.execute("x" * 100_001)

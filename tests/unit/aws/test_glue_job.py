@@ -1,0 +1,297 @@
+"""One job run per piece of work, whatever happens to the one who asked for it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
+from xacct_assets.aws.glue_job import ENDED, LIVE, GlueJob, log_urls
+
+OPTIONS = {"worker_type": "G.1X", "number_of_workers": 2, "timeout_minutes": 10}
+
+
+class Glue:
+    """A job whose runs go through the states they are told."""
+
+    def __init__(self, modelled, refusal):
+        self.refusal = refusal
+        self.runs: list[dict] = []
+        self.plan = ["STARTING", "RUNNING", "SUCCEEDED"]
+        self.start_errors: list = []
+        self.hidden_looks = 0
+        self.stop_errors: list = []
+        self.client = modelled(
+            "glue",
+            start_job_run=self.start,
+            get_job_run=self.get,
+            get_job_runs=self.list,
+            batch_stop_job_run=self.stop,
+        )
+
+    def add(self, work_id, states, **facts):
+        run = {
+            "Id": f"jr_{len(self.runs) + 1}",
+            "JobName": "load",
+            "Arguments": {"--work_id": work_id},
+            "StartedOn": datetime(2026, 1, 1, tzinfo=UTC),
+            "states": list(states),
+            **facts,
+        }
+        self.runs.insert(0, run)
+        return run
+
+    def shown(self, run, step=False):
+        states = run["states"]
+        if step and len(states) > 1:
+            states.pop(0)
+        return {
+            **{key: value for key, value in run.items() if key != "states"},
+            "JobRunState": states[0],
+            "ExecutionTime": 70,
+            "MaxCapacity": 2.0,
+        }
+
+    def start(self, JobName, Arguments, **_):
+        error = self.start_errors.pop(0) if self.start_errors else None
+        if callable(error):
+            error = error(Arguments)
+        if error is not None:
+            raise error
+        return {"JobRunId": self.add(Arguments["--work_id"], self.plan)["Id"]}
+
+    def get(self, JobName, RunId):
+        (run,) = [run for run in self.runs if run["Id"] == RunId]
+        return {"JobRun": self.shown(run, step=True)}
+
+    def list(self, JobName, MaxResults, NextToken=None):
+        if self.hidden_looks:
+            self.hidden_looks -= 1
+            return {"JobRuns": []}
+        return {"JobRuns": [self.shown(run) for run in self.runs]}
+
+    def stop(self, JobName, JobRunIds):
+        if self.stop_errors:
+            raise self.stop_errors.pop(0)
+        for run in self.runs:
+            if run["Id"] in JobRunIds and run["states"][0] in LIVE:
+                run["states"] = ["STOPPING", "STOPPED"]
+        return {"SuccessfulSubmissions": [], "Errors": []}
+
+    @property
+    def started(self):
+        return len(self.client.named("start_job_run"))
+
+
+@pytest.fixture
+def glue(modelled, refusal):
+    return Glue(modelled, refusal)
+
+
+@pytest.fixture
+def job(glue, clock):
+    return GlueJob(glue.client, sleep=clock.sleep, clock=clock)
+
+
+def test_a_run_is_started_with_its_marker_and_followed_to_its_end(glue, job):
+    arguments = {"--a": "b"}
+    result = job.run("load", "work-1", arguments, **OPTIONS)
+    (request,) = glue.client.named("start_job_run")
+    assert request["Arguments"] == {"--a": "b", "--work_id": "work-1"}
+    assert arguments == {"--a": "b"}
+    assert (result.state, result.attached, result.execution_seconds) == ("SUCCEEDED", False, 70)
+    assert result.dpu_seconds == 140
+
+
+@pytest.mark.parametrize("state", ["STARTING", "RUNNING", "WAITING"])
+def test_a_live_run_of_the_same_work_is_attached_to(glue, job, state):
+    glue.add("work-1", [state, "SUCCEEDED"])
+    seen = []
+    result = job.run(
+        "load", "work-1", {}, on_start=lambda run_id, old: seen.append((run_id, old)), **OPTIONS
+    )
+    assert result.attached
+    assert seen == [("jr_1", True)]
+    assert glue.started == 0
+
+
+def test_a_finished_run_of_the_same_work_is_not_repeated(glue, job):
+    glue.add("work-1", ["SUCCEEDED"])
+    assert job.run("load", "work-1", {}, **OPTIONS).attached
+    assert glue.started == 0
+
+
+@pytest.mark.parametrize("state", sorted(ENDED - {"SUCCEEDED"}))
+def test_a_failed_run_of_the_same_work_is_done_again(glue, job, state):
+    glue.add("work-1", [state])
+    assert not job.run("load", "work-1", {}, **OPTIONS).attached
+
+
+def test_runs_of_other_work_are_let_be(glue, job):
+    glue.add("work-2", ["RUNNING"])
+    assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_2"
+
+
+def test_a_run_that_is_being_stopped_is_waited_for_and_then_done_again(glue, job):
+    glue.add("work-1", ["STOPPING", "STOPPING", "STOPPED"])
+    assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_2"
+
+
+@pytest.mark.parametrize("state", sorted(ENDED - {"SUCCEEDED"}))
+def test_every_other_end_is_an_end_and_told_in_the_scripts_words(glue, job, state):
+    glue.plan = ["RUNNING", state]
+    with pytest.raises(JobRunFailed) as caught:
+        job.run("load", "work-1", {}, **OPTIONS)
+    assert caught.value.result.state == state
+    assert caught.value.retryable == (state in ("ERROR", "STOPPED", "EXPIRED"))
+
+
+def test_the_error_has_the_scripts_message_and_the_links(glue, job):
+    glue.add("work-1", ["RUNNING", "FAILED"], ErrorMessage="partition 2026-01-01 is missing")
+    with pytest.raises(JobRunFailed, match="partition 2026-01-01 is missing") as caught:
+        job.run("load", "work-1", {}, **OPTIONS)
+    assert "gluestudio" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code", ["ConcurrentRunsExceededException", "ResourceNumberLimitExceededException"]
+)
+def test_a_full_job_is_waited_for(glue, job, refusal, code, clock):
+    glue.start_errors = [refusal(code)] * 3
+    assert job.run("load", "work-1", {}, **OPTIONS).state == "SUCCEEDED"
+    assert clock.now > 0
+
+
+def test_a_job_that_stays_full_is_given_up_with_advice(glue, job, refusal):
+    glue.start_errors = [refusal("ConcurrentRunsExceededException")] * 10_000
+    with pytest.raises(WaitTimeout, match="MaxConcurrentRuns"):
+        job.run("load", "work-1", {}, queue_timeout=60, **OPTIONS)
+
+
+def lost_answer(glue, states):
+    def start(arguments):
+        glue.add(arguments["--work_id"], states)
+        return ReadTimeoutError(endpoint_url="https://glue")
+
+    return start
+
+
+def test_an_answer_lost_after_the_start_does_not_start_a_second_run(glue, job):
+    glue.start_errors = [lost_answer(glue, ["RUNNING", "SUCCEEDED"])]
+    assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_1"
+    assert len(glue.runs) == 1
+
+
+def test_a_run_that_shows_up_late_after_a_lost_answer_is_still_found(glue, job):
+    def start(arguments):
+        glue.hidden_looks = 4
+        return lost_answer(glue, ["RUNNING", "SUCCEEDED"])(arguments)
+
+    glue.start_errors = [start]
+    assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_1"
+    assert len(glue.runs) == 1
+
+
+def test_a_request_that_was_lost_before_the_start_is_made_again(glue, job, refusal):
+    glue.start_errors = [refusal("InternalServiceException", status=500)]
+    assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_1"
+    assert glue.started == 2
+
+
+def test_botocore_repeats_a_start_only_if_nothing_was_started(glue, job, refusal):
+    events = glue.client.meta.events.registered
+    judge = events["needs-retry.glue.StartJobRun"]
+    timeout = ReadTimeoutError(endpoint_url="https://glue")
+    with pytest.raises(ReadTimeoutError):
+        judge(response=None, caught_exception=timeout)
+    answer = refusal("InternalServiceException", status=500).response
+    with pytest.raises(type(refusal("x"))):
+        judge(response=(None, answer), caught_exception=None)
+    throttled = refusal("ThrottlingException", status=400).response
+    assert judge(response=(None, throttled), caught_exception=None) is None
+
+
+def test_an_interrupt_stops_the_run_and_waits_until_it_has_stopped(glue, job):
+    glue.plan = ["RUNNING"]
+
+    def interrupt(_waited):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run("load", "work-1", {}, on_tick=interrupt, **OPTIONS)
+    assert glue.runs[0]["states"] == ["STOPPED"]
+
+
+def test_an_interrupt_while_the_start_is_out_stops_what_it_started(glue, job):
+    def start(arguments):
+        glue.add(arguments["--work_id"], ["RUNNING"])
+        return KeyboardInterrupt()
+
+    glue.start_errors = [start]
+    with pytest.raises(KeyboardInterrupt):
+        job.run("load", "work-1", {}, **OPTIONS)
+    assert glue.runs[0]["states"] == ["STOPPED"]
+
+
+def test_a_stop_that_fails_does_not_hide_the_interrupt(glue, job, refusal, caplog):
+    glue.plan = ["RUNNING"]
+    glue.stop_errors = [refusal("AccessDeniedException")]
+
+    def interrupt(_waited):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run("load", "work-1", {}, on_tick=interrupt, **OPTIONS)
+    assert "glue:BatchStopJobRun" in caplog.text
+
+
+def test_a_missing_permission_is_not_waited_for(glue, job, refusal):
+    glue.start_errors = [refusal("AccessDeniedException")]
+    with pytest.raises(AccessDenied, match="glue:StartJobRun"):
+        job.run("load", "work-1", {}, **OPTIONS)
+
+
+def test_a_missing_job_is_named(modelled, refusal, clock):
+    def missing(**_):
+        raise refusal("EntityNotFoundException")
+
+    client = modelled("glue", get_job_runs=missing)
+    with pytest.raises(NotFound, match="job load"):
+        GlueJob(client, sleep=clock.sleep, clock=clock).run("load", "w", {}, **OPTIONS)
+
+
+def test_log_lines_are_shown_while_the_run_goes_on_and_to_their_end(glue, modelled, clock, refusal):
+    lines = {"/aws-glue/jobs/output": ["one\n", "two\n"], "/aws-glue/jobs/error": []}
+
+    def events(logGroupName, logStreamName, startFromHead, nextToken="0"):
+        if not lines[logGroupName]:
+            raise refusal("ResourceNotFoundException")
+        at = int(nextToken)
+        return {
+            "events": [{"timestamp": 1, "message": m} for m in lines[logGroupName][at : at + 1]],
+            "nextForwardToken": str(min(at + 1, len(lines[logGroupName]))),
+        }
+
+    shown: list[str] = []
+    job = GlueJob(
+        glue.client, modelled("logs", get_log_events=events), sleep=clock.sleep, clock=clock
+    )
+    job.run("load", "work-1", {}, on_log=shown.append, **OPTIONS)
+    assert shown == ["one", "two"]
+
+
+def test_a_log_that_may_not_be_read_does_not_fail_the_work(glue, modelled, clock, refusal, caplog):
+    def denied(**_):
+        raise refusal("AccessDeniedException")
+
+    job = GlueJob(
+        glue.client, modelled("logs", get_log_events=denied), sleep=clock.sleep, clock=clock
+    )
+    job.run("load", "work-1", {}, on_log=lambda _line: None, **OPTIONS)
+    assert caplog.text.count("cannot be shown") == 1
+
+
+def test_links_lead_to_the_run_and_its_two_logs():
+    urls = log_urls("us-east-1", "load", "jr_1", "/aws-glue/jobs")
+    assert urls["job run"].endswith("#/job/load/run/jr_1")
+    assert urls["error log"].endswith("log-group/$252Faws-glue$252Fjobs$252Ferror/log-events/jr_1")

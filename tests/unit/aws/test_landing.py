@@ -1,0 +1,221 @@
+"""A day's raw files: what is listed, and the verdict on each."""
+
+import gzip
+import io
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+
+from xacct_assets.aws.csv_count import CsvFormat
+from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
+from xacct_assets.aws.landing import CHUNK, Landing
+
+A = "111111111111"
+COLUMNS = ["id", "name"]
+GOOD = b"id,name\n1,a\n2,b\n"
+
+
+class Body(io.BytesIO):
+    """A body that may break off after some bytes."""
+
+    def __init__(self, data: bytes, breaks_at: int | None = None, error=None) -> None:
+        super().__init__(data)
+        self.breaks_at = breaks_at
+        self.error = error
+
+    def read(self, amount=-1):
+        if self.breaks_at is not None and self.tell() >= self.breaks_at:
+            raise self.error
+        if self.breaks_at is not None:
+            amount = min(amount, self.breaks_at - self.tell())
+        return super().read(amount)
+
+
+class Bucket:
+    """Objects by key, with the calls of S3 that the landing makes."""
+
+    def __init__(self, modelled, refusal, objects: dict[str, bytes]) -> None:
+        self.objects = dict(objects)
+        self.refusal = refusal
+        self.breaks: list[tuple[int, Exception]] = []
+        self.client = modelled("s3", list_objects_v2=self.list, get_object=self.get)
+
+    def list(self, Bucket, Prefix, ExpectedBucketOwner, ContinuationToken="0", **_):
+        assert ExpectedBucketOwner == A
+        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        start = int(ContinuationToken)
+        page = {
+            "Contents": [
+                {
+                    "Key": key,
+                    "Size": len(self.objects[key]),
+                    "ETag": f'"{zlib.crc32(self.objects[key]):x}"',
+                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+                for key in keys[start : start + 2]
+            ]
+        }
+        if start + 2 < len(keys):
+            page["NextContinuationToken"] = str(start + 2)
+        return page
+
+    def get(self, Bucket, Key, IfMatch, ExpectedBucketOwner, Range="bytes=0-"):
+        assert ExpectedBucketOwner == A
+        if Key not in self.objects:
+            raise self.refusal("NoSuchKey", status=404)
+        data = self.objects[Key]
+        if IfMatch != f'"{zlib.crc32(data):x}"':
+            raise self.refusal("PreconditionFailed", status=412)
+        start = int(Range.removeprefix("bytes=").removesuffix("-"))
+        if self.breaks:
+            at, error = self.breaks.pop(0)
+            return {"Body": Body(data[start:], at, error)}
+        return {"Body": Body(data[start:])}
+
+
+@pytest.fixture
+def bucket(modelled, refusal):
+    return lambda objects: Bucket(modelled, refusal, objects)
+
+
+def landing(made: Bucket) -> Landing:
+    return Landing(made.client, "raw", A)
+
+
+def verdict(made: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
+    listed = landing(made).list_objects("p/", ["*.csv", "*.csv.gz"])
+    (item,) = [each for each in listed if each.key == key]
+    (found,) = landing(made).inspect([item], CsvFormat(**dialect), columns)
+    return found
+
+
+def test_a_listing_takes_all_pages_and_leaves_out_what_is_no_data_file(bucket):
+    keys = ["p/b.csv", "p/a.csv.gz", "p/_SUCCESS", "p/.x.csv", "p/sub/c.csv", "p/d.txt", "q/e.csv"]
+    listing = landing(bucket(dict.fromkeys(keys, b"x"))).survey("p/", ["*.csv", "*.csv.gz"])
+    assert [item.key for item in listing.objects] == ["p/a.csv.gz", "p/b.csv"]
+    assert listing.ignored == ["p/d.txt", "p/sub/c.csv"]
+
+
+def test_a_denied_listing_names_bucket_and_account(modelled, refusal):
+    def refuse(**_):
+        raise refusal("AccessDenied", "Access Denied", 403)
+
+    made = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    with pytest.raises(AccessDenied) as caught:
+        made.list_objects("p/", ["*.csv"])
+    assert "arn:aws:s3:::raw" in str(caught.value)
+    assert A in str(caught.value)
+
+
+def test_a_good_file_has_its_rows_and_its_header(bucket):
+    found = verdict(bucket({"p/a.csv": GOOD}))
+    assert (found.rows, found.header, found.problem, found.note) == (2, ("id", "name"), None, None)
+    assert found.size == len(GOOD)
+
+
+def test_columns_may_stand_in_another_order(bucket):
+    assert verdict(bucket({"p/a.csv": b"name,id\na,1\n"})).rows == 1
+
+
+def test_a_gzip_file_is_counted_by_its_content(bucket):
+    found = verdict(bucket({"p/a.csv.gz": gzip.compress(GOOD)}), "p/a.csv.gz")
+    assert (found.rows, found.size) == (2, len(GOOD))
+
+
+def test_a_gzip_file_of_several_members_is_read_whole(bucket):
+    data = gzip.compress(b"id,name\n1,a\n") + gzip.compress(b"2,b\n")
+    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 2
+
+
+def test_a_gzip_bomb_is_read_in_small_pieces(bucket):
+    data = gzip.compress(b"id,name\n" + b"1,a\n" * 5_000_000)
+    assert len(data) < CHUNK
+    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [(b"", "zero bytes"), (b"id,name\n", "a header and no rows"), (b"\n\n", "only empty lines")],
+)
+def test_a_file_without_rows_is_no_problem_but_noted(bucket, data, note):
+    found = verdict(bucket({"p/a.csv": data}))
+    assert (found.rows, found.problem, found.note) == (0, None, note)
+
+
+def test_an_empty_object_named_gz_has_no_rows(bucket):
+    assert verdict(bucket({"p/a.csv.gz": b""}), "p/a.csv.gz").note == "zero bytes"
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "said"),
+    [
+        ("p/a.csv", b"id;name\n1;a\n", "separated by a semicolon"),
+        ("p/a.csv", b"id\tname\n1\ta\n", "separated by a tab"),
+        ("p/a.csv", b"id\n1\n", "missing 'name'"),
+        ("p/a.csv", b"id,name,colour\n1,a,red\n", "not of the feed 'colour'"),
+        ("p/a.csv", b"id,name,name\n1,a,b\n", "twice 'name'"),
+        ("p/a.csv", b"ID,name\n1,a\n", "equal to the letter"),
+        ("p/a.csv", b"id,name\n1,caf\xe9\n", "not UTF-8"),
+        ("p/a.csv", b'id,name\n1,"open\n', "never closed"),
+        ("p/a.csv", gzip.compress(GOOD), "rename it to *.csv.gz"),
+        ("p/a.csv.gz", GOOD, "not gzip"),
+        ("p/a.csv.gz", gzip.compress(GOOD)[:-9], "cut off"),
+        ("p/a.csv.gz", gzip.compress(GOOD)[:-8] + b"xxxxxxxx", "damaged"),
+        ("p/a.csv.gz", gzip.compress(GOOD) + b"tail", "damaged"),
+    ],
+)
+def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
+    found = verdict(bucket({key: data}), key)
+    assert found.rows == 0
+    assert found.problem.startswith(f"s3://raw/{key}: ")
+    assert said in found.problem
+
+
+def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
+    made = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    found = landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert [each.object.key for each in found] == [f"p/{n}.csv" for n in range(6)]
+    assert [bool(each.problem) for each in found] == [False, True] * 3
+
+
+def test_a_file_replaced_between_listing_and_reading_is_noticed(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    made.objects["p/a.csv"] = GOOD + b"3,c\n"
+    with pytest.raises(ObjectChanged, match=r"p/a\.csv is no longer what was listed") as caught:
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert caught.value.retryable
+
+
+def test_a_file_deleted_between_listing_and_reading_is_noticed(bucket):
+    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    del made.objects["p/b.csv"]
+    with pytest.raises(ObjectChanged, match=r"p/b\.csv"):
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+
+
+def broken(position: int):
+    from botocore.exceptions import ResponseStreamingError
+
+    return position, ResponseStreamingError(error="reset")
+
+
+def test_a_connection_that_breaks_is_continued_where_it_broke(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    made.breaks = [broken(5), broken(4)]
+    assert verdict(made).rows == 2
+    assert [each.get("Range") for each in made.client.named("get_object")] == [
+        None,
+        "bytes=5-",
+        "bytes=9-",
+    ]
+
+
+def test_a_connection_that_brings_nothing_again_and_again_is_given_up(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    made.breaks = [broken(0)] * 20
+    with pytest.raises(Unavailable):
+        verdict(made)

@@ -1,0 +1,101 @@
+"""Sessions: refreshing credentials, and denials that say who was denied."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+from xacct_assets.aws.errors import CredentialsProblem
+from xacct_assets.aws.sessions import Sessions
+
+ROLE = "arn:aws:iam::111111111111:role/reader"
+
+
+@pytest.fixture
+def sessions(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return Sessions("us-east-1")
+
+
+def answer(client, operation, http_status, parsed):
+    """Have an operation of a real client answered without sending anything."""
+
+    class Http:
+        status_code = http_status
+
+    client.meta.events.register(
+        f"before-call.{client.meta.service_model.service_id.hyphenize()}.{operation}",
+        lambda **_: (Http, parsed),
+    )
+
+
+def test_a_client_is_made_once_per_service_and_role(sessions):
+    assert sessions.client("s3") is sessions.client("s3")
+    assert sessions.client("s3") is not sessions.client("s3", role_arn=ROLE)
+
+
+def test_a_missing_profile_is_named():
+    with pytest.raises(CredentialsProblem, match="nobody-has-this"):
+        Sessions("us-east-1", "nobody-has-this").client("s3")
+
+
+def test_the_identity_is_account_and_principal(sessions):
+    answer(
+        sessions.client("sts"),
+        "GetCallerIdentity",
+        200,
+        {"Account": "222222222222", "Arn": "arn:aws:iam::222222222222:user/me"},
+    )
+    assert sessions.identity() == ("222222222222", "arn:aws:iam::222222222222:user/me")
+
+
+def test_a_denial_says_who_was_denied(sessions):
+    answer(sessions.client("sts"), "GetCallerIdentity", 200, {"Arn": "arn:me", "Account": "2"})
+    s3 = sessions.client("s3")
+    answer(
+        s3,
+        "ListObjectsV2",
+        403,
+        {
+            "Error": {"Code": "AccessDenied", "Message": "Access Denied"},
+            "ResponseMetadata": {"HTTPStatusCode": 403},
+        },
+    )
+    with pytest.raises(ClientError) as caught:
+        s3.list_objects_v2(Bucket="raw")
+    assert caught.value.response["Error"]["Principal"] == "arn:me"
+
+
+def test_an_assumed_role_is_assumed_when_used_and_again_before_its_end(sessions):
+    asked = []
+
+    def give(params, **_):
+        asked.append(params["body"])
+        expires = datetime.now(UTC) + timedelta(minutes=5 if len(asked) == 1 else 60)
+        return (
+            type("Http", (), {"status_code": 200}),
+            {
+                "Credentials": {
+                    "AccessKeyId": f"ASIA{len(asked)}",
+                    "SecretAccessKey": "x",
+                    "SessionToken": "y",
+                    "Expiration": expires,
+                }
+            },
+        )
+
+    sessions.client("sts").meta.events.register("before-call.sts.AssumeRole", give)
+    client = sessions.client("s3", role_arn=ROLE, external_id="outside")
+    assert asked == []
+    client.generate_presigned_url("list_buckets")
+    assert asked[0]["ExternalId"] == "outside"
+    # Five minutes are too few to go on with: the second use asks again.
+    url = client.generate_presigned_url("list_buckets")
+    assert "ASIA2" in url
+    client.generate_presigned_url("list_buckets")
+    assert len(asked) == 2

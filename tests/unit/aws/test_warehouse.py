@@ -1,0 +1,264 @@
+"""The wire: verified TLS, whole transactions, and errors that name the hop."""
+
+import socket
+import ssl
+
+import pytest
+import redshift_connector
+
+from xacct_assets.aws.errors import (
+    CommitUnknown,
+    ConnectionFailed,
+    LoginFailed,
+    StatementFailed,
+)
+from xacct_assets.aws.secrets import WarehouseCredentials
+from xacct_assets.aws.warehouse import Warehouse, probe, probe_tls
+
+LOGIN = WarehouseCredentials("h.example", 5439, "dev", "etl", "s3cr3t")
+
+
+def server_error(code, message, **more):
+    fields = {"S": "ERROR", "C": code, "M": message, **more}
+    return redshift_connector.ProgrammingError(fields)
+
+
+LOST = redshift_connector.InterfaceError("BrokenPipe: server socket closed.")
+CONFLICT = server_error("XX000", "1023", D="Serializable isolation violation on table - 100")
+
+
+class Connection:
+    def __init__(self, database):
+        self.database = database
+        self.log = database.log
+
+    def cursor(self):
+        return Cursor(self)
+
+    def commit(self):
+        self.log.append("commit")
+        self.database.raise_next("commit")
+
+    def rollback(self):
+        self.log.append("rollback")
+        self.database.raise_next("rollback")
+
+    def close(self):
+        self.log.append("close")
+
+
+class Cursor:
+    rowcount = 2
+    description = ((b"day", 1), ("n", 2))
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def execute(self, sql, params=()):
+        self.connection.log.append(sql)
+        self.connection.database.raise_next("execute")
+
+    def fetchall(self):
+        return ([1, 2], [3, 4])
+
+
+class Database:
+    """Stands in for `redshift_connector.connect`."""
+
+    def __init__(self):
+        self.log: list[str] = []
+        self.options: list[dict] = []
+        self.errors: dict[str, list] = {}
+
+    def raise_next(self, where):
+        error = self.errors.get(where, [None]).pop(0) if self.errors.get(where) else None
+        if error is not None:
+            raise error
+
+    def __call__(self, **options):
+        self.options.append(options)
+        self.raise_next("connect")
+        return Connection(self)
+
+
+@pytest.fixture
+def database():
+    return Database()
+
+
+@pytest.fixture
+def warehouse(database):
+    return Warehouse(lambda: LOGIN, connector=database, sleep=lambda _seconds: None)
+
+
+def test_tls_is_always_verified_to_the_host_name(database, warehouse):
+    warehouse.execute("DELETE FROM t")
+    (options,) = database.options
+    assert (options["ssl"], options["sslmode"]) == (True, "verify-full")
+
+
+def test_a_transaction_is_committed_once_and_its_connection_closed(database, warehouse):
+    assert warehouse.execute("DELETE FROM t") == 2
+    assert database.log == ["DELETE FROM t", "commit", "close"]
+
+
+def test_rows_come_by_column_name(warehouse):
+    assert warehouse.query("SELECT …") == [{"day": 1, "n": 2}, {"day": 3, "n": 4}]
+
+
+@pytest.mark.parametrize(
+    "conflict",
+    [CONFLICT, server_error("40001", "could not serialize access"), server_error("40P01", "dead")],
+)
+def test_a_conflict_runs_the_whole_transaction_again(database, warehouse, conflict):
+    database.errors = {"execute": [conflict, conflict]}
+    warehouse.execute("DELETE FROM t")
+    assert database.log == [
+        *["DELETE FROM t", "rollback", "close"] * 2,
+        "DELETE FROM t",
+        "commit",
+        "close",
+    ]
+
+
+def test_a_conflict_at_commit_runs_the_whole_transaction_again(database, warehouse):
+    database.errors = {"commit": [CONFLICT]}
+    warehouse.execute("DELETE FROM t")
+    assert database.log.count("DELETE FROM t") == 2
+
+
+def test_conflicts_without_end_are_given_up_as_retryable(database, warehouse):
+    database.errors = {"execute": [CONFLICT] * 100}
+    with pytest.raises(StatementFailed, match="Serializable isolation violation") as caught:
+        warehouse.execute("DELETE FROM t")
+    assert caught.value.retryable
+
+
+def test_a_connection_lost_before_the_commit_is_opened_again(database, warehouse):
+    database.errors = {"execute": [LOST], "rollback": [LOST]}
+    warehouse.execute("DELETE FROM t")
+    assert database.log.count("commit") == 1
+
+
+def test_a_connection_lost_at_the_commit_is_not_guessed_about(database, warehouse):
+    database.errors = {"commit": [LOST]}
+    with pytest.raises(CommitUnknown, match="lost during COMMIT"):
+        warehouse.execute("DELETE FROM t")
+    assert database.log.count("DELETE FROM t") == 1
+
+
+def test_a_connection_lost_at_the_commit_of_harmless_work_is_answered_by_doing_it_again(
+    database, warehouse
+):
+    database.errors = {"commit": [LOST]}
+    warehouse.transaction(lambda connection: connection.cursor().execute("X"), idempotent=True)
+    assert database.log.count("X") == 2
+
+
+def test_a_refused_statement_has_the_databases_words_and_place_and_is_not_repeated(
+    database, warehouse
+):
+    error = server_error("42P01", 'relation "x" does not exist', P="15", H="Look again")
+    database.errors = {"execute": [error]}
+    with pytest.raises(StatementFailed) as caught:
+        warehouse.execute("DELETE FROM x")
+    for part in ('relation "x" does not exist', "character 15", "Look again", "42P01"):
+        assert part in str(caught.value)
+    assert database.log == ["DELETE FROM x", "rollback", "close"]
+
+
+def test_an_interrupt_rolls_back(database, warehouse):
+    database.errors = {"execute": [KeyboardInterrupt()]}
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.execute("DELETE FROM t")
+    assert database.log == ["DELETE FROM t", "rollback", "close"]
+
+
+def test_errors_of_our_own_code_are_not_taken_for_the_databases(warehouse):
+    def broken(_connection):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        warehouse.transaction(broken)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redshift_connector.InterfaceError({"C": "28000", "M": "password authentication failed"}),
+        server_error("28P01", "password authentication failed"),
+    ],
+)
+def test_a_wrong_password_names_user_and_host_and_never_the_password(database, warehouse, error):
+    database.errors = {"connect": [error]}
+    with pytest.raises(LoginFailed) as caught:
+        warehouse.query("SELECT 1")
+    assert "etl" in str(caught.value)
+    assert "h.example:5439" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+    assert len(database.options) == 1
+
+
+def test_a_certificate_that_does_not_hold_is_not_retried(database, warehouse):
+    error = redshift_connector.InterfaceError(
+        "communication error", ssl.SSLCertVerificationError(1, "certificate verify failed")
+    )
+    database.errors = {"connect": [error]}
+    with pytest.raises(ConnectionFailed, match=r"TLS to Redshift at h\.example:5439 failed"):
+        warehouse.query("SELECT 1")
+    assert len(database.options) == 1
+
+
+def test_the_password_is_read_anew_for_each_connection(database):
+    passwords = iter(["old", "new"])
+
+    def provider():
+        return WarehouseCredentials("h", 5439, "dev", "etl", next(passwords))
+
+    warehouse = Warehouse(provider, connector=database)
+    warehouse.query("SELECT 1")
+    warehouse.query("SELECT 1")
+    assert [options["password"] for options in database.options] == ["old", "new"]
+
+
+def test_a_port_that_nobody_listens_on_is_told_from_a_missing_route():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(ConnectionFailed, match="connection refused"):
+        probe("127.0.0.1", port, 1)
+
+
+def test_a_missing_route_is_told_as_connection_timeout_with_what_to_check(monkeypatch):
+    def hang(*_args, **_options):
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", hang)
+    with pytest.raises(ConnectionFailed, match="Connection Timeout") as caught:
+        probe("127.0.0.1", 5439, 1)
+    for part in ("VPC peering", "route tables", "security group", "publicly accessible", "port"):
+        assert part in str(caught.value)
+
+
+def test_an_unknown_host_name_is_told_as_such(monkeypatch):
+    def unknown(*_args):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionFailed, match="not known here"):
+        probe("nowhere.example", 5439, 1)
+
+
+def test_a_server_that_refuses_tls_is_told_as_such(monkeypatch):
+    here, there = socket.socketpair()
+    there.sendall(b"N")
+    monkeypatch.setattr("xacct_assets.aws.warehouse.probe", lambda *_: None)
+    monkeypatch.setattr(socket, "create_connection", lambda *_args, **_options: here)
+    with pytest.raises(ConnectionFailed, match="refuses TLS"):
+        probe_tls("127.0.0.1", 5439, 1)
+    there.close()
