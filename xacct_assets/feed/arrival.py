@@ -360,6 +360,8 @@ class _Tick:
             state = cursor.days.get(entry.day)
             if state and entry.generation >= state.generation:
                 _adopt(state, entry)
+        # A journal that was empty when this cursor began is replayed from its beginning.
+        cursor.mark = cursor.mark or 0.0
         unconfirmed = [day for day, state in cursor.days.items() if not state.confirmed]
         if not unconfirmed:
             return

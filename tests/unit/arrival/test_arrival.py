@@ -295,6 +295,19 @@ def test_a_tick_that_dies_after_launching_repeats_nothing() -> None:
     assert len(world.runs.keys) == 1
 
 
+def test_the_very_first_launch_may_be_lost_by_the_cursor_too() -> None:
+    world = World()
+    world.tick()
+    world.put(TODAY)
+    world.put(YESTERDAY)
+    world.put(TODAY - timedelta(days=3))
+    world.tick()
+    world.now += 100
+    world.runs.launch(world.look(), world.now)
+    assert len(world.runs.keys) == 3
+    assert quiet(world) == []
+
+
 def test_a_lost_request_for_b_does_not_hide_the_way_back_to_a() -> None:
     world = World()
     world.put(YESTERDAY, body="a", age=OLD)
