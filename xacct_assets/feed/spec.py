@@ -56,15 +56,16 @@ def _file_pattern(value: str) -> str:
     return value
 
 
-def _single_character(value: str) -> str:
-    if len(value) != 1 or value in '\n\r"' or (not value.isprintable() and value != "\t"):
-        raise ValueError(f"{value!r} is not a delimiter: give one character, e.g. ',' or ';'")
+def _delimiter(value: str) -> str:
+    # One ASCII character is what Spark, UNLOAD and the counting of rows all understand.
+    if len(value) != 1 or not value.isascii() or value.isalnum() or value in '\n\r\0"\\':
+        raise ValueError(f"{value!r} is not a delimiter: give one ASCII character, e.g. ',' or ';'")
     return value
 
 
 def _quote(value: str) -> str:
-    if len(value) != 1 or not value.isprintable() or value.isalnum():
-        raise ValueError(f"{value!r} is not a quote: give one character, e.g. '\"'")
+    if value not in ('"', "'"):
+        raise ValueError(f"{value!r} is not a quote: give '\"' or \"'\"")
     return value
 
 
@@ -219,7 +220,7 @@ class Column(_Strict):
 class Csv(_Strict):
     """The dialect of the raw files (RFC 4180 with these characters; quotes are doubled)."""
 
-    delimiter: Annotated[str, AfterValidator(_single_character)] = Field(
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = Field(
         default=",", description="One character between fields."
     )
     quote: Annotated[str, AfterValidator(_quote)] = Field(
@@ -376,7 +377,7 @@ class Export(_Strict):
     header: bool | None = Field(
         default=None, description="csv only: first line with the column names; default true."
     )
-    delimiter: Annotated[str, AfterValidator(_single_character)] | None = Field(
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = Field(
         default=None, description="csv only: one character between fields; default a comma."
     )
     compression: Literal["none", "gzip", "bzip2", "zstd"] | None = Field(

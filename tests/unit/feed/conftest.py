@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -60,7 +60,8 @@ class World:
 
     def land(self, day: str, name: str = "a.csv", rows: int = 10, **about: Any) -> None:
         """Put a file into the raw bucket."""
-        prefix = day_prefix(self.feed.source.prefix, self.feed.source.layout, date.fromisoformat(day))
+        source = self.feed.source
+        prefix = day_prefix(source.prefix, source.layout, date.fromisoformat(day))
         self.raw[prefix + name] = (about.get("etag", f"{name}-{rows}"), rows, about.get("problem"))
 
     def reach(self, point: str) -> None:
@@ -215,14 +216,13 @@ class FakeDataApi:
                 entry["transformed_at"] = LANDED_AT
         return StatementResult("statement-1")
 
-    def batch(
-        self, sqls: Sequence[str], *, client_token: str, name: str
-    ) -> list[StatementResult]:
+    def batch(self, sqls: Sequence[str], *, client_token: str, name: str) -> list[StatementResult]:
         self.world.calls.append(("unload", len(sqls)))
         for sql in sqls:
             target = re.search(r"TO 's3://[^/]+/([^']+)'", sql)
             day = re.search(r"= ''(\d{4}-\d{2}-\d{2})''", sql)
-            assert target and day, sql
+            assert target, sql
+            assert day, sql
             rows = self.world.fact.get(date.fromisoformat(day[1]), 0)
             self.world.exported[target[1]] = {"0000_part_00.parquet": rows} if rows else {}
         self.world.reach("unload")
@@ -429,10 +429,10 @@ def world(feed: FeedSpec, settings: Settings) -> World:
 
 
 @pytest.fixture
-def pipeline(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+def pipeline(world: World, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", fake_load_job)
     monkeypatch.setattr("xacct_assets.feed.assets.common.RETRY_DELAY", 0)
-    yield Pipeline(world)
+    return Pipeline(world)
 
 
 @pytest.fixture

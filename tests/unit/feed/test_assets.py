@@ -154,9 +154,7 @@ def test_few_rejected_rows_are_counted_and_shown(pipeline: Any, world: Any) -> N
     assert pipeline.metadata("staging_table", DAY)["reasons"] == {"bad": 2}
 
 
-def test_running_a_day_again_loads_it_again_with_another_work_id(
-    pipeline: Any, world: Any
-) -> None:
+def test_running_a_day_again_loads_it_again_with_another_work_id(pipeline: Any, world: Any) -> None:
     world.land(DAY)
     for _ in range(3):
         assert pipeline.run(DAY).success

@@ -1,0 +1,143 @@
+"""What the load job is told, and how its account of the load is read."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from xacct_assets.feed import pipes
+from xacct_assets.feed.pipes import _account, _pipes_classes, job_extras, work_prefix
+
+DAY = date(2026, 1, 2)
+ACCOUNT = {
+    "work_id": "w1",
+    "days": {
+        "2026-01-02": {
+            "files": 1,
+            "rows_read": 10,
+            "rows_loaded": 9,
+            "rows_rejected": 1,
+            "reasons": {"id: missing": 1},
+        }
+    },
+}
+
+
+class MemoryS3:
+    """The calls of boto3's S3 client that Pipes needs, with a clock for LastModified."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, datetime]] = {}
+        self.now = datetime(2026, 1, 2, tzinfo=UTC)
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ExpectedBucketOwner: str) -> None:
+        assert ExpectedBucketOwner == "222222222222"
+        self.now += timedelta(seconds=1)
+        self.objects[Key] = (Body, self.now)
+
+    def get_object(self, *, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:
+        return {"Body": BytesIO(self.objects[Key][0])}
+
+    def get_paginator(self, name: str) -> Any:
+        outer = self
+
+        class Paginator:
+            def paginate(self, *, Bucket: str, Prefix: str, ExpectedBucketOwner: str) -> Any:
+                found = [
+                    {"Key": key, "LastModified": at}
+                    for key, (_, at) in outer.objects.items()
+                    if key.startswith(Prefix)
+                ]
+                yield {"Contents": found[:1]}
+                yield {"Contents": found[1:]}
+
+        return Paginator()
+
+    def write(self, key: str, *messages: tuple[str, Any]) -> None:
+        lines = [
+            json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+            for method, params in messages
+        ]
+        self.put_object(
+            Bucket="b",
+            Key=key,
+            Body="\n".join(lines).encode(),
+            ExpectedBucketOwner="222222222222",
+        )
+
+
+class Handler:
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def handle_message(self, message: Any) -> None:
+        self.messages.append((message["method"], message["params"]))
+
+
+def read(s3: MemoryS3) -> list[Any]:
+    reader = _pipes_classes()[1](s3, "b", "222222222222", "pipes/products/w1/")
+    handler = Handler()
+    with reader.read_messages(handler) as params:
+        assert params == {"bucket": "b", "key_prefix": "pipes/products/w1/messages"}
+        assert handler.messages == []
+    return handler.messages
+
+
+def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> None:
+    extras = job_extras(world.feed, pipeline.services, "w1", {DAY: 10})
+    assert json.loads(json.dumps(extras)) == extras
+    assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
+    assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
+    assert extras["copy_role"] == "arn:aws:iam::222222222222:role/xacct-RoleB-test"
+    assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
+
+
+def test_the_prefix_of_messages_follows_from_the_work(world: Any) -> None:
+    assert work_prefix(world.feed, "w1") == "pipes/products/w1/"
+
+
+def test_the_context_stays_where_whoever_attaches_finds_it() -> None:
+    s3 = MemoryS3()
+    injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
+    with injector.inject_context({"extras": {"feed": "products"}}) as params:
+        assert params == {"bucket": "b", "key": "pipes/products/w1/context.json"}
+    assert json.loads(s3.objects["pipes/products/w1/context.json"][0])["extras"]["feed"]
+
+
+def test_messages_are_read_in_order_once_the_job_has_ended() -> None:
+    s3 = MemoryS3()
+    s3.write("pipes/products/w1/messages/1.json", ("opened", {}), ("log", {"message": "a"}))
+    s3.write("pipes/products/w1/messages/2.json", ("log", {"message": "b"}))
+    s3.write("pipes/products/w1/messages/10.json", ("closed", {}))
+    assert [method for method, _ in read(s3)] == ["opened", "log", "log", "closed"]
+
+
+def test_messages_of_an_earlier_failed_run_of_the_work_are_not_taken_for_ours() -> None:
+    s3 = MemoryS3()
+    s3.write("pipes/products/w1/messages/1.json", ("opened", {}))
+    s3.write("pipes/products/w1/messages/2.json", ("log", {"message": "old"}), ("closed", {}))
+    # The second run of the work writes fewer chunks, over the first of the old ones.
+    s3.write("pipes/products/w1/messages/1.json", ("opened", {}), ("log", {"message": "new"}))
+    assert read(s3) == [("opened", {}), ("log", {"message": "new"})]
+
+
+def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
+    reader = _pipes_classes()[1](None, "b", "222222222222", "pipes/products/w1/")
+    with pytest.raises(RuntimeError, match="the job failed"), reader.read_messages(Handler()):
+        raise RuntimeError("the job failed")
+
+
+def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
+    other = {"work_id": "w0", "days": {}}
+    assert _account([other, ACCOUNT], "w1", "jr_1") == {
+        DAY: pipes.DayLoad(1, 10, 9, 1, {"id: missing": 1})
+    }
+
+
+def test_a_job_without_an_account_of_its_load_fails() -> None:
+    with pytest.raises(dg.Failure, match="left no account of what it loaded") as caught:
+        _account([{"something": "else"}], "w1", "jr_1")
+    assert caught.value.allow_retries is False

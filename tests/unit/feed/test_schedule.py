@@ -1,0 +1,100 @@
+"""The daily schedule: which day, when it keeps still, when it makes noise."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+
+from xacct_assets.feed.schedule import already_seen_to, build_schedule, ended_day, job_name
+
+DAY = date(2026, 1, 2)
+
+
+def reason(pipeline: Any) -> str | None:
+    """Why the schedule would keep still about the day; None if it asks for it."""
+    return already_seen_to(pipeline.feed, pipeline.services, pipeline.instance, DAY)
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        (datetime(2026, 1, 3, 6, tzinfo=UTC), date(2026, 1, 2)),
+        (datetime(2026, 1, 3, 0, 30, tzinfo=ZoneInfo("Europe/Berlin")), date(2026, 1, 1)),
+        (datetime(2026, 1, 2, 20, tzinfo=ZoneInfo("America/Los_Angeles")), date(2026, 1, 2)),
+    ],
+)
+def test_the_day_is_the_last_utc_day_that_is_over(now: datetime, day: date) -> None:
+    assert ended_day(now) == day
+
+
+def test_a_day_without_files_is_asked_for_so_that_it_fails(pipeline: Any) -> None:
+    assert reason(pipeline) is None
+
+
+def test_a_day_that_was_not_run_is_asked_for(pipeline: Any, world: Any) -> None:
+    world.land(str(DAY))
+    assert reason(pipeline) is None
+
+
+def test_a_day_that_the_sensor_has_done_is_left_alone(pipeline: Any, world: Any) -> None:
+    world.land(str(DAY))
+    assert pipeline.run(str(DAY)).success
+    assert "made from the files that are there" in (reason(pipeline) or "")
+
+
+def test_a_day_whose_files_changed_since_its_export_is_asked_for(pipeline: Any, world: Any) -> None:
+    world.land(str(DAY))
+    assert pipeline.run(str(DAY)).success
+    world.land(str(DAY), "late.csv")
+    assert reason(pipeline) is None
+
+
+def test_a_day_whose_export_failed_is_asked_for(pipeline: Any, world: Any) -> None:
+    world.land(str(DAY))
+    world.hooks["unload"] = lambda w: w.exported.clear()
+    assert not pipeline.run(str(DAY)).success
+    assert reason(pipeline) is None
+
+
+def test_a_day_that_is_under_way_is_left_alone(pipeline: Any, world: Any) -> None:
+    world.land(str(DAY))
+    pipeline.instance.create_run(
+        run_id=None,
+        job_name=job_name(world.feed),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": str(DAY)},
+        run_config={},
+        asset_selection=None,
+        asset_check_selection=None,
+        resolved_op_selection=None,
+        step_keys_to_execute=None,
+        root_run_id=None,
+        parent_run_id=None,
+        job_snapshot=None,
+        execution_plan_snapshot=None,
+        parent_job_snapshot=None,
+        remote_job_origin=None,
+        job_code_origin=None,
+        asset_graph=pipeline.definitions.resolve_asset_graph(),
+        op_selection=None,
+    )
+    assert "is under way" in (reason(pipeline) or "")
+
+
+@pytest.mark.parametrize(
+    ("at", "asked_for"),
+    [
+        (datetime(2026, 1, 3, 6, tzinfo=UTC), "2026-01-02"),
+        (datetime(2026, 1, 1, 6, tzinfo=UTC), None),
+    ],
+)
+def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
+    pipeline: Any, at: datetime, asked_for: str | None
+) -> None:
+    schedule = build_schedule(pipeline.feed)
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
+        answer = schedule(context, services=pipeline.services)
+    assert (answer.partition_key if isinstance(answer, dg.RunRequest) else None) == asked_for

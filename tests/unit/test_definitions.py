@@ -1,0 +1,117 @@
+"""The code location: what is in it, what it needs, what loading it costs."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from xacct_assets.services import Services
+from xacct_assets.settings import SettingsError
+
+ENVIRONMENT = {
+    "XACCT_ACCOUNT_A": "111111111111",
+    "XACCT_ACCOUNT_B": "222222222222",
+    "XACCT_SUFFIX": "test",
+    "AWS_REGION": "us-east-1",
+}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def load() -> dg.Definitions:
+    from xacct_assets.definitions import defs
+
+    return defs()
+
+
+def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_and_a_schedule(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    definitions = load()
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    chain = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
+    for above, below in pairwise(chain):
+        parents = graph.get(dg.AssetKey(["products", below])).parent_keys
+        assert parents == {dg.AssetKey(["products", above])}
+    assert definitions.resolve_job_def("products_day")
+    assert definitions.resolve_schedule_def("products_daily").cron_schedule == "0 6 * * *"
+    checks = {key.name for key in graph.asset_check_keys}
+    assert checks == {
+        "every_day_succeeded",
+        "files_have_rows",
+        "schema_matches_feed",
+        "few_rows_rejected",
+        "row_counts_reconcile",
+    }
+
+
+def test_each_asset_says_what_it_is_and_whose(environment: pytest.MonkeyPatch) -> None:
+    for asset in load().assets or []:
+        (spec,) = asset.specs
+        assert spec.description
+        assert spec.owners == ["team:data-platform"]
+        assert spec.kinds
+        assert spec.code_version
+        assert spec.group_name == "products"
+
+
+def test_a_missing_setting_is_named_with_an_example(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("XACCT_SUFFIX")
+    with pytest.raises(
+        SettingsError, match=r"(?s)XACCT_SUFFIX: is required and not set.*XACCT_SUFFIX="
+    ):
+        load()
+
+
+def test_the_clients_are_built_once_per_process(environment: pytest.MonkeyPatch) -> None:
+    resource = load().resources["services"]
+    one, two = (resource.create_resource(dg.build_init_resource_context()) for _ in range(2))
+    assert one is two
+    assert isinstance(one, Services)
+    assert one.settings.suffix == "test"
+
+
+def test_loading_imports_no_aws_library_and_the_command_line_no_dagster() -> None:
+    """Every process of the instance loads this; each of these costs it half a second or more."""
+    heavy = ["boto3", "botocore", "dagster_aws", "redshift_connector", "pandas", "pyarrow"]
+    script = (
+        "import json, sys\n"
+        "import xacct_assets.feed.loading, xacct_assets.feed.reconcile, xacct_assets.services\n"
+        "before = 'dagster' in sys.modules\n"
+        "from xacct_assets.definitions import defs\n"
+        "defs()\n"
+        f"print(json.dumps([before, [m for m in {heavy!r} if m in sys.modules]]))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, cwd=ROOT
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == [False, []]
+
+
+def test_the_workspace_names_the_same_location_as_the_project() -> None:
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (location,) = workspace["load_from"]
+    assert location["python_module"] == {
+        "module_name": "xacct_assets.definitions",
+        "location_name": "xacct_assets",
+    }
+
+
+def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+        assert not instance.telemetry_enabled
