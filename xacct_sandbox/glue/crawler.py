@@ -72,13 +72,6 @@ def install() -> None:
     )
 
 
-def stop_all() -> None:
-    """Ask every crawl to end; for the end of the process."""
-    with _lock:
-        for run in _runs.values():
-            run.stop.set()
-
-
 # -- definitions -----------------------------------------------------------------------------
 
 
