@@ -224,20 +224,25 @@ class Doctor:
 
     def _roles(self) -> str:
         workgroup = self._settings.workgroup
+        client = self._services.client("redshift-serverless")
         with aws_call("redshift-serverless:GetWorkgroup", f"workgroup {workgroup}"):
-            answer = self._services.client("redshift-serverless").get_workgroup(
-                workgroupName=workgroup
-            )
-        found = answer["workgroup"]
+            found = client.get_workgroup(workgroupName=workgroup)["workgroup"]
         if found["status"] != "AVAILABLE":
             raise NotFound(
                 f"workgroup {workgroup} is {found['status']}", fix="wait until it is AVAILABLE"
             )
-        # Whether RoleB may become RoleA is decided only when Redshift tries: nobody else can.
-        return (
-            f"workgroup {workgroup} is AVAILABLE; UNLOAD goes as {self._settings.role_b_arn}, "
-            f"then {self._settings.role_a_arn}"
-        )
+        role_b, role_a = self._settings.role_b_arn, self._settings.role_a_arn
+        with aws_call("redshift-serverless:GetNamespace", f"namespace of {workgroup}"):
+            namespace = client.get_namespace(namespaceName=found["namespaceName"])["namespace"]
+        # Each entry is an ARN, or text that holds one: "IamRole(applyStatus=in-sync, iamRoleArn=…)".
+        if not any(role_b in attached for attached in namespace.get("iamRoles", [])):
+            raise NotFound(
+                f"{role_b} is not attached to namespace {found['namespaceName']}",
+                reason="COPY and UNLOAD can only begin with an attached role",
+                fix="attach it (infra/account_b.yaml does), or set XACCT_ROLE_B_ARN to one that is",
+            )
+        # Whether RoleB may become RoleA is decided when Redshift tries: nobody else may ask.
+        return f"workgroup {workgroup} is AVAILABLE; UNLOAD goes as {role_b}, then {role_a}"
 
     @property
     def _glue(self) -> Any:

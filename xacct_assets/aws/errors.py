@@ -250,7 +250,7 @@ _NOT_FOUND = {
 # "User: arn:… is not authorized to perform: s3:GetObject on resource: "arn:…" because no
 # identity-based policy allows the s3:GetObject action"
 _DENIED_MESSAGE = re.compile(
-    r"User: (?P<principal>\S+) is not authorized to perform: (?P<action>[\w:*-]+)"
+    r"User: (?P<principal>\S*) ?is not authorized to perform: (?P<action>[\w:*-]+)"
     r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?(?: (?P<because>(?:because|with) .+))?",
     re.DOTALL,
 )
@@ -366,7 +366,7 @@ def _translate_answer(
 def _denied(what: str, message: str, about: dict[str, Any], fix: str | None) -> AccessDenied:
     match = _DENIED_MESSAGE.search(message)
     if match:
-        about["principal"] = match["principal"]
+        about["principal"] = match["principal"] or about["principal"]
         about["action"] = match["action"]
         about["resource"] = match["resource"] or about["resource"]
     if about["account"] is None:

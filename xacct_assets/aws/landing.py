@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from xacct_assets.aws.buckets import folders
@@ -31,7 +31,7 @@ _SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "col
 
 @dataclass(frozen=True)
 class RawObject:
-    """One object of a day: key, size in bytes, ETag (without quotes), time of its last change."""
+    """One object of a day: key, size in bytes, ETag (without quotes), time (UTC) of its last change."""
 
     key: str
     size: int
@@ -111,7 +111,7 @@ class Landing:
                         key=item["Key"],
                         size=int(item["Size"]),
                         etag=item["ETag"].strip('"'),
-                        last_modified=item["LastModified"],
+                        last_modified=item["LastModified"].astimezone(UTC),
                     )
                 )
             else:
@@ -133,6 +133,46 @@ class Landing:
                 Bucket=self.bucket, Prefix=prefix, ExpectedBucketOwner=self.owner_account
             ):
                 yield from page.get("Contents", [])
+
+    def list_page(
+        self, prefix: str, start_after: str | None, limit: int
+    ) -> tuple[list[RawObject], bool]:
+        """Objects of any kind under the prefix with keys after ``start_after``, by key.
+
+        For listings that are spread over time: every call stands alone, so it can be taken up with
+        nothing but the last key seen. At most ``limit`` (up to 1,000) objects; the second value says
+        whether there are more, and then the first is not empty.
+
+        Raises:
+            AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
+        """
+        request: dict[str, Any] = {"StartAfter": start_after} if start_after else {}
+        while True:
+            with aws_call(
+                "s3:ListBucket",
+                f"arn:aws:s3:::{self.bucket} (prefix {prefix!r})",
+                account=self.owner_account,
+            ):
+                page = self._s3.list_objects_v2(
+                    Bucket=self.bucket,
+                    Prefix=prefix,
+                    MaxKeys=limit,
+                    ExpectedBucketOwner=self.owner_account,
+                    **request,
+                )
+            objects = [
+                RawObject(
+                    key=item["Key"],
+                    size=int(item["Size"]),
+                    etag=item["ETag"].strip('"'),
+                    last_modified=item["LastModified"].astimezone(UTC),
+                )
+                for item in page.get("Contents", [])
+            ]
+            more = bool(page.get("IsTruncated"))
+            if objects or not more:
+                return objects, more
+            request = {"ContinuationToken": page["NextContinuationToken"]}
 
     def inspect(
         self, objects: Sequence[RawObject], format_: CsvFormat, columns: Sequence[str]

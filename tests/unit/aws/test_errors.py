@@ -129,3 +129,12 @@ def test_codes_that_the_caller_handles_pass_through(refusal):
     error = refusal("CrawlerRunningException")
     with pytest.raises(type(error)), aws_call("a:B", "r", passing=("CrawlerRunningException",)):
         raise error
+
+
+def test_a_denial_that_leaves_out_its_principal_is_still_read(refusal):
+    message = (
+        "User: is not authorized to perform: sts:AssumeRole on resource: "
+        "arn:aws:iam::222222222222:role/orchestrator"
+    )
+    failure = translate(refusal("AccessDenied", message), action="glue:GetTable", resource="t")
+    assert (failure.action, failure.account) == ("sts:AssumeRole", "222222222222")
