@@ -234,7 +234,7 @@ class Doctor:
         role_b, role_a = self._settings.role_b_arn, self._settings.role_a_arn
         with aws_call("redshift-serverless:GetNamespace", f"namespace of {workgroup}"):
             namespace = client.get_namespace(namespaceName=found["namespaceName"])["namespace"]
-        # Each entry is an ARN, or text that holds one: "IamRole(applyStatus=in-sync, iamRoleArn=…)".
+        # Each entry is an ARN, or text that holds one: "IamRole(applyStatus=…, iamRoleArn=…)".
         if not any(role_b in attached for attached in namespace.get("iamRoles", [])):
             raise NotFound(
                 f"{role_b} is not attached to namespace {found['namespaceName']}",

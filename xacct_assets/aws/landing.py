@@ -31,7 +31,7 @@ _SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "col
 
 @dataclass(frozen=True)
 class RawObject:
-    """One object of a day: key, size in bytes, ETag (without quotes), time (UTC) of its last change."""
+    """One object of a day: key, size in bytes, ETag without quotes, last change (UTC)."""
 
     key: str
     size: int
@@ -140,8 +140,8 @@ class Landing:
         """Objects of any kind under the prefix with keys after ``start_after``, by key.
 
         For listings that are spread over time: every call stands alone, so it can be taken up with
-        nothing but the last key seen. At most ``limit`` (up to 1,000) objects; the second value says
-        whether there are more, and then the first is not empty.
+        nothing but the last key seen. At most ``limit`` (up to 1,000) objects; the second value
+        says whether there are more, and then the first is not empty.
 
         Raises:
             AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
