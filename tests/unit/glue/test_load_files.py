@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from datetime import date
 from types import ModuleType
 from typing import Any
@@ -125,6 +126,13 @@ def test_a_day_without_a_partition_is_named(script: ModuleType, request_: Any) -
     catalog = Catalog({("2026", "01", "01"): "s3://raw/products/2026/01/01"})
     with pytest.raises(script.LoadError, match=r"products has no partition for 2026-01-02"):
         script.find_partitions(catalog, request_)
+
+
+def test_a_day_without_rows_needs_no_partition(script: ModuleType, request_: Any) -> None:
+    first, second = request_.days
+    known = replace(request_, days=(first, replace(second, rows=0)))
+    catalog = Catalog({("2026", "01", "01"): "s3://raw/p/1"})
+    assert script.find_partitions(catalog, known) == {"s3://raw/p/1/": date(2026, 1, 1)}
 
 
 def test_two_days_in_one_folder_are_refused(script: ModuleType, request_: Any) -> None:

@@ -91,9 +91,8 @@ def test_the_manifest_is_written_for_a_clean_day_and_older_rejects_go(
     script: ModuleType, request_: Any
 ) -> None:
     folder = "rejects/products/2026/01/0"
-    s3 = Bucket(
-        [f"{folder}1/w-1/part-0.json.gz", f"{folder}1/w-0/part-0.json.gz", f"{folder}2/w-0/x"]
-    )
+    new, old = f"{folder}1/w-1/part-0.json.gz", f"{folder}1/w-0/part-0.json.gz"
+    s3 = Bucket([new, old, f"{folder}2/w-0/x"])
     files = {date(2026, 1, 1): [{"key": new, "rows": 1}]}
     script.publish_rejects(s3, request_, tally(script), {date(2026, 1, 2): [], **files})
     assert sorted(s3.keys) == [
