@@ -219,3 +219,55 @@ def test_a_connection_that_brings_nothing_again_and_again_is_given_up(bucket):
     made.breaks = [broken(0)] * 20
     with pytest.raises(Unavailable):
         verdict(made)
+
+
+class PagedBucket:
+    """S3's own paging: by StartAfter or token, keys in byte order, sometimes an empty page."""
+
+    def __init__(self, modelled, keys: list[str]) -> None:
+        self.keys = sorted(keys, key=str.encode)
+        self.client = modelled("s3", list_objects_v2=self.list)
+
+    def list(self, Bucket, Prefix, MaxKeys, StartAfter="", ContinuationToken=None, **_):
+        if ContinuationToken is None and StartAfter == "p/b":
+            # Seen where many delete markers lie between two keys.
+            return {"IsTruncated": True, "NextContinuationToken": "p/b"}
+        after = ContinuationToken or StartAfter
+        found = [key for key in self.keys if key.startswith(Prefix) and key > after]
+        page = {
+            "IsTruncated": len(found) > MaxKeys,
+            "Contents": [
+                {
+                    "Key": key,
+                    "Size": 1,
+                    "ETag": '"aa"',
+                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+                for key in found[:MaxKeys]
+            ],
+        }
+        if page["IsTruncated"]:
+            page["NextContinuationToken"] = found[MaxKeys - 1]
+        return page
+
+
+def test_a_listing_can_be_taken_up_after_any_key(modelled):
+    keys = ["p/a", "p/b", "p/c", "p/é", "p/😀", "q/a"]
+    landing = Landing(PagedBucket(modelled, keys).client, "raw", A)
+    seen, after, more = [], None, True
+    while more:
+        objects, more = landing.list_page("p/", after, 2)
+        assert objects
+        seen += [item.key for item in objects]
+        after = objects[-1].key
+    assert seen == keys[:5]
+
+
+def test_a_page_of_a_denied_listing_names_the_bucket(modelled, refusal):
+    def refuse(**_):
+        raise refusal("AccessDenied", status=403, operation="ListObjectsV2")
+
+    landing = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    with pytest.raises(AccessDenied) as refused:
+        landing.list_page("p/", None, 1000)
+    assert "arn:aws:s3:::raw" in refused.value.resource
