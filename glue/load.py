@@ -92,10 +92,15 @@ class FeedColumn:
 
 @dataclass(frozen=True)
 class Day:
-    """A day and the partition values it has in the catalog."""
+    """A day, the partition values it has in the catalog, and how many rows were counted in it.
+
+    Crawlers make no partition of files without rows: such a day is loaded as an empty one. None
+    means that nobody counted.
+    """
 
     day: date
     values: tuple[str, ...]
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ class Request:
                 feed=extras["feed"],
                 work_id=extras["work_id"],
                 days=tuple(
-                    Day(date.fromisoformat(item["day"]), tuple(item["values"]))
+                    Day(date.fromisoformat(item["day"]), tuple(item["values"]), item.get("rows"))
                     for item in extras["days"]
                 ),
                 catalog_database=extras["catalog"]["database"],
@@ -315,7 +320,7 @@ def find_partitions(glue: Any, request: Request) -> dict[str, date]:
     """The day of each partition location (``s3://…/``).
 
     Raises:
-        LoadError: a day has no partition in the catalog, or two days share a location.
+        LoadError: a day with rows has no partition in the catalog, or two days share a location.
     """
     table = f"{request.catalog_database}.{request.catalog_table}"
     found: dict[tuple[str, ...], str] = {}
@@ -337,7 +342,7 @@ def find_partitions(glue: Any, request: Request) -> dict[str, date]:
         if unprocessed == batch:
             raise LoadError(f"Glue left partitions of {table} unread: {unprocessed}; try again")
         wanted += unprocessed
-    missing = [item for item in request.days if item.values not in found]
+    missing = [item for item in request.days if item.values not in found and item.rows != 0]
     if missing:
         listed = ", ".join(f"{item.day} (values {list(item.values)})" for item in missing)
         raise LoadError(
@@ -345,6 +350,8 @@ def find_partitions(glue: Any, request: Request) -> dict[str, date]:
         )
     locations: dict[str, date] = {}
     for item in request.days:
+        if item.values not in found:
+            continue
         location = found[item.values]
         if not S3_URI.fullmatch(location):
             raise LoadError(f"partition {list(item.values)} of {table} is at {location}, not in S3")
