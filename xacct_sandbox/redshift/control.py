@@ -124,12 +124,6 @@ class Control:
         """There is no namespace any more."""
         self.run("DELETE FROM sandbox_internal.namespace")
 
-    # -- sessions --------------------------------------------------------------------------
-
-    def cancel(self, pid: int) -> None:
-        """Cancel what the session with this process id runs."""
-        self.run("SELECT pg_catalog.pg_cancel_backend(%s)", (pid,))
-
     def _run(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         if self._connection is None:
             password = self._config.token_path.read_text(encoding="ascii").strip()

@@ -33,7 +33,7 @@ def install(config: SandboxConfig) -> None:
     trust_own_authority(config)
     control = Control(config)
     serverless = Serverless(config, control)
-    database = WireDatabase(config, control)
+    database = WireDatabase(config)
     results = ResultStore(config.home / "redshift-data")
     data_api = DataApi(serverless, database, results)
     metadata = Metadata(database, data_api.find_login)

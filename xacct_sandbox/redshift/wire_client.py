@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from redshift_connector.error import Error as DriverError
 from xacct_sandbox.config import SandboxConfig
 
 APPLICATION = "xacct-sandbox"
+_CANCEL_REQUEST = 80877102
 
 
 class DatabaseError(Exception):
@@ -55,6 +58,17 @@ def connect(config: SandboxConfig, *, database: str, user: str, password: str) -
         raise as_database_error(problem, connecting=True) from problem
     connection.autocommit = True
     return connection
+
+
+def cancel(config: SandboxConfig, connection: Any) -> None:
+    """Cancel what the connection runs, as PostgreSQL's protocol has it: from a second connection.
+
+    Not ``pg_cancel_backend``: a COPY or UNLOAD may be busy with S3 and not with the database.
+    """
+    key = connection._backend_key_data  # noqa: SLF001 -- the driver itself cannot cancel
+    with socket.create_connection((config.host, config.redshift_port), timeout=10) as second:
+        second.sendall(struct.pack("!ii", 8 + len(key), _CANCEL_REQUEST) + key)
+        second.recv(1)  # the endpoint closes once it has acted
 
 
 def as_database_error(problem: Exception, *, connecting: bool = False) -> DatabaseError:

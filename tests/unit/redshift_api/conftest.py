@@ -153,8 +153,8 @@ class FakeDatabase:
     def release(self, login: Login, session: FakeSession, *, reusable: bool) -> None:
         self.released.append(reusable)
 
-    def cancel(self, pid: int) -> None:
-        self.sessions[pid].cancelled.set()
+    def cancel(self, session: FakeSession) -> None:
+        session.cancelled.set()
 
 
 def spawn(function: Any, *arguments: Any, name: str) -> threading.Thread:

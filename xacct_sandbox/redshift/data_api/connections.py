@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -12,13 +13,17 @@ from typing import Any
 from redshift_connector.error import Error as DriverError
 
 from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.redshift.control import Control
 from xacct_sandbox.redshift.data_api.results import columns_of
 from xacct_sandbox.redshift.data_api.runner import Login, Outcome
-from xacct_sandbox.redshift.wire_client import DatabaseError, as_database_error, connect
+from xacct_sandbox.redshift.wire_client import DatabaseError, as_database_error, cancel, connect
 
 IDLE_SECONDS = 60.0
 MAX_IDLE = 8
+_TRACELESS = {
+    "SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "UNLOAD", "BEGIN", "COMMIT",
+    "ROLLBACK",
+}  # fmt: skip
+_TRACES = re.compile(r"(?i)\binto\s+(?:temp|#)|set_config|#")
 # The driver remembers every statement text for as long as a connection lives.
 MAX_USES = 200
 
@@ -29,10 +34,12 @@ class WireSession:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.uses = 0
+        self._marked = False
         self.pid = int(self._read("SELECT pg_catalog.pg_backend_pid()")[0][0])
 
     def execute(self, sql: str, values: Sequence[str]) -> Outcome:
         self.uses += 1
+        self._marked = self._marked or _leaves_traces(sql)
         try:
             cursor = self._connection.cursor()
             # `$1` is the server's own form: the driver must only not look for its own. It scans
@@ -56,10 +63,23 @@ class WireSession:
     def rollback(self) -> None:
         self._read("ROLLBACK")
 
-    def reset(self) -> None:
-        """As new: no transaction, no settings, no temporary tables of the last user of it."""
-        self._read("RESET ALL")
-        self._read("DISCARD TEMP")
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing a later statement could notice was left in the session."""
+        return not self._marked
+
+    def is_alive(self) -> bool:
+        """Whether the endpoint still answers."""
+        try:
+            self._connection.rollback()
+            self._read("SELECT 1")
+        except (DatabaseError, DriverError, OSError):
+            return False
+        return True
+
+    def cancel(self, config: SandboxConfig) -> None:
+        """Stop what it runs; from another thread."""
+        cancel(config, self._connection)
 
     def close(self) -> None:
         # One that was lost cannot be closed properly, and need not be.
@@ -69,6 +89,16 @@ class WireSession:
     def _read(self, sql: str) -> Sequence[Sequence[Any]]:
         outcome = self.execute(sql, ())
         return outcome.rows
+
+
+def _leaves_traces(sql: str) -> bool:
+    """Whether a statement may change its session: settings, temporary tables, a role.
+
+    On AWS each statement has a session of its own, so such a one is never used again. Only what
+    plainly cannot is let through.
+    """
+    word = sql.lstrip().partition(" ")[0].upper()
+    return word not in _TRACELESS or _TRACES.search(sql) is not None
 
 
 def _unused_style(sql: str) -> str:
@@ -85,9 +115,8 @@ def _unused_style(sql: str) -> str:
 class WireDatabase:
     """Sessions by login; the newest idle one is used first."""
 
-    def __init__(self, config: SandboxConfig, control: Control) -> None:
+    def __init__(self, config: SandboxConfig) -> None:
         self._config = config
-        self._control = control
         self._lock = threading.Lock()
         self._idle: dict[str, list[tuple[float, WireSession]]] = {}
 
@@ -106,19 +135,16 @@ class WireDatabase:
                         password=login.password,
                     )
                 )
-            try:
-                session.reset()
-            except DatabaseError:
-                # It ended while it was idle (a restart of the database, a changed password).
-                session.close()
-                continue
-            return session
+            if session.is_alive():
+                return session
+            # It ended while it was idle (a restart of the database).
+            session.close()
 
     def release(self, login: Login, session: WireSession, *, reusable: bool) -> None:
         stale: list[WireSession] = []
         now = time.monotonic()
         with self._lock:
-            if reusable and session.uses < MAX_USES:
+            if reusable and session.is_clean and session.uses < MAX_USES:
                 self._idle.setdefault(_key(login), []).append((now, session))
             else:
                 stale.append(session)
@@ -131,8 +157,8 @@ class WireDatabase:
         for ended in stale:
             ended.close()
 
-    def cancel(self, pid: int) -> None:
-        self._control.cancel(pid)
+    def cancel(self, session: WireSession) -> None:
+        session.cancel(self._config)
 
     def close(self) -> None:
         """End every idle session."""

@@ -78,7 +78,7 @@ class Database(Protocol):
     def release(self, login: Login, session: Session, *, reusable: bool) -> None:
         """Give it back; one that is not reusable is closed."""
 
-    def cancel(self, pid: int) -> None:
+    def cancel(self, session: Any) -> None:
         """Cancel what the session runs."""
 
 
@@ -116,9 +116,9 @@ class Runner:
             statement = live.statement
             if statement.status in (SUBMITTED, PICKED):
                 return
-            if statement.status == STARTED and statement.pid >= 0:
+            if statement.status == STARTED and live.session is not None:
                 # Inside the lock: the session cannot be given to anybody else meanwhile.
-                self._database.cancel(statement.pid)
+                self._database.cancel(live.session)
 
     # -- one statement ---------------------------------------------------------------------
 
@@ -150,12 +150,13 @@ class Runner:
         live.statement.db_user = as_whom.user
         reusable = False
         try:
-            if _advance(live, STARTED, pid=session.pid):
+            if _advance(live, STARTED, session):
                 reusable = self._run_all(live, session)
         finally:
             with live.changed:
                 # A cancel may still be on its way to this session: it is not used again.
                 reusable = reusable and not live.cancelled
+                live.session = None
                 live.statement.updated = time.time()
             self._database.release(as_whom, session, reusable=reusable)
 
@@ -249,14 +250,15 @@ class Runner:
             live.changed.notify_all()
 
 
-def _advance(live: Live, status: str, *, pid: int | None = None) -> bool:
+def _advance(live: Live, status: str, session: Session | None = None) -> bool:
     """To the next state, unless it was cancelled meanwhile."""
     with live.changed:
         if live.cancelled:
             return False
         live.statement.status = status
         live.statement.updated = time.time()
-        if pid is not None:
-            live.statement.pid = pid
+        if session is not None:
+            live.session = session
+            live.statement.pid = session.pid
         live.changed.notify_all()
         return True

@@ -181,6 +181,8 @@ class Live:
         self.statement = statement
         self.changed = threading.Condition()
         self.cancelled = False
+        self.session: Any = None
+        """Where it runs, while it runs."""
 
     def wait(self, seconds: float) -> None:
         """Until the statement has ended, at most so long."""
