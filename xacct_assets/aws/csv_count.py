@@ -1,4 +1,4 @@
-r"""Counting the records of a CSV stream exactly as Spark's multi-line CSV reader counts them.
+r"""Counting the records of a CSV stream exactly as the load job cuts them in Spark.
 
 Spark reads CSV with the univocity parser. What decides the number of records:
 
@@ -6,7 +6,8 @@ Spark reads CSV with the univocity parser. What decides the number of records:
   is one quote. After the closing quote, anything up to the next delimiter or line end is content.
 - A line end inside a quoted field is content.
 - The first line end of the file decides: if it is ``\r\n``, then ``\r\n`` and ``\n`` end records;
-  if it is ``\n``, a ``\r`` is content. Files that use a bare ``\r`` are refused here.
+  if it is ``\n``, a ``\r`` is content. Files that use a bare ``\r``, or that begin with an empty
+  line of ``\r\n``, are refused here as in the job.
 - Empty lines (nothing at all between two line ends) are no records.
 
 The count works on whole chunks with bytes methods that run in C (several hundred MB/s), by looking
@@ -123,8 +124,6 @@ class RecordCounter:
             self._rest = self._begin(self._rest)
         if self._rest or self._in_quotes:
             last, self._rest = self._rest, b""
-            # Half a line end at the end of the file is content to Spark: a record of one "\r".
-            self.rows += bool(last == b"\r" and self._crlf and self.header and not self._in_quotes)
             self._count(last + b"\n")  # the last line needs no line end
         if self._in_quotes or self._rest:
             raise MalformedCsv(
@@ -258,6 +257,8 @@ class RecordCounter:
 
     def _take_header(self, chunk: bytes) -> bytes | None:
         """Read the header from the chunk: what follows it, or None if it is not complete yet."""
+        if chunk.startswith(b"\r\n"):
+            raise MalformedCsv("it begins with an empty line instead of a header: remove that line")
         for start, end in self._records(chunk):
             line = chunk[start:end]
             self.header = _fields(line.removesuffix(b"\r") if self._crlf else line, self.format)

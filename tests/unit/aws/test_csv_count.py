@@ -24,6 +24,9 @@ def slow_count(text: str, delimiter: str = ",") -> tuple[int, bool]:
     crlf = first >= 0 and text[first] == "\r"
     if crlf:
         text = text.replace("\r\n", "\n")
+        # Half a line end at the very end is an empty line as well.
+        rest, _, last = text.rpartition("\n")
+        text = f"{rest}\n" if last == "\r" else text
     records, state, empty = 0, "start", True
     i = 0
     while i < len(text):
@@ -179,6 +182,11 @@ def test_gzip_under_a_plain_name_is_named():
 def test_bare_carriage_returns_as_line_ends_are_refused():
     with pytest.raises(MalformedCsv, match="carriage return alone"):
         count_records([b"id,name\r1,a\r2,b\r"])
+
+
+def test_an_empty_windows_line_before_the_header_is_refused():
+    with pytest.raises(MalformedCsv, match="begins with an empty line"):
+        count_records([b"\r\nid,name\r\n1,a\r\n"])
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory():
