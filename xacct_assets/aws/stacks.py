@@ -240,6 +240,18 @@ class Stacks:
         events = self._events(name)
         return str(events[0]["EventId"]) if events else None
 
+    def _validation_errors(self, name: str) -> list[str]:
+        """What CloudFormation refused before it began with any resource, in the last operation."""
+        with aws_call("cloudformation:DescribeEvents", f"stack {name}"):
+            answer = self._client.describe_events(StackName=name, Filters={"FailedEvents": True})
+        events = answer.get("OperationEvents", [])
+        last = max(events, key=lambda event: event["Timestamp"], default={}).get("OperationId")
+        return [
+            _about(event, "ValidationStatusReason")
+            for event in events
+            if event.get("EventType") == "VALIDATION_ERROR" and event.get("OperationId") == last
+        ]
+
     def _failure(self, name: str, status: str, change: str) -> DeployFailed:
         first: dict[str, Any] | None = None
         for event in self._events(name):
@@ -251,10 +263,10 @@ class Stacks:
                 break
         about = ""
         if first is not None:
-            about = (
-                f"{first['LogicalResourceId']} ({first.get('ResourceType')}): "
-                f"{first.get('ResourceStatusReason')}"
-            )
+            about = _about(first, "ResourceStatusReason")
+            if first.get("ResourceType") == "AWS::CloudFormation::Stack":
+                # The stack itself failed: what its validation found is kept elsewhere.
+                about = "; ".join(self._validation_errors(name)) or about
         fix = "correct it and run `xacct deploy` again: it goes on from here"
         if "already exists" in about:
             fix = (
@@ -264,6 +276,10 @@ class Stacks:
         return DeployFailed(
             f"stack {name} was not {change}: it is {status}", reason=about or None, fix=fix
         )
+
+
+def _about(event: dict[str, Any], reason: str) -> str:
+    return f"{event['LogicalResourceId']} ({event.get('ResourceType')}): {event.get(reason)}"
 
 
 def _begins_operation(event: dict[str, Any]) -> bool:

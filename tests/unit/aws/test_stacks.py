@@ -1,12 +1,13 @@
 """CloudFormation stacks: created, updated, left alone; failures by the resource that failed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.stacks import Stacks
 
+STACK = "AWS::CloudFormation::Stack"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -20,6 +21,7 @@ class CloudFormation:
         self.known = ["New", "Old"]
         self.next: list[tuple[str, list[tuple[str, str, str]]]] = []
         self.events: list[dict] = []
+        self.operation_events: list[dict] = []
         self.nothing_to_update = False
         self.client = modelled(
             "cloudformation",
@@ -28,6 +30,7 @@ class CloudFormation:
             delete_stack=self.delete,
             describe_stacks=self.describe,
             describe_stack_events=lambda StackName: {"StackEvents": list(reversed(self.events))},
+            describe_events=lambda **_: {"OperationEvents": self.operation_events},
             validate_template=lambda TemplateBody: {
                 "Parameters": [{"ParameterKey": key} for key in self.known]
             },
@@ -49,7 +52,7 @@ class CloudFormation:
 
     def _go(self, status):
         self.status = status
-        self.event("s", status, type_="AWS::CloudFormation::Stack")
+        self.event("s", status, type_=STACK)
 
     def create(self, **_):
         self._go("CREATE_IN_PROGRESS")
@@ -160,6 +163,26 @@ def test_a_name_that_is_taken_gets_advice(cloud, stacks):
     cloud.next = [("ROLLBACK_COMPLETE", [("Raw", "CREATE_FAILED", "raw already exists")])]
     with pytest.raises(DeployFailed, match="XACCT_SUFFIX"):
         stacks.deploy("s", "t", {})
+
+
+def test_a_stack_refused_by_validation_names_what_was_refused(cloud, stacks):
+    stack = ("s", "CREATE_FAILED", "Validation failed. Call DescribeEvents", STACK)
+    cloud.next = [("ROLLBACK_COMPLETE", [stack])]
+    cloud.operation_events = [
+        {
+            "EventType": "VALIDATION_ERROR",
+            "OperationId": operation,
+            "LogicalResourceId": resource,
+            "ResourceType": "AWS::S3::Bucket",
+            "ValidationStatusReason": "identifier raw already exists",
+            "Timestamp": NOW + timedelta(minutes=minute),
+        }
+        for operation, resource, minute in (("1", "Past", 0), ("2", "Raw", 1))
+    ]
+    with pytest.raises(DeployFailed) as caught:
+        stacks.deploy("s", "t", {})
+    assert "Raw (AWS::S3::Bucket): identifier raw already exists" in str(caught.value)
+    assert "Past" not in str(caught.value)
 
 
 def test_an_update_that_is_refused_says_how_to_go_on(cloud, stacks, refusal):
