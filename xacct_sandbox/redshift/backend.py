@@ -14,7 +14,7 @@ import hmac
 import re
 import secrets
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -260,8 +260,34 @@ class Backend(asyncio.Protocol):
         self.write(protocol.COPY_DONE)
         return await self.finish()
 
-    async def copy_out(self, sql: str) -> AsyncIterator[tuple[bytes, int]]:
-        """``COPY (…) TO STDOUT`` in text or CSV: (bytes of whole rows, number of rows)."""
+    async def describe(self, sql: str) -> list[tuple[str, int, int]]:
+        """(name, type OID, type modifier) of each column a query returns, without running it."""
+        self.write(
+            protocol.parse_message(b"", sql, b"\x00\x00")
+            + protocol.message(b"D", b"S\x00")
+            + protocol.SYNC
+        )
+        columns: list[tuple[str, int, int]] = []
+        error = None
+        while True:
+            kind, body = await self.read_message()
+            if kind == b"T":
+                columns = protocol.row_description_types(body)
+            elif kind == b"E":
+                error = BackendError(protocol.parse_fields(body))
+            elif kind == b"Z":
+                self.status = body
+                if error is not None:
+                    raise error
+                return columns
+
+    async def copy_out(
+        self, sql: str, cancel: Callable[[], Awaitable[None]]
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        """``COPY (…) TO STDOUT`` in text or CSV: (bytes of whole rows, number of rows).
+
+        Left before its end, the COPY is ended with ``cancel`` and the connection is ready again.
+        """
         self.write(protocol.query(sql))
         while True:
             kind, body = await self.read_message()
@@ -272,15 +298,22 @@ class Backend(asyncio.Protocol):
                 await self._read_to_ready()
                 raise error
         buffer = self._incoming
-        while True:
-            if buffer[:1] == b"d":
-                rows = self._take_rows()
-                if rows is not None:
-                    yield rows
-                    continue
-            elif len(buffer) >= 5:
-                break
-            await self._more()
+        ended = False
+        try:
+            while True:
+                if buffer[:1] == b"d":
+                    rows = self._take_rows()
+                    if rows is not None:
+                        yield rows
+                        continue
+                elif len(buffer) >= 5:
+                    break
+                await self._more()
+            ended = True
+        finally:
+            if not ended and not self._lost:
+                await cancel()
+                await self._read_to_ready()
         await self.finish()
 
     def _take_rows(self) -> tuple[bytes, int] | None:

@@ -302,9 +302,7 @@ _SESSION_SETTINGS: dict[str, frozenset[str] | None] = {
     "timezone_abbreviations": None,
 }
 _ALLOWED_SETTINGS = frozenset(
-    "search_path statement_timeout timezone time datestyle client_encoding extra_float_digits "
-    "application_name client_min_messages role seed names local session transaction "
-    "intervalstyle enable_seqscan".split()
+    ["search_path", "statement_timeout", "timezone", "time", "datestyle", "client_encoding", "extra_float_digits", "application_name", "client_min_messages", "role", "seed", "names", "local", "session", "transaction", "intervalstyle", "enable_seqscan"]
 )
 
 

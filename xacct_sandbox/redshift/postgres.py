@@ -204,7 +204,7 @@ class PostgresCluster:
         log_path = self.folder / "postgres.log"
         log_path.touch()
         with log_path.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own binary, no shell
+            self._process = subprocess.Popen(
                 [_binary("postgres"), "-D", str(self.data)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -260,7 +260,7 @@ class PostgresCluster:
     def _run(
         self, command: list[str], *, input_text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own binaries, no shell
+        return subprocess.run(
             command,
             input=input_text,
             capture_output=True,
@@ -340,7 +340,7 @@ def _pid_file_lines(data: Path) -> list[str]:
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
-    completed = subprocess.run(  # noqa: S603
+    completed = subprocess.run(
         ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607
         capture_output=True,
         text=True,

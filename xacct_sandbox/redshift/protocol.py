@@ -124,6 +124,17 @@ def row_description_names(body: bytes) -> list[str]:
     return names
 
 
+def row_description_types(body: bytes) -> list[tuple[str, int, int]]:
+    """(name, type OID, type modifier) of every column of a RowDescription."""
+    columns, position = [], 2
+    for _ in range(struct.unpack_from(">H", body)[0]):
+        end = body.index(b"\x00", position)
+        oid, _, typmod = struct.unpack_from(">Ihi", body, end + 7)
+        columns.append((body[position:end].decode(), oid, typmod))
+        position = end + 19
+    return columns
+
+
 def replace_type_oids(body: bytes, replacements: Mapping[int, int]) -> bytes | None:
     """A RowDescription body with some type OIDs replaced; None when none of them occurs."""
     position, changed = 2, None

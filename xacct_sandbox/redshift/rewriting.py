@@ -399,9 +399,7 @@ def _minus(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int 
 
 def _approximate(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
     """APPROXIMATE COUNT(DISTINCT x): an exact count is an allowed approximation."""
-    if _word(tokens, index + 1) == "COUNT":
-        edits.append((tokens[index].start, tokens[index + 1].start, ""))
-    elif _word(tokens, index + 1) == "PERCENTILE_DISC":
+    if _word(tokens, index + 1) == "COUNT" or _word(tokens, index + 1) == "PERCENTILE_DISC":
         edits.append((tokens[index].start, tokens[index + 1].start, ""))
     return None
 

@@ -13,7 +13,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -237,22 +237,23 @@ def _broken(url: str, packing: str, reason: str) -> RedshiftError:
 # -- many objects, ahead of the reader -----------------------------------------------------------
 
 _END = object()
+Item = TypeVar("Item")
 
 
-class ReadAhead:
-    """The chunks of several objects, in order, fetched by a few threads.
+class ReadAhead(Generic[Item]):
+    """What is read from several objects, in their order, fetched ahead by a few threads.
 
-    ``next_chunk`` blocks: call it in a thread. ``close`` ends the fetching; call it always.
+    ``next_item`` blocks: call it in a thread. ``close`` ends the fetching; call it always.
     """
 
     def __init__(
-        self, open_chunks: Callable[[SourceObject], Iterator[bytes]], objects: list[SourceObject]
+        self, open_items: Callable[[SourceObject], Iterator[Item]], objects: list[SourceObject]
     ) -> None:
-        self._open = open_chunks
+        self._open = open_items
         self._objects = objects
         self._queues: list[queue.Queue[Any]] = [queue.Queue(CHUNKS_AHEAD) for _ in objects]
         self._closed = threading.Event()
-        self._current = 0
+        self.current = 0
         self._next_to_fetch = 0
         self._lock = threading.Lock()
         self._threads = [
@@ -262,20 +263,20 @@ class ReadAhead:
         for thread in self._threads:
             thread.start()
 
-    def next_chunk(self) -> tuple[int, bytes] | None:
-        """(number of the object, some of its bytes); None after the last.
+    def next_item(self) -> tuple[int, Item] | None:
+        """(number of the object, something read from it); None after the last.
 
         Raises:
             RedshiftError: fetching that object failed.
         """
-        while self._current < len(self._objects):
-            item = self._queues[self._current].get()
+        while self.current < len(self._objects):
+            item = self._queues[self.current].get()
             if item is _END:
-                self._current += 1
+                self.current += 1
                 continue
             if isinstance(item, BaseException):
                 raise item
-            return self._current, item
+            return self.current, item
         return None
 
     def close(self) -> None:
@@ -296,8 +297,8 @@ class ReadAhead:
             if number >= len(self._objects):
                 return
             try:
-                for chunk in self._open(self._objects[number]):
-                    if not self._put(number, chunk):
+                for item in self._open(self._objects[number]):
+                    if not self._put(number, item):
                         return
             except Exception as problem:  # noqa: BLE001 -- raised again where the chunk is awaited
                 self._put(number, problem)

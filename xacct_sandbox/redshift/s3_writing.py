@@ -1,0 +1,104 @@
+"""One object written to S3 as a stream: a single PUT if small, a multipart upload if not.
+
+Nothing is visible in the bucket before ``close``; ``abort`` leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from xacct_sandbox.redshift.roles import RoleSession, s3_failure
+
+PART_BYTES = 8 << 20
+
+
+class ObjectWriter:
+    """A writable file over an S3 object. Blocks: use it in a thread.
+
+    Raises (all methods):
+        RedshiftError: S3 refused; names the action, the object and the principal.
+    """
+
+    closed = False
+
+    def __init__(self, session: RoleSession, bucket: str, key: str) -> None:
+        self._session = session
+        self._place = {"Bucket": bucket, "Key": key}
+        self.bucket = bucket
+        self.key = key
+        self.size = 0
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def write(self, data: bytes) -> int:
+        self._buffer += data
+        self.size += len(data)
+        while len(self._buffer) >= PART_BYTES:
+            part = bytes(self._buffer[:PART_BYTES])
+            del self._buffer[:PART_BYTES]
+            self._send_part(part)
+        return len(data)
+
+    def flush(self) -> None:
+        """A part is sent when it is full; there is nothing to hurry."""
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def readable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        return self.size
+
+    def close(self) -> None:
+        """Make the object visible."""
+        if self.closed:
+            return
+        self.closed = True
+        s3 = self._session.s3
+        try:
+            if self._upload_id is None:
+                s3.put_object(**self._place, Body=bytes(self._buffer))
+                return
+            if self._buffer:
+                self._send_part(bytes(self._buffer))
+            s3.complete_multipart_upload(
+                **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+            )
+        except (ClientError, BotoCoreError) as problem:
+            raise self._failure(problem) from problem
+
+    def abort(self) -> None:
+        """Give up: what was uploaded is dropped."""
+        self.closed = True
+        if self._upload_id is not None:
+            with contextlib.suppress(ClientError, BotoCoreError):
+                self._session.s3.abort_multipart_upload(**self._place, UploadId=self._upload_id)
+
+    def _send_part(self, part: bytes) -> None:
+        s3 = self._session.s3
+        try:
+            if self._upload_id is None:
+                self._upload_id = s3.create_multipart_upload(**self._place)["UploadId"]
+            number = len(self._parts) + 1
+            answer = s3.upload_part(
+                **self._place, UploadId=self._upload_id, PartNumber=number, Body=part
+            )
+        except (ClientError, BotoCoreError) as problem:
+            raise self._failure(problem) from problem
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def _failure(self, problem: Exception) -> Exception:
+        return s3_failure(problem, "s3:PutObject", self.url, self._session.principal)
