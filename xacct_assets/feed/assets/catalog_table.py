@@ -7,6 +7,7 @@ import dagster as dg
 
 from xacct_assets.aws.catalog import CatalogPartition
 from xacct_assets.aws.crawler import CrawlResult
+from xacct_assets.aws.errors import NotFound
 from xacct_assets.feed.assets.common import (
     asset_key,
     column_schema,
@@ -62,9 +63,13 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             values = [day_values(day) for day in step.ready]
 
             def in_catalog() -> dict[tuple[str, ...], CatalogPartition]:
-                return services.catalog.partitions(
-                    feed.catalog.database, feed.catalog.table, values
-                )
+                try:
+                    return services.catalog.partitions(
+                        feed.catalog.database, feed.catalog.table, values
+                    )
+                except NotFound:
+                    # Before the first crawl there is no table; each day is judged by that below.
+                    return {}
 
             crawl = services.crawler.crawl(
                 feed.crawler_name(services.settings.suffix),
