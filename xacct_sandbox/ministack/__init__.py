@@ -57,6 +57,7 @@ from xacct_sandbox.ministack.state import (
     watch_changes,
     write_state,
 )
+from xacct_sandbox.ministack.uploads import mend_uploads
 
 __all__ = [
     "Application",
@@ -105,6 +106,7 @@ def boot(config: SandboxConfig) -> Application:
     mend_principals(emulator)
     mend_denials(emulator)
     mend_buckets(emulator)
+    mend_uploads(emulator)
     mend_glue(emulator)
     mend_cloudformation(emulator)
     restore_sessions(emulator)
