@@ -8,12 +8,8 @@ messages instead. The two never overlap: the session sees to it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import hmac
 import re
-import secrets
-import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +17,7 @@ from pathlib import Path
 from xacct_sandbox.redshift import protocol
 from xacct_sandbox.redshift.errors import BackendError
 
+AUTH_MD5 = 5
 READ_AHEAD = 1 << 20  # bytes kept for an exchange before PostgreSQL is asked to wait
 # CopyData rows as PostgreSQL sends them: one message a row. Its text never holds a NUL byte, so a
 # line feed, "d" and the first (zero) byte of a length below 16 MB mark a message and nothing else.
@@ -162,16 +159,13 @@ class Backend(asyncio.Protocol):
     # -- logging in as ourselves -----------------------------------------------------------
 
     async def log_in(self, user: str, password: str, database: str) -> None:
-        """SCRAM-SHA-256 (RFC 5802, 7677).
+        """Start a session of our own (MD5, as postgres.py says why).
 
         Raises:
             BackendError: PostgreSQL refused.
         """
         parameters = {"user": user, "database": database, "application_name": "sandbox"}
         self.write(protocol.startup(parameters))
-        nonce = base64.b64encode(secrets.token_bytes(18)).decode()
-        first_bare = f"n=,r={nonce}"
-        proof_of_server = b""
         while True:
             kind, body = await self.read_message()
             if kind == b"E":
@@ -182,19 +176,9 @@ class Backend(asyncio.Protocol):
             if kind != b"R":
                 continue
             step = protocol.unpack_int32(body)[0]
-            if step == 10:
-                first = f"n,,{first_bare}".encode()
-                self.write(
-                    protocol.message(
-                        b"p", b"SCRAM-SHA-256\x00" + struct.pack(">i", len(first)) + first
-                    )
-                )
-            elif step == 11:
-                answer, proof_of_server = _scram_final(body[4:].decode(), first_bare, password)
-                self.write(protocol.message(b"p", answer))
-            elif step == 12:
-                if body[4:] != b"v=" + base64.b64encode(proof_of_server):
-                    raise BackendLost("the database could not prove that it knows the password")
+            if step == AUTH_MD5:
+                answer = md5_answer(user, password, body[4:8])
+                self.write(protocol.message(b"p", answer + b"\x00"))
             elif step != 0:
                 raise BackendLost(f"the database asked for authentication method {step}")
 
@@ -351,17 +335,8 @@ class Backend(asyncio.Protocol):
                 return
 
 
-def _scram_final(server_first: str, first_bare: str, password: str) -> tuple[bytes, bytes]:
-    """(client-final-message, the signature the server must show)."""
-    attributes = dict(part.split("=", 1) for part in server_first.split(","))
-    salted = hashlib.pbkdf2_hmac(
-        "sha256", password.encode(), base64.b64decode(attributes["s"]), int(attributes["i"])
-    )
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    without_proof = f"c=biws,r={attributes['r']}"
-    signed = f"{first_bare},{server_first},{without_proof}".encode()
-    signature = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
-    proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    final = f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
-    return final, hmac.digest(server_key, signed, "sha256")
+def md5_answer(user: str, password: str, salt: bytes) -> bytes:
+    """What a client answers to AuthenticationMD5Password."""
+    inner = hashlib.md5((password + user).encode(), usedforsecurity=False).hexdigest()
+    outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
+    return b"md5" + outer.encode()

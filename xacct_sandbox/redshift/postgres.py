@@ -6,6 +6,10 @@ process of the sandbox (the page cache is the kernel's); only a crash of the mac
 lose it, and a development sandbox accepts that for commits that wait for no disk.
 ``synchronous_commit=off`` would not do: acknowledged commits would still sit in memory of the
 server. ``full_page_writes`` stays on because a kill may cut an 8 kB page write in two.
+
+Passwords are checked by PostgreSQL itself, with MD5 challenges as Redshift sends them: clients
+reach them over TLS only, and redshift_connector 2.2.0 cannot read the list of mechanisms with
+which PostgreSQL offers SCRAM.
 """
 
 from __future__ import annotations
@@ -41,7 +45,8 @@ SETTINGS = {
     "listen_addresses": "''",
     "unix_socket_permissions": "0700",
     "max_connections": "120",
-    "password_encryption": "'scram-sha-256'",
+    "password_encryption": "md5",
+    "md5_password_warnings": "off",
     # Memory: COPY and big scans use small rings, so this is all that a load can fill.
     "shared_buffers": "'96MB'",
     "work_mem": "'16MB'",
@@ -69,6 +74,7 @@ SETTINGS = {
     "extra_float_digits": "1",
     # The log: statements may hold passwords (CREATE USER), so they are never written there.
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "log_statement": "none",
     "log_min_messages": "warning",
     "logging_collector": "off",
@@ -167,7 +173,7 @@ class PostgresCluster:
                     "--pwfile",
                     str(password_file),
                     "--auth",
-                    "scram-sha-256",
+                    "md5",
                     "--encoding",
                     "UTF8",
                     "--locale",
@@ -177,6 +183,8 @@ class PostgresCluster:
                     "builtin",
                     "--builtin-locale",
                     "C.UTF-8",
+                    "--set",
+                    "password_encryption=md5",
                     "--no-sync",
                     "--no-instructions",
                 ]
@@ -187,7 +195,7 @@ class PostgresCluster:
             raise SandboxError(
                 f"initdb failed in {self.folder}: {completed.stderr.strip() or completed.stdout}"
             )
-        (fresh / "pg_hba.conf").write_text("local all all scram-sha-256\n")
+        (fresh / "pg_hba.conf").write_text("local all all md5\n")
         # Whole or not at all: a kill during initdb leaves data.new, which the next start removes.
         fresh.rename(self.data)
 

@@ -259,14 +259,25 @@ def _cast_type(tokens: list[Token], index: int, edits: list[Edit]) -> None:
 
 
 def _date_part_call(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
-    """DATEADD(day, …): the part is a word there and a literal here."""
+    """DATEADD(day, …): the part is a word there and a literal here.
+
+    A literal or parameter among the arguments is a TIMESTAMP; PostgreSQL would take it for the
+    type with a time zone.
+    """
     _renamed_call(sql, tokens, index, edits)
-    if index + 3 < len(tokens):
-        part, comma = tokens[index + 2], tokens[index + 3]
-        if part.is_name() and comma.text == ",":
-            edits.append((part.start, part.end, lexer.quote_literal(part.name)))
-            return index + 3
-    return None
+    close = lexer.closing(tokens, index + 1)
+    ranges = lexer.split_on_commas(tokens, index + 2, close)
+    first = tokens[index + 2]
+    if len(ranges) < 2 or ranges[0][1] - ranges[0][0] != 1:
+        return None
+    if first.is_name():
+        edits.append((first.start, first.end, lexer.quote_literal(first.name)))
+    adding = tokens[index].upper in ("DATEADD", "DATE_ADD")
+    for start, end in ranges[2 if adding else 1 :]:
+        argument = tokens[start]
+        if end - start == 1 and argument.kind in (lexer.STRING, lexer.PARAMETER):
+            edits.append((argument.end, argument.end, "::timestamp"))
+    return index + 3
 
 
 def _renamed_call(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:

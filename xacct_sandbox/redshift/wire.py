@@ -713,13 +713,15 @@ class Session(asyncio.Protocol):
                 f"{plan.tag} cannot run inside a transaction block", sqlstate="25001"
             )
         notices: list[bytes] = []
-        if len(plan.statements) > 1 and backend.status == b"I":
-            result = await backend.query("; ".join(plan.statements))
-            notices = result.notices
-        else:
-            for statement in plan.statements:
+        together = len(plan.statements) > 1 and backend.status == b"I"
+        for statement in ("; ".join(plan.statements),) if together else plan.statements:
+            try:
                 result = await backend.query(statement)
-                notices += result.notices
+            except BackendError as problem:
+                # Its context quotes our own statements, and a password may stand in them.
+                problem.backend_fields.pop("W", None)
+                raise
+            notices += result.notices
         if plan.commits and backend.status == b"T":
             await backend.query("COMMIT")
         for notice in notices:

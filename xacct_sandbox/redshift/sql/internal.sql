@@ -136,30 +136,34 @@ BEGIN
             'Column "%s.%s" has unsupported type "%s".', item.relname, item.attname, item.type_name);
     END LOOP;
 
+    -- One ALTER TABLE a table: it fires this trigger again, which then finds nothing to do.
     FOR item IN
-        SELECT k.conrelid::regclass AS relation, k.conname
-        FROM pg_catalog.pg_constraint AS k
-        LEFT JOIN pg_catalog.pg_attribute AS a
-            ON a.attrelid = k.conrelid
-           AND k.conname = pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod)
-        WHERE k.conrelid = ANY (tables) AND k.conname LIKE '$bytes:%' AND a.attname IS NULL
+        SELECT relation, string_agg(action, ', ' ORDER BY place) AS actions
+        FROM (
+            SELECT k.conrelid::regclass AS relation, 1 AS place,
+                   format('DROP CONSTRAINT %I', k.conname) AS action
+            FROM pg_catalog.pg_constraint AS k
+            WHERE k.conrelid = ANY (tables) AND k.conname LIKE '$bytes:%'
+              AND NOT EXISTS (
+                  SELECT 1 FROM pg_catalog.pg_attribute AS a
+                  WHERE a.attrelid = k.conrelid AND NOT a.attisdropped
+                    AND k.conname = pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod))
+            UNION ALL
+            SELECT a.attrelid::regclass, 2,
+                   format('ADD CONSTRAINT %I CHECK (octet_length(%I) <= %s) NOT VALID',
+                          pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod),
+                          a.attname, a.atttypmod - 4)
+            FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = ANY (tables) AND a.attnum > 0 AND NOT a.attisdropped
+              AND a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 0
+              AND NOT EXISTS (
+                  SELECT 1 FROM pg_catalog.pg_constraint AS k
+                  WHERE k.conrelid = a.attrelid
+                    AND k.conname = pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod))
+        ) AS needed
+        GROUP BY relation
     LOOP
-        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', item.relation, item.conname);
-    END LOOP;
-
-    FOR item IN
-        SELECT a.attrelid::regclass AS relation, a.attname, a.atttypmod - 4 AS size,
-               pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod) AS check_name
-        FROM pg_catalog.pg_attribute AS a
-        WHERE a.attrelid = ANY (tables) AND a.attnum > 0 AND NOT a.attisdropped
-          AND a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 0
-          AND NOT EXISTS (
-              SELECT 1 FROM pg_catalog.pg_constraint AS k
-              WHERE k.conrelid = a.attrelid
-                AND k.conname = pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod))
-    LOOP
-        EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (octet_length(%I) <= %s) NOT VALID',
-                       item.relation, item.check_name, item.attname, item.size);
+        EXECUTE format('ALTER TABLE %s %s', item.relation, item.actions);
     END LOOP;
 END
 $fn$;
