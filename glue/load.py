@@ -274,7 +274,7 @@ def load(
     """Replace the request's days in staging; answer what was read, loaded and rejected."""
     spark = glue_context.spark_session
     spark.conf.set("spark.sql.session.timeZone", "UTC")
-    glue = boto3.client("glue")
+    glue = boto3.client("glue", region_name=region_of(s3, request))
     check_connection(glue, request)
 
     locations = find_partitions(glue, request)
@@ -296,6 +296,14 @@ def load(
     publish_rejects(s3, request, tally, reject_files)
     delete_objects(s3, *split_uri(request.tmp_dir))
     return tally.report(request)
+
+
+def region_of(s3: Any, request: Request) -> str:
+    """The job's region: boto3's own, or where the working bucket is, which is made beside it."""
+    if region := boto3.Session().region_name:
+        return region
+    location = s3.get_bucket_location(Bucket=split_uri(request.tmp_dir)[0])
+    return location["LocationConstraint"] or "us-east-1"  # the API says None for us-east-1
 
 
 # --- where the days are ----------------------------------------------------------------------
@@ -573,6 +581,9 @@ def read_group(
         # Only so an empty field and a quoted empty one can be told apart.
         "nullValue": request.null_marker,
         "emptyValue": "",
+        # Spark can be set to skip what it cannot read; not here.
+        "ignoreCorruptFiles": "false",
+        "ignoreMissingFiles": "false",
     }
     cut = (
         spark.read.schema(f"{fields_ddl(misfit)}, record STRING")
