@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.export import Exports
     from xacct_assets.aws.glue_job import GlueJob
     from xacct_assets.aws.landing import Landing
+    from xacct_assets.aws.notifications import Notifications
     from xacct_assets.aws.rejects import Rejects
     from xacct_assets.aws.secrets import WarehouseCredentials
     from xacct_assets.aws.sessions import Sessions
@@ -76,6 +77,27 @@ class Services:
             ("landing", bucket),
             lambda: Landing(self.client("s3"), bucket, self.settings.account_a),
         )
+
+    def notifications(self, feed: FeedSpec) -> Notifications:
+        """S3's notifications of new raw files; feeds that share a queue share this object.
+
+        Raises:
+            NotFound, AccessDenied: the queue, by name.
+        """
+        from xacct_assets.aws.errors import aws_call
+        from xacct_assets.aws.notifications import Notifications
+
+        name = feed.arrival.queue or f"xacct-arrivals-{self.settings.suffix}"
+
+        def build() -> Notifications:
+            sqs = self.client("sqs")
+            account = self.settings.account_b
+            arn = f"arn:{self.settings.partition}:sqs:{self.settings.region}:{account}:{name}"
+            with aws_call("sqs:GetQueueUrl", arn, account=account):
+                url = sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            return Notifications(sqs, url)
+
+        return self._once(("notifications", name), build)
 
     @property
     def crawler(self) -> Crawler:

@@ -37,11 +37,15 @@ def parse_day(key: str) -> date:
 
 
 def daily_partitions(feed: FeedSpec) -> dg.DailyPartitionsDefinition:
-    """The feed's partitions: UTC days from its start to today (today is there while it lasts)."""
+    """The feed's partitions: UTC days from its start to as far ahead as the sensor looks."""
     import dagster as dg
 
-    # end_offset=1: files land during their day, so it must exist before it is over.
-    return dg.DailyPartitionsDefinition(start_date=feed.start_date, timezone="UTC", end_offset=1)
+    # Files land during their day, so it must exist before it is over; and where days are named by
+    # a time zone ahead of UTC, they land before it begins.
+    end_offset = 1 + feed.arrival.days_ahead
+    return dg.DailyPartitionsDefinition(
+        start_date=feed.start_date, timezone="UTC", end_offset=end_offset
+    )
 
 
 def contiguous(days: Iterable[date]) -> list[tuple[date, date]]:

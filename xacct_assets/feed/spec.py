@@ -254,16 +254,50 @@ class Source(_Strict):
 
 
 class Arrival(_Strict):
-    """When the sensor takes a day for complete, and how far it looks."""
+    """When the sensor takes a day for complete, where it looks, and how often."""
 
+    mode: Literal["poll", "events"] = Field(
+        default="poll",
+        description="poll: the sensor lists the days of its window at every tick. events: it waits "
+        "for S3's notifications and lists the window now and then only.",
+    )
+    queue: str | None = Field(
+        default=None,
+        description="events only: SQS queue in account B that S3 notifies; by default "
+        "xacct-arrivals-<suffix>.",
+    )
     days_back: int = Field(
         default=7, ge=0, le=366, description="Days before today that the sensor looks at."
     )
     days_ahead: int = Field(
         default=1, ge=0, le=7, description="Days after today that the sensor looks at (time zones)."
     )
-    interval_seconds: int = Field(
-        default=30, ge=5, le=3600, description="Seconds between two ticks of the sensor."
+    interval_seconds: int | None = Field(
+        default=None,
+        ge=5,
+        le=3600,
+        description="Seconds between two ticks of the sensor; by default 30, with events 5.",
+    )
+    window_every_seconds: int | None = Field(
+        default=None,
+        ge=30,
+        le=86400,
+        description="events only: seconds between two looks at the whole window, in case a "
+        "notification got lost; by default 300.",
+    )
+    sweep_days_back: int = Field(
+        default=90,
+        ge=0,
+        le=3660,
+        description="Late files behind the window are looked for up to this many days back, a few "
+        "days a minute; 0 looks for none. Keep it below the age at which raw files are deleted.",
+    )
+    range_from_days: int = Field(
+        default=4,
+        ge=2,
+        le=367,
+        description="So many days in a row that are complete at the same time become one run (of "
+        "up to max_days_per_run days); fewer become a run each.",
     )
     settle_seconds: int = Field(
         default=60,
@@ -282,6 +316,31 @@ class Arrival(_Strict):
     start_running: bool = Field(
         default=False, description="Whether sensor and schedule run without being switched on."
     )
+
+    @property
+    def tick_seconds(self) -> int:
+        """Seconds between two ticks of the sensor."""
+        return self.interval_seconds or (5 if self.mode == "events" else 30)
+
+    @model_validator(mode="after")
+    def _options_fit_the_mode(self) -> Arrival:
+        if self.mode == "poll":
+            for option in ("queue", "window_every_seconds"):
+                if getattr(self, option) is not None:
+                    raise ValueError(
+                        f"arrival.{option} is for mode: events; remove it, or choose events"
+                    )
+        if self.queue is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", self.queue):
+            raise ValueError(
+                f"queue {self.queue!r} is not the name of a standard SQS queue: give letters, "
+                "digits, _ and - (S3 notifies no FIFO queue)"
+            )
+        if "sweep_days_back" in self.model_fields_set and 0 < self.sweep_days_back < self.days_back:
+            raise ValueError(
+                f"sweep_days_back {self.sweep_days_back} lies within the window (days_back "
+                f"{self.days_back}): give more, or 0 for no sweep"
+            )
+        return self
 
     @model_validator(mode="after")
     def _marker_is_a_name(self) -> Arrival:
