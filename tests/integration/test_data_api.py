@@ -391,7 +391,7 @@ def test_temporary_credentials_open_the_wire_as_the_role(sandbox, trusted, wareh
     with connect(trusted, given["dbUser"], given["dbPassword"]) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT current_user")
-        assert cursor.fetchone()[0] == given["dbUser"] == "IAM:account-b-admin"
+        assert cursor.fetchone()[0] == given["dbUser"] == "IAM:admin"
     with pytest.raises(redshift_connector.Error):
         connect(trusted, given["dbUser"], given["dbPassword"] + "x")
 

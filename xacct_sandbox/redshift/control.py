@@ -1,15 +1,12 @@
 """How the AWS APIs steer the Redshift process: as its superuser rdsdb, over the same wire.
 
-Passwords are turned into SCRAM verifiers here, so that no statement ever holds one.
+Passwords are turned into digests here, so that no statement ever holds one.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import hmac
-import secrets
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +18,6 @@ from xacct_sandbox.redshift.wire_client import ConnectionLost, as_database_error
 
 SUPERUSER = "rdsdb"
 DATABASE = "dev"
-_SCRAM_ITERATIONS = 4096
 _NAMESPACE_COLUMNS = (
     "account_id",
     "region",
@@ -77,17 +73,22 @@ class Control:
     ) -> None:
         """Make the user, or give an existing one this password and these rights."""
         exists = self.run("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (name,))
-        verb = "ALTER" if exists else "CREATE"
-        rights = "CREATEUSER CREATEDB" if superuser else "NOCREATEUSER NOCREATEDB"
-        until = (
-            f" VALID UNTIL {_literal(valid_until.astimezone(UTC).isoformat(sep=' '))}"
-            if valid_until
-            else ""
-        )
-        self.run(
-            f"{verb} USER {_identifier(name)} PASSWORD {_literal(scram_verifier(password))} "
-            f"{rights}{until}"
-        )
+        options = f"PASSWORD {_literal(md5_digest(name, password))}"
+        if valid_until is not None:
+            moment = valid_until.astimezone(UTC).isoformat(sep=" ")
+            options += f" VALID UNTIL {_literal(moment)}"
+        # The functions that CREATE and ALTER USER become: the statements themselves would fold
+        # the name to lower case, and an IAM identity keeps its own.
+        if exists:
+            self.run(
+                "SELECT pg_catalog.sandbox_alter_user(%s::name, %s, %s::boolean)",
+                (name, options, superuser or None),
+            )
+        else:
+            self.run(
+                "SELECT pg_catalog.sandbox_create_user(%s::name, %s, %s::boolean, ARRAY[]::text[])",
+                (name, options, superuser),
+            )
 
     def drop_everything(self) -> None:
         """Remove all users but our own, with everything they own: an empty database is left."""
@@ -138,17 +139,10 @@ class Control:
             raise as_database_error(problem) from problem
 
 
-def scram_verifier(password: str) -> str:
-    """What PostgreSQL stores of a password (RFC 5803); the password cannot be got back from it."""
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    stored_key = hashlib.sha256(client_key).digest()
-    salt_text, stored_text, server_text = (
-        base64.b64encode(part).decode() for part in (salt, stored_key, server_key)
-    )
-    return f"SCRAM-SHA-256${_SCRAM_ITERATIONS}:{salt_text}${stored_text}:{server_text}"
+def md5_digest(user: str, password: str) -> str:
+    """The form of a password that CREATE USER takes in its place (Redshift guide, CREATE USER)."""
+    digest = hashlib.md5(f"{password}{user}".encode(), usedforsecurity=False)
+    return f"md5{digest.hexdigest()}"
 
 
 def _identifier(name: str) -> str:
