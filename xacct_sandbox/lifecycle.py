@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 import shutil
 import signal
@@ -175,13 +176,27 @@ def stop(config: SandboxConfig, say: Say) -> None:
         if not _wait(lambda: not _command_line(pid), 5):
             raise SandboxError(f"the daemon (pid {pid}) cannot be ended; see {config.daemon_log}")
         say(f"daemon stopped (pid {pid})")
-    if not _wait(lambda: not list(_left_over(config)), 5):
+    _end_left_over(config, say)
+
+
+def _end_left_over(config: SandboxConfig, say: Say) -> None:
+    """End what the daemon could not: after a kill, or a Spark that was just starting.
+
+    Raises:
+        SandboxError: something would not end.
+    """
+    # Children watch their parent and end by themselves; asked, they end sooner; then made to.
+    for sign, seconds in ((None, 0.5), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         for process, command in _left_over(config):
-            say(f"ending what was left over: pid {process}, {command[:60]}")
-            os.kill(process, signal.SIGKILL)
-        if not _wait(lambda: not list(_left_over(config)), 5):
-            left = ", ".join(f"{pid}: {command[:60]}" for pid, command in _left_over(config))
-            raise SandboxError(f"these processes of the sandbox cannot be ended: {left}")
+            if sign is signal.SIGKILL:
+                say(f"killing what was left over: pid {process}, {command[:60]}")
+            if sign is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, sign)
+        if _wait(lambda: not list(_left_over(config)), seconds):
+            return
+    left = ", ".join(f"{pid}: {command[:60]}" for pid, command in _left_over(config))
+    raise SandboxError(f"these processes of the sandbox cannot be ended: {left}")
 
 
 def _stop_ui(config: SandboxConfig, say: Say) -> None:

@@ -35,7 +35,9 @@ from xacct_sandbox.config import (
     SandboxError,
 )
 from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.glue import service as glue_service
 from xacct_sandbox.homelock import HomeLock
+from xacct_sandbox.redshift import service as redshift_service
 from xacct_sandbox.tls import ensure_certificates
 
 logger = logging.getLogger("xacct_sandbox.server")
@@ -173,18 +175,8 @@ async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes)
 # -- the process -------------------------------------------------------------------------------
 
 
-def _parts() -> dict[str, ModuleType]:
-    """The services that stand beside the emulator, in the order they start."""
-    import importlib
-
-    parts: dict[str, ModuleType] = {}
-    for name in ("redshift", "glue"):
-        module = f"xacct_sandbox.{name}.service"
-        try:
-            parts[name] = importlib.import_module(module)
-        except ImportError as missing:
-            logger.warning("running without %s: %s", module, missing)
-    return parts
+PARTS: dict[str, ModuleType] = {"redshift": redshift_service, "glue": glue_service}
+"""The services that stand beside the emulator, in the order they start."""
 
 
 async def _run(config: SandboxConfig, token: str) -> None:
@@ -230,7 +222,7 @@ async def _start(sandbox: Sandbox) -> None:
     await sandbox.loaded.wait()
     started = time.monotonic()
     vend_accounts(sandbox.config)
-    for name, part in _parts().items():
+    for name, part in PARTS.items():
         part.install(sandbox.config)
         await asyncio.to_thread(part.start, sandbox.config)
         sandbox.parts[name] = part

@@ -36,6 +36,8 @@ class RunningSandbox:
 
     config: SandboxConfig
     folder: Path
+    more: dict[str, str] = field(default_factory=dict)
+    """Settings of the daemon beyond its home and ports."""
     made: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     """Clients by profile and service: boto3 takes a quarter of a second to make one."""
 
@@ -61,6 +63,7 @@ class RunningSandbox:
             HOME_VARIABLE: str(self.config.home),
             AWS_PORT_VARIABLE: str(self.config.aws_port),
             REDSHIFT_PORT_VARIABLE: str(self.config.redshift_port),
+            **self.more,
         }
 
     def session(self, profile: str) -> boto3.Session:
@@ -138,7 +141,8 @@ def start_sandbox(folder: Path) -> RunningSandbox:
     config = SandboxConfig(
         home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
     )
-    running = RunningSandbox(config, folder)
+    # Tests that stop it again and again have no use for a Spark that warms up meanwhile.
+    running = RunningSandbox(config, folder, more={"XACCT_SANDBOX_SPARK_WARM": "0"})
     running.run("xacct_sandbox.cli", "up", "--no-deploy")
     return running
 
