@@ -1,14 +1,12 @@
-"""The code location: what is in it, what it needs, what loading it costs."""
+"""The code location: what is in it, what it needs, what it runs under."""
 
-import json
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.instance.config import dagster_instance_config
 
 from xacct_assets.services import Services
 from xacct_assets.settings import SettingsError
@@ -83,24 +81,6 @@ def test_the_clients_are_built_once_per_process(environment: pytest.MonkeyPatch)
     assert one.settings.suffix == "test"
 
 
-def test_loading_imports_no_aws_library_and_the_command_line_no_dagster() -> None:
-    """Every process of the instance loads this; each of these costs it half a second or more."""
-    heavy = ["boto3", "botocore", "dagster_aws", "redshift_connector", "pandas", "pyarrow"]
-    script = (
-        "import json, sys\n"
-        "import xacct_assets.feed.loading, xacct_assets.feed.reconcile, xacct_assets.services\n"
-        "before = 'dagster' in sys.modules\n"
-        "from xacct_assets.definitions import defs\n"
-        "defs()\n"
-        f"print(json.dumps([before, [m for m in {heavy!r} if m in sys.modules]]))\n"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, cwd=ROOT
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout) == [False, []]
-
-
 def test_the_workspace_names_the_same_location_as_the_project() -> None:
     workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
     (location,) = workspace["load_from"]
@@ -112,6 +92,10 @@ def test_the_workspace_names_the_same_location_as_the_project() -> None:
 
 def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
-        assert not instance.telemetry_enabled
+    settings, _ = dagster_instance_config(str(tmp_path))
+    assert settings["concurrency"]["pools"] == {
+        "default_limit": 1,
+        "granularity": "op",
+        "op_granularity_run_buffer": 2,
+    }
+    assert settings["telemetry"] == {"enabled": False}

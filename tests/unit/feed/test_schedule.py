@@ -94,7 +94,8 @@ def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
     pipeline: Any, at: datetime, asked_for: str | None
 ) -> None:
     schedule = build_schedule(pipeline.feed)
-    with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at)
-        answer = schedule(context, services=pipeline.services)
+    context = dg.build_schedule_context(scheduled_execution_time=at)
+    # An ephemeral instance cannot be passed: it has no reference.
+    context._instance, context._instance_ref = pipeline.instance, object()
+    answer = schedule(context, services=pipeline.services)
     assert (answer.partition_key if isinstance(answer, dg.RunRequest) else None) == asked_for
