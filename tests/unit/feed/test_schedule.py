@@ -91,11 +91,11 @@ def test_a_day_that_is_under_way_is_left_alone(pipeline: Any, world: Any) -> Non
     ],
 )
 def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
-    pipeline: Any, at: datetime, asked_for: str | None
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, at: datetime, asked_for: str | None
 ) -> None:
     schedule = build_schedule(pipeline.feed)
     context = dg.build_schedule_context(scheduled_execution_time=at)
-    # An ephemeral instance cannot be passed: it has no reference.
-    context._instance, context._instance_ref = pipeline.instance, object()
+    # An ephemeral instance has no reference, which is what a context takes.
+    monkeypatch.setattr(dg.ScheduleEvaluationContext, "instance", pipeline.instance)
     answer = schedule(context, services=pipeline.services)
     assert (answer.partition_key if isinstance(answer, dg.RunRequest) else None) == asked_for
