@@ -74,7 +74,11 @@ def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:
                             "CatalogId": "222222222222",
                             "DatabaseInput": {"Name": f"{name}-stack"},
                         },
-                    }
+                    },
+                    "T": {
+                        "Type": "AWS::SNS::Topic",
+                        "Properties": {"TopicName": f"{name}-stack"},
+                    },
                 }
             }
         ),
@@ -134,6 +138,11 @@ def read_everything(sandbox: RunningSandbox, name: str, session: boto3.Session) 
         "messages": [message["Body"] for message in messages],
         "stack": stack["StackStatus"],
         "made by the stack": b["glue"].get_database(Name=f"{name}-stack")["Database"]["Name"],
+        "topics": [
+            topic["TopicArn"].rpartition(":")[2]
+            for topic in sandbox.client("account-b-admin", "sns").list_topics()["Topics"]
+            if name in topic["TopicArn"]
+        ],
         "groups": [
             group["logGroupName"]
             for group in b["logs"].describe_log_groups(logGroupNamePrefix=f"/{name}")["logGroups"]
@@ -150,6 +159,7 @@ def everything(name: str) -> dict[str, Any]:
         "messages": ["kept"],
         "stack": "CREATE_COMPLETE",
         "made by the stack": f"{name}-stack",
+        "topics": [f"{name}-stack"],
         "groups": [f"/{name}"],
     }
 

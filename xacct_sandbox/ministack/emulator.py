@@ -30,8 +30,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "AUTH",
         "SERVICE_HANDLERS",
         "SERVICE_REGISTRY",
-        "_loaded_modules",
-        "_state_map",
+        "_build_persistence_save_dict",
         "app",
     ),
     "ministack.core.persistence": (

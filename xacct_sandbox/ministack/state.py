@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from xacct_sandbox.ministack.emulator import Emulator, booted, caller_key
-
-_ALWAYS_LOADED = frozenset({"s3", "iam", "glue", "cloudwatch_logs", "cloudformation"})
 
 SESSIONS = "xacct-sts-sessions"
 
@@ -76,8 +73,7 @@ def _state_of(emulator: Emulator, key: str) -> object:
         return dict(emulator.sts._sessions)
     if key in emulator.state:
         return emulator.state[key]
-    module = importlib.import_module(f"ministack.services.{emulator.app._state_map[key]}")
-    return module.get_state()
+    return emulator.app._build_persistence_save_dict()[key]()
 
 
 def write_state(emulator: Emulator, key: str) -> None:
@@ -180,10 +176,5 @@ def _may_change(method: str, headers: dict[str, str], body: bytes) -> bool:
 
 
 def state_keys(emulator: Emulator) -> set[str]:
-    """The keys of everything that holds state now."""
-    loaded = emulator.app._loaded_modules
-    return {
-        key
-        for key, module in emulator.app._state_map.items()
-        if module in loaded or key in _ALWAYS_LOADED
-    } | {*emulator.state, SESSIONS}
+    """The keys of everything that may hold state: what a stack made was never asked for by name."""
+    return {*emulator.app._build_persistence_save_dict(), *emulator.state, SESSIONS}
