@@ -347,7 +347,8 @@ class _Tick:
         self._look_at_due_days(hints)
         self._request()
         self._forget_other_days()
-        out.progress = bool(out.requests or out.emptied) or self._weight() != before
+        learned = out.pages > 0 and self._weight() != before
+        out.progress = bool(out.requests or out.emptied) or learned
         out.cursor = cursor.encode()
         return out
 
