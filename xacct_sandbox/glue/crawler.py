@@ -16,7 +16,8 @@ from typing import Any
 
 from xacct_sandbox import clients, ministack
 from xacct_sandbox.credentials import Credentials, ServiceError
-from xacct_sandbox.glue.crawl import Changes, Crawl, CrawlFailed, CrawlStopped
+from xacct_sandbox.glue.changes import Changes
+from xacct_sandbox.glue.crawl import Crawl, CrawlFailed, CrawlStopped
 from xacct_sandbox.glue.crawler_settings import (
     CRAWL_NEW_FOLDERS_ONLY,
     CrawlerSettings,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from xacct_sandbox.glue.crawl import Changes, Crawl, Memory
+from xacct_sandbox.glue.changes import Changes
+from xacct_sandbox.glue.crawl import Crawl, Memory
 from xacct_sandbox.glue.crawler_settings import CrawlerSettings
 from xacct_sandbox.glue.s3_listing import S3Reader
 

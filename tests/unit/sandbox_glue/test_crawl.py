@@ -196,6 +196,19 @@ def test_a_new_folder_of_another_schema_is_ignored_and_logged(bench):
     assert any("is ignored" in line and "products" in line for line in bench.log)
 
 
+def test_a_new_folder_beside_separate_tables_becomes_a_table(bench):
+    bodies = {"a": b"id,name\n1,x\n", "b": b"key;value\n1;x\n", "c": b"k|v|w\n1|x|y\n"}
+    for name in ("a", "b"):
+        bench.s3.objects[f"products/{name}/2026/f"] = bodies[name]
+    bench.crawl(**NEW_ONLY)
+    assert sorted(bench.glue.tables) == ["a", "b"]
+    bench.s3.objects["products/c/2026/f"] = bodies["c"]
+    bench.crawl(**NEW_ONLY)
+    assert sorted(bench.glue.tables) == ["a", "b", "c"]
+    assert [key["Name"] for key in bench.glue.tables["c"]["PartitionKeys"]] == ["partition_0"]
+    assert bench.values("c") == [("2026",)]
+
+
 def test_deleted_folders_are_ignored(bench):
     key = bench.day(1)
     bench.day(2)
