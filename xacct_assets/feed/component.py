@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.schedule import build_schedule, job_name
+from xacct_assets.feed.sensor import build_sensor
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -54,4 +55,5 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):
             asset_checks=feed_checks(self),
             jobs=[job],
             schedules=[build_schedule(self)],
+            sensors=[build_sensor(self)],
         )
