@@ -111,7 +111,7 @@ class Deployment:
         return result
 
     def _show(self, event: StackEvent) -> None:
-        if event.status.endswith("_IN_PROGRESS") and event.reason is None:
+        if event.status.endswith("_IN_PROGRESS") and "ROLLBACK" not in event.status:
             return
         reason = f": {event.reason}" if event.reason and "FAILED" in event.status else ""
         self._say(f"  {event.resource} {event.status}{reason}")
