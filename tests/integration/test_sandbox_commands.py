@@ -124,13 +124,13 @@ def objects(sandbox: RunningSandbox, prefix: str) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _old_days_are_taken_away(bare_sandbox: RunningSandbox) -> Iterator[None]:
+def _old_days_are_taken_away(sandbox: RunningSandbox) -> Iterator[None]:
     """Other tests crawl the same bucket."""
     yield
-    s3 = bare_sandbox.client("account-a-admin", "s3")
+    s3 = sandbox.client("account-a-admin", "s3")
     for prefix in ("products/2020/", "orders/2020/"):
-        for key in objects(bare_sandbox, prefix):
-            s3.delete_object(Bucket=bare_sandbox.config.input_bucket, Key=key)
+        for key in objects(sandbox, prefix):
+            s3.delete_object(Bucket=sandbox.config.input_bucket, Key=key)
 
 
 def test_land_puts_generated_days_where_the_feed_looks(sandbox: RunningSandbox) -> None:
