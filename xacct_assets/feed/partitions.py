@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from xacct_assets.feed.spec import FeedSpec
+
+
+# `dg launch` and `dagster asset materialize`: they load the definitions and run them themselves.
+LAUNCHING_COMMANDS = ("launch", "materialize")
 
 
 def day_folder(layout: DayLayout, day: date) -> str:
@@ -48,6 +52,21 @@ def daily_partitions(feed: FeedSpec) -> dg.DailyPartitionsDefinition:
     )
 
 
+def backfill_policy(feed: FeedSpec) -> dg.BackfillPolicy:
+    """How many days a run covers: up to the feed's bound; all of them if a person launches it so.
+
+    ``dg launch --partition-range`` executes one run in its own process and cannot make a backfill,
+    so it refuses assets whose policy asks for several. There the range that was typed is the run.
+    """
+    import click
+    import dagster as dg
+
+    command = click.get_current_context(silent=True)
+    if command is not None and command.info_name in LAUNCHING_COMMANDS:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(feed.max_days_per_run)
+
+
 def contiguous(days: Iterable[date]) -> list[tuple[date, date]]:
     """The days as inclusive ranges without gaps, in order."""
     ranges: list[tuple[date, date]] = []
@@ -57,6 +76,12 @@ def contiguous(days: Iterable[date]) -> list[tuple[date, date]]:
         else:
             ranges.append((day, day))
     return ranges
+
+
+def batched(days: Sequence[date], size: int) -> Iterator[Sequence[date]]:
+    """The days in batches of at most this many."""
+    for start in range(0, len(days), size):
+        yield days[start : start + size]
 
 
 def in_words(days: Sequence[date]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from xacct_assets.aws.errors import AwsFailure
-from xacct_assets.feed.partitions import daily_partitions
+from xacct_assets.feed.partitions import backfill_policy, daily_partitions
 from xacct_assets.feed.spec import FeedSpec
 
 # Rows of a table shown in the UI; the counts beside it are always complete.
@@ -55,7 +55,7 @@ def common(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, An
         "owners": feed.owners,
         "tags": feed.tags,
         "partitions_def": daily_partitions(feed),
-        "backfill_policy": dg.BackfillPolicy.multi_run(feed.max_days_per_run),
+        "backfill_policy": backfill_policy(feed),
         # No value passes between the assets: the data stays in AWS.
         "dagster_type": dg.Nothing,
         "code_version": f"{version}-{digest}",

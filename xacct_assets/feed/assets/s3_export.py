@@ -17,7 +17,7 @@ from xacct_assets.feed.assets.common import (
 )
 from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
-from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.feed.partitions import batched, day_prefix
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
 from xacct_assets.feed.reconcile import ExportDay, count_by_day, export_day
 from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
@@ -66,8 +66,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
 def _unload(
     context: dg.AssetExecutionContext, feed: FeedSpec, services: Services, days: Sequence[date]
 ) -> None:
-    for start in range(0, len(days), STATEMENTS_PER_BATCH):
-        batch = days[start : start + STATEMENTS_PER_BATCH]
+    for batch in batched(days, STATEMENTS_PER_BATCH):
         services.data_api.batch(
             [unload_statement(feed, services, day) for day in batch],
             client_token=statement_token(context, feed, "unload", batch[0], batch[-1]),

@@ -20,6 +20,7 @@ from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import ROWS
 from xacct_assets.feed.fingerprint import fingerprint
 from xacct_assets.feed.history import Materialization, latest_materializations
+from xacct_assets.feed.partitions import batched
 from xacct_assets.feed.pipes import DayLoad, LoadOutcome, run_load_job
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
 from xacct_assets.feed.raw import list_day
@@ -58,17 +59,17 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 context.instance, asset_key(feed, RAW_PARTITION), step.ready
             )
             _drop_changed(step, feed, services, raw, "since raw_partition looked at them")
-            work_id = _work_id(context, feed, {day: raw[day] for day in step.ready})
-            outcome = run_load_job(
-                context,
-                feed,
-                services,
-                work_id,
-                {day: raw[day].metadata[ROWS] for day in step.ready},
-            )
+            loads: dict[date, tuple[str, LoadOutcome]] = {}
+            # A backfill's runs are no larger than this; one launched by hand may be.
+            for days in batched(list(step.ready), feed.max_days_per_run):
+                work_id = _work_id(context, feed, {day: raw[day] for day in days})
+                rows = {day: raw[day].metadata[ROWS] for day in days}
+                outcome = run_load_job(context, feed, services, work_id, rows)
+                loads |= dict.fromkeys(days, (work_id, outcome))
             _drop_changed(step, feed, services, raw, "while they were loaded")
             reports = {}
             for day in list(step.ready):
+                work_id, outcome = loads[day]
                 load = outcome.days.get(day)
                 problem = _problem(load, raw[day].metadata[ROWS])
                 if problem or load is None:
