@@ -169,7 +169,9 @@ def _may_change(method: str, headers: dict[str, str], body: bytes) -> bool:
     target = headers.get("x-amz-target", "")
     if target:
         return not _READ_ONLY.match(target.rpartition(".")[2])
-    action = _QUERY_ACTION.search(body)
+    # Only a form holds an Action: the body of an upload is data, and may be long.
+    is_form = "x-www-form-urlencoded" in headers.get("content-type", "")
+    action = _QUERY_ACTION.search(body) if method == "POST" and is_form else None
     if action:
         return not _READ_ONLY.match(action[1].decode())
     return method not in ("GET", "HEAD", "OPTIONS")
