@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 MAX_BATCH = 40
 MAX_SQL_BYTES = 100_000
 MAX_TOKEN = 64
-LONG_POLL = 20
+LONG_POLL = 10
 BACKOFF = Backoff(first=0.2, factor=1.6, cap=10.0)
 #: Seconds. The Data API itself ends a query after 24 h.
 STATEMENT_TIMEOUT = 6 * 3600.0

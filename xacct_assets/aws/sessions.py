@@ -55,8 +55,11 @@ class Sessions:
                 client = session.client(service, config=_config())
                 client.meta.events.register(
                     f"after-call.{client.meta.service_model.service_id.hyphenize()}",
-                    lambda parsed, model, **_: self._name_the_denied(
-                        parsed, model.name, role_arn, external_id
+                    lambda parsed, model, http_response, **_: (
+                        self._name_the_denied(parsed, model.name, role_arn, external_id)
+                        # An answer that is no error may have an "Error" of its own.
+                        if http_response.status_code >= 300
+                        else None
                     ),
                 )
                 self._clients[key] = client

@@ -92,7 +92,7 @@ def test_a_statement_is_submitted_once_with_its_token_and_bound_values(redshift,
 def test_waiting_is_a_long_poll(redshift, api):
     api.execute("SELECT 1")
     assert all(
-        call["WaitTimeSeconds"] == 20 for call in redshift.client.named("describe_statement")
+        call["WaitTimeSeconds"] == 10 for call in redshift.client.named("describe_statement")
     )
 
 

@@ -71,6 +71,13 @@ def test_a_denial_says_who_was_denied(sessions):
     assert caught.value.response["Error"]["Principal"] == "arn:me"
 
 
+def test_an_answer_with_an_error_text_of_its_own_is_no_denial(sessions):
+    client = sessions.client("redshift-data")
+    answer(client, "DescribeStatement", 200, {"Id": "1", "Status": "FAILED", "Error": "no table"})
+    statement = "d9b6c0c9-0747-4bf4-b142-e8883122f766"
+    assert client.describe_statement(Id=statement)["Error"] == "no table"
+
+
 def test_an_assumed_role_is_assumed_when_used_and_again_before_its_end(sessions):
     asked = []
 
