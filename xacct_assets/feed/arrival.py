@@ -576,7 +576,7 @@ class _Tick:
         else:
             self._ready[day] = DayContent(day, look.content, state.generation + 1, look.count)
 
-    def _came_to_be(self, look: _Look, looked_before: float) -> int:
+    def _came_to_be(self, look: _Look, looked_before: float) -> float:
         """Since when the day has had this content.
 
         The newest object tells, if the change is one that puts explain: always at the first look,
@@ -584,7 +584,7 @@ class _Tick:
         then it is now. A clock of S3 that is ahead counts as now.
         """
         # S3 shows whole seconds, rounded down: hence the one second of doubt.
-        now = math.ceil(self._time())
+        now = _to_milliseconds(self._time())
         if look.content != EMPTY and (looked_before == 0 or look.newest + 1 > looked_before):
             return min(look.newest, now)
         return now

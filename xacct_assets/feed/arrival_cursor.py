@@ -48,7 +48,7 @@ class DayState:
     confirmed: bool = True
     calm: int = 0
     waiting: str | None = None
-    since: int = 0
+    since: float = 0
     looked: float = 0
     emptied: bool = False
 
@@ -82,7 +82,7 @@ class DayState:
             generation=int(generation),
             calm=int(calm),
             waiting=waiting,
-            since=int(since),
+            since=float(since),
             looked=float(looked),
             confirmed=bool(flags & 1),
             emptied=bool(flags & 2),

@@ -220,6 +220,15 @@ def test_without_a_wait_a_file_is_requested_at_once() -> None:
     assert world.asked(world.tick(after=0)) == [TODAY]
 
 
+def test_without_a_wait_a_later_change_is_requested_at_once_too() -> None:
+    world = World(policy=replace(POLICY, settle_seconds=0))
+    world.put(TODAY)
+    world.tick()
+    world.now += 0.25
+    world.put(TODAY, body="2", age=OLD)
+    assert world.asked(world.tick(after=0.25)) == [TODAY]
+
+
 def test_a_clock_of_s3_that_is_ahead_delays_a_day_by_the_wait_and_no_more() -> None:
     world = World()
     world.put(TODAY, age=-7200)
@@ -479,15 +488,16 @@ def test_the_cursor_is_bounded_whatever_the_window_and_the_number_of_files() -> 
         last_day=TODAY + timedelta(days=7),
         sweep_days_back=420,
         sweep_every_seconds=0,
-        page_size=3,
+        sweep_days=20,
+        page_size=1,
         max_runs_per_tick=1000,
     )
     world = World(policy=policy)
     for back in range(-7, 420):
-        for number in range(5):
+        for number in range(2):
             world.put(TODAY - timedelta(days=back), f"{'é' * 300}{number}.csv", age=30)
     longest = 0
-    for _ in range(12):
+    for _ in range(7):
         outcome = world.tick(*(TODAY - timedelta(days=back) for back in range(367, 420)))
         longest = max(longest, len(outcome.cursor.encode()))
     assert longest < 65_535
