@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xacct_assets.aws.errors import Throttled, aws_call
+from xacct_assets.aws.errors import aws_call
 
 #: BatchGetPartition takes this many partitions in one call (Glue service model).
 BATCH = 1000
-MAX_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -75,40 +74,36 @@ class Catalog:
     ) -> dict[tuple[str, ...], CatalogPartition]:
         """Those of the asked-for partitions that exist, by their values.
 
+        UnprocessedKeys names every partition that was not returned (Glue API reference), those that
+        do not exist among them. So it is asked again only as long as that brings something.
+
         Raises:
             NotFound: there is no such table.
-            Throttled: Glue kept leaving keys unprocessed.
         """
         found: dict[tuple[str, ...], CatalogPartition] = {}
-        wanted = [{"Values": list(item)} for item in values]
         resource = f"table {database}.{table}"
-        for start in range(0, len(wanted), BATCH):
-            todo = wanted[start : start + BATCH]
-            for _ in range(MAX_ROUNDS):
+        for start in range(0, len(values), BATCH):
+            todo = [{"Values": list(item)} for item in values[start : start + BATCH]]
+            while todo:
                 with aws_call("glue:BatchGetPartition", resource):
                     answer = self._glue.batch_get_partition(
                         DatabaseName=database, TableName=table, PartitionsToGet=todo
                     )
-                for partition in answer.get("Partitions", []):
-                    storage = partition.get("StorageDescriptor", {})
-                    key = tuple(partition["Values"])
-                    found[key] = CatalogPartition(
-                        values=key,
-                        location=storage.get("Location", ""),
-                        columns=_columns(storage.get("Columns", [])),
-                        parameters=dict(partition.get("Parameters", {})),
-                        created=partition.get("CreationTime"),
-                    )
-                todo = answer.get("UnprocessedKeys", [])
-                if not todo:
-                    break
-            else:
-                raise Throttled(
-                    f"glue:BatchGetPartition on {resource} left {len(todo)} partitions unread",
-                    action="glue:BatchGetPartition",
-                    resource=resource,
-                )
+                partitions = [_partition(item) for item in answer.get("Partitions", [])]
+                found |= {partition.values: partition for partition in partitions}
+                todo = answer.get("UnprocessedKeys", []) if partitions else []
         return found
+
+
+def _partition(item: dict[str, Any]) -> CatalogPartition:
+    storage = item.get("StorageDescriptor", {})
+    return CatalogPartition(
+        values=tuple(item["Values"]),
+        location=storage.get("Location", ""),
+        columns=_columns(storage.get("Columns", [])),
+        parameters=dict(item.get("Parameters", {})),
+        created=item.get("CreationTime"),
+    )
 
 
 def _columns(columns: Sequence[dict[str, str]]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from xacct_assets.aws.catalog import BATCH, Catalog
-from xacct_assets.aws.errors import NotFound, Throttled
+from xacct_assets.aws.errors import NotFound
 
 
 def partition(values):
@@ -62,12 +62,12 @@ def test_keys_that_glue_left_unprocessed_are_asked_for_again(modelled):
     assert set(Catalog(client).partitions("d", "t", [["1"], ["2"]])) == {("1",), ("2",)}
 
 
-def test_keys_that_glue_never_processes_are_an_error(modelled):
+def test_a_partition_that_does_not_exist_is_among_the_unprocessed_keys(modelled):
     client = modelled(
         "glue", batch_get_partition=lambda **_: {"UnprocessedKeys": [{"Values": ["1"]}]}
     )
-    with pytest.raises(Throttled):
-        Catalog(client).partitions("d", "t", [["1"]])
+    assert Catalog(client).partitions("d", "t", [["1"]]) == {}
+    assert len(client.named("batch_get_partition")) == 1
 
 
 def test_many_partitions_are_asked_for_in_batches(modelled):
