@@ -28,6 +28,9 @@ _CONFIG = Config(
     read_timeout=60,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=16,
+    # The connection is TLS to this machine: checksums over every body would only cost time.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
     s3={"addressing_style": "path"},
 )
 _creating = threading.Lock()
