@@ -270,7 +270,10 @@ def _checked(statement: CopyStatement) -> CopyStatement:
         raise RedshiftError("COPY: ACCEPTINVCHARS takes a single ASCII character")
     for option, value in (("DATEFORMAT", given.date_format), ("TIMEFORMAT", given.time_format)):
         if value is not None and value.lower() not in ("auto", "yyyy-mm-dd"):
-            if option == "TIMEFORMAT" and value.lower() in ("yyyy-mm-dd hh:mi:ss", "yyyy-mm-dd hh24:mi:ss"):
+            if option == "TIMEFORMAT" and value.lower() in (
+                "yyyy-mm-dd hh:mi:ss",
+                "yyyy-mm-dd hh24:mi:ss",
+            ):
                 continue
             raise sandbox_lacks(
                 f"COPY … {option} '{value}'", "Use 'auto', or write ISO dates (YYYY-MM-DD)."

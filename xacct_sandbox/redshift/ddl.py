@@ -26,10 +26,40 @@ from xacct_sandbox.redshift.rewriting import slice_rewritten, type_edit
 DIST_CHECK = "$dist"
 SORT_CHECK = "$sort"
 ENCODINGS = frozenset(
-    ["AUTO", "RAW", "AZ64", "BYTEDICT", "DELTA", "DELTA32K", "LZO", "MOSTLY8", "MOSTLY16", "MOSTLY32", "RUNLENGTH", "TEXT255", "TEXT32K", "ZSTD"]
+    [
+        "AUTO",
+        "RAW",
+        "AZ64",
+        "BYTEDICT",
+        "DELTA",
+        "DELTA32K",
+        "LZO",
+        "MOSTLY8",
+        "MOSTLY16",
+        "MOSTLY32",
+        "RUNLENGTH",
+        "TEXT255",
+        "TEXT32K",
+        "ZSTD",
+    ]
 )
 _COLUMN_ATTRIBUTES = frozenset(
-    ["DEFAULT", "IDENTITY", "GENERATED", "ENCODE", "DISTKEY", "SORTKEY", "COLLATE", "NOT", "NULL", "UNIQUE", "PRIMARY", "REFERENCES", "CHECK", "CONSTRAINT"]
+    [
+        "DEFAULT",
+        "IDENTITY",
+        "GENERATED",
+        "ENCODE",
+        "DISTKEY",
+        "SORTKEY",
+        "COLLATE",
+        "NOT",
+        "NULL",
+        "UNIQUE",
+        "PRIMARY",
+        "REFERENCES",
+        "CHECK",
+        "CONSTRAINT",
+    ]
 )
 _NOT_OF_REDSHIFT = {
     "PARTITION": "PARTITION BY (use a SORTKEY, or external tables)",
@@ -352,9 +382,7 @@ def column_list(tokens: list[Token], index: int) -> tuple[list[str], int]:
     if index >= len(tokens) or tokens[index].text != "(":
         raise RedshiftError("syntax error: a list of columns is missing", sqlstate=SYNTAX_ERROR)
     close = lexer.closing(tokens, index)
-    names = [
-        tokens[start].name for start, _ in lexer.split_on_commas(tokens, index + 1, close)
-    ]
+    names = [tokens[start].name for start, _ in lexer.split_on_commas(tokens, index + 1, close)]
     return names, close + 1
 
 
@@ -506,7 +534,9 @@ def _add(sql: str, tokens: list[Token], index: int, table: str, table_name: str)
     if word in ("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK"):
         check, not_null = key_constraint(tokens, index + 1, len(tokens), table_name)
         actions = [f"ADD {check}"]
-        actions += [f"ALTER COLUMN {lexer.quote_name(name)} SET NOT NULL" for name in not_null or ()]
+        actions += [
+            f"ALTER COLUMN {lexer.quote_name(name)} SET NOT NULL" for name in not_null or ()
+        ]
         return Pass(f"ALTER TABLE {table} {', '.join(actions)}")
     start = index + 2 if word == "COLUMN" else index + 1
     collected = _Table(name=table_name)

@@ -258,7 +258,11 @@ def _vacuum(sql: str, tokens: list[Token]) -> Plan:
     if tokens[1:] and tokens[1].upper in ("FULL", "SORT", "DELETE", "REINDEX", "RECLUSTER"):
         index += 2 if tokens[1].upper in ("SORT", "DELETE") else 1
     name = ""
-    if index < len(tokens) and tokens[index].is_name() and tokens[index].upper not in ("TO", "BOOST"):
+    if (
+        index < len(tokens)
+        and tokens[index].is_name()
+        and tokens[index].upper not in ("TO", "BOOST")
+    ):
         end = ddl.qualified_name_end(tokens, index)
         name = " " + ".".join(lexer.quote_name(t.name) for t in tokens[index:end] if t.is_name())
     return Steps((f"VACUUM{name}",), "VACUUM", alone=True)
@@ -302,7 +306,25 @@ _SESSION_SETTINGS: dict[str, frozenset[str] | None] = {
     "timezone_abbreviations": None,
 }
 _ALLOWED_SETTINGS = frozenset(
-    ["search_path", "statement_timeout", "timezone", "time", "datestyle", "client_encoding", "extra_float_digits", "application_name", "client_min_messages", "role", "seed", "names", "local", "session", "transaction", "intervalstyle", "enable_seqscan"]
+    [
+        "search_path",
+        "statement_timeout",
+        "timezone",
+        "time",
+        "datestyle",
+        "client_encoding",
+        "extra_float_digits",
+        "application_name",
+        "client_min_messages",
+        "role",
+        "seed",
+        "names",
+        "local",
+        "session",
+        "transaction",
+        "intervalstyle",
+        "enable_seqscan",
+    ]
 )
 
 
@@ -333,9 +355,7 @@ def _isolation(sql: str, tokens: list[Token]) -> Plan:
         return Pass(sql)
     place = words.index("LEVEL") + 1
     end = place + (2 if words[place] in ("READ", "REPEATABLE") else 1)
-    return Pass(
-        lexer.edited(sql, [(tokens[place].start, tokens[end - 1].end, "REPEATABLE READ")])
-    )
+    return Pass(lexer.edited(sql, [(tokens[place].start, tokens[end - 1].end, "REPEATABLE READ")]))
 
 
 def _begin(sql: str, tokens: list[Token]) -> Plan | None:
@@ -350,8 +370,20 @@ def _show_or_reset(sql: str, tokens: list[Token]) -> Plan | None:
     if name in _SESSION_SETTINGS:
         return Pass(lexer.edited(sql, [(tokens[1].start, tokens[1].start, "redshift.")]))
     if words[0] == "SHOW" and name in (
-        "tables", "schemas", "databases", "columns", "table", "view", "procedures", "functions",
-        "grants", "constraints", "parameters", "external", "model", "datashares",
+        "tables",
+        "schemas",
+        "databases",
+        "columns",
+        "table",
+        "view",
+        "procedures",
+        "functions",
+        "grants",
+        "constraints",
+        "parameters",
+        "external",
+        "model",
+        "datashares",
     ):
         raise sandbox_lacks(
             f"SHOW {name.upper()}", "Query SVV_TABLES, SVV_COLUMNS or PG_TABLE_DEF."
@@ -382,7 +414,7 @@ def _grant(sql: str, tokens: list[Token]) -> Plan | None:
 def _merge(sql: str, tokens: list[Token]) -> Plan | None:
     words = [token.upper for token in tokens]
     if words[:2] != ["MERGE", "INTO"]:
-        raise RedshiftError('syntax error: MERGE INTO is expected', sqlstate=SYNTAX_ERROR)
+        raise RedshiftError("syntax error: MERGE INTO is expected", sqlstate=SYNTAX_ERROR)
     using = words.index("USING") if "USING" in words else len(words)
     if words[using + 1 : using + 2] == ["("]:
         raise not_supported("MERGE … USING (subquery)", "Put the rows in a (temporary) table.")

@@ -63,7 +63,9 @@ class OptionReader:
             raise self.error(near)
 
     def error(self, near: str) -> RedshiftError:
-        return RedshiftError(f'{self.command}: syntax error at or near "{near}"', sqlstate=SYNTAX_ERROR)
+        return RedshiftError(
+            f'{self.command}: syntax error at or near "{near}"', sqlstate=SYNTAX_ERROR
+        )
 
     def literal(self, what: str) -> str:
         """A quoted value."""

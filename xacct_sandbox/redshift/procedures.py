@@ -78,9 +78,7 @@ def _quoted_body(text: str) -> str:
     return f"{tag}{text}{tag}"
 
 
-def _arguments(
-    sql: str, tokens: list[Token], opening: int, close: int, edits: list[Edit]
-) -> None:
+def _arguments(sql: str, tokens: list[Token], opening: int, close: int, edits: list[Edit]) -> None:
     """Types; and OUT arguments, which a CALL of Redshift does not pass.
 
     PostgreSQL's CALL wants a place for them, so OUT becomes INOUT with a default; that works for
@@ -90,7 +88,11 @@ def _arguments(
     out_seen: str | None = None
     for start, end in ranges:
         mode_at = next(
-            (i for i in (start, start + 1) if i < end and tokens[i].upper in ("IN", "OUT", "INOUT")),
+            (
+                i
+                for i in (start, start + 1)
+                if i < end and tokens[i].upper in ("IN", "OUT", "INOUT")
+            ),
             None,
         )
         mode = tokens[mode_at].upper if mode_at is not None else "IN"
@@ -202,11 +204,7 @@ def create_function(sql: str, tokens: list[Token]) -> Plan:
                 raise sandbox_lacks("CREATE FUNCTION … LANGUAGE plpythonu", "Write it in SQL.")
             if name != "sql":
                 raise not_supported(f"CREATE FUNCTION … LANGUAGE {name}", "Write it in SQL.")
-    edits = [
-        edit
-        for edit in rewrite_expressions(sql, tokens)
-        if edit[0] < len(sql)
-    ]
+    edits = [edit for edit in rewrite_expressions(sql, tokens) if edit[0] < len(sql)]
     for token in tokens:
         if token.kind == lexer.DOLLAR:
             tag, body = lexer.dollar_body(token)

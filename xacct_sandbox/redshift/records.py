@@ -126,9 +126,7 @@ class Rules:
             d + d in chunk
             or b"\n" + d in chunk
             or d + b"\n" in chunk
-            or d + b"\r" in chunk
-            or chunk.startswith((d, b"\n", b"\r"))
-            or chunk.endswith(d)
+            or chunk.startswith((d, b"\n"))
             or (len(self.columns) == 1 and b"\n\n" in chunk)
         )
 
@@ -278,7 +276,9 @@ def transformed(chunk: bytes, rules: Rules) -> bytes:
             values = exact.column(number) if exact is not None else pc.fill_null(values, "")
         values = values.combine_chunks()
         if isinstance(values, pa.ChunkedArray):
-            values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.string())
+            values = (
+                pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], pa.string())
+            )
         if column.is_text:
             if statement.trim_blanks:
                 values = pc.utf8_rtrim(values, characters=" ")

@@ -323,9 +323,7 @@ def _decode(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int
         for i in range(0, len(rest) - 1, 2)
     ]
     default = f" ELSE {rest[-1]}" if len(rest) % 2 else ""
-    return _replace_call(
-        tokens, index, close, f"(CASE {' '.join(pairs)}{default} END)", edits
-    )
+    return _replace_call(tokens, index, close, f"(CASE {' '.join(pairs)}{default} END)", edits)
 
 
 def _convert(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:

@@ -115,9 +115,7 @@ def _next_hop(
 ) -> Credentials:
     sts = clients.client("sts", credentials, region)
     try:
-        answer = sts.assume_role(
-            RoleArn=role, RoleSessionName=SESSION_NAME, ExternalId=user_arn
-        )
+        answer = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME, ExternalId=user_arn)
     except ClientError as refusal:
         error = refusal.response.get("Error", {})
         detail = f"{error.get('Code', '')}: {error.get('Message', '')}; ExternalId {user_arn}"

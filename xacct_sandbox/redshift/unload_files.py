@@ -59,7 +59,9 @@ class WrittenFile:
     records: int
 
 
-def manifest(statement: UnloadStatement, columns: list[ResultColumn], files: list[WrittenFile]) -> bytes:
+def manifest(
+    statement: UnloadStatement, columns: list[ResultColumn], files: list[WrittenFile]
+) -> bytes:
     """The manifest as Redshift writes it; VERBOSE adds counts, schema and author."""
     if not statement.verbose:
         entries: list[dict[str, Any]] = [
@@ -325,10 +327,7 @@ class Slice:
 
     def write(self, data: bytes, records: int) -> None:
         """Add whole rows; a file that would outgrow MAXFILESIZE is ended first."""
-        if (
-            self._sink is not None
-            and self._sink.size + len(data) > self._statement.max_file_bytes
-        ):
+        if self._sink is not None and self._sink.size + len(data) > self._statement.max_file_bytes:
             self._end_file()
         if self._encoder is None:
             self._open_file()

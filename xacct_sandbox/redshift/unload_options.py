@@ -182,9 +182,7 @@ def _size(reader: OptionReader, what: str, low: int, high: int) -> int:
 def _check_query(query: str) -> None:
     tokens = lexer.tokenize(query)
     if not tokens or tokens[0].upper not in ("SELECT", "WITH", "("):
-        raise RedshiftError(
-            "UNLOAD: the query must be a SELECT statement", sqlstate=SYNTAX_ERROR
-        )
+        raise RedshiftError("UNLOAD: the query must be a SELECT statement", sqlstate=SYNTAX_ERROR)
     if any(token.text == ";" for token in tokens):
         raise RedshiftError("UNLOAD: the query must be a single statement", sqlstate=SYNTAX_ERROR)
     depth = 0
@@ -213,7 +211,9 @@ def _checked(given: UnloadStatement) -> UnloadStatement:
         ("GZIP/ZSTD", given.compression, (PARQUET,)),
     ):
         if present and given.format in formats:
-            raise RedshiftError(f"UNLOAD: {option} is not supported with FORMAT {given.format.upper()}")
+            raise RedshiftError(
+                f"UNLOAD: {option} is not supported with FORMAT {given.format.upper()}"
+            )
     if given.include and not given.partition_by:
         raise RedshiftError("UNLOAD: INCLUDE needs PARTITION BY")
     return given

@@ -36,6 +36,8 @@ from xacct_sandbox.redshift.errors import (
     SYNTAX_ERROR,
     BackendError,
     RedshiftError,
+)
+from xacct_sandbox.redshift.errors import (
     translate as translate_error,
 )
 from xacct_sandbox.redshift.internal import Internal, QueryRecord, utc_now
@@ -697,9 +699,7 @@ class Session(asyncio.Protocol):
         except asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            error = RedshiftError(
-                "Query cancelled on user's request", sqlstate=QUERY_CANCELED
-            )
+            error = RedshiftError("Query cancelled on user's request", sqlstate=QUERY_CANCELED)
         if error is not None:
             self._running_error = error.message
         self._finish_record()
