@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import csv
 import fnmatch
+import gzip
 import io
 import json
 import re
@@ -31,8 +32,10 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 import boto3
@@ -57,6 +60,8 @@ from pyspark.sql import functions as F
 HEAD_BYTES = 64 * 1024
 # Files and partitions are looked at this many at a time.
 THREADS = 16
+# Bytes decompressed at a time.
+CHUNK = 1024 * 1024
 # BatchGetPartition and DeleteObjects take no more than this at once (AWS API reference).
 BATCH = 1000
 # One temporary file per so many rows: COPY loads files in parallel, and small ones cost more.
@@ -285,7 +290,8 @@ def load(
     rows = mark_duplicates(judge(read_records(spark, request, groups, locations), request), request)
     rows.persist()
     try:
-        tally = count_rows(rows, request, files)
+        with naming_broken_gzip(s3, files):
+            tally = count_rows(rows, request, files)
         pipes.log.info(f"read {tally.read} rows: {tally.loaded} to load, {tally.rejected} rejected")
         reject_files = write_rejects(spark, s3, rows, request, tally)
         write_staging(glue_context, rows, request, tally)
@@ -333,23 +339,22 @@ def find_partitions(glue: Any, request: Request) -> dict[str, date]:
     table = f"{request.catalog_database}.{request.catalog_table}"
     found: dict[tuple[str, ...], str] = {}
     wanted = [item.values for item in request.days]
-    while wanted:
-        batch, wanted = wanted[:BATCH], wanted[BATCH:]
-        try:
-            answer = glue.batch_get_partition(
-                DatabaseName=request.catalog_database,
-                TableName=request.catalog_table,
-                PartitionsToGet=[{"Values": list(values)} for values in batch],
-            )
-        except ClientError as problem:
-            raise LoadError(f"cannot read partitions of {table}: {problem}") from problem
-        for partition in answer.get("Partitions", []):
-            location = partition["StorageDescriptor"]["Location"].rstrip("/") + "/"
-            found[tuple(partition["Values"])] = location
-        unprocessed = [tuple(entry["Values"]) for entry in answer.get("UnprocessedKeys", [])]
-        if unprocessed == batch:
-            raise LoadError(f"Glue left partitions of {table} unread: {unprocessed}; try again")
-        wanted += unprocessed
+    for attempt in range(2):  # what Glue leaves out may be missing, or not have been looked at
+        asked, wanted = wanted, []
+        for start in range(0, len(asked), BATCH):
+            try:
+                answer = glue.batch_get_partition(
+                    DatabaseName=request.catalog_database,
+                    TableName=request.catalog_table,
+                    PartitionsToGet=[{"Values": list(v)} for v in asked[start : start + BATCH]],
+                )
+            except ClientError as problem:
+                raise LoadError(f"cannot read partitions of {table}: {problem}") from problem
+            for partition in answer.get("Partitions", []):
+                location = partition["StorageDescriptor"]["Location"].rstrip("/") + "/"
+                found[tuple(partition["Values"])] = location
+            if attempt == 0:
+                wanted += [tuple(entry["Values"]) for entry in answer.get("UnprocessedKeys", [])]
     missing = [item for item in request.days if item.values not in found and item.rows != 0]
     if missing:
         listed = ", ".join(f"{item.day} (values {list(item.values)})" for item in missing)
@@ -485,6 +490,8 @@ def parse_head(head: bytes, key: str, is_whole: bool, source: CsvFormat) -> Layo
             head = inflater.decompress(head, HEAD_BYTES)
         except zlib.error as problem:
             raise ValueError(f"is a broken gzip file ({problem}); deliver it again") from problem
+        if is_whole and not inflater.eof and len(head) < HEAD_BYTES:
+            raise ValueError("is a gzip file that ends too early; deliver it again")
         is_whole = is_whole and inflater.eof and not inflater.unused_data
     elif gzipped:
         raise ValueError("is gzip without a name ending in .gz; rename it")
@@ -1070,6 +1077,40 @@ def delete_objects(s3: Any, bucket: str, prefix: str, keep: tuple[str, ...] = ()
             raise LoadError(
                 f"cannot delete s3://{bucket}/{error['Key']}: {error['Code']}: {error['Message']}"
             )
+
+
+@contextmanager
+def naming_broken_gzip(s3: Any, files: Sequence[SourceFile]) -> Iterator[None]:
+    """Spark says that a gzip file is broken, but not which: find it, now that there is one."""
+    try:
+        yield
+    except Exception as problem:
+        if not re.search("EOFException|ZipException|incorrect|invalid", str(problem)):
+            raise
+        compressed = [file for file in files if file.key.endswith(".gz")]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for file, fault in zip(
+                compressed, pool.map(partial(gzip_fault, s3), compressed), strict=True
+            ):
+                if fault:
+                    raise LoadError(
+                        f"{file.uri}: is a broken gzip file ({fault}); deliver it again"
+                    ) from problem
+        raise
+
+
+def gzip_fault(s3: Any, file: SourceFile) -> str | None:
+    """What is wrong with a gzip object, read to its end; None if nothing is."""
+    if file.size == 0:
+        return None
+    body = s3.get_object(Bucket=file.bucket, Key=file.key)["Body"]
+    try:
+        with gzip.GzipFile(fileobj=body) as text:
+            while text.read(CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error) as problem:
+        return str(problem)
+    return None
 
 
 def spark_failure(text: str) -> str:

@@ -594,13 +594,21 @@ def _temporary_files(load: Load) -> list[str]:
     return [item["Key"] for item in listed.get("Contents", [])]
 
 
+GZIPPED = gzip.compress(HEADER.encode())
+# Its head is well, so that only reading it whole shows that it was cut off.
+BROKEN_LATER = gzip.compress(
+    "\n".join([HEADER, *(f"{n},{uuid.uuid4().hex[:20]},1,,,{AT}" for n in range(5000))]).encode()
+)[:-100]
+
+
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("a.csv", "id;name;price;stock;note;at\n", "header differs"),
-        ("a.csv", f"{HEADER},extra\n", "extra 'extra'"),
-        ("a.csv", gzip.compress(HEADER.encode()), "gzip without a name ending in .gz"),
-        ("a.csv.gz", gzip.compress((HEADER + "\n1,x,1,,,x\n" * 20_000).encode())[:-600], "EOF"),
+        pytest.param("a.csv", "id;name;price;stock;note;at\n", "header differs", id="delimiter"),
+        pytest.param("a.csv", f"{HEADER},extra\n", "extra 'extra'", id="column"),
+        pytest.param("a.csv", GZIPPED, "gzip without a name ending in .gz", id="gzip"),
+        pytest.param("a.csv.gz", GZIPPED[:-4], "gzip file that ends too early", id="cut"),
+        pytest.param("a.csv.gz", BROKEN_LATER, "broken gzip file (Compressed", id="cut-later"),
     ],
 )
 def test_a_malformed_file_fails_the_run_by_name_and_changes_nothing(

@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +45,7 @@ NOT_IN_GLUE = frozenset(
 
 MAX_ERROR_CHARACTERS = 10_000
 THREADS_END_SECONDS = 3.0
+WARM_UP_ROUNDS = 3
 
 
 class Orders:
@@ -97,8 +98,8 @@ def main(arguments: Sequence[str]) -> None:
     threading.Thread(target=orders.read, name="orders", daemon=True).start()
 
     spark, mirror = start_session(folder, memory=memory, cores=int(cores))
-    warm_up(spark, folder / "warm-up")
     _report(control, {"ready": True})
+    warm_up(spark, folder / "warm-up", until=lambda: not orders.runs.empty())
     while True:
         order = orders.runs.get()
         error = execute(order, orders, spark, mirror)
@@ -223,15 +224,20 @@ def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
     return True, ""
 
 
-def warm_up(spark: SparkSession, folder: Path) -> None:
-    """Have the JVM load and compile what a load of CSV files uses; the first run is then quick."""
+def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> None:
+    """Have the JVM load and compile what a load of CSV files uses; the first run is then quick.
+
+    A run that arrives meanwhile waits for one round at most, which it would need to warm up anyway.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "source.csv"
     text = "".join(f'{n},"a ""{n}""\nb",{n}.5,2026-01-01T00:00:00\n' for n in range(2000))
     source.write_text("id,name,price,at\n" + text, encoding="utf-8")
     options = {"multiLine": "true", "quote": '"', "escape": '"', "lineSep": "\n"}
     schema = "id STRING, name STRING, price STRING, at STRING, bad STRING"
-    for _ in range(2):
+    for _ in range(WARM_UP_ROUNDS):
+        if until():
+            return
         cut = spark.read.schema("a STRING, record STRING").options(
             **options, header="true", columnNameOfCorruptRecord="record"
         )

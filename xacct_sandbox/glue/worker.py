@@ -114,7 +114,7 @@ class Worker:
 
     @classmethod
     def start(cls, config: SandboxConfig, folder: Path, memory: str) -> Worker:
-        """Start a worker and wait until its Spark is warm.
+        """Start a worker and wait until its Spark is there; it warms up while nothing is asked of it.
 
         Raises:
             WorkerFailed: it ended, or took too long.
@@ -340,7 +340,7 @@ class WorkerPool:
         worker, problem, started = None, None, time.monotonic()
         try:
             worker = Worker.start(self._config, folder, self._settings.memory)
-            logger.info("Spark is warm after %.1f s", time.monotonic() - started)
+            logger.info("Spark is up after %.1f s", time.monotonic() - started)
         except (WorkerFailed, OSError) as failure:
             problem = f"no Spark worker could be started: {failure}"
             logger.error("%s", problem)  # noqa: TRY400 -- said in full

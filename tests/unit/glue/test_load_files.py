@@ -62,6 +62,8 @@ def test_a_header_that_is_not_the_feed_s_is_described(
     [
         (gzip.compress(HEADER), "a.csv", "gzip without a name ending in .gz"),
         (HEADER, "a.csv.gz", "not gzip"),
+        (gzip.compress(HEADER * 9)[:-9], "a.csv.gz", "ends too early"),
+        (gzip.compress(HEADER)[:10], "a.csv.gz", "ends too early"),
         (gzip.compress(HEADER)[:4] + b"broken gzip body", "a.csv.gz", "broken gzip"),
         ("id,naïve,price\n".encode("latin-1"), "a.csv", "not UTF-8"),
         (b"id,name,price\r1,a,2\r", "a.csv", "lone carriage return"),
@@ -118,7 +120,7 @@ class Catalog:
                 for v in wanted
                 if v in self._locations
             ],
-            "UnprocessedKeys": [],
+            "UnprocessedKeys": [{"Values": list(v)} for v in wanted if v not in self._locations],
         }
 
 
