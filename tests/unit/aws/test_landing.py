@@ -129,9 +129,9 @@ def test_a_gzip_file_of_several_members_is_read_whole(bucket):
 
 
 def test_a_gzip_bomb_is_read_in_small_pieces(bucket):
-    data = gzip.compress(b"id,name\n" + b"1,a\n" * 5_000_000)
+    data = gzip.compress(b"id,name\n" + b"1,a\n" * 1_500_000)
     assert len(data) < CHUNK
-    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 5_000_000
+    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 1_500_000
 
 
 @pytest.mark.parametrize(
