@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from xacct_assets.aws.errors import CrawlFailed, WaitTimeout, aws_call, error_code
+from xacct_assets.aws.errors import CrawlFailed, WaitTimeout, aws_call, denial_in, error_code
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
 
 logger = logging.getLogger(__name__)
@@ -188,14 +188,18 @@ class Crawler:
         if crawl["State"] == "COMPLETED":
             return _result(crawl)
         where = "/".join(filter(None, (crawl.get("LogGroup"), crawl.get("LogStream"))))
+        stopped = crawl["State"] == "STOPPED"
+        advice = {
+            "fix": "somebody stopped it: materialize again"
+            if stopped
+            else f"read the crawl's log ({where or '/aws-glue/crawlers'}); a denial there is about "
+            "the crawler's own role"
+        }
         raise CrawlFailed(
             f"crawl {crawl['CrawlId']} of {name} ended as {crawl['State']}",
             reason=crawl.get("ErrorMessage") or "Glue gives no message",
-            retryable=crawl["State"] == "STOPPED",
-            fix="somebody stopped it: materialize again"
-            if crawl["State"] == "STOPPED"
-            else f"read the crawl's log ({where or '/aws-glue/crawlers'}); a denial there is about "
-            "the crawler's own role",
+            retryable=stopped,
+            **{**advice, **denial_in(crawl.get("ErrorMessage"))},
         )
 
     def _wait_idle(self, name: str, waiter: Waiter, deadline: float) -> None:

@@ -26,6 +26,7 @@ from xacct_assets.aws.errors import (
     Throttled,
     WaitTimeout,
     aws_call,
+    denial_in,
     error_code,
 )
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
@@ -393,12 +394,15 @@ def _failure(described: dict[str, Any], name: str | None) -> StatementFailed:
         fix = "another transaction changed the same rows: try again"
     else:
         fix = "read the database's message; sys_query_history has the statement"
+    about: dict[str, Any] = {
+        "resource": f"statement {described['Id']}" + (f": {shown}" if shown else ""),
+        "fix": fix,
+    }
     return StatementFailed(
         f"{name or 'statement'}{where} ended as {status}",
         statement_id=str(described["Id"]),
         status=status,
         reason=str(text),
-        resource=f"statement {described['Id']}" + (f": {shown}" if shown else ""),
         retryable=conflict or status == "ABORTED",
-        fix=fix,
+        **{**about, **denial_in(str(text))},
     )

@@ -263,6 +263,25 @@ def account_of(arn: str | None) -> str | None:
     return match.group(1) if match else None
 
 
+def denial_in(text: str | None) -> dict[str, str]:
+    """Who was denied what on which resource, and the fix, if a text of AWS tells of a denial.
+
+    Jobs, crawls and statements report in their own words what their role was denied; the answer
+    fits the keyword arguments of `AwsFailure`, and is empty if the text tells of no denial.
+    """
+    match = _DENIED_MESSAGE.search(text or "")
+    if match is None:
+        return {}
+    principal, action = match["principal"], match["action"]
+    resource = match["resource"] or "?"
+    return {
+        "principal": principal,
+        "action": action,
+        "resource": resource,
+        "fix": grant_hint(action, resource, principal or None),
+    }
+
+
 def error_code(error: BaseException) -> str:
     """The service's error code of a botocore ClientError, else an empty string."""
     response = getattr(error, "response", None)

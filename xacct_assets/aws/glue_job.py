@@ -21,6 +21,7 @@ from xacct_assets.aws.errors import (
     Unavailable,
     WaitTimeout,
     aws_call,
+    denial_in,
     error_code,
     http_status,
 )
@@ -381,13 +382,13 @@ def _failure(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRu
         "EXPIRED": "it waited too long for capacity (FLEX): materialize again, or use the "
         "STANDARD execution class",
     }
+    facts = {"resource": result.log_urls["job run"], "fix": about.get(result.state)}
     return JobRunFailed(
         f"run {result.run_id} of Glue job {job_name} ended as {result.state}",
         result=result,
         reason=result.error or "Glue gives no message",
         retryable=result.state in ("ERROR", "STOPPED", "EXPIRED"),
-        resource=result.log_urls["job run"],
-        fix=about.get(result.state),
+        **{**facts, **denial_in(result.error)},
     )
 
 

@@ -23,6 +23,7 @@ from xacct_assets.aws.errors import (
     ConnectionFailed,
     LoginFailed,
     StatementFailed,
+    denial_in,
 )
 from xacct_assets.aws.secrets import WarehouseCredentials
 from xacct_assets.aws.waiting import quietly
@@ -40,6 +41,7 @@ _CONFLICT_TEXT = re.compile(r"\b1023\b|serializable isolation violation", re.IGN
 #: The server ended the session: administrator, crash, or the workgroup pausing.
 _LOST_CODES = {"57P01", "57P02", "57P03", "08000", "08003", "08006"}
 _LOGIN_CODES = {"28000", "28P01"}
+_CONFLICT_FIX = "another transaction changed the same rows: try again"
 #: The PostgreSQL protocol's SSLRequest: its length, then the request code 80877103.
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 _TIMEOUT_FIX = (
@@ -339,7 +341,7 @@ class database_errors:
             reason=text,
             code=code,
             retryable=conflict,
-            fix="another transaction changed the same rows: try again" if conflict else None,
+            **{"fix": _CONFLICT_FIX if conflict else None, **denial_in(text)},
         )
 
 

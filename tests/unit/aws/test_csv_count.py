@@ -209,7 +209,7 @@ def test_a_format_that_cannot_be_counted_is_refused_by_name(settings_, named):
 
 
 def rate(line: bytes) -> float:
-    """MB/s of the counter on 16 MB of this line: the best of some tries, for others work here too."""
+    """MB/s of the counter on 16 MB of this line: the best of some tries."""
     chunk = line * (1_000_000 // len(line))
     best = 0.0
     for _ in range(10):

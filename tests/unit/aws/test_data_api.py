@@ -177,6 +177,21 @@ def test_a_failed_statement_tells_the_databases_words(redshift, api):
     assert not caught.value.retryable
 
 
+def test_a_denial_inside_redshift_names_principal_action_resource_and_grant(redshift, api):
+    redshift.statuses = ["FAILED"]
+    role_a = "arn:aws:iam::111111111111:role/xacct-RoleA-local"
+    redshift.facts = {
+        "Error": "ERROR: User: arn:aws:sts::222222222222:assumed-role/xacct-RoleB-local/x is not "
+        f"authorized to perform: sts:AssumeRole on resource: {role_a}"
+    }
+    with pytest.raises(StatementFailed) as caught:
+        api.execute("UNLOAD …")
+    assert caught.value.action == "sts:AssumeRole"
+    assert caught.value.resource == role_a
+    assert "xacct-RoleB-local" in caught.value.principal
+    assert "trust policy" in caught.value.fix
+
+
 def test_a_failed_batch_names_the_statement_that_failed(redshift, api):
     redshift.statuses = ["FAILED"]
     redshift.facts = {
