@@ -10,10 +10,12 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -25,6 +27,9 @@ from xacct_sandbox.config import (
     REDSHIFT_PORT_VARIABLE,
     SandboxConfig,
 )
+
+if TYPE_CHECKING:
+    from tests.integration.pipeline import Pipeline
 
 # Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
 WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
@@ -136,32 +141,44 @@ def _no_other_aws() -> None:
         del os.environ[name]
 
 
-def start_sandbox(folder: Path) -> RunningSandbox:
-    """A sandbox of its own for tests that stop or kill it; the caller ends it."""
-    config = SandboxConfig(
-        home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
-    )
-    # Tests that stop it again and again have no use for a Spark that warms up meanwhile.
-    running = RunningSandbox(config, folder, more={"XACCT_SANDBOX_SPARK_WARM": "0"})
-    running.run("xacct_sandbox.cli", "up", "--no-deploy")
-    return running
+@contextmanager
+def sandbox_folder() -> Iterator[Path]:
+    """A folder of its own, gone afterwards.
+
+    Not pytest's: each pytest that starts takes away others' way into its folders, and run by root
+    the sandbox's PostgreSQL is another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="xacct-tests-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def running_sandbox(**settings: str) -> Iterator[RunningSandbox]:
+    """A sandbox with nothing deployed, always ended; ``settings`` are further variables."""
+    with sandbox_folder() as folder:
+        config = SandboxConfig(
+            home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
+        )
+        running = RunningSandbox(config, folder, more=settings)
+        try:
+            running.run("xacct_sandbox.cli", "up", "--no-deploy")
+            yield running
+        finally:
+            running.run("xacct_sandbox.cli", "down")
+
+
+@contextmanager
+def own_sandbox() -> Iterator[RunningSandbox]:
+    """A sandbox for tests that stop or kill it; they have no use for a Spark that warms up."""
+    with running_sandbox(XACCT_SANDBOX_SPARK_WARM="0") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def bare_sandbox(
-    tmp_path_factory: pytest.TempPathFactory, _no_other_aws: None
-) -> Iterator[RunningSandbox]:
+def bare_sandbox(_no_other_aws: None) -> Iterator[RunningSandbox]:
     """The services and the two accounts, nothing deployed (unless ``sandbox`` was asked for)."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    config = SandboxConfig(
-        home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
-    )
-    running = RunningSandbox(config, folder)
-    try:
-        running.run("xacct_sandbox.cli", "up", "--no-deploy")
+    with running_sandbox() as running:
         yield running
-    finally:
-        running.run("xacct_sandbox.cli", "down")
 
 
 @pytest.fixture(scope="session")
@@ -169,3 +186,11 @@ def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
     """Both accounts deployed with `xacct deploy`, as `xacct-sandbox up` does."""
     bare_sandbox.run("xacct_assets.cli", "deploy")
     return bare_sandbox
+
+
+@pytest.fixture(scope="session")
+def pipeline(sandbox: RunningSandbox) -> Pipeline:
+    """The pipeline on that sandbox, with one Dagster instance for the whole session."""
+    from tests.integration.pipeline import Pipeline
+
+    return Pipeline(sandbox)

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.conftest import RunningSandbox, start_sandbox
+from tests.integration.conftest import RunningSandbox, own_sandbox
 from xacct_sandbox import ports
 from xacct_sandbox.homelock import daemon_pid
 
@@ -24,13 +24,10 @@ SOON = 2.0
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+def own() -> Iterator[RunningSandbox]:
     """A sandbox to be killed."""
-    running = start_sandbox(tmp_path_factory.mktemp("durable"))
-    try:
+    with own_sandbox() as running:
         yield running
-    finally:
-        running.run("xacct_sandbox.cli", "down")
 
 
 def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:

@@ -9,18 +9,15 @@ from typing import Any
 import pytest
 import redshift_connector
 
-from tests.integration.conftest import RunningSandbox, start_sandbox
+from tests.integration.conftest import RunningSandbox, own_sandbox
 
 PASSWORD = "Secret1234"
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    running = start_sandbox(tmp_path_factory.mktemp("namespace"))
-    try:
+def own() -> Iterator[RunningSandbox]:
+    with own_sandbox() as running:
         yield running
-    finally:
-        running.run("xacct_sandbox.cli", "down")
 
 
 @pytest.fixture(autouse=True)
