@@ -300,8 +300,10 @@ def _day_check(
             or (stops is Stops.IF_NO_DAY_IS_LEFT and len(failed) == len(days))
         )
         for day in days:
-            yield _evaluation(key, name, day, verdicts[day], events.get(day), stop)
+            yield _evaluation(key, name, day, verdicts[day], events.get(day))
         yield dg.Output(None)
+        if stop:
+            raise day_failure({day: verdicts[day].description for day in failed})
         afterwards(verdicts)
 
     return _check
@@ -313,7 +315,6 @@ def _evaluation(
     day: date,
     verdict: Verdict,
     event: Materialization | None,
-    stop: bool,
 ) -> dg.AssetCheckEvaluation:
     target = event and AssetCheckEvaluationTargetMaterializationData(
         storage_id=event.storage_id, run_id=event.run_id, timestamp=event.timestamp
@@ -327,5 +328,6 @@ def _evaluation(
         severity=verdict.severity,
         partition=day.isoformat(),
         target_materialization_data=target,
-        blocking=stop,
+        # True would stop all days because of one.
+        blocking=False,
     )

@@ -138,10 +138,11 @@ def test_rows_read_must_be_the_rows_that_were_counted(pipeline: Any, world: Any)
 
 def test_too_many_rejected_rows_do_not_reach_the_fact_table(pipeline: Any, world: Any) -> None:
     world.land(DAY, rows=100)
-    world.reject[date(2026, 1, 2)] = 3
+    world.reject[date(2026, 1, 2)] = 6
     result = pipeline.run(DAY)
     assert not result.success
     assert pipeline.verdicts(result, "few_rows_rejected") == {DAY: False}
+    assert "6 of 100 rows were rejected (6.0%), more than the 5.0%" in pipeline.why(result)
     assert world.count("call") == 0
 
 
