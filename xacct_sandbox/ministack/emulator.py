@@ -59,6 +59,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_s3_action",
         "_s3_batch_delete_targets",
         "access_denied_response",
+        "extract_iam_action",
         "extract_resource_arn",
         "s3_service_context",
     ),

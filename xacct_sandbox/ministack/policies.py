@@ -20,6 +20,13 @@ _refused_arn: contextvars.ContextVar[str] = contextvars.ContextVar(
 
 _ARN_SEPARATOR = "\n"
 
+# SQS has no permissions for its batch calls; it asks for those of the single ones (d).
+_ACTION_OF_BATCH = {
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
+
 
 def mend_principals(emulator: Emulator) -> None:
     evaluator = emulator.evaluator
@@ -69,6 +76,11 @@ def mend_denials(emulator: Emulator) -> None:
     actions, evaluator = emulator.actions, emulator.evaluator
     extract, enforce = actions.extract_resource_arn, evaluator.enforce
     deny = actions.access_denied_response
+    extract_action = actions.extract_iam_action
+
+    def extract_iam_action(*request: Any) -> str | None:
+        action = extract_action(*request)
+        return _ACTION_OF_BATCH.get(action, action)
 
     def extract_resource_arn(
         service: str,
@@ -142,6 +154,7 @@ def mend_denials(emulator: Emulator) -> None:
             **more,
         )
 
+    actions.extract_iam_action = extract_iam_action
     actions.extract_resource_arn = extract_resource_arn
     actions.access_denied_response = access_denied_response
     evaluator.enforce = enforce_each

@@ -423,7 +423,7 @@ def test_a_notice_of_a_late_file_is_followed_far_outside_the_window() -> None:
         "products/2026/03/10/a.txt",
         "products/readme.csv",
         "products/2026/02/31/a.csv",
-        "products/2025/12/31/a.csv",
+        "products/2020/12/31/a.csv",
     ],
 )
 def test_a_notice_that_concerns_no_day_of_the_feed_is_done_with(key: str) -> None:
