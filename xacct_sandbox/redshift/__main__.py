@@ -33,7 +33,7 @@ def main() -> int:
     try:
         return asyncio.run(_serve(config))
     except SandboxError as problem:
-        logger.error("%s", problem)
+        logger.error("%s", problem)  # noqa: TRY400 -- said in full, a trace adds nothing
         sys.stderr.write(f"{problem}\n")
         return 1
 

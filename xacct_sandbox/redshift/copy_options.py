@@ -46,7 +46,6 @@ class CopyStatement:
     empty_as_null: bool = False
     blanks_as_null: bool = False
     trim_blanks: bool = False
-    fill_record: bool = False
     ignore_blank_lines: bool = False
     ignore_header: int = 0
     compression: str | None = None
@@ -80,6 +79,7 @@ _LACKING = {
     "MASTER_SYMMETRIC_KEY": "Use server-side encryption, which needs no option.",
     "ENCODING": "Convert the files to UTF-8.",
     "SIMPLIFY": "It belongs to SHAPEFILE.",
+    "FILLRECORD": "Write every record with all its fields.",
     "ROUNDEC": "Decimals are rounded as without it.",
     "SERIALIZETOJSON": "Flatten nested columns before the load.",
     "JOB": "Run COPY itself.",
@@ -166,8 +166,6 @@ def _option(reader: OptionReader, values: dict[str, Any]) -> None:
         values["blanks_as_null"] = True
     elif word == "TRIMBLANKS":
         values["trim_blanks"] = True
-    elif word == "FILLRECORD":
-        values["fill_record"] = True
     elif word == "IGNOREBLANKLINES":
         values["ignore_blank_lines"] = True
     elif word == "IGNOREHEADER":

@@ -420,7 +420,7 @@ async def _target_columns(
     """(columns that COPY fills, in the order of the fields; the table's number)."""
     assert session.backend is not None
     found = await session.backend.query(
-        "SELECT a.attrelid::bigint, a.attname, a.attnum, format_type(a.atttypid, NULL),"
+        "SELECT a.attrelid::bigint, a.attname, a.attnum, format_type(a.atttypid, NULL),"  # noqa: S608
         " CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod > 0 THEN a.atttypmod - 4 END,"
         " a.attnotnull, a.attidentity, c.relkind FROM pg_catalog.pg_attribute AS a"
         " JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid WHERE a.attrelid ="

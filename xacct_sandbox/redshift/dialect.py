@@ -47,7 +47,7 @@ _INTERESTING = re.compile(
         | fnv_hash | sha1 | func_sha1 | object_transform
         | information_schema
     )\b
-    | distinct\s+on | for\s+(?:update|share|no|key)
+    | rollback\s+\w | distinct\s+on | for\s+(?:update|share|no|key)
     | :: | -> | "[^"]*[A-Z][^"]*"
     """
 )

@@ -67,7 +67,7 @@ class Internal:
         backend = await self._log_in("postgres")
         try:
             found = await backend.query(
-                f"SELECT 1 FROM pg_database WHERE datname = {lexer.quote_literal(DATABASE)}"
+                f"SELECT 1 FROM pg_database WHERE datname = {lexer.quote_literal(DATABASE)}"  # noqa: S608
             )
             if not found.rows:
                 await backend.query(f"CREATE DATABASE {DATABASE}")
@@ -185,7 +185,7 @@ class Internal:
         newest = pending[-1].query_id
         if newest // 1000 != pending[0].query_id // 1000:
             await self.query(
-                "DELETE FROM sandbox_internal.query_history"
+                "DELETE FROM sandbox_internal.query_history"  # noqa: S608
                 f" WHERE query_id < {newest - KEPT_QUERIES}"
             )
 
@@ -203,7 +203,7 @@ class Internal:
         """Insert rows into a table of sandbox_internal."""
         values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
         await self.query(
-            f"INSERT INTO sandbox_internal.{table} ({', '.join(columns)}) VALUES {values}"
+            f"INSERT INTO sandbox_internal.{table} ({', '.join(columns)}) VALUES {values}"  # noqa: S608
         )
 
 

@@ -56,9 +56,12 @@ def create_procedure(sql: str, tokens: list[Token], translate: Translate) -> Pla
             )
             if name.lower() != "plpgsql":
                 raise not_supported(f"a procedure in LANGUAGE {name}", "Write it in plpgsql.")
-        elif token.kind in (lexer.DOLLAR, lexer.STRING) and body is None:
-            if tokens[index - 1].upper == "AS":
-                body = token
+        elif (
+            token.kind in (lexer.DOLLAR, lexer.STRING)
+            and body is None
+            and tokens[index - 1].upper == "AS"
+        ):
+            body = token
     if body is None:
         raise RedshiftError("CREATE PROCEDURE has no body: AS $$ … $$", sqlstate=SYNTAX_ERROR)
     text = lexer.unquote_literal(body)

@@ -239,7 +239,7 @@ def pieces(chunks: Iterable[bytes], rules: Rules) -> Iterator[Piece]:
             data = _without_blank_lines(data, rules.quote)
         if quote is None and NO_QUOTE.encode() in data:
             raise RedshiftError(
-                "COPY: the control character 0x01 in delimited text is not supported by the sandbox",
+                "COPY: control character 0x01 in delimited text is not supported by the sandbox",
                 sqlstate="0A000",
                 hint="Load the file as CSV.",
             )

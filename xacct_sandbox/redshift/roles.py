@@ -9,6 +9,7 @@ is missed by the very next COPY or UNLOAD.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,7 +38,8 @@ class Namespace:
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:redshift-serverless:{self.region}:{self.account_id}:namespace/{self.namespace_id}"
+        place = f"{self.region}:{self.account_id}"
+        return f"arn:aws:redshift-serverless:{place}:namespace/{self.namespace_id}"
 
     def database_user_arn(self, user: str) -> str:
         """The principal that IAM errors name, and the external ID of every chained role."""
@@ -102,7 +104,7 @@ def assume_chain(
         raise _not_authorized(user_arn, chain[0], refusal.message) from refusal
     except SandboxError as problem:
         raise RedshiftError(f"credentials for {chain[0]}: {problem}") from problem
-    for before, role in zip(chain, chain[1:], strict=False):
+    for before, role in pairwise(chain):
         credentials = _next_hop(credentials, before, role, user_arn, namespace.region)
     return RoleSession(
         s3=clients.client("s3", credentials, region or namespace.region),

@@ -230,7 +230,7 @@ def _non_empty(data: bytes) -> Iterator[bytes]:
 def _broken(url: str, packing: str, reason: str) -> RedshiftError:
     return RedshiftError(
         f"COPY: {url} is not valid {packing}: {reason}",
-        hint=f"Without {packing} compression, leave the option out; otherwise write the file again.",
+        hint=f"If it is not {packing}, leave the option out; otherwise write the file again.",
     )
 
 

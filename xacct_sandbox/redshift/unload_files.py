@@ -127,7 +127,7 @@ def header_row(statement: UnloadStatement, columns: list[ResultColumn]) -> bytes
     return text.getvalue().encode()
 
 
-# -- encodings: whole rows in, bytes of the file out ------------------------------------------------
+# -- encodings: whole rows in, bytes of the file out -------------------------------------------
 
 
 class Encoder(Protocol):
@@ -174,7 +174,7 @@ class PlainText:
 
 
 class Parquet:
-    """PostgreSQL's CSV parsed by Arrow into typed columns, in row groups of about the asked size."""
+    """PostgreSQL's CSV parsed by Arrow into typed columns, in row groups of the asked size."""
 
     def __init__(
         self, sink: ObjectWriter, statement: UnloadStatement, columns: list[ResultColumn]

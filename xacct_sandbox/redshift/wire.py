@@ -527,7 +527,7 @@ class Session(asyncio.Protocol):
             out.append(protocol.query(";\n".join(p.sql for p in plans if isinstance(p, Pass))))
         return None
 
-    # -- statements that are not PostgreSQL's: extended protocol -----------------------------------
+    # -- statements that are not PostgreSQL's: extended protocol ---------------------------
 
     async def _quiet(self) -> bool:
         """Wait until PostgreSQL has answered all; False if an error means: skip to the Sync."""
@@ -593,7 +593,7 @@ class Session(asyncio.Protocol):
             await self._report(error)
             self._skipping = True
 
-    # -- statements that are not PostgreSQL's: simple protocol ---------------------------------------
+    # -- statements that are not PostgreSQL's: simple protocol -----------------------------
 
     async def _fail_query(self, error: RedshiftError) -> None:
         await self._quiet()
@@ -748,9 +748,9 @@ class Session(asyncio.Protocol):
         self._cancelled = True
         if self.backend is not None and self._key:
             await cancel_backend(self.front.socket_path, self._key)
-        if self._task is not None and self._running is not None and self.backend is not None:
-            if self.backend.sink is None:
-                self._task.cancel()
+        ours = self.backend is not None and self.backend.sink is None
+        if ours and self._task is not None and self._running is not None:
+            self._task.cancel()
 
     async def cancel_own_query(self) -> None:
         """Stop what our own statement runs in PostgreSQL."""
