@@ -33,7 +33,7 @@ def load() -> dg.Definitions:
     return defs()
 
 
-def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_and_a_schedule(
+def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_a_schedule_and_a_sensor(
     environment: pytest.MonkeyPatch,
 ) -> None:
     definitions = load()
@@ -45,6 +45,7 @@ def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_and_a_schedule(
         assert parents == {dg.AssetKey(["products", above])}
     assert definitions.resolve_job_def("products_day")
     assert definitions.resolve_schedule_def("products_daily").cron_schedule == "0 6 * * *"
+    assert definitions.resolve_sensor_def("products_arrivals").minimum_interval_seconds == 30
     checks = {key.name for key in graph.asset_check_keys}
     assert checks == {
         "every_day_succeeded",
