@@ -279,6 +279,8 @@ def load(
     """Replace the request's days in staging; answer what was read, loaded and rejected."""
     spark = glue_context.spark_session
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # Spark warns for every file that its header does not fit the schema; `read_group` says why.
+    spark.sparkContext.setLogLevel("ERROR")
     glue = boto3.client("glue", region_name=region_of(s3, request))
     check_connection(glue, request)
 

@@ -36,7 +36,7 @@ from awsglue.session import start_session
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from xacct_sandbox.glue.run_protocol import END_OF_OUTPUT
+from xacct_sandbox.glue.run_protocol import END_OF_OUTPUT, START_OF_OUTPUT
 
 NOT_IN_GLUE = frozenset(
     {"dagster", "dagster_aws", "dagster_pipes", "dagster_shared", "xacct_assets"}
@@ -102,18 +102,17 @@ def main(arguments: Sequence[str]) -> None:
     warm_up(spark, folder / "warm-up", until=lambda: not orders.runs.empty())
     while True:
         order = orders.runs.get()
-        error = execute(order, orders, spark, mirror)
+        _mark_output(START_OF_OUTPUT)
+        error = execute(order, orders, spark)
         usable, reason = clean_up(spark, mirror)
-        _end_output()
+        _mark_output(END_OF_OUTPUT)
         _report(control, {"run_id": order["run_id"], "error": error, "usable": usable})
         if not usable:
             sys.stderr.write(f"this Spark worker ends: {reason}\n")
             return
 
 
-def execute(
-    order: dict[str, Any], orders: Orders, spark: SparkSession, mirror: S3Mirror
-) -> str | None:
+def execute(order: dict[str, Any], orders: Orders, spark: SparkSession) -> str | None:
     """Run one script; None, or what Glue would say of its failure."""
     try:
         with _own_surroundings(order, orders), _own_session(spark):
@@ -212,6 +211,7 @@ def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
         return False, "the script stopped Spark"
     context = spark.sparkContext._jsc  # noqa: SLF001
     context.sc().cancelAllJobs()
+    spark.sparkContext.setLogLevel("WARN")
     spark.catalog.clearCache()
     for data in context.getPersistentRDDs().values():
         data.unpersist(False)
@@ -274,9 +274,9 @@ def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> 
         rows.unpersist()
 
 
-def _end_output() -> None:
+def _mark_output(mark: str) -> None:
     for stream in (sys.stdout, sys.stderr):
-        stream.write(f"{END_OF_OUTPUT}\n")
+        stream.write(f"{mark}\n")
         stream.flush()
 
 

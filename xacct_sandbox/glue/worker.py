@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials
-from xacct_sandbox.glue.run_protocol import END_OF_OUTPUT
+from xacct_sandbox.glue.run_protocol import END_OF_OUTPUT, START_OF_OUTPUT
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +108,14 @@ class Worker:
     reports: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     sink: Sink | None = None
     usable: bool = True
+    _own_lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=20))
     _drained: dict[str, threading.Event] = field(
         default_factory=lambda: {"output": threading.Event(), "error": threading.Event()}
     )
 
     @classmethod
     def start(cls, config: SandboxConfig, folder: Path, memory: str) -> Worker:
-        """Start a worker and wait until its Spark is there; it warms up while nothing is asked of it.
+        """Start a worker and wait for its Spark, which warms up while nothing is asked of it.
 
         Raises:
             WorkerFailed: it ended, or took too long.
@@ -141,8 +142,6 @@ class Worker:
         finally:
             os.close(write_end)
         worker = cls(folder, process)
-        last: collections.deque[str] = collections.deque(maxlen=20)
-        worker.sink = lambda _stream, line: last.append(line)
         for name, stream in (("output", process.stdout), ("error", process.stderr)):
             worker._thread(worker._read_output, name, stream)
         worker._thread(worker._read_reports, os.fdopen(read_end, encoding="utf-8"))
@@ -152,8 +151,7 @@ class Worker:
             ready = {"ended": f"Spark did not start within {START_SECONDS:.0f} s"}
         if "ready" not in ready:
             worker.kill()
-            raise WorkerFailed(f"{ready['ended']}; it said last: {' | '.join(last)}")
-        worker.sink = None
+            raise WorkerFailed(f"{ready['ended']}; it said last: {' | '.join(worker._own_lines)}")
         return worker
 
     @property
@@ -221,12 +219,18 @@ class Worker:
             stream.flush()
 
     def _read_output(self, name: str, stream: IO[str]) -> None:
+        of_script = False
         for line in stream:
             text = line.rstrip("\n")
-            if text == END_OF_OUTPUT:
+            if text == START_OF_OUTPUT:
+                of_script = True
+            elif text == END_OF_OUTPUT:
+                of_script = False
                 self._drained[name].set()
-            elif self.sink is not None:
+            elif of_script and self.sink is not None:
                 self.sink(name, text)
+            else:
+                self._own_lines.append(text)
 
     def _read_reports(self, stream: IO[str]) -> None:
         with stream:

@@ -23,7 +23,10 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={folder} -XX:+UseSerialGC",
+        # The quick compiler only: half the CPU time for small loads, a fifth more for large ones.
+        "spark.driver.extraJavaOptions": (
+            f"-Djava.io.tmpdir={folder} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+        ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(folder / "shuffle"),
