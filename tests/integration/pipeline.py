@@ -25,6 +25,10 @@ import dagster as dg
 
 from xacct_assets import cli
 from xacct_assets.feed.loading import load_feed
+from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.feed.schedule import job_name
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.resources import ServicesResource
 from xacct_assets.services import Services
 from xacct_assets.settings import Settings
 from xacct_sandbox.products import ProductFile
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import RunningSandbox
 
 FEED = "products"
-JOB = f"{FEED}_day"
 CHAIN = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
 CHECK = "row_counts_reconcile"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -48,6 +51,7 @@ class Run:
 
     result: dg.ExecuteInProcessResult
     instance: dg.DagsterInstance
+    feed: str = FEED
 
     @property
     def success(self) -> bool:
@@ -61,7 +65,7 @@ class Run:
             if event.is_step_failure:
                 data = event.step_failure_data
                 text = data.user_failure_data and data.user_failure_data.description
-                name = str(event.step_key).removeprefix(f"{FEED}__")
+                name = str(event.step_key).removeprefix(f"{self.feed}__")
                 told[name] = str(text or data.error)
         return told
 
@@ -73,12 +77,12 @@ class Run:
     def days_of(self, asset: str) -> list[str]:
         """The days that this run materialized the asset for."""
         events = self.result.get_asset_materialization_events()
-        return [str(e.partition) for e in events if e.asset_key == _key(asset)]
+        return [str(e.partition) for e in events if e.asset_key == self._key(asset)]
 
     def metadata(self, asset: str, day: str) -> dict[str, Any]:
         """What this run reported of one asset's day."""
         for event in self.result.get_asset_materialization_events():
-            if event.asset_key == _key(asset) and event.partition == day:
+            if event.asset_key == self._key(asset) and event.partition == day:
                 return {name: value.value for name, value in event.materialization.metadata.items()}
         raise AssertionError(f"{asset} of {day} was not materialized by this run: {self.why}")
 
@@ -104,6 +108,9 @@ class Run:
         entries = self.instance.all_logs(self.result.run_id)
         return [dg.serialize_value(entry) for entry in entries]
 
+    def _key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.feed, asset])
+
 
 @dataclass(frozen=True)
 class Reconciliation:
@@ -121,13 +128,23 @@ class Pipeline:
     """The pipeline as its users see it, on the shared sandbox.
 
     Args:
-        more: variables beyond those of the sandbox's ``.env``; an empty text takes one away.
+        more: variables beside those of the sandbox's ``.env``, or in place of them.
+        instance: the event log to go on with; by default one of its own, in memory.
+        feed: another feed than products, with the definitions that its component makes.
     """
 
-    def __init__(self, sandbox: RunningSandbox, more: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        sandbox: RunningSandbox,
+        more: Mapping[str, str] | None = None,
+        *,
+        instance: dg.DagsterInstance | None = None,
+        feed: tuple[FeedSpec, dg.Definitions] | None = None,
+    ) -> None:
         self.sandbox = sandbox
         self.variables = {**sandbox.variables, **(more or {})}
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = instance or dg.DagsterInstance.ephemeral()
+        self.feed, self._feed_definitions = feed or (load_feed(FEED), None)
 
     @contextlib.contextmanager
     def environment(self) -> Iterator[None]:
@@ -149,11 +166,16 @@ class Pipeline:
         """The project's own definitions, and a job for its check alone."""
         from xacct_assets.definitions import defs
 
-        check = dg.AssetSelection.checks(dg.AssetCheckKey(_key("s3_export"), CHECK))
+        check = dg.AssetSelection.checks(dg.AssetCheckKey(self._key("s3_export"), CHECK))
+        job = dg.define_asset_job("check_only", selection=check)
         with self.environment():
-            return dg.Definitions.merge(
-                defs(), dg.Definitions(jobs=[dg.define_asset_job("check_only", selection=check)])
+            if self._feed_definitions is None:
+                return dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
+            services = ServicesResource.from_settings(Settings.load())
+            shared = dg.Definitions(
+                jobs=[job], resources={"services": services}, executor=dg.in_process_executor
             )
+            return dg.Definitions.merge(self._feed_definitions, shared)
 
     @cached_property
     def services(self) -> Services:
@@ -174,7 +196,8 @@ class Pipeline:
 
     def put(self, day: str, body: bytes, name: str = "products-0.csv") -> str:
         """Any file, as account A's supplier puts it there; its key."""
-        key = f"{FEED}/{day.replace('-', '/')}/{name}"
+        source = self.feed.source
+        key = day_prefix(source.prefix, source.layout, date.fromisoformat(day)) + name
         self.sandbox.client("account-a-admin", "s3").put_object(
             Bucket=self.sandbox.config.input_bucket, Key=key, Body=body
         )
@@ -187,7 +210,7 @@ class Pipeline:
 
         Never raises for a failed step: ``why`` of the run says what happened.
         """
-        return self._execute(JOB, first, last, [_key(name) for name in assets or ()])
+        return self._execute(job_name(self.feed), first, last, [self._key(a) for a in assets or ()])
 
     def check(self, first: str, last: str | None = None) -> Run:
         """Evaluate `row_counts_reconcile` alone, as its button in the UI does."""
@@ -203,7 +226,7 @@ class Pipeline:
                 run_config=QUIET,
                 asset_selection=assets or None,
             )
-        return Run(result, self.instance)
+        return Run(result, self.instance, self.feed.name)
 
     def launch(self, first: str, last: str | None = None, *, home: Path) -> subprocess.Popen[str]:
         """All five assets in a process of its own; its whole log comes out of its ``stdout``.
@@ -216,7 +239,7 @@ class Pipeline:
         return subprocess.Popen(
             [
                 *(str(executable), "job", "execute"),
-                *("--module-name", "xacct_assets.definitions", "--job", JOB),
+                *("--module-name", "xacct_assets.definitions", "--job", job_name(self.feed)),
                 *("--tags", json.dumps(tags(first, last))),
             ],
             cwd=self.sandbox.folder,
@@ -229,7 +252,7 @@ class Pipeline:
     # -- what came of it ---------------------------------------------------------------------
 
     def reconcile(self, *days: str) -> Reconciliation:
-        """`xacct reconcile --json` for these days, or ranges such as 2026-01-01...2026-01-05."""
+        """`xacct reconcile --json` for days or ranges (2026-01-01...2026-01-05) of products."""
         options = [part for day in days for part in ("--partition", day)]
         with self.environment(), contextlib.redirect_stdout(io.StringIO()) as said:
             code = cli.main(["--no-env-file", "reconcile", "--feed", FEED, "--json", *options])
@@ -238,9 +261,10 @@ class Pipeline:
 
     def fact_rows(self, day: str) -> list[dict[str, Any]]:
         """The day's rows in the fact table, by id, without the time of their load."""
-        names = ", ".join(load_feed(FEED).column_names())
+        names = ", ".join(self.feed.column_names())
         return self.query(
-            f"SELECT {names} FROM public.products_f WHERE partition_date = %s ORDER BY id",
+            f"SELECT {names} FROM {self.feed.warehouse.fact} "
+            f"WHERE partition_date = %s ORDER BY {', '.join(self.feed.key)}",
             date.fromisoformat(day),
         )
 
@@ -272,9 +296,12 @@ class Pipeline:
     def export_bucket(self) -> str:
         return self.services.settings.export_bucket
 
-    @staticmethod
-    def export_prefix(day: str) -> str:
-        return f"{FEED}/{day.replace('-', '/')}/"
+    def export_prefix(self, day: str) -> str:
+        export = self.feed.export
+        return day_prefix(export.prefix, export.layout, date.fromisoformat(day))
+
+    def _key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.feed.name, asset])
 
 
 def tags(first: str, last: str | None = None) -> dict[str, str]:
@@ -285,7 +312,3 @@ def tags(first: str, last: str | None = None) -> dict[str, str]:
         "dagster/asset_partition_range_start": first,
         "dagster/asset_partition_range_end": last,
     }
-
-
-def _key(asset: str) -> dg.AssetKey:
-    return dg.AssetKey([FEED, asset])
