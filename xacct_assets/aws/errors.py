@@ -248,11 +248,17 @@ _NOT_FOUND = {
 }
 
 # "User: arn:… is not authorized to perform: s3:GetObject on resource: "arn:…" because no
-# identity-based policy allows the s3:GetObject action"
+# identity-based policy allows the s3:GetObject action"; crawlers leave the "User:" out.
 _DENIED_MESSAGE = re.compile(
-    r"User: (?P<principal>\S*) ?is not authorized to perform: (?P<action>[\w:*-]+)"
-    r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?(?: (?P<because>(?:because|with) .+))?",
+    r"(?:User: )?(?P<principal>(?!User:)[^\s(]*) ?is not authorized to perform: "
+    r"(?P<action>[\w:*-]*[\w*])(?: on resource: \"?(?P<resource>[^\s\";,]*[^\s\";,.)])\"?)?"
+    r"(?:[ ;](?P<because>(?:because|with) .+))?",
     re.DOTALL,
+)
+# Redshift's own words when a hop of a role chain is refused.
+_NOT_ASSUMED = re.compile(
+    r"User (?P<principal>arn:\S+) is not authorized to assume IAM Role "
+    r"(?P<resource>arn:[\w:/+=,.@-]+)"
 )
 _ACCOUNT = re.compile(r"^arn:[^:]+:[^:]*:[^:]*:(\d{12}):")
 
@@ -270,10 +276,13 @@ def denial_in(text: str | None) -> dict[str, str]:
     fits the keyword arguments of `AwsFailure`, and is empty if the text tells of no denial.
     """
     match = _DENIED_MESSAGE.search(text or "")
-    if match is None:
+    if match is not None:
+        principal, action = match["principal"], match["action"]
+        resource = match["resource"] or "?"
+    elif match := _NOT_ASSUMED.search(text or ""):
+        principal, action, resource = match["principal"], "sts:AssumeRole", match["resource"]
+    else:
         return {}
-    principal, action = match["principal"], match["action"]
-    resource = match["resource"] or "?"
     return {
         "principal": principal,
         "action": action,

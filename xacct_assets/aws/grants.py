@@ -1,37 +1,153 @@
-"""Which template normally grants a permission: the first place to look after a denial."""
+"""Which template, policy and statement normally grant a permission: where to look after a denial.
+
+The table follows infra/*.yaml; a test holds its names against them. Who asks is recognised by the
+name of the role, which bucket is meant by its default name: where a name tells nothing, everything
+that might be meant is named.
+"""
 
 from __future__ import annotations
 
-_A = "infra/account_a.yaml"
-_B = "infra/account_b.yaml"
-_ORCHESTRATOR = f"the orchestrator role's policy ({_B})"
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-#: Beginning of an IAM action -> where it is granted. First match wins.
-_GRANTS: tuple[tuple[str, str], ...] = (
+ACCOUNT_A = "infra/account_a.yaml"
+ACCOUNT_B = "infra/account_b.yaml"
+
+_LIST = ("s3:ListBucket", "s3:GetBucketLocation")
+_CRAWL = ("glue:StartCrawler", "glue:StopCrawler", "glue:GetCrawler", "glue:ListCrawls")
+_RUN = ("glue:StartJobRun", "glue:GetJob", "glue:GetJobRun*", "glue:BatchStopJobRun")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a role may do, and where that is written.
+
+    Attributes:
+        role: part of the role's name, in lower case.
+        actions: IAM actions, with ``*``.
+        policy: name of the role's inline policy, in `template`.
+        statement: Sid within it; None if its only statement has none.
+        bucket: part of the default name of the bucket meant; None if no bucket is.
+        bucket_statement: Sid in that bucket's policy in account A, which must allow it too.
+        trust: whether the trust policy of RoleA must allow it too.
+    """
+
+    role: str
+    actions: tuple[str, ...]
+    policy: str
+    statement: str | None
+    bucket: str | None = None
+    bucket_statement: str | None = None
+    trust: bool = False
+    template: str = ACCOUNT_B
+
+    def describe(self) -> str:
+        own = f"the role's policy {self.policy} ({self.template}"
+        own += f", statement {self.statement})" if self.statement else ")"
+        if self.bucket_statement:
+            other = f"the bucket policy ({ACCOUNT_A}, statement {self.bucket_statement})"
+        elif self.trust:
+            other = f"the trust policy of RoleA ({ACCOUNT_A})"
+        else:
+            return own
+        return f"BOTH {other} and {own}"
+
+
+_RAW, _EXPORT, _WORK = "-inp-", "-opt-", "-processing-"
+_SHARED = "s3-cross-account-access"
+
+GRANTS = (
+    Grant("glue", _LIST, _SHARED, "ListRawBucket", _RAW, "GlueListsBucket"),
+    Grant("glue", ("s3:GetObject",), _SHARED, "ReadRawObjects", _RAW, "GlueReadsObjects"),
+    Grant("glue", ("s3:GetObject",), "working-bucket", "ReadScripts", _WORK),
+    Grant(
+        "glue",
+        ("s3:*Object", "s3:AbortMultipartUpload"),
+        "working-bucket",
+        "OwnTemporaryFilesRejectsAndMessages",
+        _WORK,
+    ),
+    Grant("glue", _LIST, "working-bucket", "ListWorkingBucket", _WORK),
+    Grant("glue", ("glue:GetConnection",), "catalog", "ReadRedshiftConnection"),
+    Grant("glue", ("glue:*Table*", "glue:*Partition*", "glue:*Database*"), "catalog",
+          "CrawlAndReadTables"),
+    Grant("glue", ("secretsmanager:*",), "redshift-secret", None),
+    Grant("roleb", ("sts:AssumeRole",), "policy_for_roleB", "BecomeRoleAForUnload", trust=True),
+    Grant("roleb", ("s3:GetObject",), "policy_for_roleB", "ReadTemporaryFilesForCopy", _WORK),
+    Grant("roleb", _LIST, "policy_for_roleB", "ListTemporaryFilesForCopy", _WORK),
+    Grant("rolea", ("s3:PutObject", "s3:AbortMultipartUpload"), "policy_for_roleA",
+          "WriteExports", _EXPORT, template=ACCOUNT_A),
+    Grant("rolea", ("s3:DeleteObject",), "policy_for_roleA", "ReplaceExports", _EXPORT,
+          template=ACCOUNT_A),
+    Grant("rolea", _LIST, "policy_for_roleA", "ListExports", _EXPORT, template=ACCOUNT_A),
+    Grant("orchestrator", _LIST, _SHARED, "ListRawAndExportBuckets", _RAW,
+          "OrchestratorListsBucket"),
+    Grant("orchestrator", ("s3:GetObject",), _SHARED, "ReadRawAndExportObjects", _RAW,
+          "OrchestratorReadsObjects"),
+    Grant("orchestrator", _LIST, _SHARED, "ListRawAndExportBuckets", _EXPORT,
+          "OrchestratorListsExports"),
+    Grant("orchestrator", ("s3:GetObject",), _SHARED, "ReadRawAndExportObjects", _EXPORT,
+          "OrchestratorVerifiesExports"),
+    Grant("orchestrator", ("s3:GetObject",), "working-bucket", "ReadRejects", _WORK),
+    Grant("orchestrator", ("s3:*Object",), "working-bucket", "ExchangePipesMessages", _WORK),
+    Grant("orchestrator", _LIST, "working-bucket", "ListWorkingBucket", _WORK),
+    Grant("orchestrator", _CRAWL, "glue", "CrawlFeeds"),
+    Grant("orchestrator", _RUN, "glue", "RunLoadJobs"),
+    Grant("orchestrator", ("glue:*Table", "glue:*Partition*", "glue:*Database"), "glue",
+          "ReadCatalog"),
+    Grant("orchestrator", ("logs:*",), "glue", "ReadJobLogs"),
+    Grant("orchestrator", ("redshift-data:*ExecuteStatement",), "redshift", "RunStatements"),
+    Grant("orchestrator", ("redshift-data:[!EB]*",), "redshift", "FollowOwnStatements"),
+    Grant("orchestrator", ("redshift-serverless:GetWorkgroup",), "redshift", "FindWorkgroup"),
+    Grant("orchestrator", ("redshift-serverless:GetNamespace",), "redshift", "SeeAttachedRoles"),
+    Grant("orchestrator", ("secretsmanager:*",), "redshift", "ReadSecret"),
+    Grant("orchestrator", ("sqs:*",), "arrivals", None),
+)  # fmt: skip
+
+#: Beginning of an IAM action -> where it is granted to whom we do not know. First match wins.
+_OTHERS: tuple[tuple[str, str], ...] = (
     (
         "sts:AssumeRole",
-        f"BOTH the trust policy of the role to be assumed ({_A}: RoleA; {_B}: the others) and the "
-        f"caller's own policy ({_B})",
+        "BOTH the trust policy of the role to be assumed "
+        f"({ACCOUNT_A}: RoleA; {ACCOUNT_B}: the others) and the caller's own policy ({ACCOUNT_B})",
     ),
-    ("s3:", f"BOTH the bucket policy ({_A}) and the caller's own policy ({_B})"),
-    ("glue:", _ORCHESTRATOR),
-    ("redshift-data:", _ORCHESTRATOR),
-    ("redshift-serverless:", _ORCHESTRATOR),
-    ("secretsmanager:", f"{_ORCHESTRATOR} and, if the secret has its own key, that key's policy"),
-    ("logs:", _ORCHESTRATOR),
+    ("s3:", f"BOTH the bucket policy ({ACCOUNT_A}) and the caller's own policy ({ACCOUNT_B})"),
     ("kms:", "the key's policy, in the key's account, and the caller's own policy"),
-    ("iam:PassRole", f"the caller's own policy, on the role that is passed ({_B})"),
+    ("iam:PassRole", f"the caller's own policy, on the role that is passed ({ACCOUNT_B})"),
+    *(
+        (f"{service}:", f"the caller's own policy ({ACCOUNT_B})")
+        for service in ("glue", "redshift-data", "redshift-serverless", "secretsmanager", "logs")
+    ),
 )
 
 
 def grant_hint(action: str | None, resource: str | None, principal: str | None) -> str:
     """Where to look to have `action` on `resource` allowed for `principal`."""
-    where = next(
-        (place for prefix, place in _GRANTS if (action or "").startswith(prefix)),
+    places = [grant.describe() for grant in grants_of(action, resource, principal)]
+    where = " or ".join(dict.fromkeys(places)) or next(
+        (place for prefix, place in _OTHERS if (action or "").startswith(prefix)),
         "the principal's policy",
     )
+    if (action or "").startswith("secretsmanager:"):
+        where += " and, if the secret has its own key, that key's policy"
     who = principal or "the caller"
     return (
         f"let {who} do {action} on {resource}: normally granted by {where}; compare what is "
         "deployed with the template (aws cloudformation detect-stack-drift)"
     )
+
+
+def grants_of(action: str | None, resource: str | None, principal: str | None) -> list[Grant]:
+    """The grants that are meant to allow this."""
+    # arn:…:assumed-role/NAME/session, or arn:…:role/path/NAME
+    found = re.search(r":assumed-role/([^/]+)|:role/(?:.*/)?([^/]+)$", principal or "")
+    name = (found[1] or found[2]).lower() if found else ""
+    candidates = [
+        grant
+        for grant in GRANTS
+        if grant.role in name
+        and any(fnmatchcase(action or "", pattern) for pattern in grant.actions)
+    ]
+    of_bucket = [grant for grant in candidates if grant.bucket and grant.bucket in (resource or "")]
+    return of_bucket or candidates
