@@ -228,9 +228,7 @@ def _drop(sql: str, tokens: list[Token]) -> Plan | None:
     if word == "USER":
         return users.drop_user(tokens)
     if word in ("GROUP", "ROLE"):
-        if tokens[2].name in ("redshift_superuser",):
-            raise RedshiftError(f"{word.lower()} {tokens[2].name} cannot be dropped")
-        return Pass(f"DROP ROLE {sql[tokens[2].start : tokens[-1].end]}")
+        return users.drop_group(tokens)
     if word == "SCHEMA":
         return None
     if word in _NOT_CREATED:

@@ -253,6 +253,7 @@ class PostgresCluster:
             return
         pid = int(lines[0])
         if not _is_server_of(pid, self.data):
+            self._forget_dead_server(pid)
             return
         logger.warning("a PostgreSQL of an earlier sandbox (pid %s) is still there; ending it", pid)
         for sign, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
@@ -264,6 +265,23 @@ class PostgresCluster:
                     return
                 time.sleep(0.02)
         raise SandboxError(f"process {pid} still uses {self.data}; end it and start again")
+
+    def _forget_dead_server(self, pid: int) -> None:
+        """Remove the pid file of a killed server that nobody has reaped: it looks alive.
+
+        Only where /proc shows that no process works in the data folder any more.
+        """
+        if not Path(f"/proc/{pid}/stat").exists():
+            return  # PostgreSQL sees for itself that it is gone (or there is no /proc)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _processes_in(self.data):
+            if time.monotonic() > deadline:
+                raise SandboxError(
+                    f"processes {_processes_in(self.data)} still use {self.data}; end them"
+                )
+            time.sleep(0.05)
+        for left in (self.data / "postmaster.pid", self.socket_path.with_suffix(".5432.lock")):
+            left.unlink(missing_ok=True)
 
     def _run(
         self, command: list[str], *, input_text: str | None = None
@@ -356,6 +374,17 @@ def _is_server_of(pid: int, data: Path) -> bool:
     )
     line = completed.stdout.strip()
     return bool(line) and not line.startswith("Z") and str(data) in line
+
+
+def _processes_in(data: Path) -> list[int]:
+    """Processes whose working folder is ``data``, as that of every PostgreSQL process is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if Path(os.readlink(entry / "cwd")) == data:
+                    found.append(int(entry.name))
+    return found
 
 
 def _end(process: subprocess.Popen[bytes], sign: signal.Signals, seconds: float) -> None:

@@ -26,7 +26,8 @@ def refused(text: str) -> str:
 def test_the_statement_a_glue_job_sends() -> None:
     plan = translate(
         f'COPY "public"."products" ("id","name") FROM \'s3://b/tmp/manifest.json\''
-        f" IAM_ROLE '{ROLE}' FORMAT AS CSV NULL AS '@NULL@' GZIP manifest COMPUPDATE OFF STATUPDATE ON"
+        f" IAM_ROLE '{ROLE}' FORMAT AS CSV NULL AS '@NULL@' GZIP manifest"
+        " COMPUPDATE OFF STATUPDATE ON"
     )
     assert isinstance(plan, Copy), plan
     given = plan.statement

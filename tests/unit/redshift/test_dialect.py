@@ -223,7 +223,8 @@ def test_a_quoted_literal_means_what_was_quoted(value: str) -> None:
 
 _FRAGMENTS = st.sampled_from(
     ["select ", "a", " ", "nvl(", ")", ",", "'x'", '"Q"', "$1", "::decimal", "top 3 ", "(", "\n",
-     "-- c\n", "/* c */", "dateadd(day,", "1", "sysdate", "decode(", "from t ", "::", "cast(", " as "]
+     "-- c\n", "/* c */", "dateadd(day,", "1", "sysdate", "decode(", "from t ", "::",
+     "cast(", " as "]
 )  # fmt: skip
 
 

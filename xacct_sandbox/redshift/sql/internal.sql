@@ -260,12 +260,24 @@ BEGIN
 END
 $fn$;
 
--- Creating groups and roles: PostgreSQL's own statements, so give Redshift's superusers the right.
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_create_group(group_name name) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fn$
 BEGIN
     PERFORM pg_catalog.sandbox_require_superuser('CREATE GROUP', session_user);
     EXECUTE format('CREATE ROLE %I NOLOGIN', group_name);
     EXECUTE format('GRANT %I TO redshift_superuser WITH ADMIN TRUE, INHERIT FALSE', group_name);
+END
+$fn$;
+
+CREATE OR REPLACE FUNCTION pg_catalog.sandbox_drop_group(group_name name) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+    PERFORM pg_catalog.sandbox_require_superuser('DROP GROUP', session_user);
+    IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r
+                   WHERE r.rolname = group_name AND NOT r.rolcanlogin
+                     AND r.rolname <> 'redshift_superuser' AND r.rolname NOT LIKE 'pg\\_%') THEN
+        RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('group "%s" does not exist', group_name);
+    END IF;
+    EXECUTE format('DROP ROLE %I', group_name);
 END
 $fn$;
