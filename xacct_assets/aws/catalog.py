@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xacct_assets.aws.errors import aws_call
+from xacct_assets.aws.errors import aws_call, error_code
 
 #: BatchGetPartition takes this many partitions in one call (Glue service model).
 BATCH = 1000
+_EXISTS = "AlreadyExistsException"
+#: What a crawler writes on tables and partitions alike; the rest are counts of their own files.
+_SHARED_PARAMETERS = (
+    "classification",
+    "compressionType",
+    "typeOfData",
+    "skip.header.line.count",
+    "delimiter",
+    "areColumnsQuoted",
+    "columnsOrdered",
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,42 @@ class Catalog:
                 found |= {partition.values: partition for partition in partitions}
                 todo = answer.get("UnprocessedKeys", []) if partitions else []
         return found
+
+    def add_partition(
+        self, database: str, table: str, values: Sequence[str], location: str
+    ) -> None:
+        """Describe a folder as a partition, as the crawler describes its like: by its table.
+
+        For folders that an incremental crawl passes over (CRAWL_NEW_FOLDERS_ONLY looks at a folder
+        once, and what it made of its first files stays). No error if the partition is there.
+
+        Raises:
+            NotFound: there is no such table.
+        """
+        resource = f"table {database}.{table}"
+        with aws_call("glue:GetTable", resource):
+            described = self._glue.get_table(DatabaseName=database, Name=table)["Table"]
+        with aws_call("glue:CreatePartition", resource, passing=(_EXISTS,)):
+            try:
+                self._glue.create_partition(
+                    DatabaseName=database,
+                    TableName=table,
+                    PartitionInput={
+                        "Values": list(values),
+                        "StorageDescriptor": {
+                            **described["StorageDescriptor"],
+                            "Location": location,
+                        },
+                        "Parameters": {
+                            name: value
+                            for name, value in described.get("Parameters", {}).items()
+                            if name in _SHARED_PARAMETERS
+                        },
+                    },
+                )
+            except Exception as error:
+                if error_code(error) != _EXISTS:
+                    raise
 
 
 def _partition(item: dict[str, Any]) -> CatalogPartition:

@@ -75,3 +75,37 @@ def test_many_partitions_are_asked_for_in_batches(modelled):
     Catalog(client).partitions("d", "t", [[str(n)] for n in range(BATCH + 1)])
     sizes = [len(call["PartitionsToGet"]) for call in client.named("batch_get_partition")]
     assert sizes == [BATCH, 1]
+
+
+def test_an_added_partition_is_described_as_its_table_is(modelled):
+    table = {
+        "Name": "t",
+        "StorageDescriptor": {"Location": "s3://raw/products/", "Columns": [], "Compressed": False},
+        "Parameters": {"classification": "csv", "recordCount": "7"},
+    }
+    client = modelled(
+        "glue", get_table=lambda **_: {"Table": table}, create_partition=lambda **_: {}
+    )
+    Catalog(client).add_partition("d", "t", ["2026", "01", "02"], "s3://raw/products/2026/01/02/")
+    (call,) = client.named("create_partition")
+    assert call["PartitionInput"] == {
+        "Values": ["2026", "01", "02"],
+        "StorageDescriptor": {
+            "Location": "s3://raw/products/2026/01/02/",
+            "Columns": [],
+            "Compressed": False,
+        },
+        "Parameters": {"classification": "csv"},
+    }
+
+
+def test_adding_a_partition_that_is_there_is_no_error(modelled, refusal):
+    def there(**_):
+        raise refusal("AlreadyExistsException")
+
+    client = modelled(
+        "glue",
+        get_table=lambda **_: {"Table": {"Name": "t", "StorageDescriptor": {}}},
+        create_partition=there,
+    )
+    Catalog(client).add_partition("d", "t", ["1"], "s3://raw/products/1/")

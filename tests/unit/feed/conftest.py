@@ -15,10 +15,10 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
-from xacct_assets.aws.catalog import CatalogPartition
+from xacct_assets.aws.catalog import CatalogPartition, CatalogTable
 from xacct_assets.aws.crawler import CrawlResult
 from xacct_assets.aws.data_api import StatementResult
-from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.aws.errors import AccessDenied, NotFound
 from xacct_assets.aws.export import ExportManifest, ExportVerdict, ManifestEntry
 from xacct_assets.aws.glue_job import JobRunResult
 from xacct_assets.aws.landing import FileVerdict, Listing, RawObject
@@ -49,6 +49,7 @@ class World:
     settings: Settings
     raw: dict[str, tuple[str, int, str | None]] = field(default_factory=dict)
     partitions: dict[tuple[str, ...], CatalogPartition] = field(default_factory=dict)
+    table_location: str = ""
     staging: dict[date, int] = field(default_factory=dict)
     ledger: dict[date, dict[str, Any]] = field(default_factory=dict)
     fact: dict[date, int] = field(default_factory=dict)
@@ -155,6 +156,18 @@ class FakeCatalog:
     ) -> dict[tuple[str, ...], CatalogPartition]:
         wanted = {tuple(item) for item in values}
         return {k: v for k, v in self.world.partitions.items() if k in wanted}
+
+    def table(self, database: str, name: str) -> CatalogTable:
+        if not self.world.table_location:
+            raise NotFound(f"table {database}.{name}")
+        return CatalogTable(database, name, [], [], self.world.table_location, "csv")
+
+    def add_partition(
+        self, database: str, table: str, values: Sequence[str], location: str
+    ) -> None:
+        self.world.calls.append(("add partition", tuple(values)))
+        key = tuple(values)
+        self.world.partitions[key] = CatalogPartition(key, location, [])
 
 
 class FakeWarehouse:

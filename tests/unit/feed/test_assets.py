@@ -74,6 +74,26 @@ def test_a_crawl_that_makes_no_partition_fails_the_day_by_name(pipeline: Any, wo
     assert world.count("job") == 0
 
 
+def test_a_folder_that_the_crawler_passes_over_gets_its_partition_all_the_same(
+    pipeline: Any, world: Any
+) -> None:
+    # Its first files were malformed; an incremental crawl does not look at a folder twice.
+    world.land(DAY)
+    world.table_location = "s3://sample-inp-bucket-etl-test/products/"
+    world.hooks["crawled"] = lambda w: w.partitions.clear()
+    result = pipeline.run(DAY)
+    assert result.success, pipeline.why(result)
+    assert world.count("add partition") == 1
+    assert pipeline.metadata("catalog_table", DAY)["partition passed over by the crawl"] is True
+
+
+def test_nothing_is_added_to_a_table_of_other_files(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    world.table_location = "s3://another-bucket/products/"
+    world.hooks["crawled"] = lambda w: w.partitions.clear()
+    assert "made no partition 2026/01/02" in pipeline.why(pipeline.run(DAY))
+
+
 def test_a_partition_at_another_place_fails_the_day(pipeline: Any, world: Any) -> None:
     world.land(DAY)
 

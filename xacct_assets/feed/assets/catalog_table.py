@@ -1,5 +1,6 @@
 """catalog_table: the day as a partition of the feed's table in the Glue Data Catalog."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -79,6 +80,9 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             )
             context.log.info(f"Crawl {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
             found = in_catalog()
+            added = _add_passed_over(context, feed, services, step, found)
+            if added:
+                found = in_catalog()
             reports = {}
             for day in list(step.ready):
                 partition = found.get(tuple(day_values(day)))
@@ -87,10 +91,51 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 if problem:
                     step.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, partition, crawl)
+                    reports[day] = _report(feed, partition, crawl, added=day in added)
             yield from step.report(reports)
 
     return catalog_table
+
+
+def _add_passed_over(
+    context: dg.AssetExecutionContext,
+    feed: FeedSpec,
+    services: Services,
+    step: StepDays,
+    found: Mapping[tuple[str, ...], CatalogPartition],
+) -> set[date]:
+    """Add the partitions that an incremental crawl will never make; the days they are of.
+
+    It looks at a folder once. If the day's first files could not be described (malformed, or
+    empty), the folder has no partition and gets none when they are replaced by good ones.
+    """
+    passed_over = [
+        day
+        for day in step.ready
+        if tuple(day_values(day)) not in found and step.inputs[day].metadata[ROWS] > 0
+    ]
+    if not passed_over or not _is_table_of_feed(feed, services):
+        # Without a table, or with one of other files, something is wrong with the crawler.
+        return set()
+    for day in passed_over:
+        location = f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}"
+        services.catalog.add_partition(
+            feed.catalog.database, feed.catalog.table, day_values(day), location
+        )
+        context.log.warning(
+            f"The crawl passed over {location}, which an earlier one had seen with files that it "
+            "could not describe. Its partition was added like those of the other days."
+        )
+    return set(passed_over)
+
+
+def _is_table_of_feed(feed: FeedSpec, services: Services) -> bool:
+    try:
+        table = services.catalog.table(feed.catalog.database, feed.catalog.table)
+    except NotFound:
+        return False
+    root = f"s3://{services.input_bucket(feed)}/{feed.source.prefix}"
+    return table.location.rstrip("/") == root
 
 
 def _problem(
@@ -122,11 +167,14 @@ def _problem(
     return None
 
 
-def _report(feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult) -> DayReport:
+def _report(
+    feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult, *, added: bool
+) -> DayReport:
     inferred = {} if partition is None else dict(partition.columns)
     metadata: dict[str, Any] = {
         "dagster/table_name": f"{feed.catalog.database}.{feed.catalog.table}",
         "partition": "none: the files hold no rows" if partition is None else partition.location,
+        "partition passed over by the crawl": added,
         "crawl": crawl.crawl_id,
         "crawl was another run's": crawl.joined,
         "crawl summary": crawl.summary,
