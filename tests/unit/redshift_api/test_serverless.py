@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.redshift import serverless as module
 from xacct_sandbox.redshift.cloudformation import _Types
-from xacct_sandbox.redshift.control import scram_verifier
+from xacct_sandbox.redshift.control import md5_digest
 from xacct_sandbox.redshift.serverless import database_user
 
 ROLE = "arn:aws:iam::222222222222:role/RoleB"
@@ -206,16 +204,10 @@ def test_an_accounts_root_has_no_database_user():
         database_user("arn:aws:iam::222222222222:root")
 
 
-def test_a_verifier_lets_the_password_in_without_holding_it():
-    verifier = scram_verifier("Secret1234")
-    assert "Secret1234" not in verifier
-    _, rest, keys = verifier.split("$")
-    iterations, salt = rest.split(":")
-    stored, server = keys.split(":")
-    salted = hashlib.pbkdf2_hmac("sha256", b"Secret1234", base64.b64decode(salt), int(iterations))
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    assert base64.b64decode(stored) == hashlib.sha256(client_key).digest()
-    assert base64.b64decode(server) == hmac.digest(salted, b"Server Key", "sha256")
+def test_a_password_reaches_the_database_as_its_digest_only():
+    digest = md5_digest("xacct", "Secret1234")
+    assert "Secret1234" not in digest
+    assert digest == f"md5{hashlib.md5(b'Secret1234xacct').hexdigest()}"
 
 
 # -- CloudFormation --------------------------------------------------------------------------
