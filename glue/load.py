@@ -405,8 +405,9 @@ def list_files(s3: Any, request: Request, locations: Mapping[str, date]) -> list
                 if is_source_key(item["Key"][len(prefix) :], request.source.patterns)
             ]
         except (ClientError, BotoCoreError) as problem:
+            why = denial(s3, problem, "s3:ListBucket", f"arn:aws:s3:::{bucket}") or problem
             raise LoadError(
-                f"cannot list {location} (partition of {locations[location]}): {problem}"
+                f"cannot list {location} (partition of {locations[location]}): {why}"
             ) from problem
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -458,7 +459,9 @@ def group_by_layout(
             )
             head = answer["Body"].read()
         except (ClientError, BotoCoreError) as problem:
-            raise LoadError(f"cannot read {file.uri}: {problem}") from problem
+            arn = f"arn:aws:s3:::{file.bucket}/{file.key}"
+            why = denial(s3, problem, "s3:GetObject", arn) or problem
+            raise LoadError(f"cannot read {file.uri}: {why}") from problem
         try:
             layout = parse_head(head, file.key, file.size <= HEAD_BYTES, request.source)
         except ValueError as problem:
@@ -1058,6 +1061,25 @@ def split_uri(uri: str) -> tuple[str, str]:
     if found is None:
         raise LoadError(f"{uri!r} is not s3://bucket/key")
     return found[1], found[2]
+
+
+def denial(s3: Any, problem: Exception, action: str, resource: str) -> str | None:
+    """A denial of S3 in full, or None if it is none: to another account S3 says "Access Denied".
+
+    The words are IAM's own, so that whoever reads the run's error understands them as such.
+    """
+    code = getattr(problem, "response", {}).get("Error", {}).get("Code")
+    if code not in ("AccessDenied", "403"):
+        return None
+    try:
+        sts = boto3.client("sts", region_name=s3.meta.region_name)
+        caller = sts.get_caller_identity()["Arn"]  # needs no permission
+    except (ClientError, BotoCoreError) as unknown:
+        caller = f"(unknown: {unknown})"
+    return (
+        f"User: {caller} is not authorized to perform: {action} on resource: {resource} "
+        "(Access Denied)"
+    )
 
 
 def list_objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:

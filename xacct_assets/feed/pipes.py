@@ -172,6 +172,7 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     """
     from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
 
+    from xacct_assets.aws.errors import aws_call
     from xacct_assets.aws.waiting import quietly
 
     class WorkContextInjector(PipesS3ContextInjector):
@@ -184,12 +185,14 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
         @contextmanager
         def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
             key = f"{self.key_prefix}context.json"
-            self.client.put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=json.dumps(context).encode(),
-                ExpectedBucketOwner=self._owner,
-            )
+            arn = f"arn:aws:s3:::{self.bucket}/{key}"
+            with aws_call("s3:PutObject", arn, account=self._owner):
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=json.dumps(context).encode(),
+                    ExpectedBucketOwner=self._owner,
+                )
             # Not deleted: a job run may outlive us, and be followed by somebody else.
             yield {"bucket": self.bucket, "key": key}
 
@@ -227,13 +230,16 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 Prefix=f"{self._prefix}messages/",
                 ExpectedBucketOwner=self._owner,
             )
-            chunks = [item for page in pages for item in page.get("Contents", [])]
+            arn = f"arn:aws:s3:::{self.bucket}"
+            with aws_call("s3:ListBucket", arn, account=self._owner):
+                chunks = [item for page in pages for item in page.get("Contents", [])]
             chunks.sort(key=lambda item: (item["LastModified"], len(item["Key"]), item["Key"]))
             messages: list[Mapping[str, Any]] = []
             for chunk in chunks:
-                body = self.client.get_object(
-                    Bucket=self.bucket, Key=chunk["Key"], ExpectedBucketOwner=self._owner
-                )["Body"].read()
+                with aws_call("s3:GetObject", f"{arn}/{chunk['Key']}", account=self._owner):
+                    body = self.client.get_object(
+                        Bucket=self.bucket, Key=chunk["Key"], ExpectedBucketOwner=self._owner
+                    )["Body"].read()
                 for line in body.decode().splitlines():
                     message = json.loads(line)
                     if message["method"] == "opened":

@@ -7,7 +7,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from botocore.exceptions import ClientError
 
+from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed import pipes
 from xacct_assets.feed.pipes import _account, _pipes_classes, job_extras, work_prefix
 
@@ -105,6 +107,20 @@ def test_the_context_stays_where_whoever_attaches_finds_it() -> None:
     with injector.inject_context({"extras": {"feed": "products"}}) as params:
         assert params == {"bucket": "b", "key": "pipes/products/w1/context.json"}
     assert json.loads(s3.objects["pipes/products/w1/context.json"][0])["extras"]["feed"]
+
+
+def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> None:
+    class NotOurs(MemoryS3):
+        def put_object(self, **_: Any) -> None:
+            error = {"Code": "AccessDenied", "Message": "Access Denied", "Principal": "arn:me"}
+            raise ClientError({"Error": error}, "PutObject")
+
+    injector = _pipes_classes()[0](NotOurs(), "b", "222222222222", "pipes/products/w1/")
+    with pytest.raises(AccessDenied) as refused, injector.inject_context({"extras": {}}):
+        pass
+    assert not refused.value.retryable
+    assert (refused.value.principal, refused.value.action) == ("arn:me", "s3:PutObject")
+    assert refused.value.resource == "arn:aws:s3:::b/pipes/products/w1/context.json"
 
 
 def test_messages_are_read_in_order_once_the_job_has_ended() -> None:

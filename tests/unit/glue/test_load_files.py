@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import replace
 from datetime import date
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,3 +161,20 @@ class Connections:
 def test_a_connection_to_another_database_is_refused(script: ModuleType, request_: Any) -> None:
     with pytest.raises(script.LoadError, match=r"xacct-redshift leads to database 'other'"):
         script.check_connection(Connections(), request_)
+
+
+def test_a_bare_denial_of_s3_is_told_with_who_asked_for_what(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = "arn:aws:sts::222222222222:assumed-role/xacct-glue-x/GlueJobRunnerSession"
+    identity = SimpleNamespace(get_caller_identity=lambda: {"Arn": me})
+    monkeypatch.setattr(script.boto3, "client", lambda service, region_name: identity)
+    s3 = SimpleNamespace(meta=SimpleNamespace(region_name="us-east-1"))
+    refusal = script.ClientError(
+        {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject"
+    )
+    assert script.denial(s3, refusal, "s3:GetObject", "arn:aws:s3:::raw/k").startswith(
+        f"User: {me} is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::raw/k"
+    )
+    gone = script.ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+    assert script.denial(s3, gone, "s3:GetObject", "arn:aws:s3:::raw/k") is None
