@@ -13,6 +13,7 @@ import logging
 import re
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -207,6 +208,7 @@ def _copy(frame: DataFrame, options: dict[str, Any], manifest: str) -> str:
 def _transaction(options: dict[str, Any], statements: list[str]) -> None:
     with _connect(options) as connection:
         cursor = connection.cursor()
+        began = datetime.now(UTC).replace(tzinfo=None)
         # As in JDBC; with "format" a percent sign in an action would need doubling.
         cursor.paramstyle = "qmark"
         try:
@@ -215,7 +217,7 @@ def _transaction(options: dict[str, Any], statements: list[str]) -> None:
                 cursor.execute(statement)
         except redshift_connector.Error as problem:
             connection.rollback()
-            detail = _load_error(connection, statement)
+            detail = _load_error(connection, statement, began)
             raise redshift_connector.ProgrammingError(
                 f"{_said(problem)}{detail} (statement: {statement[:500]})"
             ) from problem
@@ -235,21 +237,29 @@ def _connect(options: dict[str, Any]) -> Any:
 
 
 def _said(problem: redshift_connector.Error) -> str:
-    """The server's message out of the dictionary that the driver raises."""
+    """The server's message out of the dictionary that the driver raises.
+
+    With its detail, as in JDBC: only there a COPY without access says who lacks which permission.
+    """
     said = problem.args[0] if problem.args else str(problem)
     if isinstance(said, dict):
-        return f"{said.get('M', said)} [{said.get('C', 'no SQLSTATE')}]"
+        detail = f"; {said['D']}" if said.get("D") else ""
+        return f"{said.get('M', said)} [{said.get('C', 'no SQLSTATE')}]{detail}"
     return str(said)
 
 
-def _load_error(connection: Any, statement: str) -> str:
-    """What stl_load_errors says of a COPY that just failed."""
+def _load_error(connection: Any, statement: str, began: datetime) -> str:
+    """What stl_load_errors says of a COPY that just failed in this session; empty if nothing.
+
+    Process ids come around again, so what the session of another day left is told by the time.
+    """
     if not statement.startswith("COPY "):
         return ""
     cursor = connection.cursor()
     cursor.execute(
         "SELECT colname, type, err_code, err_reason, line_number, filename FROM stl_load_errors "
-        "WHERE query = pg_last_query_id()"
+        "WHERE session = pg_backend_pid() AND starttime >= %s ORDER BY query DESC LIMIT 1",
+        (began,),
     )
     row = cursor.fetchone()
     connection.rollback()
