@@ -83,10 +83,13 @@ class _Progress:
     bytes: int = 0
     lines: int = 0
     file_lines: dict[int, int] = field(default_factory=dict)
+    uncounted: int = 0
     recent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=KEPT_PIECES))
     errors: list[LoadError] = field(default_factory=list)
 
-    def sent(self, number: int, piece: Piece, header: int) -> _Sent:
+    def sent(self, number: int, piece: Piece, header: int, quote: str) -> _Sent:
+        if self.lines == 0:
+            self.uncounted = _uncounted_lines(piece.data, quote)
         before = self.file_lines.setdefault(number, header)
         sent = _Sent(number, self.lines, before, piece)
         self.recent.append(sent)
@@ -217,13 +220,15 @@ class _Load:
         async def chunks() -> AsyncIterator[bytes]:
             while (item := await self._next(reader)) is not None:
                 number, piece = item
-                self.progress.sent(number, piece, self._statement.ignore_header)
+                self._note(number, piece)
                 yield piece.data
 
         try:
             result = await self._backend.copy_in(self._rules.copy_sql(), chunks())
         except BackendError as problem:
-            error = self._load_error(problem, 0, self.progress.recent)
+            progress = self.progress
+            line = _line_of(problem, progress.uncounted)
+            error = self._load_error(problem, line, 0, progress.recent)
             if error is None:
                 raise
             raise _LoadFailed(error) from problem
@@ -233,8 +238,10 @@ class _Load:
         """MAXERROR: a COPY per chunk, again without the record that was refused."""
         while (item := await self._next(reader)) is not None:
             number, piece = item
-            sent = self.progress.sent(number, piece, self._statement.ignore_header)
-            await self._patiently(sent)
+            await self._patiently(self._note(number, piece))
+
+    def _note(self, number: int, piece: Piece) -> _Sent:
+        return self.progress.sent(number, piece, self._statement.ignore_header, self._rules.quote)
 
     async def _patiently(self, sent: _Sent) -> None:
         data = sent.piece.data
@@ -246,8 +253,8 @@ class _Load:
             except BackendError as problem:
                 await self._backend.query(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
                 here = _Sent(sent.number, 0, sent.file_line, Piece(data, 0, data, 0))
-                error = self._load_error(problem, sum(removed), [here])
-                line = _line_of(problem)
+                line = _line_of(problem, _uncounted_lines(data, self._rules.quote))
+                error = self._load_error(problem, line, sum(removed), [here])
                 if error is None or line is None:
                     raise
                 if len(self.progress.errors) >= self._statement.max_errors:
@@ -264,14 +271,17 @@ class _Load:
     # -- what went wrong where -------------------------------------------------------------------
 
     def _load_error(
-        self, problem: BackendError, lines_before: int, recent: deque[_Sent] | list[_Sent]
+        self,
+        problem: BackendError,
+        line: int | None,
+        lines_before: int,
+        recent: deque[_Sent] | list[_Sent],
     ) -> LoadError | None:
         """PostgreSQL's error as a load error; None if it is not about a record."""
         code = problem.sqlstate
         if code not in _LOAD_ERRORS:
             return None
         context = problem.backend_fields.get("W", "")
-        line = _line_of(problem)
         number, reason = _LOAD_ERRORS[code]
         column = self._column_of(problem, context)
         if code == "22P04" and "missing data" in problem.message:
@@ -331,9 +341,19 @@ async def _one(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-def _line_of(problem: BackendError) -> int | None:
+def _line_of(problem: BackendError, uncounted: int) -> int | None:
+    """The line of the stream that PostgreSQL complains about."""
     found = _LINE.search(problem.backend_fields.get("W", ""))
-    return int(found[1]) if found else None
+    if found is None:
+        return None
+    line = int(found[1])
+    return line if line == 1 else line + uncounted
+
+
+def _uncounted_lines(data: bytes, quote: str) -> int:
+    """Line feeds inside the first record: PostgreSQL counts such from the second record on."""
+    start, end = _record_at(data, 1, quote)
+    return max(data.count(b"\n", start, end) - 1, 0)
 
 
 def _find(recent: deque[_Sent] | list[_Sent], line: int | None) -> _Sent | None:

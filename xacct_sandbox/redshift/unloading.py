@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SLICES = 2
 BATCH_BYTES = 1 << 20  # of rows, before a slice's thread is given work
 BATCHES_WAITING = 3
+HAND_BYTES = 64 << 10  # of rows to one slice before the next one's turn
 TEMPORARY_TABLE = "sandbox_unload"
 MOST_PARTITIONS = 10_000
 DELETE_AT_ONCE = 1000
@@ -175,7 +176,7 @@ class _Unload:
         ]
         workers = [_Worker(item) for item in slices]
         strip = NO_QUOTE.encode() if self._statement.format in ("text", JSON) else None
-        turn = 0
+        turn = dealt = 0
         rows = self._backend.copy_out(
             copy_sql(self._statement, query, columns), self._session.cancel_own_query
         )
@@ -183,7 +184,9 @@ class _Unload:
             async for data, number in rows:
                 self.rows += number
                 await workers[turn].add(data.replace(strip, b"") if strip else data, number)
-                turn = (turn + 1) % count
+                dealt += len(data)
+                if dealt >= HAND_BYTES:
+                    turn, dealt = (turn + 1) % count, 0
             for worker in workers:
                 await worker.finish()
         except BaseException:
@@ -278,15 +281,11 @@ def copy_sql(statement: UnloadStatement, query: str, columns: list[ResultColumn]
     aliases = [f"c{number}" for number in range(len(columns))]
     source = f"FROM ({query}) AS unloaded({', '.join(aliases)})"
     if statement.format == PARQUET:
-        zoned = any(column.type_name == "timestamp with time zone" for column in columns)
-        if zoned:
-            selected = ", ".join(
-                f"{alias} AT TIME ZONE 'UTC'"
-                if column.type_name == "timestamp with time zone"
-                else alias
-                for alias, column in zip(aliases, columns, strict=True)
-            )
-            query = f"SELECT {selected} {source}"
+        selected = [
+            _columnar_value(alias, column) for alias, column in zip(aliases, columns, strict=True)
+        ]
+        if selected != aliases:
+            query = f"SELECT {', '.join(selected)} {source}"
         return f"COPY ({query}) TO STDOUT (FORMAT csv, NULL '')"
     # Text and JSON are written raw: PostgreSQL may quote only with a byte that is stripped again.
     raw = f"FORMAT csv, QUOTE '{NO_QUOTE}', ESCAPE '{NO_QUOTE}'"
@@ -309,6 +308,16 @@ def copy_sql(statement: UnloadStatement, query: str, columns: list[ResultColumn]
         f"DELIMITER {lexer.quote_literal(statement.delimiter)}, "
         f"NULL {lexer.quote_literal(statement.null_as)})"
     )
+
+
+def _columnar_value(alias: str, column: ResultColumn) -> str:
+    """A value of a type that Parquet does not hold as it is."""
+    if column.type_name == "timestamp with time zone":
+        return f"{alias} AT TIME ZONE 'UTC'"
+    if column.type_name == "numeric" and column.typmod < 0:
+        # Computed, so PostgreSQL knows no scale; every value gets the one the file declares.
+        return f"{alias}::numeric({column.precision}, {column.scale})"
+    return alias
 
 
 def _json_value(alias: str, column: ResultColumn) -> str:
