@@ -6,6 +6,7 @@ clients below it refresh their credentials by themselves.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from xacct_assets.aws.warehouse import Warehouse
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -172,16 +175,18 @@ class Services:
         Raises:
             NotFound: there is neither; AccessDenied, SecretInvalid: the secret is of no use.
         """
-        from xacct_assets.aws.errors import NotFound
+        from xacct_assets.aws.errors import AccessDenied, NotFound
         from xacct_assets.aws.secrets import from_environment, read_warehouse_credentials
 
+        name = self.settings.redshift_secret
         try:
-            return read_warehouse_credentials(
-                self.client("secretsmanager"), self.settings.redshift_secret
-            )
-        except NotFound:
+            return read_warehouse_credentials(self.client("secretsmanager"), name)
+        except (NotFound, AccessDenied) as absent:
+            # Of a secret that a role may not read, AWS does not say whether it exists: to a role
+            # that may read one secret only, any other name is denied rather than not found.
             if not self._env.get("XACCT_REDSHIFT_HOST"):
                 raise
+            logger.info("XACCT_REDSHIFT_* is used to log in to Redshift: %s", absent.what)
             return from_environment(self._env, database=self.settings.database)
 
     def _data_api_secret(self) -> str:
