@@ -126,7 +126,9 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
             return USAGE
         overrides[name] = value
     with _progress() as say:
-        deployment = Deployment(settings, load_feeds(), repository_root(), say, overrides)
+        deployment = Deployment(
+            settings, load_feeds(more=settings.more_feeds), repository_root(), say, overrides
+        )
         changed = deployment.run(sql_over=options.sql_over)
         say("deployed" if changed else "up to date")
     print("Next: `xacct doctor` checks every hop; `dagster dev` serves the UI.")
@@ -146,7 +148,7 @@ def _destroy(options: argparse.Namespace, settings: Settings) -> int:
         )
         return USAGE
     with _progress() as say:
-        left = Removal(settings, load_feeds(), say).run()
+        left = Removal(settings, load_feeds(more=settings.more_feeds), say).run()
         say("all removed" if not left else f"{len(left)} things are left")
     for leftover in left:
         _error(leftover)
@@ -166,7 +168,7 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
             f"ok       settings: accounts {settings.account_a} and {settings.account_b}, "
             f"{settings.region}, suffix {settings.suffix}"
         )
-    findings = Doctor(Services(settings), load_feeds(), show).run()
+    findings = Doctor(Services(settings), load_feeds(more=settings.more_feeds), show).run()
     failed = [finding for finding in findings if finding.outcome == "FAIL"]
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -190,7 +192,12 @@ def _reconcile(options: argparse.Namespace, settings: Settings) -> int:
     from xacct_assets.known_days import known_days
     from xacct_assets.services import Services
 
-    feeds = [load_feed(name) for name in options.feed] if options.feed else load_feeds()
+    more = settings.more_feeds
+    feeds = (
+        [load_feed(name, more=more) for name in options.feed]
+        if options.feed
+        else load_feeds(more=more)
+    )
     services = Services(settings)
     asked = sorted({day for days in options.partition or [] for day in days})
     rows: list[tuple[FeedSpec, DayReconciliation]] = []

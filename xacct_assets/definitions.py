@@ -6,14 +6,16 @@
                                    Data Catalog     into Redshift    procedure     RoleB, RoleA
 
 Every folder under ``defs/`` is a feed: a YAML file of type ``CrossAccountFeed``, which makes the
-five assets above with their checks, a job, a schedule and a sensor. Which accounts and names they
-work on comes from the environment (``settings.py``), and shows in the UI as one resource.
+five assets above with their checks, a job, a schedule and a sensor; so is every folder under the
+one that XACCT_MORE_FEEDS names. Which accounts and names they work on comes from the environment
+(``settings.py``), and shows in the UI as one resource.
 """
 
 from pathlib import Path
 
 import dagster as dg
 
+from xacct_assets.feed.component import more_feeds
 from xacct_assets.resources import ServicesResource
 from xacct_assets.settings import Settings
 
@@ -21,13 +23,15 @@ from xacct_assets.settings import Settings
 @dg.definitions
 def defs() -> dg.Definitions:
     """All feeds, the clients they share, and how their steps run."""
+    settings = Settings.load()
     tree = dg.ComponentTree.for_project(Path(__file__))
     return dg.Definitions.merge(
         # What `load_from_defs_folder` does, less its catalogue of every installed component: for
         # that it imports dagster_aws, which costs each process half a second and 50 MB.
         tree.build_defs_at_path(tree.defs_module_path),
+        *([more_feeds(settings.more_feeds)] if settings.more_feeds else []),
         dg.Definitions(
-            resources={"services": ServicesResource.from_settings(Settings.load())},
+            resources={"services": ServicesResource.from_settings(settings)},
             # The chain is serial and waits on AWS: a process per step would cost seconds each.
             executor=dg.in_process_executor,
             component_tree=tree,

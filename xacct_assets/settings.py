@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 _ACCOUNT = re.compile(r"\d{12}")
 _SUFFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,19}[a-z0-9])?")
@@ -53,6 +54,7 @@ class Settings:
         warehouse_host, warehouse_port: told to the templates by `xacct deploy`, where clients do
             not connect to the workgroup's own endpoint.
         trusted_arns: principals that may be the orchestrator besides ECS tasks (deploy only).
+        more_feeds: folder with further feeds, beside those that come with the package.
     """
 
     account_a: str
@@ -74,6 +76,7 @@ class Settings:
     warehouse_host: str | None = None
     warehouse_port: int | None = None
     trusted_arns: tuple[str, ...] = ()
+    more_feeds: Path | None = None
 
     @property
     def partition(self) -> str:
@@ -198,6 +201,7 @@ class _Reader:
             or None,
             warehouse_port=self._port("XACCT_WAREHOUSE_PORT"),
             trusted_arns=self._arns("XACCT_ORCHESTRATOR_TRUSTED_ARNS"),
+            more_feeds=self._folder("XACCT_MORE_FEEDS"),
         )
         self._distinct_buckets(values)
         if self._problems:
@@ -275,6 +279,15 @@ class _Reader:
             self._wrong(name, value, "a port number from 1 to 65535", "5439")
             return None
         return int(value)
+
+    def _folder(self, name: str) -> Path | None:
+        value = self._get(name)
+        if not value:
+            return None
+        path = Path(value).absolute()
+        if not path.is_dir():
+            self._problems[name] = f"{value!r} is not a folder, e.g. {name}=/srv/our-feeds"
+        return path
 
     def _arns(self, name: str) -> tuple[str, ...]:
         arns = tuple(part.strip() for part in self._get(name).split(",") if part.strip())

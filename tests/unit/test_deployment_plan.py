@@ -97,6 +97,17 @@ def test_every_feed_has_sql_that_splits_and_tables_come_before_procedures():
     assert names[-1].startswith("procedure")
 
 
+def test_a_feed_of_another_folder_has_its_sql_beside_its_yaml():
+    more = ROOT / "tests" / "feeds"
+    feeds = load_feeds(more=more)
+    assert [feed.name for feed in feeds] == ["customers", "orders", "products"]
+    paths = plan.scripts(ROOT, feeds, more)
+    assert all(split_statements(path.read_text()) for path in paths)
+    for name in ("customers", "orders"):
+        own = [path.name for path in paths if path.parent == more / name]
+        assert own == ["fact.sql", "staging.sql", "procedure.sql"]
+
+
 def test_a_feed_without_sql_is_named():
     (feed, *_) = load_feeds()
     with pytest.raises(DeployFailed, match="feed nothing has no SQL"):

@@ -68,7 +68,8 @@ class Deployment:
         """
         # Read all files first: a mistake in one of them must not stop a deployment half-way.
         scripts = [
-            Script(path, _statements(path)) for path in plan.scripts(self._root, self._feeds)
+            Script(path, _statements(path))
+            for path in plan.scripts(self._root, self._feeds, self._settings.more_feeds)
         ]
         job_script = (self._root / "glue" / "load.py").read_bytes()
         self._check_overrides()
@@ -140,8 +141,12 @@ class Deployment:
             self._apply_over_data_api(scripts, sessions.client("redshift-data"), credentials)
         else:
             self._apply_over_wire(scripts, Warehouse(lambda: credentials))
-        names = ", ".join(str(script.path.relative_to(self._root)) for script in scripts)
+        names = ", ".join(self._told(script.path) for script in scripts)
         self._say(f"SQL applied as {credentials.user} over {route}: {names}")
+
+    def _told(self, path: Path) -> str:
+        inside = path.is_relative_to(self._root)
+        return str(path.relative_to(self._root) if inside else path)
 
     def _apply_over_wire(self, scripts: Sequence[Script], warehouse: Warehouse) -> None:
         def apply(connection: Any) -> None:

@@ -143,23 +143,24 @@ def has_parameter(template_text: str, name: str) -> bool:
     return any(line.rstrip() == f"  {name}:" for line in section)
 
 
-def scripts(root: Path, feeds: Sequence[FeedSpec]) -> list[Path]:
+def scripts(root: Path, feeds: Sequence[FeedSpec], more: Path | None = None) -> list[Path]:
     """The SQL scripts in the order they are applied: shared ones, then each feed's tables before
-    its procedures.
+    its procedures. A feed of the folder ``more`` has its SQL beside its defs.yaml.
 
     Raises:
         DeployFailed: a feed has no SQL.
     """
     found = sorted((root / "sql").glob("*.sql"))
     for feed in feeds:
+        folders = [root / "sql" / feed.name, *([more / feed.name] if more else [])]
         own = sorted(
-            (root / "sql" / feed.name).glob("*.sql"),
+            (path for folder in folders for path in folder.glob("*.sql")),
             key=lambda path: (path.name.startswith("procedure"), path.name),
         )
         if not own:
             raise DeployFailed(
                 f"feed {feed.name} has no SQL",
-                reason=f"there is no .sql file in {root / 'sql' / feed.name}",
+                reason=f"there is no .sql file in {' or '.join(map(str, folders))}",
                 fix="write its staging table, fact table and procedure there (see sql/products)",
             )
         found += own

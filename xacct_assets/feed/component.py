@@ -45,15 +45,35 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):
         if DEFS_FOLDER in Path(context.path).parents:
             # Feeds that would overwrite each other are refused here, not found out in production.
             load_feeds()
-        job = dg.define_asset_job(
-            job_name(self),
-            selection=dg.AssetSelection.groups(self.name),
-            description=f"Takes a day (or a range) of {self.name} through all five assets.",
-        )
-        return dg.Definitions(
-            assets=feed_assets(self),
-            asset_checks=feed_checks(self),
-            jobs=[job],
-            schedules=[build_schedule(self)],
-            sensors=[build_sensor(self)],
-        )
+        return feed_definitions(self)
+
+
+def feed_definitions(feed: FeedSpec) -> dg.Definitions:
+    """Everything Dagster needs to run the feed, wherever it was read."""
+    job = dg.define_asset_job(
+        job_name(feed),
+        selection=dg.AssetSelection.groups(feed.name),
+        description=f"Takes a day (or a range) of {feed.name} through all five assets.",
+    )
+    return dg.Definitions(
+        assets=feed_assets(feed),
+        asset_checks=feed_checks(feed),
+        jobs=[job],
+        schedules=[build_schedule(feed)],
+        sensors=[build_sensor(feed)],
+    )
+
+
+def more_feeds(folder: Path) -> dg.Definitions:
+    """The feeds of a folder outside of the package, e.g. one that a company keeps for itself.
+
+    Raises:
+        FeedFileError: a file is no valid feed, or claims what another feed has, also one of the
+            package's.
+    """
+    from xacct_assets.feed.loading import load_feeds
+
+    ours = {feed.name for feed in load_feeds()}
+    return dg.Definitions.merge(
+        *(feed_definitions(feed) for feed in load_feeds(more=folder) if feed.name not in ours)
+    )

@@ -41,26 +41,28 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_feeds(folder: Path = DEFS_FOLDER) -> list[FeedSpec]:
-    """Every feed under ``folder``, by name.
+def load_feeds(folder: Path = DEFS_FOLDER, more: Path | None = None) -> list[FeedSpec]:
+    """Every feed under ``folder``, and under ``more`` if that is given, by name.
 
     Raises:
         FeedFileError: a file is no valid feed, or two feeds claim one name, table or prefix.
     """
     feeds: dict[Path, FeedSpec] = {}
-    for path in sorted(folder.rglob("defs.yaml")):
+    paths = sorted(folder.rglob("defs.yaml")) + (sorted(more.rglob("defs.yaml")) if more else [])
+    for path in paths:
         for spec in _read(path):
             _claim_nothing_of(spec, path, feeds)
             feeds[path] = spec
     return sorted(feeds.values(), key=lambda feed: feed.name)
 
 
-def load_feed(name: str, folder: Path = DEFS_FOLDER) -> FeedSpec:
+def load_feed(name: str, folder: Path = DEFS_FOLDER, more: Path | None = None) -> FeedSpec:
     """The feed called ``name``; FeedFileError names the feeds there are."""
-    feeds = {feed.name: feed for feed in load_feeds(folder)}
+    feeds = {feed.name: feed for feed in load_feeds(folder, more)}
     if name not in feeds:
+        where = f"{folder} and {more}" if more else folder
         raise FeedFileError(
-            f"There is no feed {name!r} under {folder}; there are: {', '.join(feeds) or 'none'}"
+            f"There is no feed {name!r} under {where}; there are: {', '.join(feeds) or 'none'}"
         )
     return feeds[name]
 

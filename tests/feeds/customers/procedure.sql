@@ -1,0 +1,50 @@
+-- Replaces the days from_day..to_day of customers_f by what staging holds of them.
+-- Only days with a load that was not transformed yet are touched: calling it again, also after
+-- staging was emptied, changes nothing. One call is one transaction (DELETE, never TRUNCATE,
+-- which would commit in the middle).
+CREATE OR REPLACE PROCEDURE public.sp_customers(from_day IN DATE, to_day IN DATE)
+AS $$
+DECLARE
+    expected BIGINT;
+    staged   BIGINT;
+BEGIN
+    IF from_day IS NULL OR to_day IS NULL OR from_day > to_day THEN
+        RAISE EXCEPTION 'sp_customers: from_day % and to_day % are not a range of days', from_day, to_day;
+    END IF;
+
+    SELECT COALESCE(SUM(rows_loaded), 0) INTO expected
+    FROM public.xacct_loads
+    WHERE feed = 'customers' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
+
+    SELECT COUNT(*) INTO staged
+    FROM public.customers AS s
+    JOIN public.xacct_loads AS l ON l.feed = 'customers' AND l.partition_date = s.partition_date
+    WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
+
+    IF staged <> expected THEN
+        RAISE EXCEPTION 'sp_customers: staging holds % rows of % to %, but % were loaded; load these days again',
+            staged, from_day, to_day, expected;
+    END IF;
+
+    DELETE FROM public.customers_f
+    WHERE partition_date IN (
+        SELECT partition_date FROM public.xacct_loads
+        WHERE feed = 'customers' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL
+    );
+
+    INSERT INTO public.customers_f (
+        customer_no, name, city, born, discount, active,
+        partition_date, loaded_at
+    )
+    SELECT
+        s.customer_no, s.name, s.city, s.born, s.discount, s.active,
+        s.partition_date, l.loaded_at
+    FROM public.customers AS s
+    JOIN public.xacct_loads AS l ON l.feed = 'customers' AND l.partition_date = s.partition_date
+    WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
+
+    UPDATE public.xacct_loads
+    SET transformed_at = GETDATE()
+    WHERE feed = 'customers' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
+END;
+$$ LANGUAGE plpgsql;

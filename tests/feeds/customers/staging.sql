@@ -1,0 +1,12 @@
+-- Rows of the days being loaded; emptied day by day once they are in customers_f.
+CREATE TABLE IF NOT EXISTS public.customers (
+    customer_no    VARCHAR(12) NOT NULL,
+    name           VARCHAR(100) NOT NULL,
+    city           VARCHAR(60),
+    born           DATE,
+    discount       DOUBLE PRECISION,
+    active         BOOLEAN NOT NULL,
+    partition_date DATE NOT NULL
+)
+DISTSTYLE EVEN
+SORTKEY (partition_date);

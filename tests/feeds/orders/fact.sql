@@ -1,0 +1,17 @@
+-- The order lines of every day, one row per line of an order and day.
+CREATE TABLE IF NOT EXISTS public.orders_f (
+    order_id       BIGINT NOT NULL,
+    line_no        SMALLINT NOT NULL,
+    sku            VARCHAR(64) NOT NULL,
+    quantity       INTEGER NOT NULL,
+    amount         DECIMAL(14, 2) NOT NULL,
+    gift           BOOLEAN,
+    note           VARCHAR(200),
+    ordered_at     TIMESTAMP NOT NULL,
+    partition_date DATE NOT NULL,
+    loaded_at      TIMESTAMP NOT NULL,
+    PRIMARY KEY (partition_date, order_id, line_no)
+)
+DISTSTYLE KEY
+DISTKEY (order_id)
+COMPOUND SORTKEY (partition_date, order_id);

@@ -1,0 +1,14 @@
+-- Rows of the days being loaded; emptied day by day once they are in orders_f.
+CREATE TABLE IF NOT EXISTS public.orders (
+    order_id       BIGINT NOT NULL,
+    line_no        SMALLINT NOT NULL,
+    sku            VARCHAR(64) NOT NULL,
+    quantity       INTEGER NOT NULL,
+    amount         DECIMAL(14, 2) NOT NULL,
+    gift           BOOLEAN,
+    note           VARCHAR(200),
+    ordered_at     TIMESTAMP NOT NULL,
+    partition_date DATE NOT NULL
+)
+DISTSTYLE EVEN
+SORTKEY (partition_date);
