@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -340,48 +341,77 @@ def quiet(_: dg.InitLoggerContext) -> logging.Logger:
     return logging.Logger("quiet", logging.CRITICAL)
 
 
+@dg.resource
+def services_at_hand(_: dg.InitResourceContext) -> FakeServices:
+    """The services of the pipeline whose run is under way."""
+    assert Pipeline.running is not None
+    return Pipeline.running.services
+
+
+@functools.cache
+def _definitions() -> dg.Definitions:
+    """Built once for all tests: building and describing them costs more than a run."""
+    feed, group = load_feed("products"), dg.AssetSelection.groups("products")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xacct_assets.feed.assets.common.RETRY_DELAY", 0)
+        return dg.Definitions(
+            assets=feed_assets(feed),
+            asset_checks=feed_checks(feed),
+            jobs=[
+                dg.define_asset_job("checked", selection=group),
+                dg.define_asset_job("unchecked", selection=group.without_checks()),
+            ],
+            resources={"services": services_at_hand},
+            executor=dg.in_process_executor,
+            loggers={"console": quiet},
+        )
+
+
 class Pipeline:
     """The feed's definitions over a world, with an event log of their own."""
+
+    running: Pipeline | None = None
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.feed = world.feed
         self.services = FakeServices(world)
         self.instance = dg.DagsterInstance.ephemeral()
-        self.definitions = dg.Definitions(
-            assets=feed_assets(world.feed),
-            asset_checks=feed_checks(world.feed),
-            jobs=[dg.define_asset_job("day", selection=dg.AssetSelection.groups("products"))],
-            resources={"services": self.services},
-            executor=dg.in_process_executor,
-            loggers={"console": quiet},
-        )
+        self.definitions = _definitions()
 
     def run(
-        self, first: str, last: str | None = None, assets: Sequence[str] | None = None, **more: Any
+        self,
+        first: str,
+        last: str | None = None,
+        assets: Sequence[str] | None = None,
+        *,
+        checks: bool = False,
     ) -> dg.ExecuteInProcessResult:
-        """Run a day or a range through all assets or some of them."""
+        """Run a day or a range through all assets or some of them, with their checks or without."""
+        Pipeline.running = self
         tags = {"dagster/partition": first} if last is None else self.range_tags(first, last)
         keys = [dg.AssetKey(["products", name]) for name in assets or ()]
-        return self.definitions.resolve_job_def("day").execute_in_process(
+        job = self.definitions.resolve_job_def("checked" if checks else "unchecked")
+        return job.execute_in_process(
             instance=self.instance,
             raise_on_error=False,
-            tags={**tags, **more.pop("tags", {})},
+            tags=tags,
             run_config={"loggers": {"console": {}}},
             asset_selection=keys or None,
-            **more,
         )
 
     def take_up(self, failed: dg.ExecuteInProcessResult, assets: Sequence[str]) -> Any:
         """Run assets again in a run that continues a failed one, as "from failure" does."""
+        Pipeline.running = self
         keys = frozenset(dg.AssetKey(["products", name]) for name in assets)
-        job = self.definitions.resolve_job_def("day").get_subset(asset_selection=keys)
+        job = self.definitions.resolve_job_def("unchecked").get_subset(asset_selection=keys)
         run = self.instance.create_run_for_job(
             job_def=job,
             tags={**failed.dagster_run.tags, "dagster/is_resume_retry": "true"},
             parent_run_id=failed.run_id,
             root_run_id=failed.run_id,
             asset_selection=keys,
+            run_config={"loggers": {"console": {}}},
         )
         return execute_run(InMemoryJob(job), run, self.instance)
 
@@ -453,7 +483,6 @@ def world(feed: FeedSpec, settings: Settings) -> World:
 @pytest.fixture
 def pipeline(world: World, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", fake_load_job)
-    monkeypatch.setattr("xacct_assets.feed.assets.common.RETRY_DELAY", 0)
     return Pipeline(world)
 
 

@@ -15,7 +15,7 @@ def test_a_day_goes_through_all_five_assets_and_every_row_is_accounted_for(
 ) -> None:
     world.land(DAY, rows=10)
     world.land(DAY, "b.csv.gz", rows=5)
-    result = pipeline.run(DAY)
+    result = pipeline.run(DAY, checks=True)
     assert result.success, pipeline.why(result)
     assert all(pipeline.days_of(name) == {DAY} for name in CHAIN)
     assert pipeline.metadata("raw_partition", DAY)["dagster/partition_row_count"] == 15
@@ -45,7 +45,7 @@ def test_a_malformed_file_fails_its_day_with_file_and_reason(pipeline: Any, worl
 
 def test_a_file_without_rows_is_loaded_with_a_warning(pipeline: Any, world: Any) -> None:
     world.land(DAY, rows=0)
-    result = pipeline.run(DAY)
+    result = pipeline.run(DAY, checks=True)
     assert result.success, pipeline.why(result)
     assert pipeline.verdicts(result, "files_have_rows") == {DAY: False}
     assert pipeline.verdicts(result, "row_counts_reconcile") == {DAY: True}
@@ -117,7 +117,7 @@ def test_columns_that_a_crawler_sees_otherwise_are_told_and_stop_nothing(
         w.partitions[values] = replace(partition, columns=columns)
 
     world.hooks["crawled"] = drift
-    result = pipeline.run(DAY)
+    result = pipeline.run(DAY, checks=True)
     assert result.success, pipeline.why(result)
     assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: False}
     assert pipeline.metadata("catalog_table", DAY)["type drift"] == [
@@ -159,7 +159,7 @@ def test_rows_read_must_be_the_rows_that_were_counted(pipeline: Any, world: Any)
 def test_too_many_rejected_rows_do_not_reach_the_fact_table(pipeline: Any, world: Any) -> None:
     world.land(DAY, rows=100)
     world.reject[date(2026, 1, 2)] = 6
-    result = pipeline.run(DAY)
+    result = pipeline.run(DAY, checks=True)
     assert not result.success
     assert pipeline.verdicts(result, "few_rows_rejected") == {DAY: False}
     assert "6 of 100 rows were rejected (6.0%), more than the 5.0%" in pipeline.why(result)

@@ -45,7 +45,7 @@ def test_each_day_of_a_range_has_exactly_one_materialization_per_asset(
 
 def test_each_day_of_a_range_has_its_own_verdicts(pipeline: Any, world: Any) -> None:
     land_all(world)
-    result = pipeline.run(DAYS[0], DAYS[-1])
+    result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     assert pipeline.verdicts(result, "row_counts_reconcile") == dict.fromkeys(DAYS, True)
     assert pipeline.verdicts(result, "every_day_succeeded") == dict.fromkeys(DAYS, True)
 
@@ -53,7 +53,7 @@ def test_each_day_of_a_range_has_its_own_verdicts(pipeline: Any, world: Any) -> 
 def test_a_bad_day_fails_alone_and_the_others_are_exported(pipeline: Any, world: Any) -> None:
     land_all(world)
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    result = pipeline.run(DAYS[0], DAYS[-1])
+    result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     good = {day for day in DAYS if day != DAYS[2]}
     assert not result.success
     assert all(pipeline.days_of(asset) == good for asset in CHAIN)
@@ -69,7 +69,7 @@ def test_a_bad_day_fails_alone_and_the_others_are_exported(pipeline: Any, world:
 def test_a_bad_day_can_be_run_again_alone(pipeline: Any, world: Any) -> None:
     land_all(world)
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    pipeline.run(DAYS[0], DAYS[-1])
+    pipeline.run(DAYS[0], DAYS[-1], checks=True)
     world.land(DAYS[2], "bad.csv", rows=7)
     result = pipeline.run(DAYS[2])
     assert result.success, pipeline.why(result)
@@ -79,7 +79,7 @@ def test_a_bad_day_can_be_run_again_alone(pipeline: Any, world: Any) -> None:
 def test_a_day_with_too_many_rejects_does_not_hold_up_the_others(pipeline: Any, world: Any) -> None:
     land_all(world)
     world.reject[date(2026, 1, 3)] = 2
-    result = pipeline.run(DAYS[0], DAYS[-1])
+    result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     assert not result.success
     assert pipeline.days_of("s3_export") == {day for day in DAYS if day != DAYS[2]}
     assert "2 of 3 rows were rejected" in pipeline.why(result)
@@ -115,7 +115,7 @@ def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
 ) -> None:
     land_all(world)
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    result = pipeline.run(DAYS[0], DAYS[-1])
+    result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {
         "products__raw_partition_every_day_succeeded",
@@ -125,10 +125,10 @@ def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
 
 def test_an_older_load_of_a_bad_day_is_left_alone(pipeline: Any, world: Any) -> None:
     land_all(world)
-    assert pipeline.run(DAYS[0], DAYS[-1]).success
+    assert pipeline.run(DAYS[0], DAYS[-1], checks=True).success
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
     before = dict(world.ledger[date(2026, 1, 3)])
-    pipeline.run(DAYS[0], DAYS[-1])
+    pipeline.run(DAYS[0], DAYS[-1], checks=True)
     assert world.ledger[date(2026, 1, 3)] == before
     assert ("unload", 4) in world.calls
 

@@ -93,7 +93,7 @@ def test_a_problem_says_what_to_materialize() -> None:
 
 def test_known_files_are_not_read_again(pipeline: Any, world: Any) -> None:
     world.land("2026-01-02")
-    assert pipeline.run("2026-01-02").success
+    assert pipeline.run("2026-01-02", checks=True).success
     # Once by raw_partition; the check of the export goes by what that has counted.
     assert world.count("inspect") == 1
 
