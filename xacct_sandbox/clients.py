@@ -28,10 +28,10 @@ _CONFIG = Config(
     read_timeout=60,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=16,
-    # The connection is TLS to this machine: checksums over every body would only cost time.
+    # The connection is TLS to this machine: digests of every body would only cost time.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
-    s3={"addressing_style": "path"},
+    s3={"addressing_style": "path", "payload_signing_enabled": False},
 )
 _creating = threading.Lock()
 

@@ -23,6 +23,8 @@ from xacct_sandbox.config import (
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
+# Threads that pass large blocks along: freed memory goes back at once, not into pools of each.
+MEMORY_VARIABLES = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 _process: subprocess.Popen[bytes] | None = None
 _config: SandboxConfig | None = None
@@ -49,6 +51,7 @@ def start(config: SandboxConfig) -> None:
                 HOME_VARIABLE: str(config.home),
                 AWS_PORT_VARIABLE: str(config.aws_port),
                 REDSHIFT_PORT_VARIABLE: str(config.redshift_port),
+                **MEMORY_VARIABLES,
             },
             start_new_session=True,
         )

@@ -121,14 +121,11 @@ class Rules:
         return self._may_hold_empty_fields(chunk)
 
     def _may_hold_empty_fields(self, chunk: bytes) -> bool:
+        # Two ends of fields side by side. One pass each of C code over the chunk: this decides
+        # whether PostgreSQL may read it as it is, so it must cost next to nothing.
         d = self.delimiter.encode()
-        return (
-            d + d in chunk
-            or b"\n" + d in chunk
-            or d + b"\n" in chunk
-            or chunk.startswith((d, b"\n"))
-            or (len(self.columns) == 1 and b"\n\n" in chunk)
-        )
+        ends = chunk.translate(bytes.maketrans(b"\n", d))
+        return d + d in ends or ends.startswith(d)
 
 
 # -- cutting -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox.redshift.roles import RoleSession, s3_failure
 
-PART_BYTES = 8 << 20
+PART_BYTES = 8 << 20  # at least; S3 wants 5 MB of every part but the last
 
 
 class ObjectWriter:
@@ -30,7 +30,8 @@ class ObjectWriter:
         self.bucket = bucket
         self.key = key
         self.size = 0
-        self._buffer = bytearray()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
 
@@ -39,12 +40,11 @@ class ObjectWriter:
         return f"s3://{self.bucket}/{self.key}"
 
     def write(self, data: bytes) -> int:
-        self._buffer += data
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
         self.size += len(data)
-        while len(self._buffer) >= PART_BYTES:
-            part = bytes(self._buffer[:PART_BYTES])
-            del self._buffer[:PART_BYTES]
-            self._send_part(part)
+        if self._waiting_bytes >= PART_BYTES:
+            self._send_part(self._take())
         return len(data)
 
     def flush(self) -> None:
@@ -70,10 +70,10 @@ class ObjectWriter:
         s3 = self._session.s3
         try:
             if self._upload_id is None:
-                s3.put_object(**self._place, Body=bytes(self._buffer))
+                s3.put_object(**self._place, Body=self._take())
                 return
-            if self._buffer:
-                self._send_part(bytes(self._buffer))
+            if self._waiting:
+                self._send_part(self._take())
             s3.complete_multipart_upload(
                 **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
             )
@@ -86,6 +86,11 @@ class ObjectWriter:
         if self._upload_id is not None:
             with contextlib.suppress(ClientError, BotoCoreError):
                 self._session.s3.abort_multipart_upload(**self._place, UploadId=self._upload_id)
+
+    def _take(self) -> bytes:
+        part = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        return part
 
     def _send_part(self, part: bytes) -> None:
         s3 = self._session.s3
