@@ -8,6 +8,7 @@ outlives any single set of them.
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Any
 
 from xacct_assets.aws.errors import aws_call, error_code
@@ -79,11 +80,14 @@ class Sessions:
         key = (role_arn, external_id)
         if key not in self._sessions:
             import boto3
+            from botocore.session import Session
 
             if role_arn is None:
                 with aws_call("sts:GetCallerIdentity", f"AWS profile {self.profile!r}"):
                     self._sessions[key] = boto3.Session(
-                        profile_name=self.profile, region_name=self.region
+                        profile_name=self.profile,
+                        region_name=self.region,
+                        botocore_session=_reading_times_fast(Session()),
                     )
             else:
                 self._sessions[key] = self._assumed(role_arn, external_id)
@@ -123,7 +127,7 @@ class Sessions:
             def load(self) -> Any:
                 return DeferredRefreshableCredentials(refresh_using=refresh, method=self.METHOD)
 
-        session = Session()
+        session = _reading_times_fast(Session())
         session.register_component("credential_provider", CredentialResolver([AssumedRole()]))
         return boto3.Session(botocore_session=session, region_name=self.region)
 
@@ -154,6 +158,32 @@ class Sessions:
                 return f"unknown (asking who we are failed: {error_code(error) or error})"
             self._principals[key] = str(answer["Arn"])
         return self._principals[key]
+
+
+def _reading_times_fast(session: Any) -> Any:
+    """Have the session's clients read ISO times without dateutil.
+
+    dateutil guesses the format of every single time: half of the work on a listing of S3, where
+    each of up to 1,000 objects a page has one. The AWS CLI sets a parser in the same way.
+    """
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    return session
+
+
+def _time(value: Any) -> datetime:
+    from botocore.utils import parse_timestamp
+
+    if isinstance(value, str):
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            # Seconds since 1970, or as HTTP headers have it: few of these in an answer.
+            return parse_timestamp(value)  # type: ignore[no-any-return]
+        # Without a zone botocore leaves it naive, and a bare number such as 20260101 is a date to
+        # Python but seconds to botocore.
+        if read.tzinfo is not None:
+            return read
+    return parse_timestamp(value)  # type: ignore[no-any-return]
 
 
 def _config() -> Any:

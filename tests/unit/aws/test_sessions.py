@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from xacct_assets.aws.errors import CredentialsProblem
@@ -106,3 +107,30 @@ def test_an_assumed_role_is_assumed_when_used_and_again_before_its_end(sessions)
     assert "ASIA2" in url
     client.generate_presigned_url("list_buckets")
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("shown", "meant"),
+    [
+        ("2026-01-31T23:59:58.703Z", datetime(2026, 1, 31, 23, 59, 58, 703000, UTC)),
+        ("2026-01-31T23:59:58Z", datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)),
+        ("2026-02-01T01:29:58+01:30", datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)),
+        ("Sat, 31 Jan 2026 23:59:58 GMT", datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)),
+        ("1769903998", datetime(2026, 1, 31, 23, 59, 58, tzinfo=UTC)),
+        ("20260131", datetime.fromtimestamp(20260131, UTC)),
+    ],
+)
+def test_times_are_read_as_botocore_reads_them(sessions, shown, meant):
+    class Body:
+        def stream(self, **_):
+            yield (
+                f"<ListBucketResult><Contents><Key>k</Key><LastModified>{shown}</LastModified>"
+                "</Contents></ListBucketResult>"
+            ).encode()
+
+    client = sessions.client("s3")
+    client.meta.events.register(
+        "before-send.s3.ListObjectsV2",
+        lambda request, **_: AWSResponse(request.url, 200, {}, Body()),
+    )
+    assert client.list_objects_v2(Bucket="raw")["Contents"][0]["LastModified"] == meant
