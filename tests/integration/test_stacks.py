@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +92,13 @@ TEMPLATE: dict[str, Any] = {
                     "PasswordLength": 32,
                     "ExcludeCharacters": "\"'/\\@ ",
                 },
+            },
+        },
+        "ShortSecret": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {
+                "Name": "stacks/under-test-short",
+                "GenerateSecretString": {"PasswordLength": 4},
             },
         },
         "Role": {
@@ -267,6 +275,12 @@ def test_a_generated_secret_keeps_its_template_and_spares_what_is_excluded(
     assert (value["username"], value["port"]) == ("u", 5439)
     assert len(value["password"]) == 32
     assert not set(value["password"]) & set("\"'/\\@ ")
+
+
+def test_a_generated_secret_has_every_kind_of_character(stack: RunningSandbox) -> None:
+    secrets = stack.client("account-b-admin", "secretsmanager")
+    password = secrets.get_secret_value(SecretId="stacks/under-test-short")["SecretString"]
+    assert re.fullmatch(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^a-zA-Z0-9]).{4}", password)
 
 
 def test_a_dynamic_reference_by_arn_is_resolved(stack: RunningSandbox) -> None:

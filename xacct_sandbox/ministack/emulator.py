@@ -122,7 +122,12 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_roles",
         "handle_request",
     ),
-    "ministack.services.secretsmanager": ("_resolve", "_secrets", "resolve_secret_string"),
+    "ministack.services.secretsmanager": (
+        "_get_random_password",
+        "_resolve",
+        "_secrets",
+        "resolve_secret_string",
+    ),
     "ministack.services.sts": ("_sessions", "_role_id", "handle_request", "register_session"),
     "ministack.services.glue": (
         "_create_crawler",
@@ -141,6 +146,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
     "ministack.services.cloudformation.provisioners": (
         "_RESOURCE_HANDLERS",
         "_S3_BUCKET_CONFIGURATIONS",
+        "_sm_secret_string",
     ),
     "ministack.services.cloudformation.stacks": ("_add_event", "_runs_on_worker_thread"),
 }

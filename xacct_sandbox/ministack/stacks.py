@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -159,3 +160,41 @@ def _mend_secret_type(emulator: Emulator) -> None:
         delete(name_of(physical_id), props)
 
     handlers.update(create=create_secret, update=update_secret, delete=delete_secret)
+    _mend_generated_secrets(emulator)
+
+
+def _mend_generated_secrets(emulator: Emulator) -> None:
+    """Generate as GetRandomPassword does, with every included kind of character by default.
+
+    The emulator draws from all characters at once here: one password in forty has no digit, and
+    Redshift refuses it.
+    """
+    written = emulator.provisioners._sm_secret_string
+
+    def secret_string(props: dict[str, Any]) -> str:
+        wanted = dict(props.get("GenerateSecretString") or {})
+        if props.get("SecretString") or not wanted:
+            return str(written(props))
+        template = wanted.pop("SecretStringTemplate", None)
+        key = wanted.pop("GenerateStringKey", None)
+        if (template is None) != (key is None):
+            raise ServiceError(
+                "InvalidRequestException",
+                "SecretStringTemplate and GenerateStringKey of GenerateSecretString belong "
+                "together: give both or neither.",
+            )
+        status, _, body = emulator.secrets._get_random_password(wanted)
+        answer = json.loads(body)
+        if status >= 300:
+            raise ServiceError("InvalidRequestException", str(answer.get("message", answer)))
+        password = str(answer["RandomPassword"])
+        if template is None:
+            return password
+        try:
+            return json.dumps({**json.loads(template), key: password})
+        except (ValueError, TypeError) as problem:
+            raise ServiceError(
+                "InvalidRequestException", f"SecretStringTemplate is not a JSON object: {problem}"
+            ) from problem
+
+    emulator.provisioners._sm_secret_string = secret_string
