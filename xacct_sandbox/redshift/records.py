@@ -12,6 +12,7 @@ everywhere; NULL AS (default \\N) is NULL everywhere.
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -121,11 +122,17 @@ class Rules:
         return self._may_hold_empty_fields(chunk)
 
     def _may_hold_empty_fields(self, chunk: bytes) -> bool:
-        # Two ends of fields side by side. One pass each of C code over the chunk: this decides
-        # whether PostgreSQL may read it as it is, so it must cost next to nothing.
-        d = self.delimiter.encode()
-        ends = chunk.translate(bytes.maketrans(b"\n", d))
-        return d + d in ends or ends.startswith(d)
+        # Two ends of fields side by side, in two passes of C code: this runs over every chunk that
+        # PostgreSQL may read as it is. (A literal pattern is found twice as fast by re as by in.)
+        to_ends, two_ends = _end_finder(self.delimiter)
+        ends = chunk.translate(to_ends)
+        return two_ends.search(ends) is not None or ends.startswith(self.delimiter.encode())
+
+
+@functools.cache
+def _end_finder(delimiter: str) -> tuple[bytes, re.Pattern[bytes]]:
+    mark = delimiter.encode()
+    return bytes.maketrans(b"\n", mark), re.compile(re.escape(mark + mark))
 
 
 # -- cutting -----------------------------------------------------------------------------------
@@ -243,7 +250,8 @@ def pieces(chunks: Iterable[bytes], rules: Rules) -> Iterator[Piece]:
         if data and rules.must_transform(data):
             data = transformed(data, rules)
         if data:
-            yield Piece(data, data.count(b"\n"), raw, raw.count(b"\n"))
+            lines = data.count(b"\n")
+            yield Piece(data, lines, raw, lines if data is raw else raw.count(b"\n"))
 
 
 _BLANK_LINES = re.compile(rb"\n\n+")
