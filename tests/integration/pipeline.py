@@ -1,8 +1,8 @@
 """Drives the pipeline of the shared sandbox: lands days, materializes them, asks what came of it.
 
 Runs are made in this process, through the job that the UI and `dagster job execute` run, in an
-instance of their own: starting an interpreter would cost each of them seconds. ``launch`` makes a
-real process where that is the point. Land each day in one test file only: the sandbox is shared.
+instance of their own: starting an interpreter would cost each of them seconds. Land each day in one
+test file only: the sandbox is shared.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import contextlib
 import io
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -101,6 +99,12 @@ class Run:
             for evaluation in self.result.get_asset_check_evaluations()
             if evaluation.check_name == check
         }
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """When the run began and ended, in seconds since 1970."""
+        times = [entry.timestamp for entry in self.instance.all_logs(self.result.run_id)]
+        return min(times), max(times)
 
     @property
     def log(self) -> list[str]:
@@ -228,26 +232,24 @@ class Pipeline:
             )
         return Run(result, self.instance, self.feed.name)
 
-    def launch(self, first: str, last: str | None = None, *, home: Path) -> subprocess.Popen[str]:
-        """All five assets in a process of its own; its whole log comes out of its ``stdout``.
+    def run_together(self, days: Sequence[str]) -> list[Run]:
+        """All five assets of each day in a run of its own, all at the same moment.
 
-        Args:
-            home: the Dagster instance's folder; made if it is not there.
+        Each run has an event log of its own: nothing keeps them apart but the services themselves.
         """
-        home.mkdir(parents=True, exist_ok=True)
-        executable = Path(sys.executable).with_name("dagster")
-        return subprocess.Popen(
-            [
-                *(str(executable), "job", "execute"),
-                *("--module-name", "xacct_assets.definitions", "--job", job_name(self.feed)),
-                *("--tags", json.dumps(tags(first, last))),
-            ],
-            cwd=self.sandbox.folder,
-            env={**self.sandbox.environment, **self.variables, "DAGSTER_HOME": str(home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        definition = self.definitions.resolve_job_def(job_name(self.feed))
+        start = threading.Barrier(len(days))
+
+        def one(day: str) -> Run:
+            instance = dg.DagsterInstance.ephemeral()
+            start.wait()
+            result = definition.execute_in_process(
+                instance=instance, raise_on_error=False, tags=tags(day), run_config=QUIET
+            )
+            return Run(result, instance, self.feed.name)
+
+        with self.environment(), ThreadPoolExecutor(len(days)) as threads:
+            return list(threads.map(one, days))
 
     # -- what came of it ---------------------------------------------------------------------
 
