@@ -8,7 +8,7 @@ BIN     := .venv/bin
 export XACCT_UI_PORT := $(UI_PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-integration lint check clean
+.PHONY: help setup run stop test test-unit test-functional test-integration lint check clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,13 @@ run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop
 stop: ## End everything that `make run` started
 	@if test -x $(BIN)/xacct-sandbox; then $(BIN)/xacct-sandbox down; else echo "Nothing to stop: nothing is installed here."; fi
 
-test: lint test-unit test-integration ## Everything that must hold before a change lands
+test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
 test-unit: setup ## The claims that need no processes
 	@$(BIN)/python -m pytest tests/unit -q
+
+test-functional: setup ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
+	@$(BIN)/python -m pytest tests/functional -q
 
 test-integration: setup ## The claims about the running system, on a sandbox of their own
 	@$(BIN)/python -m pytest tests/integration -q

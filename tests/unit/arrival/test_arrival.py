@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from arrival_model import FOLDERS, NOON, POLICY, TODAY, World
 
+from tests.unit.arrival.arrival_model import FOLDERS, NOON, POLICY, TODAY, World
 from xacct_assets.aws.errors import AccessDenied, Throttled
 from xacct_assets.feed.arrival import DayFolders, EmptiedDay
 from xacct_assets.feed.arrival_cursor import MAX_OTHER_DAYS, Cursor, UnreadableCursor

@@ -20,11 +20,11 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from arrival_model import FOLDERS, POLICY, TODAY, World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.unit.arrival.arrival_model import FOLDERS, POLICY, TODAY, World
 from xacct_assets.aws.errors import AccessDenied, Throttled
 from xacct_assets.feed.arrival import Outcome, Policy
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from arrival_model import Object
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.arrival.arrival_model import Object
 from xacct_assets.aws.patterns import FilePatterns, is_hidden
 from xacct_assets.feed.fingerprint import Fold, fingerprint
 

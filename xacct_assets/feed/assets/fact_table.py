@@ -118,7 +118,7 @@ def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: An
     It differs between attempts: the Data API answers a known token with the statement it belongs
     to for eight hours, also if that one failed.
     """
-    parts = (feed.name, context.run_id, context.retry_number, *what)
+    parts = (feed.name, context.run.run_id, context.retry_number, *what)
     return token_of(*(str(part) for part in parts))
 
 

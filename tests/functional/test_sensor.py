@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
-from arrival_model import Bucket
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.test_utils import create_run_for_test, freeze_time
 
+from tests.unit.arrival.arrival_model import Bucket
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.notifications import Notice, ObjectNotice
 from xacct_assets.feed.loading import load_feed

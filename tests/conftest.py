@@ -1,0 +1,31 @@
+"""The products feed and an installation's settings, as the production files give them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from xacct_assets.feed.loading import load_feed
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.settings import Settings
+
+# How long an example takes says how busy the machine is, not whether the claim holds.
+hypothesis_settings.register_profile("claims", deadline=None)
+hypothesis_settings.load_profile("claims")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.load(
+        {
+            "XACCT_ACCOUNT_A": "111111111111",
+            "XACCT_ACCOUNT_B": "222222222222",
+            "XACCT_SUFFIX": "test",
+            "AWS_REGION": "us-east-1",
+        }
+    )
+
+
+@pytest.fixture
+def feed() -> FeedSpec:
+    return load_feed("products")
