@@ -340,3 +340,14 @@ def md5_answer(user: str, password: str, salt: bytes) -> bytes:
     inner = hashlib.md5((password + user).encode(), usedforsecurity=False).hexdigest()
     outer = hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest()
     return b"md5" + outer.encode()
+
+
+async def cancel_backend(socket_path: Path, key: bytes) -> None:
+    """Send PostgreSQL a CancelRequest and wait until it has acted on it."""
+    reader, writer = await asyncio.open_unix_connection(str(socket_path))
+    try:
+        writer.write(protocol.cancel_request(key))
+        await writer.drain()
+        await reader.read()
+    finally:
+        writer.close()

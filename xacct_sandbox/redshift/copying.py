@@ -28,7 +28,7 @@ from xacct_sandbox.redshift.records import Column, FieldCountError, Piece, Rules
 from xacct_sandbox.redshift.s3_reading import ReadAhead, SourceObject
 
 if TYPE_CHECKING:
-    from xacct_sandbox.redshift.wire import Session
+    from xacct_sandbox.redshift.session import Session
 
 KEPT_PIECES = 8  # the newest ones, to show the line PostgreSQL complains about
 SAVEPOINT = "sandbox_copy"

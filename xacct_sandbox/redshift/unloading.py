@@ -33,7 +33,7 @@ from xacct_sandbox.redshift.unload_options import CSV, JSON, PARQUET, UnloadStat
 
 if TYPE_CHECKING:
     from xacct_sandbox.redshift.backend import Backend
-    from xacct_sandbox.redshift.wire import Session
+    from xacct_sandbox.redshift.session import Session
 
 SLICES = 2
 BATCH_BYTES = 1 << 20  # of rows, before a slice's thread is given work
