@@ -1,0 +1,654 @@
+"""What a tick of the arrival sensor costs, by the objects inside and outside its window.
+
+Against the sandbox's S3 for what that holds, and against a listing server (``s3_listing.py``) for
+the rest, whose answers are compared with the sandbox's in the same run. `main` fails if a count is
+not what the design says: this is a check as well as a measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+from xml.etree import ElementTree
+
+import boto3
+import dagster as dg
+from botocore.config import Config
+
+from benchmarks import report
+from benchmarks.s3_listing import HOST, PAGE, keys_of
+from benchmarks.sensor_rig import (
+    SensorRig,
+    Tick,
+    folder,
+    inside,
+    outside,
+    products_feed,
+    window_days,
+)
+from xacct_assets.feed import sensor as product
+from xacct_sandbox import env_file, lifecycle, ports
+from xacct_sandbox.config import AWS_PORT_VARIABLE, REDSHIFT_PORT_VARIABLE, SandboxConfig
+
+REPEATS = 3
+WINDOWS = (1, 1_000, 50_000)
+MILLION = 1_000_000
+SANDBOX_WINDOWS = (1, 1_000)
+#: Seconds for putting objects outside the window into the sandbox: as many as that gives.
+SANDBOX_LOADING_SECONDS = 25.0
+#: Seconds of listing in the ticks that are to be too short (the product's: LISTING_SECONDS).
+SHORT_LISTING_SECONDS = 0.3
+#: The ports that Redshift Serverless allows, less the usual one.
+_WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
+_STATES = ("first look", "quiet", "sees a change", "requests it")
+
+
+class NotAsDesigned(Exception):
+    """A count differs from what the design says."""
+
+
+def main() -> int:
+    """Measure everything and write the section; about three minutes."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        # Whatever AWS this shell points at is not to be listed by a benchmark.
+        del os.environ[name]
+    say = Progress()
+    with tempfile.TemporaryDirectory(prefix="xacct-bench-") as scratch, _sandbox(say) as config:
+        bench = Bench(config, Path(scratch), say)
+        small, compared = bench.sandbox()
+        large, sweeps, short = bench.listing_server()
+    report.write_section("sensor", _section(small, large, sweeps, short, compared, say))
+    say(f"{report.REPORT.name} is written")
+    return 0
+
+
+class Progress:
+    """Lines with the time since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def __call__(self, text: str) -> None:
+        sys.stdout.write(f"[{self.seconds:6.1f} s] {text}\n")
+        sys.stdout.flush()
+
+
+@dataclass
+class Case:
+    """So many objects inside and outside, and the ticks over them by state."""
+
+    within: int
+    without: int
+    days: int
+    ticks: dict[str, list[Tick]] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> int:
+        """What a look at the window must cost: a request per day, and per further page."""
+        return self.days + (self.within - 1) // PAGE
+
+    def seconds(self, state: str) -> list[float]:
+        return [tick.seconds for tick in self.ticks[state]]
+
+    def check(self) -> None:
+        """Raises NotAsDesigned, naming the case and the tick."""
+        for state, ticks in self.ticks.items():
+            for tick in ticks:
+                if tick.window != self.calls or tick.elsewhere:
+                    raise NotAsDesigned(
+                        f"{self.within:,} inside, {self.without:,} outside, {state}: {tick.window} "
+                        f"requests for the window and {tick.elsewhere} elsewhere; {self.calls} "
+                        "and 0 were expected"
+                    )
+                asks = state in ("first look", "requests it")
+                if len(tick.requested) != asks:
+                    raise NotAsDesigned(f"{state}: it asked for {tick.requested or 'nothing'}")
+
+
+@dataclass
+class Sweeps:
+    """Ticks in which the sweep has its turn, over a window of one object."""
+
+    without: int
+    ticks: list[Tick]
+
+
+@dataclass
+class Short:
+    """A day too long for a tick."""
+
+    within: int
+    ticks: list[Tick]
+    calls: int
+
+
+class Bench:
+    """The measurements. Boto3 takes endpoint and identity from the environment, as in production.
+
+    Args:
+        config: a sandbox with both accounts deployed.
+        scratch: where Dagster instances are kept.
+        say: for progress.
+    """
+
+    def __init__(self, config: SandboxConfig, scratch: Path, say: Progress) -> None:
+        self._config = config
+        self._scratch = scratch
+        self._say = say
+        self._today = datetime.now(UTC).date()
+        self._feed = products_feed(self._today)
+        self._instances = 0
+
+    # The sandbox
+
+    def sandbox(self) -> tuple[list[Case], str]:
+        """Few objects, but the whole way: TLS, an assumed role, the policies of both accounts."""
+        cases = []
+        with _environment(env_file.variables(self._config)):
+            loader = _Loader(self._config.input_bucket)
+            within = keys_of(inside(self._feed, self._today, max(SANDBOX_WINDOWS)))
+            put = 0
+            for count in SANDBOX_WINDOWS:
+                loader.put(within[put:count])
+                put = count
+                cases.append(self._case(self._config.input_bucket, count, 0, "sandbox"))
+            # In any order, so that what fits into the time is spread as the whole would be.
+            others = keys_of(outside(self._feed, self._today, 20_000))
+            random.Random(1).shuffle(others)  # noqa: S311 -- an order, no secret
+            stored = loader.put(others, SANDBOX_LOADING_SECONDS)
+            self._say(f"sandbox: {stored:,} objects put outside the window")
+            cases.append(self._case(self._config.input_bucket, put, stored, "sandbox"))
+            compared = self._compare(sorted([*within, *others[:stored]]), within)
+            loader.delete(within[1:])
+            cases.append(self._case(self._config.input_bucket, 1, stored, "sandbox"))
+        return sorted(cases, key=lambda case: (case.within, case.without)), compared
+
+    def _compare(self, keys: Sequence[str], within: Sequence[str]) -> str:
+        """The listing server over the same keys must give the sandbox's very answers."""
+        bucket = self._config.input_bucket
+        with _listing_server({bucket: {"folders": [], "keys": keys}}) as endpoint:
+            sandbox = _s3()
+            with _environment({**os.environ, "AWS_ENDPOINT_URL_S3": endpoint}):
+                server = _s3()
+            questions = _questions(keys, within)
+            pages = 0
+            for question in questions:
+                theirs = _answers(sandbox, {"Bucket": bucket, **question})
+                ours = _answers(server, {"Bucket": bucket, **question})
+                pages += len(theirs)
+                if theirs != ours:
+                    raise NotAsDesigned(
+                        f"the listing server and the sandbox differ on {question}:\n"
+                        f"{str(ours)[:1000]}\nsandbox:\n{str(theirs)[:1000]}"
+                    )
+        compared = f"{len(questions)} listings ({pages} pages) of the same {len(keys):,} keys"
+        self._say(f"the listing server answers as the sandbox does: {compared}")
+        return compared
+
+    # The listing server
+
+    def listing_server(self) -> tuple[list[Case], list[Sweeps], Short]:
+        """Up to a million objects; the identity is the sandbox's, S3 is the listing server."""
+        buckets = {
+            _bucket(within, without): {
+                "folders": [
+                    *inside(self._feed, self._today, within),
+                    *outside(self._feed, self._today, without),
+                ],
+                "keys": [],
+            }
+            for within in WINDOWS
+            for without in (0, MILLION)
+        }
+        with (
+            _listing_server(buckets) as endpoint,
+            _environment({**env_file.variables(self._config), "AWS_ENDPOINT_URL_S3": endpoint}),
+        ):
+            self._say(f"listing server: {len(buckets)} buckets are ready")
+            # Before any object is changed.
+            sweeps = [self._sweeps(_bucket(1, without), without) for without in (0, MILLION)]
+            short = self._short(_bucket(max(WINDOWS), MILLION), max(WINDOWS))
+            cases = [
+                self._case(_bucket(within, without), within, without, "listing server")
+                for within in WINDOWS
+                for without in (0, MILLION)
+            ]
+        return cases, sweeps, short
+
+    def _sweeps(self, bucket: str, without: int) -> Sweeps:
+        rig = self._rig(bucket)
+        rig.tick()
+        turns = [rig.tick(after=60) for _ in range(2 * REPEATS)]
+        self._say(f"the sweep's turns with {without:,} outside: {_told(turns)}")
+        return Sweeps(without, turns)
+
+    def _short(self, bucket: str, within: int) -> Short:
+        """A long day in ticks with too little time; only the cursor's text goes on to the next."""
+        usual = product.LISTING_SECONDS
+        product.LISTING_SECONDS = SHORT_LISTING_SECONDS
+        try:
+            rig = self._rig(bucket, sweep_days_back=0)
+            ticks = [rig.tick()]
+            while not ticks[-1].requested:
+                if len(ticks) > 100:
+                    raise NotAsDesigned(f"{within:,} objects are not listed after 100 ticks")
+                ticks.append(rig.tick(after=30))
+        finally:
+            product.LISTING_SECONDS = usual
+        case = Case(within, 0, len(window_days(self._feed, self._today)))
+        listed = sum(tick.window for tick in ticks)
+        if listed > case.calls + len(ticks) * case.days:
+            raise NotAsDesigned(f"{listed} requests: pages are listed again and again")
+        self._say(f"{within:,} objects in short ticks: {len(ticks)} ticks, {_told(ticks)}")
+        return Short(within, ticks, case.calls)
+
+    # One case
+
+    def _case(self, bucket: str, within: int, without: int, where: str) -> Case:
+        """All states of the window, without the sweep (which is measured by itself)."""
+        rig = self._rig(bucket, sweep_days_back=0)
+        case = Case(within, without, len(window_days(rig.feed, rig.today)))
+        # The very first connects, and assumes the role.
+        rig.tick(keep=False)
+        case.ticks["first look"] = [
+            rig.tick(keep=number == REPEATS - 1) for number in range(REPEATS)
+        ]
+        case.ticks["quiet"] = [rig.tick(after=30) for _ in range(REPEATS)]
+        changed = keys_of(inside(rig.feed, self._today, within))[within // 2]
+        owner = _s3()
+        for number in range(REPEATS):
+            owner.put_object(Bucket=bucket, Key=changed, Body=f"changed {number}".encode())
+            case.ticks.setdefault("sees a change", []).append(rig.tick(after=30))
+            # By then it has settled, whatever part of the tick it was seen in.
+            settled = rig.feed.arrival.settle_seconds + 5
+            case.ticks.setdefault("requests it", []).append(rig.tick(after=settled))
+        owner.put_object(Bucket=bucket, Key=changed, Body=changed.encode())
+        case.check()
+        quiet = case.ticks["quiet"]
+        self._say(f"{where}, {within:,} inside and {without:,} outside: quiet {_told(quiet)}")
+        return case
+
+    def _rig(self, bucket: str, **arrival: object) -> SensorRig:
+        self._instances += 1
+        home = self._scratch / str(self._instances)
+        home.mkdir()
+        # Empty, as Dagster says it should be where nothing is to be changed.
+        (home / "dagster.yaml").touch()
+        return SensorRig(
+            products_feed(self._today, **arrival), bucket, dg.DagsterInstance.local_temp(str(home))
+        )
+
+
+# -- what is measured against ----------------------------------------------------------------------
+
+
+@contextmanager
+def _sandbox(say: Progress) -> Iterator[SandboxConfig]:
+    """A sandbox of the benchmark's own, both accounts deployed, gone afterwards."""
+    aws_port = int(os.environ.get(AWS_PORT_VARIABLE) or _free_port())
+    redshift_port = int(os.environ.get(REDSHIFT_PORT_VARIABLE) or _free_wire_port())
+    for name in [name for name in os.environ if name.startswith("XACCT_")]:
+        del os.environ[name]
+    # Nothing is loaded here, so no Spark is needed.
+    os.environ["XACCT_SANDBOX_SPARK_WARM"] = "0"
+    with tempfile.TemporaryDirectory(prefix="xacct-bench-") as folder:
+        config = SandboxConfig(
+            home=Path(folder) / "home", aws_port=aws_port, redshift_port=redshift_port
+        )
+        try:
+            lifecycle.start(config, say)
+            deployed = subprocess.run(
+                [sys.executable, "-m", "xacct_assets.cli", "--no-env-file", "deploy"],
+                env=lifecycle.client_environment(config),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if deployed.returncode:
+                raise NotAsDesigned(f"`xacct deploy` failed:\n{deployed.stdout}{deployed.stderr}")
+            say("both accounts are deployed")
+            yield config
+        finally:
+            lifecycle.stop(config, say)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _free_wire_port() -> int:
+    free = next((port for port in _WIRE_PORTS if ports.is_free(port)), None)
+    if free is None:
+        raise NotAsDesigned(f"no port for Redshift is free (set {REDSHIFT_PORT_VARIABLE})")
+    return free
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Point boto3 somewhere: clients that are made in here stay there."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _listing_server(buckets: Mapping[str, Mapping[str, Sequence[object]]]) -> Iterator[str]:
+    """The endpoint of a listing server in a process of its own, as S3 would be."""
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.s3_listing"],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            server.stdin.write(
+                json.dumps({"modified": long_ago.isoformat(), "buckets": buckets}) + "\n"
+            )
+            server.stdin.flush()
+            port = server.stdout.readline().strip()
+            if not port:
+                raise NotAsDesigned("the listing server ended at once; its error is above")
+            yield f"http://{HOST}:{port}"
+        finally:
+            server.stdin.close()
+
+
+def _s3() -> Any:
+    """S3 as the owner of the raw bucket, wherever the environment says that is."""
+    return boto3.Session(profile_name="account-a-admin").client(
+        "s3", config=Config(max_pool_connections=_Loader.WORKERS)
+    )
+
+
+class _Loader:
+    """Puts and deletes objects whose body is their key."""
+
+    WORKERS = 4
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._s3 = _s3()
+
+    def put(self, keys: Sequence[str], seconds: float = float("inf")) -> int:
+        """Put the keys in their order until the time is up; how many were."""
+        end, done = time.monotonic() + seconds, 0
+        with ThreadPoolExecutor(self.WORKERS) as pool:
+            while done < len(keys) and time.monotonic() < end:
+                some = keys[done : done + 25 * self.WORKERS]
+                list(pool.map(self._put, some))
+                done += len(some)
+        return done
+
+    def _put(self, key: str) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=key.encode())
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete them all."""
+        for start in range(0, len(keys), PAGE):
+            some = [{"Key": key} for key in keys[start : start + PAGE]]
+            answer = self._s3.delete_objects(
+                Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}
+            )
+            if answer.get("Errors"):
+                raise NotAsDesigned(f"objects were not deleted: {answer['Errors'][:3]}")
+
+
+# -- whether the listing server answers as the sandbox does ----------------------------------------
+
+
+def _questions(keys: Sequence[str], within: Sequence[str]) -> list[dict[str, Any]]:
+    """Listings of every kind that the pipeline asks for, and of some that it does not."""
+    day = within[0].rpartition("/")[0] + "/"
+    middle = within[len(within) // 2]
+    return [
+        {},
+        {"MaxKeys": 700},
+        {"Prefix": day},
+        {"Prefix": day.rstrip("/")},
+        {"Prefix": day, "MaxKeys": 300},
+        {"Prefix": day, "StartAfter": middle},
+        {"Prefix": day, "StartAfter": middle, "MaxKeys": 100},
+        {"Prefix": day, "StartAfter": middle + "!"},
+        {"Prefix": day, "StartAfter": within[-1]},
+        {"Prefix": day, "StartAfter": keys[0]},
+        {"Prefix": day, "StartAfter": "zzz"},
+        {"Prefix": "no such folder & such/"},
+        {"StartAfter": middle},
+    ]
+
+
+def _answers(s3: Any, question: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the XML of every page says, less what cannot be the same twice."""
+    found, token = [], {}
+    bodies: list[bytes] = []
+
+    def keep(response_dict: Mapping[str, Any], **_: object) -> None:
+        bodies.append(response_dict["body"])
+
+    s3.meta.events.register("before-parse.s3.ListObjectsV2", keep)
+    try:
+        while True:
+            page = s3.list_objects_v2(**question, **token)
+            found.append(_said(bodies.pop()))
+            if not page["IsTruncated"]:
+                return found
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+    finally:
+        s3.meta.events.unregister("before-parse.s3.ListObjectsV2", keep)
+
+
+def _said(body: bytes) -> dict[str, Any]:
+    root = ElementTree.fromstring(body)  # noqa: S314 -- from our own two servers
+    said: dict[str, Any] = {"root": root.tag, "contents": []}
+    for child in root:
+        if len(child):
+            said["contents"].append([child.tag, sorted((e.tag, _text(e)) for e in child)])
+        elif child.tag in said:
+            raise NotAsDesigned(f"{child.tag} is there twice")
+        else:
+            said[child.tag] = _text(child)
+    return said
+
+
+def _text(element: ElementTree.Element) -> str:
+    name, text = element.tag.rpartition("}")[2], element.text or ""
+    if name == "LastModified" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text):
+        return "a time"
+    # Opaque by S3's word.
+    return "a token" if name.endswith("ContinuationToken") and text else text
+
+
+# -- what is written -------------------------------------------------------------------------------
+
+
+def _bucket(within: int, without: int) -> str:
+    return f"raw-{within}-{without}"
+
+
+def _told(ticks: Sequence[Tick]) -> str:
+    requests = sorted({tick.window + tick.elsewhere for tick in ticks})
+    shown = "-".join(str(count) for count in dict.fromkeys((requests[0], requests[-1])))
+    return f"{shown} requests, {report.spread([tick.seconds for tick in ticks])} s"
+
+
+def _section(
+    small: Sequence[Case],
+    large: Sequence[Case],
+    sweeps: Sequence[Sweeps],
+    short: Short,
+    compared: str,
+    say: Progress,
+) -> str:
+    days = large[0].days
+    rate = max(WINDOWS) / median(
+        [
+            seconds
+            for case in large
+            if case.within == max(WINDOWS)
+            for seconds in case.seconds("quiet")
+        ]
+    )
+    ticks = short.ticks
+    return f"""
+## A tick of the arrival sensor (`make bench BENCH=sensor`)
+
+{report.circumstances(("dagster", "boto3", "botocore", "ministack"))} {REPEATS} ticks of each kind;
+the whole benchmark took {say.seconds:.0f} s.
+
+The sensor of the products feed as it is in `xacct_assets/defs/`, evaluated against a Dagster
+instance on disk (SQLite) with the product's own boto3 clients. Requests are counted by botocore's
+`before-send` event, so retries would count. The window is {days} days; all objects inside it lie in
+one day. Of those outside, a fifth lies in the days of the sweep, three tenths in older days of the
+feed, a tenth in folders beside those of the window, the rest in other feeds' folders.
+
+- **First look**: without a cursor; requests the day. **Quiet**: nothing has changed. **Sees a
+  change**: the first tick after one object was replaced. **Requests it**: the tick after it has
+  settled.
+- Each look costs a request for each of the {days} days, and one more for each further
+  {PAGE:,} objects. The benchmark fails if a single tick asks for more or less.
+
+### Up to a million objects: a listing server, not the sandbox
+
+A million objects are too many files for the sandbox's disk layout. So **S3 is a local server here
+that answers ListObjectsV2 from sorted keys in memory** (`benchmarks/s3_listing.py`), reached by
+AWS_ENDPOINT_URL_S3, without TLS and without checking signatures. In this run its answers were
+compared with the sandbox's: {compared}, XML element by element, all equal. Against AWS, add some
+20 to 100 ms for each request.
+
+{_cases(large)}
+
+Seconds with the million, divided by those without it (medians):
+
+{report.table(("inside", *_STATES), _ratios(large))}
+
+### The sandbox
+
+The whole way: TLS, an assumed role, the policies of both accounts. As many objects outside as could
+be put in {SANDBOX_LOADING_SECONDS:.0f} s. The sandbox's S3 goes through all keys of a bucket for
+each listing, so that its own time grows with the bucket; the requests do not.
+
+{_cases(small)}
+
+### What the sweep adds
+
+The tables above are without the sweep (`sweep_days_back: 0`). With it, one tick a minute also looks
+at five days behind the window, and pays for what lies in those five and nowhere else (with the
+million, {_in_swept():,} objects lie in its days). Listing server, one object inside the window,
+{2 * REPEATS} turns:
+
+{_turns(sweeps)}
+
+### A day too long for a tick
+
+{short.within:,} objects in one day and {MILLION:,} outside, listing server, with
+{SHORT_LISTING_SECONDS} s for listing instead of the product's {product.LISTING_SECONDS:.0f} s (in
+which {rate * product.LISTING_SECONDS:,.0f} objects fit at the rate of this run). Each tick has
+nothing but the cursor of the one before.
+
+{report.table(("", "this run"), _short_rows(short, ticks))}
+"""
+
+
+def _cases(cases: Sequence[Case]) -> str:
+    states = (f"{state} (s)" for state in _STATES)
+    return report.table(
+        ("inside", "outside", "requests a tick", *states), [_row(case) for case in cases]
+    )
+
+
+def _turns(sweeps: Sequence[Sweeps]) -> str:
+    return report.table(
+        ("outside", "requests for the window", "requests of the sweep's turn", "tick (s)"),
+        [_sweep_row(sweep) for sweep in sweeps],
+    )
+
+
+def _row(case: Case) -> list[str]:
+    return [
+        f"{case.within:,}",
+        f"{case.without:,}",
+        str(case.calls),
+        *(report.spread(case.seconds(state)) for state in _STATES),
+    ]
+
+
+def _ratios(cases: Sequence[Case]) -> list[list[str]]:
+    rows = []
+    for within in dict.fromkeys(case.within for case in cases):
+        without, with_ = sorted(
+            (case for case in cases if case.within == within), key=lambda case: case.without
+        )
+        rows.append(
+            [
+                f"{within:,}",
+                *(
+                    f"{median(with_.seconds(state)) / median(without.seconds(state)):.2f}"
+                    for state in _STATES
+                ),
+            ]
+        )
+    return rows
+
+
+def _in_swept() -> int:
+    today = datetime.now(UTC).date()
+    feed = products_feed(today)
+    swept = {
+        folder(feed, today - timedelta(days=back))
+        for back in range(feed.arrival.days_back + 1, feed.arrival.sweep_days_back + 1)
+    }
+    return sum(count for name, count in outside(feed, today, MILLION) if name in swept)
+
+
+def _sweep_row(sweep: Sweeps) -> list[str]:
+    def counts(values: Sequence[int]) -> str:
+        return "–".join(str(count) for count in dict.fromkeys((min(values), max(values))))
+
+    return [
+        f"{sweep.without:,}",
+        counts([tick.window for tick in sweep.ticks]),
+        counts([tick.elsewhere for tick in sweep.ticks]),
+        report.spread([tick.seconds for tick in sweep.ticks]),
+    ]
+
+
+def _short_rows(short: Short, ticks: Sequence[Tick]) -> list[list[str]]:
+    return [
+        ["ticks until the day is requested", str(len(ticks))],
+        ["requests in each", ", ".join(str(tick.window) for tick in ticks)],
+        ["requests in all", str(sum(tick.window for tick in ticks))],
+        ["requests of one tick with time enough", str(short.calls)],
+        ["seconds of a tick", report.spread([tick.seconds for tick in ticks])],
+        ["cursor at its largest", f"{max(tick.cursor for tick in ticks):,} bytes"],
+    ]
