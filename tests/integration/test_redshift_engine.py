@@ -265,6 +265,18 @@ def test_a_procedure_in_redshifts_dialect(cursor: Cursor) -> None:
     cursor.execute("drop table pt")
 
 
+def test_an_error_ends_an_atomic_procedure_whatever_its_handler_does(cursor: Cursor) -> None:
+    cursor.execute("create table ph (a int)")
+    cursor.execute(
+        "create or replace procedure failing() as $$ begin insert into ph values (1);"
+        " insert into ph values (1 / 0); exception when others then"
+        " raise info 'handled: %', sqlerrm; end; $$ language plpgsql"
+    )
+    assert refusal(cursor, "call failing()")["M"] == "division by zero"
+    assert rows(cursor, "select * from ph") == []
+    cursor.execute("drop table ph")
+
+
 def test_truncate_commits(warehouse: Warehouse, cursor: Cursor) -> None:
     cursor.execute("create table tr (a int)")
     connection = warehouse.connect()

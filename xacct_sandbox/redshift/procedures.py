@@ -134,6 +134,10 @@ def translate_body(body: str, translate: Translate, *, non_atomic: bool) -> str:
         begins = index == 0 or tokens[index - 1].upper in _STATEMENT_STARTS
         if token.upper == "WHEN" and index and tokens[index - 1].upper == "EXCEPTION":
             _check_handler(tokens, index)
+            if not non_atomic:
+                # An atomic procedure's error ends the call whatever its handler did.
+                end = _block_end(tokens, index)
+                edits.append((tokens[end].start, tokens[end].start, "RAISE; "))
         if not (begins and in_block):
             index += 1
             continue
@@ -188,6 +192,23 @@ def _statement_end(tokens: list[Token], index: int) -> int:
             return index
         index += 1
     return index
+
+
+def _block_end(tokens: list[Token], index: int) -> int:
+    """The END of the block that ``index`` is in."""
+    depth = 0
+    while index < len(tokens):
+        word, before = tokens[index].upper, tokens[index - 1].upper
+        if word == "END":
+            if depth == 0:
+                return index
+            depth -= 1
+        elif before != "END" and (
+            word in ("BEGIN", "LOOP", "CASE") or (word == "IF" and before in _STATEMENT_STARTS)
+        ):
+            depth += 1
+        index += 1
+    raise RedshiftError("syntax error: a block has no END", sqlstate=SYNTAX_ERROR)
 
 
 def _check_handler(tokens: list[Token], index: int) -> None:

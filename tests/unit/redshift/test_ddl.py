@@ -188,3 +188,14 @@ def test_an_out_argument_before_an_in_argument_is_refused() -> None:
     plan = translate("create procedure p(out a int, b int) as $$ begin end $$ language plpgsql")
     assert isinstance(plan, Refuse)
     assert "OUT argument" in plan.error.message
+
+
+def test_a_handler_of_an_atomic_procedure_raises_again() -> None:
+    body = (
+        "begin insert into t values (1); exception when others then if sqlerrm = 'x' then"
+        " raise info 'y'; end if; select case when true then 1 end into n; end;"
+    )
+    made = sql(f"create procedure p() as $$ declare n int; {body} $$ language plpgsql")
+    assert made.rstrip().endswith("into n; RAISE; end; $body$ language plpgsql")
+    made = sql(f"create procedure p() nonatomic as $$ declare n int; {body} $$ language plpgsql")
+    assert "RAISE;" not in made
