@@ -11,6 +11,7 @@ one that XACCT_MORE_FEEDS names. Which accounts and names they work on comes fro
 (``settings.py``), and shows in the UI as one resource.
 """
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +19,11 @@ import dagster as dg
 from xacct_assets.feed.component import more_feeds
 from xacct_assets.resources import ServicesResource
 from xacct_assets.settings import Settings
+
+# That parts of Dagster's API may change with its next minor version is no news to each process
+# that loads this, a hundred lines at a time: its version is pinned.
+for _category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.simplefilter("ignore", category=_category)
 
 
 @dg.definitions

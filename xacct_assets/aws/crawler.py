@@ -222,10 +222,7 @@ class Crawler:
 
 def _result(crawl: dict[str, Any], *, joined: bool = False) -> CrawlResult:
     text = crawl.get("Summary") or "{}"
-    try:
-        summary = json.loads(text)
-    except ValueError:
-        summary = {"text": text}
+    summary = _unfolded(text)
     return CrawlResult(
         crawl_id=crawl["CrawlId"],
         state=crawl["State"],
@@ -237,3 +234,15 @@ def _result(crawl: dict[str, Any], *, joined: bool = False) -> CrawlResult:
         log_group=crawl.get("LogGroup"),
         log_stream=crawl.get("LogStream"),
     )
+
+
+def _unfolded(value: Any) -> Any:
+    """What JSON text says, and the JSON texts in it: Glue's summaries are wrapped three deep."""
+    if isinstance(value, str):
+        try:
+            return _unfolded(json.loads(value))
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        return {name: _unfolded(part) for name, part in value.items()}
+    return value

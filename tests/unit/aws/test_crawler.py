@@ -54,7 +54,7 @@ class Glue:
                     "State": self.outcome,
                     "EndTime": NOON,
                     "DPUHour": 0.02,
-                    "Summary": '{"PARTITION": {"ADD": 1}}',
+                    "Summary": r'{"PARTITION": "{\"ADD\": \"{\\\"Count\\\": 1}\"}"}',
                     **({"ErrorMessage": "Access Denied"} if self.outcome == "FAILED" else {}),
                 }
             return {"Crawler": {"Name": Name, "State": "RUNNING"}}
@@ -86,7 +86,7 @@ def crawler(fake, clock):
 def test_a_crawl_is_started_and_followed_to_its_end(glue, clock):
     result = crawler(glue(), clock).crawl("c", 600)
     assert (result.crawl_id, result.state, result.joined) == ("crawl-1", "COMPLETED", False)
-    assert result.summary == {"PARTITION": {"ADD": 1}}
+    assert result.summary == {"PARTITION": {"ADD": {"Count": 1}}}
     assert result.dpu_hours == 0.02
 
 
