@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from xacct_sandbox.redshift.session import Session
 
 logger = logging.getLogger(__name__)
+
+_C_LIBRARY = ctypes.CDLL(None)
 
 
 class AlreadyReported(RedshiftError):
@@ -96,6 +99,8 @@ class Runner:
         if error is not None:
             self._session.recorder.error = error.message
         self._session.recorder.finish(self._session)
+        if isinstance(plan, (Copy, Unload)):
+            give_memory_back()
         return error
 
     async def _steps(self, plan: Steps) -> str:
@@ -135,6 +140,13 @@ class Runner:
         self._session.user = found.rows[0][0] or ""
         self._session.unrestricted = self._session.user == SUPERUSER
         return "SET"
+
+
+def give_memory_back() -> None:
+    """Return what a load or export used: the C library would keep it for the next one."""
+    trim = getattr(_C_LIBRARY, "malloc_trim", None)  # glibc's; elsewhere the allocator does it
+    if trim is not None:
+        trim(0)
 
 
 def controls(plans: list[Plan]) -> bool:
