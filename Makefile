@@ -4,11 +4,12 @@ UI      ?= 1
 UI_PORT ?= 3000
 DAYS    ?= 3
 BIN     := .venv/bin
+BROWSERS := chromium chromium-browser google-chrome
 
 export XACCT_UI_PORT := $(UI_PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration lint check clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-ui lint check clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,16 @@ test-functional: setup ## The claims about runs, ranges and ticks: a Dagster ins
 
 test-integration: setup ## The claims about the running system, on a sandbox of their own
 	@$(BIN)/python -m pytest tests/integration -q
+
+test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	 echo "The UI is tested in a browser, and none of $(BROWSERS) was found; install Debian's package: apt-get install chromium"; exit 1
+	@$(MAKE) --no-print-directory .venv/ready-ui
+	@$(BIN)/python -m pytest tests/ui -q
+
+.venv/ready-ui: .venv/ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test,ui]'
+	@touch $@
 
 lint: setup ## Style, imports, common mistakes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,209 @@
+"""A sandbox with six landed days, `dagster dev` on it, and a browser that looks at it.
+
+Everything is this session's own: ports, folders, browser. What is seen on the way is kept as
+``build/ui/*.png``, beside the log of `dagster dev`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.integration.conftest import RunningSandbox, free_port, running_sandbox
+from tests.ui.dagster_ui import DagsterUi
+from xacct_sandbox import env_file
+
+PROJECT = Path(__file__).parents[2]
+PICTURES = PROJECT / "build" / "ui"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ROWS_A_DAY = 400
+
+# Seconds. The machine may be busy: these only bound how long a broken test hangs.
+SERVED_WITHIN, SEEN_WITHIN = 180, 60
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where this run's screenshots go; those of an earlier run are gone."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    return PICTURES
+
+
+@pytest.fixture(scope="session")
+def landed_days() -> list[date]:
+    """Six days up to yesterday, oldest first: the dialog offers recent days."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return [yesterday - timedelta(days=back) for back in range(5, -1, -1)]
+
+
+@pytest.fixture(scope="session")
+def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
+    """Both accounts deployed, the six days landed."""
+    with running_sandbox() as running:
+        running.run("xacct_assets.cli", "deploy")
+        running.run(
+            *("xacct_sandbox.cli", "land", "--rows", str(ROWS_A_DAY)),
+            *("--date", str(landed_days[-1]), "--days", str(len(landed_days))),
+        )
+        yield running
+
+
+@pytest.fixture(scope="session")
+def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
+    """Where `dagster dev` serves the project, with the project's own instance settings."""
+    home = env_file.dagster_home(sandbox.config)
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT / "dagster.yaml", home)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = pictures / "dagster-dev.log"
+    command = [
+        *(str(Path(sys.executable).with_name("dagster")), "dev"),
+        *("--workspace", str(PROJECT / "workspace.yaml")),
+        *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
+    ]
+    with (
+        log.open("wb") as output,
+        _ended(
+            subprocess.Popen(
+                command,
+                cwd=sandbox.folder,
+                env=sandbox.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        ) as served,
+    ):
+        _wait_until_served(url, served, log)
+        yield url
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process afterwards as Ctrl-C does, and whatever it leaves behind."""
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SERVED_WITHIN
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"`dagster dev` ended with {process.returncode}:\n{log.read_text()}")
+        try:
+            with urllib.request.urlopen(f"{url}/server_info", timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.25)
+    pytest.fail(f"`dagster dev` did not answer in {SERVED_WITHIN} s:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of this machine, that talks to nobody but us."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.fail(
+            f"no browser: none of {', '.join(BROWSERS)} is on the PATH. "
+            "Install Debian's package `chromium` (apt-get install chromium)."
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                # Chromium's own sandbox does not start for root or inside most containers; it
+                # shows our pages only.
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+            ],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def ui(browser: Browser, address: str, pictures: Path) -> Iterator[DagsterUi]:
+    """A fresh tab, without memory of the others."""
+    with _tab(browser, address, pictures, width=1440, height=900) as tab:
+        yield tab
+
+
+@pytest.fixture
+def wide_ui(browser: Browser, address: str, pictures: Path) -> Iterator[DagsterUi]:
+    """A low and wide tab, drawn at twice the size, for pictures of the graph."""
+    with _tab(browser, address, pictures, width=1440, height=420, sharpness=2) as tab:
+        yield tab
+
+
+@contextmanager
+def _tab(
+    browser: Browser,
+    address: str,
+    pictures: Path,
+    *,
+    width: int,
+    height: int,
+    sharpness: float = 1,
+) -> Iterator[DagsterUi]:
+    expect.set_options(timeout=SEEN_WITHIN * 1000)
+    with browser.new_context(
+        base_url=address,
+        viewport={"width": width, "height": height},
+        device_scale_factor=sharpness,
+        locale="en-US",
+        timezone_id="UTC",
+        color_scheme="light",
+    ) as context:
+        page = context.new_page()
+        page.set_default_timeout(SEEN_WITHIN * 1000)
+        yield DagsterUi(page, pictures)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    """A test that failed leaves a picture of what it saw last."""
+    report = yield
+    tabs = [use for use in item.funcargs.values() if isinstance(use, DagsterUi)]
+    if report.when == "call" and report.failed:
+        for tab in tabs:
+            tab.keep(f"failed-{item.name}")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was kept."""
+    kept = sorted(PICTURES.glob("*.png"))
+    if kept:
+        terminalreporter.section("screenshots")
+        for picture in kept:
+            terminalreporter.write_line(str(picture.relative_to(PROJECT)))

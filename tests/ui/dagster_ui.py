@@ -1,0 +1,127 @@
+"""The Dagster UI as a person meets it: pages, the launch dialog, what is green."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+LOCATION = "__repository__@xacct_assets"
+
+# Milliseconds: a run starts a process and a Glue job; the machine may be busy.
+RUN_WITHIN = 300_000
+
+
+@dataclass(frozen=True)
+class DagsterUi:
+    """One tab. Every method returns when what it did is to be seen."""
+
+    page: Page
+    pictures: Path
+
+    def keep(self, name: str) -> None:
+        """A picture of the tab as it is, among the build output."""
+        self.page.screenshot(path=self.pictures / f"{name}.png", animations="disabled")
+
+    # -- pages -------------------------------------------------------------------------------
+
+    def open_group(self, group: str) -> None:
+        """The asset graph of a group, drawn."""
+        self.page.goto(f"/locations/{LOCATION}/asset-groups/{group}/lineage")
+        expect(self.button("zoom_in")).to_be_visible()
+
+    def open_asset(self, asset: str, tab: str) -> None:
+        """A tab of an asset's page, by way of its name in the catalog."""
+        self.page.goto("/assets")
+        group, name = asset.split("/")
+        self.page.get_by_role("link", name=f"{group} / {name}").first.click()
+        self.page.get_by_role("tab", name=tab, exact=True).click()
+
+    # -- the asset graph -----------------------------------------------------------------------
+
+    def node(self, asset: str) -> Locator:
+        """An asset of the graph, by its name."""
+        return self.graph.get_by_text(asset, exact=True)
+
+    @property
+    def graph(self) -> Locator:
+        """The drawing; the page has many small ones besides."""
+        return self.page.locator("svg", has=self.page.locator("foreignObject"))
+
+    @property
+    def arrows(self) -> Locator:
+        """From asset to asset."""
+        return self.graph.locator("path[marker-end]")
+
+    def make_room(self) -> None:
+        """Fold the navigation away: with room enough, the graph shows details of each asset."""
+        self.button("Hide navigation").click()
+        self.page.reload()
+
+    # -- launching ---------------------------------------------------------------------------
+
+    def launch(self, partitions: str, button: str) -> None:
+        """Materialize a day, or a range such as ``[2026-01-01...2026-01-05]``, by the dialog.
+
+        Ends on the page of the run or backfill that was launched.
+        """
+        self.button(re.compile("Materialize")).first.click()
+        dialog = self.page.get_by_role("dialog")
+        selection = dialog.get_by_role("textbox")
+        selection.fill(partitions)
+        selection.press("Enter")
+        self.keep("dialog-backfill" if "..." in partitions else "dialog-run")
+        dialog.get_by_role("button", name=button).click()
+        self.notifications.get_by_role("link", name="View").or_(
+            self.notifications.get_by_role("button", name="View")
+        ).click()
+
+    @property
+    def notifications(self) -> Locator:
+        """What the UI reports in its corner."""
+        return self.page.get_by_role("region", name=re.compile("Notifications"))
+
+    def wait_for_run(self) -> None:
+        """Until the page of a run says that it succeeded."""
+        expect(self.page.get_by_text("Success", exact=True)).to_be_visible(timeout=RUN_WITHIN)
+        # Without the note of its launch, with its duration.
+        self.page.reload()
+        expect(self.page.get_by_text("Success", exact=True)).to_be_visible()
+
+    def wait_for_backfill(self, assets: int) -> None:
+        """Until the page of a backfill says that all days of all assets are there."""
+        completed = self.page.get_by_text("100% completed", exact=True)
+        expect(completed).to_have_count(assets, timeout=RUN_WITHIN)
+        self.page.reload()
+        expect(completed).to_have_count(assets)
+
+    def filter_events(self, query: str, event: str) -> None:
+        """Leave only some events in a run's log."""
+        self.page.get_by_role("textbox", name="Filter…").fill(query)
+        expect(self.page.get_by_text(event, exact=True).first).to_be_visible()
+
+    # -- partitions --------------------------------------------------------------------------
+
+    def select_partitions(self, partitions: str) -> None:
+        """Show these days only in an asset's list of partitions."""
+        selection = self.page.get_by_role("textbox", name=re.compile(r"^ex: "))
+        selection.fill(partitions)
+        selection.press("Enter")
+
+    def partition(self, day: str) -> Locator:
+        """A day in the list of an asset's partitions."""
+        return self.page.get_by_title(day, exact=True)
+
+    def expect_green(self, day: str) -> None:
+        """The dot beside the day is the colour of success; nothing but its style says so."""
+        dot = self.page.locator(f'[data-tooltip="{day}"] + div')
+        expect(dot).to_have_attribute("style", re.compile("accent-green"))
+
+    def expect_count(self, state: str, number: int) -> None:
+        """How many of the shown partitions are in a state, as the list's filter counts them."""
+        expect(self.page.get_by_text(f"{state} ({number})", exact=True)).to_be_visible()
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name)
