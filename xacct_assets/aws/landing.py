@@ -29,7 +29,7 @@ MAX_RESUMES = 5
 _SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawObject:
     """One object of a day: key, size in bytes, ETag without quotes, last change (UTC)."""
 

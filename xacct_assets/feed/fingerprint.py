@@ -37,21 +37,25 @@ class ListedObject(Protocol):
 class Fold:
     """A fingerprint in the making: objects go in by rising key, the digest is always ready."""
 
-    __slots__ = ("digest",)
+    # Bytes, as text is wanted once a page and objects come by the thousand.
+    __slots__ = ("_state",)
 
     def __init__(self, digest: str | None = None) -> None:
-        self.digest = digest or _text(bytes(_DIGEST_BYTES))
+        self._state = _bytes(digest) if digest else bytes(_DIGEST_BYTES)
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint of all objects so far."""
+        return _text(self._state)
 
     def add(self, item: ListedObject) -> None:
         """Take up the next object (its key sorts after all before it)."""
         key = item.key.encode("utf-8", "surrogatepass")
         # The length keeps ("ab", "c") apart from ("a", "bc"); listings quote ETags, heads may not.
         record = b"%d:%b:%d:%b" % (len(key), key, item.size, item.etag.strip('"').encode())
-        self.digest = _text(
-            hashlib.blake2b(
-                _bytes(self.digest) + record, digest_size=_DIGEST_BYTES, person=_PERSON
-            ).digest()
-        )
+        self._state = hashlib.blake2b(
+            self._state + record, digest_size=_DIGEST_BYTES, person=_PERSON
+        ).digest()
 
 
 def fingerprint(objects: Iterable[ListedObject]) -> str:
