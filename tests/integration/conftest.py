@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ from xacct_sandbox.config import (
 if TYPE_CHECKING:
     from tests.integration.pipeline import Pipeline
 
+# Feeds that are added by YAML and SQL alone.
+MORE_FEEDS = Path(__file__).parents[1] / "feeds"
 # Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
 WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
 
@@ -186,6 +188,14 @@ def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
     """Both accounts deployed with `xacct deploy`, as `xacct-sandbox up` does."""
     bare_sandbox.run("xacct_assets.cli", "deploy")
     return bare_sandbox
+
+
+@pytest.fixture(scope="session")
+def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
+    """The same sandbox, with the feeds of ``tests/feeds`` deployed beside products."""
+    more = replace(sandbox, more={**sandbox.more, "XACCT_MORE_FEEDS": str(MORE_FEEDS)})
+    more.run("xacct_assets.cli", "--no-env-file", "deploy")
+    return more
 
 
 @pytest.fixture(scope="session")
