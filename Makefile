@@ -32,13 +32,13 @@ stop: ## End everything that `make run` started
 test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
 test-unit: setup ## The claims that need no processes
-	@$(BIN)/python -m pytest tests/unit -q
+	@$(BIN)/python -m pytest tests/unit -q --numprocesses 2
 
 test-functional: setup ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
-	@$(BIN)/python -m pytest tests/functional -q
+	@$(BIN)/python -m pytest tests/functional -q --numprocesses 2
 
 test-integration: setup ## The claims about the running system, on a sandbox of their own
-	@$(BIN)/python -m pytest tests/integration -q
+	@$(BIN)/python -m pytest tests/integration -q --numprocesses 2 --dist loadfile
 
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \

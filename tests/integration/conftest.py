@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 # Feeds that are added by YAML and SQL alone.
 MORE_FEEDS = Path(__file__).parents[1] / "feeds"
 # Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
+# Workers that test side by side take turns through them, so that none takes what another just saw
+# to be free.
 WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @dataclass(frozen=True)
@@ -126,14 +130,14 @@ def free_port() -> int:
 
 
 def free_wire_port() -> int:
-    for port in WIRE_PORTS:
+    for port in WIRE_PORTS[WORKER::WORKERS]:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"none of the ports {WIRE_PORTS} is free")
+    raise RuntimeError(f"none of the ports {WIRE_PORTS[WORKER::WORKERS]} is free")
 
 
 @pytest.fixture(scope="session", autouse=True)
