@@ -326,6 +326,7 @@ def fake_load_job(
             world.ledger[day] = {
                 "work_id": work_id,
                 "rows_loaded": loaded,
+                "loaded_at": LANDED_AT,
                 "transformed_at": None,
             }
             world.reject_manifests[day] = RejectManifest(feed.name, day, work_id, rejected)
@@ -359,6 +360,10 @@ def _definitions() -> dg.Definitions:
             jobs=[
                 dg.define_asset_job("checked", selection=group),
                 dg.define_asset_job("unchecked", selection=group.without_checks()),
+                dg.define_asset_job(
+                    "export_checks",
+                    selection=dg.AssetSelection.checks_for_assets(["products", "s3_export"]),
+                ),
             ],
             resources={"services": services_at_hand},
             executor=dg.in_process_executor,
@@ -397,6 +402,16 @@ class Pipeline:
             tags=tags,
             run_config={"loggers": {"console": {}}},
             asset_selection=keys or None,
+        )
+
+    def check_export(self) -> dg.ExecuteInProcessResult:
+        """Run the export's checks for no day in particular, as "Execute all" in the UI does."""
+        Pipeline.running = self
+        job = self.definitions.resolve_job_def("export_checks")
+        return job.execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {}}},
         )
 
     def take_up(self, failed: dg.ExecuteInProcessResult, assets: Sequence[str]) -> Any:

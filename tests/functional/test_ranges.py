@@ -150,3 +150,18 @@ def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
     assert pipeline.run(DAYS[1], assets=["raw_partition"]).success
     assert status("catalog_table", DAYS[1]) is StaleStatus.STALE
     assert status("catalog_table", DAYS[2]) is StaleStatus.FRESH
+
+
+def test_checks_that_are_run_for_no_day_look_at_the_days_that_are_there(
+    pipeline: Any, world: Any
+) -> None:
+    land_all(world)
+    pipeline.run(DAYS[0], DAYS[-1])
+    world.fact[date(2026, 1, 3)] -= 1
+    result = pipeline.check_export()
+    assert pipeline.verdicts(result, "row_counts_reconcile") == {d: d != DAYS[2] for d in DAYS}
+    assert "2026-01-03" in pipeline.why(result)
+
+
+def test_checks_that_are_run_before_there_is_a_day_say_so(pipeline: Any) -> None:
+    assert "s3_export was never materialized" in pipeline.why(pipeline.check_export())

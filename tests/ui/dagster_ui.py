@@ -74,6 +74,10 @@ class DagsterUi:
         selection.press("Enter")
         self.keep("dialog-backfill" if "..." in partitions else "dialog-run")
         dialog.get_by_role("button", name=button).click()
+        self.view_what_was_launched()
+
+    def view_what_was_launched(self) -> None:
+        """Follow the note of a launch to the page of its run or backfill."""
         self.notifications.get_by_role("link", name="View").or_(
             self.notifications.get_by_role("button", name="View")
         ).click()
@@ -96,6 +100,18 @@ class DagsterUi:
         expect(completed).to_have_count(assets, timeout=RUN_WITHIN)
         self.page.reload()
         expect(completed).to_have_count(assets)
+
+    def keep_timeline(self, name: str) -> None:
+        """A picture of a run's page with its steps over time unfolded, without its log."""
+        before = self.page.viewport_size
+        assert before is not None
+        self.page.set_viewport_size({**before, "height": 660})
+        unfold = self.button("expand_arrows").first
+        unfold.click()
+        expect(self.button("collapse_arrows")).to_be_visible()
+        self.keep(name)
+        self.button("collapse_arrows").click()
+        self.page.set_viewport_size(before)
 
     def filter_events(self, query: str, event: str) -> None:
         """Leave only some events in a run's log."""

@@ -42,8 +42,9 @@ def test_a_day_materialized_from_the_dialog_succeeds_and_is_green(
     expect(ui.page.get_by_text(f"partition: {day}")).to_be_visible()
     ui.wait_for_run()
     expect(ui.page.get_by_text("Succeeded (14)")).to_be_visible()
+    ui.keep_timeline("run")
     ui.filter_events("type:ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION")
-    ui.keep("run")
+    ui.keep("run-log")
     ui.open_asset("products/s3_export", "Partitions")
     ui.select_partitions(day)
     ui.expect_count("Materialized", 1)
@@ -71,7 +72,11 @@ def test_a_backfill_of_five_days_makes_five_green_partitions(
     ui.keep("partitions")
 
 
-def test_the_check_of_the_export_passed(ui: DagsterUi) -> None:
+def test_the_check_of_the_export_passed_and_can_be_repeated(ui: DagsterUi) -> None:
+    ui.open_asset("products/s3_export", "Checks")
+    ui.button("Execute all").click()
+    ui.view_what_was_launched()
+    ui.wait_for_run()
     ui.open_asset("products/s3_export", "Checks")
 
     ui.page.get_by_text("row_counts_reconcile").first.click()

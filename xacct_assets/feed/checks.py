@@ -283,7 +283,7 @@ def _day_check(
     def _check(
         context: dg.AssetCheckExecutionContext, services: dg.ResourceParam[Services]
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        days = [parse_day(partition) for partition in context.partition_keys]
+        days = _days_to_check(context, feed, key)
         events = latest_materializations(context.instance, key, days)
         with no_vain_retries():
             verdicts = dict(evaluate(context, services, days, events))
@@ -307,6 +307,24 @@ def _day_check(
         afterwards(verdicts)
 
     return _check
+
+
+def _days_to_check(
+    context: dg.AssetCheckExecutionContext, feed: FeedSpec, key: dg.AssetKey
+) -> list[date]:
+    """The run's days; of a run without any, the newest days that the asset is there for.
+
+    The UI's button "Execute all" beside the checks of an asset starts a run that is of no day.
+    """
+    if context.has_partition_key or context.has_partition_key_range:
+        return [parse_day(partition) for partition in context.partition_keys]
+    days = sorted(map(parse_day, context.instance.get_materialized_partitions(key)))
+    if not days:
+        raise dg.Failure(
+            f"nothing to look at: {key.to_user_string()} was never materialized; materialize a day",
+            allow_retries=False,
+        )
+    return days[-feed.max_days_per_run :]
 
 
 def _evaluation(

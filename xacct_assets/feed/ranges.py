@@ -169,7 +169,8 @@ def day_failure(problems: Mapping[date, str]) -> dg.Failure:
     """The failure of a step for reasons that lie in its days: a retry by itself cannot help."""
     days = sorted(problems)
     if len(days) == 1:
-        return dg.Failure(description=problems[days[0]], allow_retries=False)
+        # The other days of the run may have gone well, so it is named.
+        return dg.Failure(description=f"{days[0]}: {problems[days[0]]}", allow_retries=False)
     lines = "\n".join(f"- {day}: {problems[day]}" for day in days)
     return dg.Failure(
         description=f"{len(days)} days failed ({in_words(days)}):\n{lines}",
