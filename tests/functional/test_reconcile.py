@@ -1,7 +1,7 @@
 """The equation: what makes a day right, and every way in which it can be wrong."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -83,6 +83,15 @@ def test_what_does_not_add_up_is_named(change: dict[str, Any], problem: str) -> 
     verdict = judge(DAY, replace(RIGHT, **change))
     assert not verdict.ok
     assert problem in "; ".join(verdict.problems)
+
+
+def test_a_file_that_landed_after_the_load_is_told_though_the_counts_agree() -> None:
+    load = LedgerDay("w1", 98, True, loaded_at=datetime(2026, 1, 3, 12, 0, 0, 500_000))
+    before, after = (datetime(2026, 1, 3, 12, 0, second, tzinfo=UTC) for second in (0, 1))
+    landed = replace(RIGHT, ledger=load, raw=RawDay(2, 100, "v", newest=before))
+    assert judge(DAY, landed).ok
+    verdict = judge(DAY, replace(landed, raw=RawDay(2, 100, "v2", newest=after)))
+    assert "files have landed since it was loaded" in "; ".join(verdict.problems)
 
 
 def test_a_problem_says_what_to_materialize() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from xacct_assets.feed.fingerprint import fingerprint
@@ -33,15 +33,18 @@ class RawDay:
     rows: int
     version: str
     problems: tuple[str, ...] = ()
+    newest: datetime | None = None
+    """When the last file was written (UTC); None if the files are known to be the loaded ones."""
 
 
 @dataclass(frozen=True)
 class LedgerDay:
-    """The last committed load of a day."""
+    """The last committed load of a day; ``loaded_at`` is UTC without saying so, as Redshift's."""
 
     work_id: str
     rows_loaded: int
     transformed: bool
+    loaded_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,13 @@ def judge(day: date, numbers: Numbers) -> DayReconciliation:
 
 def _load_problems(numbers: Numbers, ledger: LedgerDay, rejected: int) -> list[str]:
     problems = []
+    newest, loaded_at = numbers.raw.newest, ledger.loaded_at
+    if newest and loaded_at and newest > loaded_at.replace(tzinfo=UTC):
+        # As many rows as before may still be other rows.
+        problems.append(
+            f"files have landed since it was loaded (the newest at {newest:%Y-%m-%d %H:%M:%S}, the "
+            f"load was at {loaded_at:%Y-%m-%d %H:%M:%S} UTC); materialize the day again"
+        )
     if ledger.rows_loaded + rejected != numbers.raw.rows:
         problems.append(
             f"{ledger.rows_loaded} rows were loaded and {rejected} rejected, but the raw files "
@@ -216,6 +226,7 @@ def raw_day(feed: FeedSpec, services: Services, day: date, known: RawDay | None 
         rows=sum(verdict.rows for verdict in verdicts),
         version=version,
         problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
+        newest=max((item.last_modified for item in objects), default=None),
     )
 
 
@@ -266,7 +277,8 @@ def read_ledger(feed: FeedSpec, services: Services, days: Sequence[date]) -> dic
     from xacct_assets.aws.sql import qualified
 
     ledger = qualified(feed.warehouse.ledger)
-    select = f"SELECT partition_date, work_id, rows_loaded, transformed_at FROM {ledger}"  # noqa: S608
+    columns = "partition_date, work_id, rows_loaded, loaded_at, transformed_at"
+    select = f"SELECT {columns} FROM {ledger}"  # noqa: S608
     rows = services.warehouse.query(
         f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
         (feed.name, min(days), max(days)),
@@ -276,6 +288,7 @@ def read_ledger(feed: FeedSpec, services: Services, days: Sequence[date]) -> dic
             work_id=row["work_id"],
             rows_loaded=int(row["rows_loaded"]),
             transformed=row["transformed_at"] is not None,
+            loaded_at=row["loaded_at"],
         )
         for row in rows
     }
