@@ -103,7 +103,7 @@ def test_a_file_that_is_put_runs_its_day_to_a_verified_export(
     feeds_sandbox: RunningSandbox,
     arrivals: dict[str, Arrival],
     feed: str,
-    record_testsuite_property,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     arrival = arrivals[feed]
     record_testsuite_property(f"seconds from put to run of {feed}", round(arrival.seconds, 1))
