@@ -556,7 +556,11 @@ def read_records(
     Positions grow within a file: a multi-line CSV file is never split, so one task reads it from
     beginning to end.
     """
-    parts = [read_group(spark, request, layout, files) for layout, files in groups.items()]
+    parts = [
+        read_group(spark, request, layout, paths, options)
+        for layout, files in groups.items()
+        for paths, options in spark_paths(files)
+    ]
     if not parts:
         parts = [
             spark.createDataFrame(
@@ -572,7 +576,11 @@ def read_records(
 
 
 def read_group(
-    spark: SparkSession, request: Request, layout: Layout, files: Sequence[SourceFile]
+    spark: SparkSession,
+    request: Request,
+    layout: Layout,
+    paths: list[str],
+    path_options: Mapping[str, str],
 ) -> DataFrame:
     """The records of files that share a layout.
 
@@ -599,8 +607,9 @@ def read_group(
     }
     cut = (
         spark.read.schema(f"{fields_ddl(misfit)}, record STRING")
-        .options(**options, header="true", encoding="UTF-8", columnNameOfCorruptRecord="record")
-        .csv([escape_glob(file.uri) for file in files])
+        .options(**options, **path_options)
+        .options(header="true", encoding="UTF-8", columnNameOfCorruptRecord="record")
+        .csv(paths)
     )
     if layout.crlf:
         # Spark skips empty lines; with the given line end, this is an empty one of these files.
@@ -637,6 +646,24 @@ MISFIT = "no row"
 def fields_ddl(names: Iterable[str], separator: str = "") -> str:
     """Columns of text, as Spark's DDL (in a STRUCT<> the separator is a colon)."""
     return ", ".join(f"`{name}`{separator} STRING" for name in names)
+
+
+def spark_paths(files: Sequence[SourceFile]) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Paths that Spark can read at once, with the options it needs to find just these files.
+
+    Spark takes paths for patterns, so what means something in a pattern is escaped. Hadoop cannot
+    match that where the key has a colon too (HADOOP-14217): such files are read one by one with
+    Spark's own option to take a path as it is, which multiplies files if there are several.
+    """
+    together = []
+    for file in files:
+        escaped = escape_glob(file.uri)
+        if escaped != file.uri and ":" in file.key:
+            yield [file.uri], {"__globPaths__": "false"}
+        else:
+            together.append(escaped)
+    if together:
+        yield together, {}
 
 
 def escape_glob(uri: str) -> str:

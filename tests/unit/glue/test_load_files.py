@@ -60,11 +60,11 @@ def test_a_header_that_is_not_the_feed_s_is_described(
 @pytest.mark.parametrize(
     ("data", "key", "said"),
     [
-        (gzip.compress(HEADER), "a.csv", "gzip without a name ending in .gz"),
+        (gzip.compress(HEADER, mtime=0), "a.csv", "gzip without a name ending in .gz"),
         (HEADER, "a.csv.gz", "not gzip"),
-        (gzip.compress(HEADER * 9)[:-9], "a.csv.gz", "ends too early"),
-        (gzip.compress(HEADER)[:10], "a.csv.gz", "ends too early"),
-        (gzip.compress(HEADER)[:4] + b"broken gzip body", "a.csv.gz", "broken gzip"),
+        (gzip.compress(HEADER * 9, mtime=0)[:-9], "a.csv.gz", "ends too early"),
+        (gzip.compress(HEADER, mtime=0)[:10], "a.csv.gz", "ends too early"),
+        (gzip.compress(HEADER, mtime=0)[:4] + b"broken gzip body", "a.csv.gz", "broken gzip"),
         ("id,naïve,price\n".encode("latin-1"), "a.csv", "not UTF-8"),
         (b"id,name,price\r1,a,2\r", "a.csv", "lone carriage return"),
         (b"\r\nid,name,price\r\n", "a.csv", "begins with an empty line"),
@@ -83,7 +83,7 @@ def test_a_header_that_does_not_end_is_refused(script: ModuleType, request_: Any
         script.parse_head(cut, "a.csv", False, request_.source)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"", mtime=0)])
 def test_a_file_without_a_row_has_no_layout(script: ModuleType, request_: Any, data: bytes) -> None:
     key = "a.csv.gz" if data[:2] == b"\x1f\x8b" else "a.csv"
     assert head(script, request_, data, key) is None
@@ -104,6 +104,15 @@ def test_the_first_line_end_tells_the_file_s_kind(
 
 def test_glob_characters_of_a_key_are_taken_literally(script: ModuleType) -> None:
     assert script.escape_glob("s3://b/a[1]*{x}?.csv") == r"s3://b/a\[1\]\*\{x\}\?.csv"
+
+
+def test_a_key_with_a_colon_and_glob_characters_is_read_alone_as_it_is(script: ModuleType) -> None:
+    keys = ["a:b.csv", "[1].csv", "10:30[1].csv", "c.csv"]
+    files = [script.SourceFile("b", key, 1, date(2026, 1, 1)) for key in keys]
+    assert list(script.spark_paths(files)) == [
+        (["s3://b/10:30[1].csv"], {"__globPaths__": "false"}),
+        (["s3://b/a:b.csv", r"s3://b/\[1\].csv", "s3://b/c.csv"], {}),
+    ]
 
 
 class Catalog:
