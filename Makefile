@@ -56,6 +56,9 @@ lint: setup ## Style, imports, common mistakes
 check: setup ## Ask Dagster whether the definitions load
 	@$(BIN)/dg check defs
 
+bench: setup ## Measure what the project claims, into docs/benchmarks.md (BENCH=sensor: one of them)
+	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
+
 clean: stop ## Stop, then remove the sandbox's state and the installation
 	@rm -rf .xacct .venv .env
 	@echo "Removed .xacct, .venv and .env."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -59,8 +60,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def spread(values: Sequence[float]) -> str:
+def wrapped(text: str) -> str:
+    """A paragraph in lines of at most 100 characters; tables and headings as they are."""
+    return text if text.startswith(("|", "#")) else textwrap.fill(text, 100)
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
     """Median, and the ends."""
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{statistics.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
+    middle, least, most = (
+        f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))
+    )
+    return f"{middle} ({least}–{most})"
