@@ -21,9 +21,15 @@ class DagsterUi:
     page: Page
     pictures: Path
 
-    def keep(self, name: str) -> None:
-        """A picture of the tab as it is, among the build output."""
-        self.page.screenshot(path=self.pictures / f"{name}.png", animations="disabled")
+    def keep(self, name: str, height: int | None = None) -> None:
+        """A picture of the tab as it is, or of its upper part, among the build output."""
+        size = self.page.viewport_size
+        assert size is not None
+        self.page.screenshot(
+            path=self.pictures / f"{name}.png",
+            animations="disabled",
+            clip={"x": 0, "y": 0, "width": size["width"], "height": height or size["height"]},
+        )
 
     # -- pages -------------------------------------------------------------------------------
 
@@ -101,17 +107,12 @@ class DagsterUi:
         self.page.reload()
         expect(completed).to_have_count(assets)
 
-    def keep_timeline(self, name: str) -> None:
-        """A picture of a run's page with its steps over time unfolded, without its log."""
-        before = self.page.viewport_size
-        assert before is not None
-        self.page.set_viewport_size({**before, "height": 660})
-        unfold = self.button("expand_arrows").first
-        unfold.click()
-        expect(self.button("collapse_arrows")).to_be_visible()
-        self.keep(name)
+    def keep_timeline(self, name: str, longest: str) -> None:
+        """A picture of a run's steps over time; ``longest`` is the step that shows its name."""
+        self.button("expand_arrows").first.click()
+        expect(self.page.get_by_text(longest, exact=True).first).to_be_visible()
+        self.keep(name, height=520)
         self.button("collapse_arrows").click()
-        self.page.set_viewport_size(before)
 
     def filter_events(self, query: str, event: str) -> None:
         """Leave only some events in a run's log."""
