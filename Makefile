@@ -9,7 +9,7 @@ BROWSERS := chromium chromium-browser google-chrome
 export XACCT_UI_PORT := $(UI_PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-ui lint check clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-ui test-long lint check clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 .venv/ready-ui: .venv/ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test,ui]'
 	@touch $@
+
+test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
+	@$(BIN)/python -m pytest tests/faults -q
 
 lint: setup ## Style, imports, common mistakes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
