@@ -19,7 +19,7 @@ from tests.integration.conftest import RunningSandbox
 from tests.integration.pipeline import CHAIN, Pipeline
 from xacct_assets.feed.reconcile import DayReconciliation, reconcile
 
-DAY = "2026-03-10"
+DAY = "2026-04-10"
 RAW, EXPORT = "sample-inp-bucket-etl-local", "sample-opt-bucket-etl-local"
 WORK = "xacct-processing-local"
 GLUE, ORCHESTRATOR = "xacct-glue-local", "xacct-orchestrator-local"
@@ -152,7 +152,7 @@ NAMED = [
     ),
     Case(
         BucketStatement(RAW, "GlueReadsObjects"),
-        *("staging_table", GLUE, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/03/10/"),
+        *("staging_table", GLUE, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/04/10/"),
         (A, "statement GlueReadsObjects"),
     ),
     Case(
@@ -162,7 +162,7 @@ NAMED = [
     ),
     Case(
         BucketStatement(RAW, "OrchestratorReadsObjects"),
-        *("raw_partition", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/03/10"),
+        *("raw_partition", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/04/10"),
         (A, "statement OrchestratorReadsObjects"),
     ),
     Case(
@@ -182,7 +182,7 @@ NAMED = [
     ),
     Case(
         RolePolicy(ROLE_A, "policy_for_roleA", "WriteExports"),
-        *("s3_export", ROLE_A, "s3:PutObject", f"arn:aws:s3:::{EXPORT}/products/2026/03/10/"),
+        *("s3_export", ROLE_A, "s3:PutObject", f"arn:aws:s3:::{EXPORT}/products/2026/04/10/"),
         (A, "policy policy_for_roleA", "statement WriteExports"),
     ),
 ]
