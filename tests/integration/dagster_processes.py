@@ -43,6 +43,8 @@ class DagsterProcesses:
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         shutil.copy(PROJECT / "dagster.yaml", self.home)
+        # Processes that start together must not all make the database of a new home.
+        self.instance.get_runs(limit=1)
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0

@@ -21,6 +21,9 @@ RAW = "sample-inp-bucket-etl-local"
 @pytest.fixture(scope="module")
 def landed(sandbox) -> Iterator[list[str]]:
     """Files with awkward names in account A's raw bucket, by key."""
+    # Other tests of this sandbox land files too, and nobody deals with what is told of them.
+    sqs = sandbox.client("account-b-admin", "sqs")
+    sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName="xacct-arrivals-local")["QueueUrl"])
     s3 = sandbox.client("account-a-admin", "s3")
     keys = [PREFIX + name for name in NAMES]
     for key in keys:

@@ -107,7 +107,8 @@ class Control:
         )
         for user in users:
             self.run(f"DROP OWNED BY {_identifier(user)} CASCADE")
-            self.run(f"DROP ROLE {_identifier(user)}")
+            # DROP USER folds the case of names, and those of IAM identities have capitals.
+            self.run("SELECT pg_catalog.sandbox_drop_user(%s::name, false)", (user,))
 
     # -- the namespace row -----------------------------------------------------------------
 
