@@ -194,7 +194,21 @@ class Backend(asyncio.Protocol):
         return await self.finish()
 
     async def finish(self) -> Result:
-        """Read to ReadyForQuery; the first error, if any, is raised then."""
+        """Read to ReadyForQuery; the first error, if any, is raised then.
+
+        Cancelled, it still reads to the end: a cancelled statement's error that stayed in the
+        buffer would be taken for the answer to the next one.
+        """
+        reading = asyncio.ensure_future(self._finish())
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()
+            raise
+
+    async def _finish(self) -> Result:
         result, error = Result(), None
         while True:
             kind, body = await self.read_message()
