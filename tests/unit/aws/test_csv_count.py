@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -206,21 +205,3 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory():
 def test_a_format_that_cannot_be_counted_is_refused_by_name(settings_, named):
     with pytest.raises(ValueError, match=named):
         CsvFormat(**settings_)
-
-
-def rate(line: bytes) -> float:
-    """MB/s of the counter on 16 MB of this line: the best of some tries."""
-    chunk = line * (1_000_000 // len(line))
-    best = 0.0
-    for _ in range(10):
-        started = time.perf_counter()
-        counter = count_records([HEADER, *[chunk] * 16])
-        best = max(best, 16 * len(chunk) / (time.perf_counter() - started) / 1e6)
-        assert counter.rows == 16 * (1_000_000 // len(line))
-        if best > 100:
-            break
-    return best
-
-
-def test_plain_files_are_counted_at_100_megabytes_a_second_on_a_busy_machine():
-    assert rate(b"1,some name,some category,,12.50,EUR,3,plain text,2026-01-01 00:00:00\n") > 100
