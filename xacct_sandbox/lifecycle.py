@@ -205,8 +205,7 @@ def _stop_ui(config: SandboxConfig, say: Say) -> None:
         return
     pid = int(pid_file.read_text(encoding="utf-8"))
     if "dagster" in _command_line(pid):
-        # Not SIGINT: what a script started in the background ignores it for good.
-        os.killpg(pid, signal.SIGTERM)
+        os.killpg(pid, signal.SIGINT)
         if not _wait(lambda: not _command_line(pid), STOP_SECONDS):
             os.killpg(pid, signal.SIGKILL)
         say(f"Dagster UI stopped (pid {pid})")
