@@ -190,8 +190,8 @@ def serve_ui(
     """`dagster dev` in the foreground until it is ended; its pid is kept for `down`."""
     pid_file = config.home / "dagster-dev.pid"
     say(f"Dagster UI: http://{HOST}:{port}  (Ctrl-C ends the UI; `make stop` ends everything)")
-    # A shell without a terminal starts what it puts into the background deaf to SIGINT, its children
-    # too, and `dagster dev` would then never end by itself.
+    # What a shell without a terminal puts into the background is deaf to SIGINT, its children too:
+    # `dagster dev` would then never end by itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [_command("dagster"), "dev", "--host", HOST, "--port", str(port), "--log-level", "warning"],
