@@ -60,9 +60,9 @@ def extras() -> dict[str, Any]:
         "staging": {"table": "public.products", "ledger": "public.xacct_loads"},
         "connection": "xacct-redshift",
         "database": "dev",
-        "tmp_dir": "s3://work/glue-tmp/products/w-1/",
+        "tmp_dir": "s3://working/glue-tmp/products/w-1/",
         "copy_role": "arn:aws:iam::222222222222:role/RoleB",
-        "rejects": "s3://work/rejects/products/",
+        "rejects": "s3://working/rejects/products/",
     }
 
 
