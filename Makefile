@@ -6,8 +6,6 @@ DAYS    ?= 3
 BIN     := .venv/bin
 BROWSERS := chromium chromium-browser google-chrome
 
-export XACCT_UI_PORT := $(UI_PORT)
-
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop test test-unit test-functional test-integration test-ui test-long lint check clean
 
