@@ -170,10 +170,15 @@ def stop(config: SandboxConfig, say: Say) -> None:
         say("the daemon is not running")
     else:
         os.kill(pid, signal.SIGTERM)
-        if not _wait(lambda: not _command_line(pid), STOP_SECONDS):
+        # A process that ends loses its command line a moment before its lock on the home.
+        def gone() -> bool:
+            return not _command_line(pid) and daemon_pid(config) is None
+
+        if not _wait(gone, STOP_SECONDS):
             say(f"pid {pid} does not end by itself after {STOP_SECONDS:.0f} s; killing it")
-            os.kill(pid, signal.SIGKILL)
-        if not _wait(lambda: not _command_line(pid), 5):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not _wait(gone, 5):
             raise SandboxError(f"the daemon (pid {pid}) cannot be ended; see {config.daemon_log}")
         say(f"daemon stopped (pid {pid})")
     _end_left_over(config, say)
