@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings as hypothesis_settings
 
 from xacct_assets.feed.loading import load_feed
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
+
+# What the shell points at is not ours: neither its AWS nor its installation (its feeds, its names).
+# At import, since test modules read the settings while they are collected.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "XACCT_", "DAGSTER_"))]:
+    del os.environ[_name]
 
 # How long an example takes says how busy the machine is, not whether the claim holds.
 hypothesis_settings.register_profile("claims", deadline=None)

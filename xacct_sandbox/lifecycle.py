@@ -170,6 +170,7 @@ def stop(config: SandboxConfig, say: Say) -> None:
         say("the daemon is not running")
     else:
         os.kill(pid, signal.SIGTERM)
+
         # A process that ends loses its command line a moment before its lock on the home.
         def gone() -> bool:
             return not _command_line(pid) and daemon_pid(config) is None

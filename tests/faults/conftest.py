@@ -7,17 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.conftest import (  # noqa: F401
-    MORE_FEEDS,
-    RunningSandbox,
-    _no_other_aws,
-    running_sandbox,
-)
+from tests.integration.conftest import MORE_FEEDS, RunningSandbox, running_sandbox
 from tests.integration.dagster_processes import DagsterProcesses
 
 
 @pytest.fixture(scope="module")
-def sandbox(_no_other_aws: None) -> Iterator[RunningSandbox]:  # noqa: F811
+def sandbox() -> Iterator[RunningSandbox]:
     """Both accounts, with all feeds deployed."""
     with running_sandbox() as running:
         more = replace(running, more={**running.more, "XACCT_MORE_FEEDS": str(MORE_FEEDS)})

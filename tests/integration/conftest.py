@@ -143,13 +143,6 @@ def free_wire_port() -> int:
     raise RuntimeError(f"none of the ports {WIRE_PORTS[WORKER::WORKERS]} is free")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_other_aws() -> None:
-    """No test can reach what the shell it was started from points at."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "XACCT_"))]:
-        del os.environ[name]
-
-
 @contextmanager
 def sandbox_folder() -> Iterator[Path]:
     """A folder of its own, gone afterwards.
@@ -184,7 +177,7 @@ def own_sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture(scope="session")
-def bare_sandbox(_no_other_aws: None) -> Iterator[RunningSandbox]:
+def bare_sandbox() -> Iterator[RunningSandbox]:
     """The services and the two accounts, nothing deployed (unless ``sandbox`` was asked for)."""
     with running_sandbox() as running:
         yield running

@@ -48,7 +48,7 @@ def planned(request):
     if request.param == "b":
         return plan.account_b(SETTINGS, ROOT)
     if request.param == "a":
-        return plan.account_a(SETTINGS, ROOT, OUTPUTS_B)
+        return plan.account_a(SETTINGS, ROOT, OUTPUTS_B, load_feeds())
     (feed,) = [feed for feed in load_feeds() if feed.name == request.param]
     return plan.feed_stack(SETTINGS, ROOT, feed, OUTPUTS_B)
 
@@ -79,6 +79,23 @@ def test_a_parameter_of_the_command_line_goes_to_the_templates_that_have_it():
 def test_host_and_port_of_the_settings_reach_the_template():
     parameters = plan.account_b(SETTINGS, ROOT).parameters
     assert (parameters["WarehouseHost"], parameters["WarehousePort"]) == ("127.0.0.1", "5440")
+
+
+@pytest.mark.parametrize(
+    ("mode", "queue", "told"),
+    [
+        ("poll", None, ""),
+        ("events", None, OUTPUTS_B["ArrivalQueueArn"]),
+        ("events", "xacct-arrivals-local", OUTPUTS_B["ArrivalQueueArn"]),
+        ("events", "a-queue-of-our-own", ""),
+    ],
+)
+def test_the_queue_is_told_of_new_objects_only_if_a_feed_takes_them_off_it(mode, queue, told):
+    (feed, *_) = load_feeds()
+    arrival = feed.arrival.model_copy(update={"mode": mode, "queue": queue})
+    feeds = [feed, feed.model_copy(update={"arrival": arrival})]
+    parameters = plan.account_a(SETTINGS, ROOT, OUTPUTS_B, feeds).parameters
+    assert parameters["ArrivalQueueArn"] == told
 
 
 def test_a_feed_in_another_bucket_is_refused_since_no_policy_covers_it():

@@ -77,7 +77,9 @@ class Deployment:
             arn = self._accounts.prove(account)  # type: ignore[arg-type]
             self._say(f"account {account.upper()}: {arn}")
         stack_b = self._stack(plan.account_b(self._settings, self._root))
-        stack_a = self._stack(plan.account_a(self._settings, self._root, stack_b.outputs))
+        stack_a = self._stack(
+            plan.account_a(self._settings, self._root, stack_b.outputs, self._feeds)
+        )
         results = [stack_b, stack_a]
         # The job's definition names the script, so it is put there first.
         uploaded = self._upload(job_script)

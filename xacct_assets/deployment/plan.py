@@ -79,8 +79,18 @@ def account_b(settings: Settings, root: Path) -> StackPlan:
     return StackPlan(settings.stack_b, "b", template(root, "account_b.yaml"), parameters)
 
 
-def account_a(settings: Settings, root: Path, outputs_b: Mapping[str, str]) -> StackPlan:
-    """Account A, naming the roles and the queue that account B's stack made."""
+def account_a(
+    settings: Settings, root: Path, outputs_b: Mapping[str, str], feeds: Sequence[FeedSpec]
+) -> StackPlan:
+    """Account A, naming the roles that account B's stack made, and the queue if a feed reads it.
+
+    Where every feed polls, nobody would take the notifications off the queue again.
+    """
+    listening = any(
+        feed.arrival.mode == "events"
+        and feed.arrival.queue in (None, f"xacct-arrivals-{settings.suffix}")
+        for feed in feeds
+    )
     parameters = {
         "AccountBId": settings.account_b,
         "Suffix": settings.suffix,
@@ -89,7 +99,7 @@ def account_a(settings: Settings, root: Path, outputs_b: Mapping[str, str]) -> S
         "GlueRoleArn": outputs_b["GlueRoleArn"],
         "OrchestratorRoleArn": outputs_b["OrchestratorRoleArn"],
         "RoleBArn": outputs_b["RoleBArn"],
-        "ArrivalQueueArn": outputs_b.get("ArrivalQueueArn", ""),
+        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if listening else "",
     }
     return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
 

@@ -259,7 +259,8 @@ class Arrival(_Strict):
     mode: Literal["poll", "events"] = Field(
         default="poll",
         description="poll: the sensor lists the days of its window at every tick. events: it waits "
-        "for S3's notifications and lists the window now and then only.",
+        "for S3's notifications, which `xacct deploy` sets up, and lists the window now and then "
+        "only.",
     )
     queue: str | None = Field(
         default=None,
