@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
-from xacct_sandbox import demo, env_file, landing, lifecycle
+from xacct_sandbox import calls, demo, env_file, landing, lifecycle
 from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
@@ -78,6 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     land.add_argument("--key", help="name of the object in the day's folder")
     land.add_argument("--seed", type=int, help="another seed, other products (default 1)")
     land.set_defaults(run=_land)
+
+    called = commands.add_parser(
+        "calls",
+        help="which AWS operations were called, and by whom",
+        description="Since the daemon started; the newest 200,000 requests are kept.",
+    )
+    called.add_argument("--since", type=_moment, default=0.0, help="ISO time, or seconds ago: 90s")
+    called.add_argument("--json", action="store_true", help="every request, as JSON")
+    called.set_defaults(run=_calls)
 
     env = commands.add_parser("env", help="print exports that point any AWS client at it")
     env.add_argument("--as", dest="role", choices=ROLES, required=True, help="who to be")
@@ -248,6 +257,19 @@ def _land(options: argparse.Namespace) -> int:
     return 0
 
 
+def _calls(options: argparse.Namespace) -> int:
+    found = calls.fetch(SandboxConfig.load(), options.since)
+    if options.json:
+        print(json.dumps([call.document() for call in found], indent=2))
+        return 0
+    print(f"{'asked by':<10}{'service':<21}{'operation':<28}{'calls':>7}{'refused':>9}")
+    for origin, service, operation, count, refused in calls.counted(found):
+        print(f"{origin:<10}{service:<21}{operation:<28}{count:>7}{refused or '':>9}")
+    mine = sum(call.origin == calls.CALLER for call in found)
+    print(f"\n{len(found)} requests, {len(found) - mine} of them by AWS services themselves")
+    return 0
+
+
 def _env(options: argparse.Namespace) -> int:
     config = SandboxConfig.load()
     lifecycle.health(config)
@@ -319,6 +341,19 @@ def _stopwatch() -> Callable[[str], None]:
         print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
     return say
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch."""
+    if text.endswith("s") and text[:-1].replace(".", "", 1).isdecimal():
+        return time.time() - float(text[:-1])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time like 2026-01-31T12:00:00 nor seconds ago like 90s"
+        ) from problem
+    return moment.astimezone().timestamp()
 
 
 def _date(text: str) -> date:

@@ -16,7 +16,6 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
@@ -26,6 +25,7 @@ from hypercorn.config import Config as HypercornConfig
 
 from xacct_sandbox import ministack
 from xacct_sandbox.accounts import vend_accounts
+from xacct_sandbox.calls import Journal
 from xacct_sandbox.clients import TOKEN_HEADER
 from xacct_sandbox.config import (
     AWS_PORT_VARIABLE,
@@ -35,6 +35,7 @@ from xacct_sandbox.config import (
     SandboxError,
 )
 from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.exchange import Exchange, Message, Receive, Send
 from xacct_sandbox.glue import service as glue_service
 from xacct_sandbox.homelock import HomeLock
 from xacct_sandbox.redshift import service as redshift_service
@@ -42,9 +43,6 @@ from xacct_sandbox.tls import ensure_certificates
 
 logger = logging.getLogger("xacct_sandbox.server")
 
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Scope = dict[str, Any]
 
 GRACE_SECONDS = 0.5
@@ -64,6 +62,7 @@ class Sandbox:
         self.loaded = asyncio.Event()
         self.parts: dict[str, ModuleType] = {}
         self.ready = False
+        self.journal = Journal()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,11 +90,15 @@ class Sandbox:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        refusal = ministack.refuse_root_key(scope["method"], path, headers, query)
-        if refusal is not None:
-            await _answer(send, *refusal)
-            return
-        await self.aws(scope, receive, send)
+        exchange = Exchange(scope["method"], path, headers, query, receive, send)
+        try:
+            refusal = ministack.refuse_root_key(scope["method"], path, headers, query)
+            if refusal is not None:
+                await _answer(exchange.send, *refusal)
+            else:
+                await self.aws(scope, exchange.receive, exchange.send)
+        finally:
+            exchange.write_down(self.journal)
 
     async def _own_door(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         given = next((v for n, v in scope["headers"] if n.decode() == TOKEN_HEADER), b"")
@@ -104,17 +107,21 @@ class Sandbox:
             await _answer(send, *_error(error))
             return
         try:
-            answer = await self._serve_own(scope["method"], path, receive)
+            answer = await self._serve_own(scope["method"], path, scope["query_string"], receive)
         except ServiceError as error:
             await _answer(send, *_error(error))
             return
         await _answer(send, 200, {}, json.dumps(answer).encode())
 
-    async def _serve_own(self, method: str, path: str, receive: Receive) -> dict[str, Any]:
+    async def _serve_own(
+        self, method: str, path: str, query_string: bytes, receive: Receive
+    ) -> dict[str, Any]:
         if (method, path) == ("GET", "/_sandbox/health"):
             return await asyncio.to_thread(self.health)
         if (method, path) == ("POST", "/_sandbox/service-role"):
             return self.service_role(json.loads(await _body(receive)))
+        if (method, path) == ("GET", "/_sandbox/calls"):
+            return await asyncio.to_thread(self.calls, parse_qs(query_string.decode("latin-1")))
         raise ServiceError("NotFound", f"the sandbox has no {method} {path}", 404)
 
     def health(self) -> dict[str, Any]:
@@ -129,6 +136,15 @@ class Sandbox:
             "problem": problem,
             "pid": os.getpid(),
         }
+
+    def calls(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """The journal, as far as ``since`` (seconds since the epoch) and ``after`` (a number)."""
+        try:
+            since = float(query.get("since", ["0"])[0])
+            after = int(query.get("after", ["0"])[0])
+        except ValueError as problem:
+            raise ServiceError("InvalidInput", f"since and after are numbers: {problem}") from None
+        return {"calls": [call.document() for call in self.journal.since(since, after)]}
 
     def service_role(self, request: dict[str, Any]) -> dict[str, Any]:
         """Credentials of a role that trusts an AWS service, for a process that is one."""

@@ -11,12 +11,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.conftest import RunningSandbox
+from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.products import ProductFile
 
 WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
@@ -44,6 +48,7 @@ def test_the_own_doors_want_the_token(bare_sandbox: RunningSandbox) -> None:
     assert ask(bare_sandbox, "/_sandbox/health") == 403
     assert ask(bare_sandbox, "/_sandbox/health", token=token[:-1]) == 403
     assert ask(bare_sandbox, "/_sandbox/service-role", method="POST") == 403
+    assert ask(bare_sandbox, "/_sandbox/calls") == 403
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,72 @@ def test_dotenv_alone_makes_a_client_the_orchestrator(sandbox: RunningSandbox) -
         [sys.executable, "-c", WHO], env=variables, capture_output=True, text=True, check=False
     )
     assert "assumed-role/xacct-orchestrator-local" in done.stdout, done.stderr
+
+
+# -- calls -------------------------------------------------------------------------------------
+
+
+def test_calls_are_told_by_who_made_them_and_services_apart(sandbox: RunningSandbox) -> None:
+    config = sandbox.config
+    since = datetime.now(UTC).isoformat()
+    sandbox.client("account-a-admin", "s3").list_objects_v2(Bucket=config.input_bucket)
+    with pytest.raises(ClientError):
+        sandbox.client("developer", "s3").head_object(Bucket=config.input_bucket, Key="private")
+    _as_redshift_at_an_unload(sandbox, "s3").list_objects_v2(Bucket="sample-opt-bucket-etl-local")
+    done = sandbox.run("xacct_sandbox.cli", "calls", "--since", since, "--json")
+    found = [
+        (call["origin"], call["principal"], call["service"], call["operation"], call["resource"])
+        for call in json.loads(done.stdout)
+    ]
+    role_b = "arn:aws:sts::222222222222:assumed-role/xacct-RoleB-local/test"
+    role_a = "arn:aws:sts::111111111111:assumed-role/xacct-RoleA-local/unload"
+    assert found == [
+        (
+            *("caller", "arn:aws:iam::111111111111:user/admin", "s3", "ListObjectsV2"),
+            "sample-inp-bucket-etl-local/",
+        ),
+        (
+            *("caller", "arn:aws:iam::222222222222:user/developer", "s3", "HeadObject"),
+            "sample-inp-bucket-etl-local/private",
+        ),
+        (
+            *("redshift", role_b, "sts", "AssumeRole"),
+            "arn:aws:iam::111111111111:role/xacct-RoleA-local",
+        ),
+        ("redshift", role_a, "s3", "ListObjectsV2", "sample-opt-bucket-etl-local/"),
+    ]
+    statuses = [call["status"] for call in json.loads(done.stdout)]
+    assert statuses == [200, 403, 200, 200]
+    told = sandbox.run("xacct_sandbox.cli", "calls", "--since", since).stdout
+    assert "4 requests, 2 of them by AWS services themselves" in told
+    assert sandbox.run("xacct_sandbox.cli", "calls", "--since", "soon", check=False).returncode == 2
+
+
+def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
+    """A client with the keys that Redshift has at the end of its role chain."""
+    region, account = sandbox.config.region, sandbox.config.account_b
+    role_b = ask_daemon(
+        "/_sandbox/service-role",
+        {
+            "service": "redshift.amazonaws.com",
+            "role_arn": f"arn:aws:iam::{account}:role/xacct-RoleB-local",
+            "source_arn": f"arn:aws:redshift-serverless:{region}:{account}:namespace/n",
+            "session_name": "test",
+        },
+        config=sandbox.config,
+    )
+    first = boto3.Session(
+        role_b["access_key_id"], role_b["secret_access_key"], role_b["session_token"], region
+    )
+    role_a = sandbox.client_of(first, "sts").assume_role(
+        RoleArn=f"arn:aws:iam::{sandbox.config.account_a}:role/xacct-RoleA-local",
+        RoleSessionName="unload",
+        ExternalId=f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct",
+    )["Credentials"]
+    last = boto3.Session(
+        role_a["AccessKeyId"], role_a["SecretAccessKey"], role_a["SessionToken"], region
+    )
+    return sandbox.client_of(last, service)
 
 
 # -- land --------------------------------------------------------------------------------------

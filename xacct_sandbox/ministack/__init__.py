@@ -40,6 +40,7 @@ from xacct_sandbox.ministack.policies import (
     require_permission,
     secret_of_caller,
 )
+from xacct_sandbox.ministack.principals import principal_of
 from xacct_sandbox.ministack.requests import (
     account_id,
     acting_in,
@@ -78,6 +79,7 @@ __all__ = [
     "glue",
     "iam",
     "json_response",
+    "principal_of",
     "refuse_root_key",
     "region",
     "require_pass_role",

@@ -72,7 +72,9 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "enforce",
         "evaluate_resource_policy",
         "evaluate_trust_policy",
+        "find_iam_access_key_account",
         "is_root_access_key",
+        "resolve_credential",
         "resolve_principal",
     ),
     "ministack.services.s3": (
