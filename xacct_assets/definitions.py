@@ -16,6 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from xacct_assets.executor import in_process
 from xacct_assets.feed.component import more_feeds
 from xacct_assets.resources import ServicesResource
 from xacct_assets.settings import Settings
@@ -38,8 +39,7 @@ def defs() -> dg.Definitions:
         *([more_feeds(settings.more_feeds)] if settings.more_feeds else []),
         dg.Definitions(
             resources={"services": ServicesResource.from_settings(settings)},
-            # The chain is serial and waits on AWS: a process per step would cost seconds each.
-            executor=dg.in_process_executor,
+            executor=in_process,
             component_tree=tree,
         ),
     )

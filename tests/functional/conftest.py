@@ -23,6 +23,7 @@ from xacct_assets.aws.export import ExportManifest, ExportVerdict, ManifestEntry
 from xacct_assets.aws.glue_job import JobRunResult
 from xacct_assets.aws.landing import FileVerdict, Listing, RawObject
 from xacct_assets.aws.rejects import RejectManifest
+from xacct_assets.executor import in_process
 from xacct_assets.feed import pipes
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
@@ -366,7 +367,7 @@ def _definitions() -> dg.Definitions:
                 ),
             ],
             resources={"services": services_at_hand},
-            executor=dg.in_process_executor,
+            executor=in_process,
             loggers={"console": quiet},
         )
 

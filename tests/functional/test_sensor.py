@@ -16,6 +16,7 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 from tests.unit.arrival.arrival_model import Bucket
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.notifications import Notice, ObjectNotice
+from xacct_assets.executor import in_process
 from xacct_assets.feed.loading import load_feed
 from xacct_assets.feed.partitions import daily_partitions, day_prefix
 from xacct_assets.feed.run_journal import MAX_DAYS_PER_RUN
@@ -94,7 +95,7 @@ class Sensing:
             jobs=[dg.define_asset_job(job_name(self.feed), selection=dg.AssetSelection.all())],
             sensors=[self.sensor],
             resources={"services": self.services},
-            executor=dg.in_process_executor,
+            executor=in_process,
         )
 
     def put(self, day: date, name: str = "a.csv", body: str = "1", age: float = 3600) -> None:

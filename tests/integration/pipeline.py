@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from xacct_assets import cli
+from xacct_assets.executor import in_process
 from xacct_assets.feed.loading import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
@@ -177,7 +178,7 @@ class Pipeline:
                 return dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
             services = ServicesResource.from_settings(Settings.load())
             shared = dg.Definitions(
-                jobs=[job], resources={"services": services}, executor=dg.in_process_executor
+                jobs=[job], resources={"services": services}, executor=in_process
             )
             return dg.Definitions.merge(self._feed_definitions, shared)
 

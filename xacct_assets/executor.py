@@ -1,0 +1,91 @@
+"""How the steps of a run are executed: in one process, one after the other, waiting idly.
+
+The chain is serial and waits on AWS, so a process per step would only cost seconds each. Dagster's
+own in-process executor (1.13) does almost this, but a run whose next step waits for its pool turns
+in a loop without pause: it takes a whole core for as long as it waits, and hears of its
+termination only when it gets its place (dagster-io/dagster#20367, not merged: the interval it
+sleeps is the least of 0 and the right one). A year's backfill has several runs waiting at any time.
+
+What is taken from inside Dagster, which is pinned exactly, is what its executor consists of;
+tests/functional/test_executor.py fails if it changes.
+"""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.execution.api import ExecuteRunWithPlanIterable
+from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
+from dagster._core.execution.context_creation_job import PlanExecutionContextManager
+from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+
+#: Seconds between two looks at whether the run was terminated while it waits.
+TURN_SECONDS = 0.5
+#: Seconds at most between two attempts to get a place in a pool (Dagster's own limit is 15, and a
+#: place that is free stays empty meanwhile). One short transaction each.
+CLAIM_SECONDS = 3.0
+
+
+class PatientConcurrencyContext(InstanceConcurrencyContext):
+    """A run's places in the pools, waited for without work."""
+
+    def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
+        """Whether the step has its place.
+
+        Raises:
+            DagsterExecutionInterruptedError: the run is being terminated.
+        """
+        # Between steps interrupts are only noted down; this raises one that was.
+        with dg.raise_execution_interrupts():
+            pass
+        claimed = super().claim(concurrency_key, step_key, step_priority)
+        if not claimed:
+            latest = time.time() + CLAIM_SECONDS
+            self._pending_timeouts[step_key] = min(self._pending_timeouts[step_key], latest)
+        return claimed
+
+    def interval_to_next_pending_claim_check(self) -> float:
+        """Seconds to sleep before `claim` is called again."""
+        waits = [at - time.time() for at in self._pending_timeouts.values()]
+        return max(0.01, min([TURN_SECONDS, *waits]))
+
+
+class PatientInProcessExecutor(InProcessExecutor):
+    """`InProcessExecutor`, waiting for pools as above."""
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        """The run's events, as they happen."""
+        yield from ExecuteRunWithPlanIterable(
+            execution_plan=execution_plan,
+            iterator=_steps,
+            execution_context_manager=PlanExecutionContextManager(
+                job=plan_context.job,
+                retry_mode=plan_context.retry_mode,
+                execution_plan=execution_plan,
+                run_config=plan_context.run_config,
+                dagster_run=plan_context.dagster_run,
+                instance=plan_context.instance,
+                raise_on_error=plan_context.raise_on_error,
+                output_capture=plan_context.output_capture,
+                step_dependency_config=self.step_dependency_config,
+            ),
+        )
+
+
+def _steps(
+    job_context: PlanExecutionContext, execution_plan: ExecutionPlan
+) -> Iterator[dg.DagsterEvent]:
+    with PatientConcurrencyContext(job_context.instance, job_context.dagster_run) as concurrency:
+        yield from inner_plan_execution_iterator(job_context, execution_plan, concurrency)
+
+
+@dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)
+def in_process(context: dg.InitExecutorContext) -> PatientInProcessExecutor:
+    """All steps of a run in its own process."""
+    return PatientInProcessExecutor(RetryMode.from_config(context.executor_config["retries"]))
