@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 
-from xacct_sandbox import calls, demo, env_file, landing, lifecycle
+from xacct_sandbox import calls, demo, env_file, landing, lifecycle, service_times
 from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
@@ -87,6 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     called.add_argument("--since", type=_moment, default=0.0, help="ISO time, or seconds ago: 90s")
     called.add_argument("--json", action="store_true", help="every request, as JSON")
     called.set_defaults(run=_calls)
+
+    times = commands.add_parser(
+        "times",
+        help="fix how long crawls, job runs and statements take",
+        description="Without arguments, says what holds. The work is still done; where it takes "
+        f"longer, the daemon's log says so. {service_times.VARIABLE} says the same at the start.",
+    )
+    times.add_argument(
+        "times",
+        nargs="*",
+        metavar="crawl=5",
+        help="seconds of crawl, job or statement; or `true`: as long as it takes",
+    )
+    times.set_defaults(run=_times)
 
     env = commands.add_parser("env", help="print exports that point any AWS client at it")
     env.add_argument("--as", dest="role", choices=ROLES, required=True, help="who to be")
@@ -267,6 +281,15 @@ def _calls(options: argparse.Namespace) -> int:
         print(f"{origin:<10}{service:<21}{operation:<28}{count:>7}{refused or '':>9}")
     mine = sum(call.origin == calls.CALLER for call in found)
     print(f"\n{len(found)} requests, {len(found) - mine} of them by AWS services themselves")
+    return 0
+
+
+def _times(options: argparse.Namespace) -> int:
+    config = SandboxConfig.load()
+    lifecycle.health(config)
+    if options.times:
+        service_times.write(config, service_times.parse(" ".join(options.times)))
+    print(service_times.read(config))
     return 0
 
 

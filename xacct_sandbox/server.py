@@ -23,7 +23,7 @@ from urllib.parse import parse_qs
 from hypercorn.asyncio import serve
 from hypercorn.config import Config as HypercornConfig
 
-from xacct_sandbox import ministack
+from xacct_sandbox import ministack, service_times
 from xacct_sandbox.accounts import vend_accounts
 from xacct_sandbox.calls import Journal
 from xacct_sandbox.clients import TOKEN_HEADER
@@ -287,6 +287,9 @@ def main() -> int:
         os.environ[REDSHIFT_PORT_VARIABLE] = str(config.redshift_port)
         with HomeLock(config):
             ensure_certificates(config)
+            times = service_times.begin(config)
+            if str(times) != service_times.TRUE_TIMES:
+                logger.warning("crawls, jobs and statements take fixed times: %s", times)
             token = _token(config)
             document = json.dumps({**config.document(), "pid": os.getpid()}, indent=2)
             config.sandbox_json.write_text(document + "\n", encoding="utf-8")

@@ -181,6 +181,30 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
     return sandbox.client_of(last, service)
 
 
+# -- times -------------------------------------------------------------------------------------
+
+
+def test_a_statement_takes_the_time_that_was_fixed_for_it(sandbox: RunningSandbox) -> None:
+    data = sandbox.client("account-b-admin", "redshift-data")
+    secret = "xacct/redshift-local"
+    try:
+        assert sandbox.run("xacct_sandbox.cli", "times", "statement=0.4").stdout == (
+            "statement=0.4\n"
+        )
+        given = data.execute_statement(
+            WorkgroupName="xacct-local", Database="dev", SecretArn=secret, Sql="SELECT 1"
+        )
+        described = data.describe_statement(Id=given["Id"], WaitTimeSeconds=20)
+        assert described["Status"] == "FINISHED"
+        assert described["Duration"] >= 0.4e9
+        refused = sandbox.run("xacct_sandbox.cli", "times", "statements=1", check=False)
+        assert refused.returncode == 1
+        assert "statement=SECONDS" in refused.stderr
+    finally:
+        sandbox.run("xacct_sandbox.cli", "times", "true")
+    assert sandbox.run("xacct_sandbox.cli", "times").stdout == "true\n"
+
+
 # -- land --------------------------------------------------------------------------------------
 
 

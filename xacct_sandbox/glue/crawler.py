@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xacct_sandbox import clients, ministack
+from xacct_sandbox import clients, ministack, service_times
 from xacct_sandbox.credentials import Credentials, ServiceError
 from xacct_sandbox.glue.changes import Changes
 from xacct_sandbox.glue.crawl import Crawl, CrawlFailed, CrawlStopped
@@ -244,7 +244,7 @@ def _work(settings: CrawlerSettings, role: str, run: _Run) -> None:
 
     log(f"BENCHMARK : Running Start Crawl for Crawler {name}")
     changes, memory = Changes(), dict(_memories().get(name, {}))
-    status, error = "SUCCEEDED", None
+    status, error, began = "SUCCEEDED", None, time.monotonic()
     try:
         credentials = _assume(role, name)
         region = ministack.region()
@@ -257,6 +257,9 @@ def _work(settings: CrawlerSettings, role: str, run: _Run) -> None:
             memory=memory,
             changes=changes,
         ).run()
+        service_times.wait(clients.sandbox(), "crawl", name, began, run.stop.is_set)
+        if run.stop.is_set():
+            raise CrawlStopped
         log(f"BENCHMARK : Finished writing to Catalog: {changes.summary()}")
     except CrawlStopped:
         status = "CANCELLED"

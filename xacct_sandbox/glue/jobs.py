@@ -22,7 +22,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from xacct_sandbox import clients, ministack
+from xacct_sandbox import clients, ministack, service_times
 from xacct_sandbox.config import SandboxConfig
 from xacct_sandbox.credentials import Credentials, ServiceError
 from xacct_sandbox.glue.job_definitions import (
@@ -249,11 +249,14 @@ class JobRuns:
 
     def _work(self, job: Request, run: JobRun, arguments: dict[str, str], live: _Live) -> None:
         log = RunLog(run["Id"])
-        state, error = "FAILED", None
+        state, error, began = "FAILED", None, time.monotonic()
         folder = self.config.spark_dir / "runs" / run["Id"]
         try:
             folder.mkdir(parents=True)
             state, error = self._execute(job, run, arguments, live, folder, log)
+            if state == "SUCCEEDED":
+                service_times.wait(self.config, "job", run["Id"], began, live.end)
+                state = live.end() or state
         except WaitEnded:
             state = "STOPPED"
         except (RunFailed, WorkerFailed) as problem:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
+import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from xacct_sandbox import service_times
 from xacct_sandbox.redshift import protocol
 from xacct_sandbox.redshift.copying import run_copy
 from xacct_sandbox.redshift.dialect import leading_keyword
@@ -77,15 +79,17 @@ class Runner:
                 sqlstate="25P02",
             )
         self._session.cancelled = False
-        query_id = self._session.recorder.start(sql)
+        query_id, began = self._session.recorder.start(sql), time.monotonic()
         error: RedshiftError | None = None
         try:
             if isinstance(plan, Steps):
                 tag = await self.exclusively(self._steps(plan))
             elif isinstance(plan, Copy):
                 tag = await self.exclusively(run_copy(self._session, plan.statement, query_id))
+                await self._take_time("COPY", query_id, began)
             elif isinstance(plan, Unload):
                 tag = await self.exclusively(run_unload(self._session, plan.statement, query_id))
+                await self._take_time("UNLOAD", query_id, began)
             else:
                 assert isinstance(plan, SwitchUser)
                 tag = await self.exclusively(self._switch_user(plan))
@@ -102,6 +106,12 @@ class Runner:
         if isinstance(plan, (Copy, Unload)):
             give_memory_back()
         return error
+
+    async def _take_time(self, what: str, query_id: int, began: float) -> None:
+        config = self._session.front.config
+        await asyncio.sleep(
+            service_times.remaining(config, "statement", f"{what} {query_id}", began)
+        )
 
     async def _steps(self, plan: Steps) -> str:
         assert self._session.backend is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-from xacct_sandbox import ministack
+from xacct_sandbox import ministack, service_times
 from xacct_sandbox.config import SandboxConfig
 from xacct_sandbox.redshift import cloudformation, process
 from xacct_sandbox.redshift.control import Control
@@ -35,7 +36,12 @@ def install(config: SandboxConfig) -> None:
     serverless = Serverless(config, control)
     database = WireDatabase(config)
     results = ResultStore(config.home / "redshift-data")
-    data_api = DataApi(serverless, database, results)
+    data_api = DataApi(
+        serverless,
+        database,
+        results,
+        take_time=functools.partial(service_times.wait, config, "statement"),
+    )
     metadata = Metadata(database, data_api.find_login)
     ministack.add_service(
         "redshift-serverless",

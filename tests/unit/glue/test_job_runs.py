@@ -106,7 +106,7 @@ class Glue:
     """Job runs over the two."""
 
     def __init__(self, folder: Path, emulator: Emulator, spark: Spark) -> None:
-        config = SimpleNamespace(spark_dir=folder, account_a="1", account_b="2")
+        config = SimpleNamespace(home=folder, spark_dir=folder, account_a="1", account_b="2")
         self.runs = jobs.JobRuns(config, spark)  # type: ignore[arg-type]
         self.emulator, self.spark = emulator, spark
 

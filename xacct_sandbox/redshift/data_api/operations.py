@@ -23,7 +23,7 @@ from xacct_sandbox.redshift.data_api.parameters import (
     check_references,
 )
 from xacct_sandbox.redshift.data_api.results import ResultStore
-from xacct_sandbox.redshift.data_api.runner import Database, Login, Runner
+from xacct_sandbox.redshift.data_api.runner import Database, Login, Runner, TakeTime
 from xacct_sandbox.redshift.data_api.statements import (
     ABORTED,
     AUTO_COMMIT,
@@ -68,10 +68,12 @@ class DataApi:
         results: ResultStore,
         *,
         spawn: Callable[..., object] = ministack.start_thread,
+        **timing: TakeTime,
     ) -> None:
+        """``timing`` may hold the runner's ``take_time``."""
         self._serverless = serverless
         self._results = results
-        self._runner = Runner(database, results, spawn=spawn, ended=self._keep)
+        self._runner = Runner(database, results, spawn=spawn, ended=self._keep, **timing)
         self._live: dict[str, Live] = {}
         self._lock = threading.RLock()
 

@@ -82,6 +82,13 @@ class Database(Protocol):
         """Cancel what the session runs."""
 
 
+TakeTime = Callable[[str, float, Callable[[], object]], None]
+
+
+def _true_time(_name: str, _began: float, _cancelled: Callable[[], object]) -> None:
+    """A statement ends when it ends."""
+
+
 class Runner:
     """Threads that run statements."""
 
@@ -92,13 +99,17 @@ class Runner:
         *,
         spawn: Callable[..., object],
         ended: Callable[[Live], None],
+        take_time: TakeTime = _true_time,
         max_running: int = MAX_RUNNING,
     ) -> None:
         """
         Args:
             spawn: starts ``spawn(function, *arguments, name=...)`` in a thread.
             ended: called, in that thread, once a statement has reached its end.
+            take_time: called with a name, when it began (``time.monotonic()``) and a function that
+                tells whether it was cancelled; returns when the statement may be told to end.
         """
+        self._take_time = take_time
         self._database = database
         self._results = results
         self._spawn = spawn
@@ -197,7 +208,9 @@ class Runner:
         sql, bound = bind(sub.sql, values) if values else (sub.sql, [])
         started = time.monotonic_ns()
         try:
+            began = time.monotonic()
             outcome = session.execute(sql, bound)
+            self._take_time(identifier, began, lambda: live.cancelled)
             if outcome.columns is not None:
                 sub.rows, sub.size = self._results.write(identifier, outcome.columns, outcome.rows)
                 sub.has_result = True
