@@ -2,8 +2,8 @@
 
 A crawl that was already running when we asked may have listed the day's folder before its files
 were there, so it counts only if the caller can see its day in the catalog; else we wait for it and
-start another. Our own is told from others by the ids that ListCrawls knew before (the service's
-LastCrawl can be somebody else's).
+start another. Our own is told from others by the ids that ListCrawls knew before and by the
+service's own clock (its LastCrawl can be somebody else's).
 """
 
 from __future__ import annotations
@@ -11,13 +11,23 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-from xacct_assets.aws.errors import CrawlFailed, WaitTimeout, aws_call, denial_in, error_code
+from xacct_assets.aws.errors import (
+    CrawlFailed,
+    Unavailable,
+    WaitTimeout,
+    aws_call,
+    denial_in,
+    error_code,
+    retries_before,
+)
+from xacct_assets.aws.passing import is_passing
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
 
 logger = logging.getLogger(__name__)
@@ -29,7 +39,10 @@ BACKOFF = Backoff(first=0.3, factor=1.4, cap=8.0)
 HISTORY_LAG = 60.0
 #: The Date header counts whole seconds and is written after the work.
 CLOCK_GRAIN = timedelta(seconds=3)
+#: Seconds that a crawl which was told to stop is given to end.
+STOP_TIMEOUT = 60.0
 _BUSY = "CrawlerRunningException"
+_IDLE = ("CrawlerNotRunningException", "CrawlerStoppingException")
 
 
 @dataclass(frozen=True)
@@ -95,15 +108,26 @@ class Crawler:
         deadline = self._clock() + timeout
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         while True:
-            known = {crawl["CrawlId"] for crawl in self._history(name)}
-            not_before = self._start(name)
-            if not_before is not None:
-                return self._follow(name, known, not_before, waiter, deadline)
-            logger.info("crawler %s is busy with another crawl; waiting for it", name)
-            self._wait_idle(name, waiter, deadline)
-            if covered is not None and covered():
-                latest = next(iter(self._history(name)), None)
-                if latest is not None:
+            mark = waiter.patiently(lambda: self._mark(name), what=f"the crawls of {name}")
+            try:
+                started = self._start(name)
+                if started != "busy":
+                    found = self._follow(name, mark, waiter, deadline, certain=started == "ours")
+                    if found is not None:
+                        return found
+            except BaseException:
+                quietly(partial(self._stop_ours, name, mark), f"stopping crawler {name}")
+                raise
+            if started == "busy":
+                logger.info("crawler %s is busy with another crawl; waiting for it", name)
+                self._wait_idle(name, waiter, deadline)
+                latest = next(iter(self._history(name)[0]), None)
+                # Begun after we asked, it saw what we would have seen.
+                if (
+                    latest is not None
+                    and latest["State"] == "COMPLETED"
+                    and (mark.precedes(latest) or (covered is not None and covered()))
+                ):
                     return _result(latest, joined=True)
             if self._clock() >= deadline:
                 raise WaitTimeout(
@@ -112,95 +136,100 @@ class Crawler:
                 )
 
     def stop(self, name: str) -> None:
-        """Stop the crawler's present crawl; no error if there is none."""
-        with aws_call(
-            "glue:StopCrawler",
-            f"crawler {name}",
-            passing=("CrawlerNotRunningException", "CrawlerStoppingException"),
-        ):
-            try:
-                self._glue.stop_crawler(Name=name)
-            except Exception as error:
-                if error_code(error) in ("CrawlerNotRunningException", "CrawlerStoppingException"):
-                    return
-                raise
+        """Stop the crawler's present crawl and wait until it has ended; no error if there is none.
 
-    def _start(self, name: str) -> datetime | None:
-        """A time before which the started crawl cannot have begun; None if the crawler is busy."""
-        with aws_call("glue:StartCrawler", f"crawler {name}", passing=(_BUSY,)):
-            try:
-                answer = self._glue.start_crawler(Name=name)
-            except Exception as error:
-                if error_code(error) == _BUSY:
-                    return None
+        Raises:
+            WaitTimeout: it has not ended in time.
+        """
+
+        def ended() -> bool | None:
+            state = self._state(name)
+            if state == "RUNNING":
+                # Asked again as long as it runs on: one request may be lost.
+                with aws_call("glue:StopCrawler", f"crawler {name}", passing=_IDLE):
+                    try:
+                        self._glue.stop_crawler(Name=name)
+                    except Exception as error:
+                        if error_code(error) not in _IDLE:
+                            raise
+            return True if state == "READY" else None
+
+        Waiter(self._backoff, sleep=self._sleep, clock=self._clock).until(
+            ended,
+            what=f"the crawl of {name} to stop",
+            timeout=STOP_TIMEOUT,
+            fix=f"stop it by hand: aws glue stop-crawler --name {name}",
+        )
+
+    def _mark(self, name: str) -> _Mark:
+        crawls, now = self._history(name)
+        return _Mark(frozenset(crawl["CrawlId"] for crawl in crawls), now)
+
+    def _stop_ours(self, name: str, mark: _Mark) -> None:
+        crawls, _ = self._history(name)
+        ours = mark.first_after(crawls)
+        if ours is None:
+            # One that has just begun may not be shown yet; one that is, is somebody else's.
+            running = all(crawl["State"] != "RUNNING" for crawl in crawls)
+        else:
+            running = ours["State"] == "RUNNING"
+        if running:
+            self.stop(name)
+
+    def _start(self, name: str) -> Literal["ours", "busy", "unknown"]:
+        """Ask for a crawl. It is unknown whether ours began if an answer was lost on the way."""
+        try:
+            with aws_call("glue:StartCrawler", f"crawler {name}", passing=(_BUSY,)):
+                self._glue.start_crawler(Name=name)
+        except Unavailable as lost:
+            logger.warning(
+                "starting crawler %s got no answer; looking for the crawl: %s", name, lost
+            )
+            return "unknown"
+        except Exception as error:
+            if error_code(error) != _BUSY:
                 raise
-        # By the service's clock, not by ours.
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if not date:
-            return datetime.min.replace(tzinfo=UTC)
-        return parsedate_to_datetime(date) - CLOCK_GRAIN
+            # botocore asks again where no answer came, and is then told of its own crawl.
+            return "unknown" if retries_before(error) else "busy"
+        return "ours"
 
     def _follow(
-        self,
-        name: str,
-        known: set[str],
-        not_before: datetime,
-        waiter: Waiter,
-        deadline: float,
-    ) -> CrawlResult:
-        """Wait for the end of the first crawl that was not known before ours was started."""
+        self, name: str, mark: _Mark, waiter: Waiter, deadline: float, *, certain: bool
+    ) -> CrawlResult | None:
+        """Wait for the end of the first crawl that began after the mark; None if there is none.
+
+        Args:
+            certain: a crawl was started, so that it is an error if none is found.
+        """
         idle_since: list[float] = []
 
-        def poll() -> dict[str, Any] | None:
-            state = self._state(name)
-            if state != "READY":
+        def poll() -> tuple[dict[str, Any] | None] | None:
+            if self._state(name) != "READY":
                 idle_since.clear()
                 return None
-            new = [
-                crawl
-                for crawl in self._history(name)
-                if crawl["CrawlId"] not in known and crawl["StartTime"] >= not_before
-            ]
-            ours = min(new, key=lambda crawl: crawl["StartTime"], default=None)
+            ours = mark.first_after(self._history(name)[0])
             if ours is not None and ours.get("State") != "RUNNING":
-                return ours
+                return (ours,)
             idle_since.append(self._clock())
-            if self._clock() - idle_since[0] > HISTORY_LAG:
-                raise CrawlFailed(
-                    f"the crawl of {name} that was started left no trace",
-                    reason=f"the crawler is idle and ListCrawls shows no new crawl after "
-                    f"{HISTORY_LAG:.0f} s",
-                    retryable=True,
-                    fix="materialize the day again",
-                )
-            return None
+            return (None,) if self._clock() - idle_since[0] > HISTORY_LAG else None
 
-        try:
-            crawl = waiter.until(
-                poll,
-                what=f"the end of the crawl of {name}",
-                timeout=max(0.0, deadline - self._clock()),
-                fix="look at the crawler's log; a crawl of many files may need more time",
-            )
-        except BaseException:
-            quietly(lambda: self.stop(name), f"stopping crawler {name}")
-            raise
-        if crawl["State"] == "COMPLETED":
-            return _result(crawl)
-        where = "/".join(filter(None, (crawl.get("LogGroup"), crawl.get("LogStream"))))
-        stopped = crawl["State"] == "STOPPED"
-        advice = {
-            "fix": "somebody stopped it: materialize again"
-            if stopped
-            else f"read the crawl's log ({where or '/aws-glue/crawlers'}); a denial there is about "
-            "the crawler's own role"
-        }
-        raise CrawlFailed(
-            f"crawl {crawl['CrawlId']} of {name} ended as {crawl['State']}",
-            reason=crawl.get("ErrorMessage") or "Glue gives no message",
-            retryable=stopped,
-            **{**advice, **denial_in(crawl.get("ErrorMessage"))},
+        (crawl,) = waiter.until(
+            poll,
+            what=f"the end of the crawl of {name}",
+            timeout=max(0.0, deadline - self._clock()),
+            fix="look at the crawler's log; a crawl of many files may need more time",
         )
+        if crawl is None and certain:
+            raise CrawlFailed(
+                f"the crawl of {name} that was started left no trace",
+                reason=f"the crawler is idle and ListCrawls shows no new crawl after "
+                f"{HISTORY_LAG:.0f} s",
+                retryable=True,
+                fix="materialize the day again",
+            )
+        if crawl is None or crawl["State"] == "COMPLETED":
+            return crawl and _result(crawl)
+        raise _failure(name, crawl)
 
     def _wait_idle(self, name: str, waiter: Waiter, deadline: float) -> None:
         waiter.until(
@@ -213,11 +242,56 @@ class Crawler:
         with aws_call("glue:GetCrawler", f"crawler {name}"):
             return str(self._glue.get_crawler(Name=name)["Crawler"]["State"])
 
-    def _history(self, name: str) -> list[dict[str, Any]]:
-        """The newest crawls, newest first. One page is enough: a crawler runs one at a time."""
+    def _history(self, name: str) -> tuple[list[dict[str, Any]], datetime]:
+        """The newest crawls, newest first, and the service's time when it was asked.
+
+        One page is enough: a crawler runs one at a time.
+        """
         with aws_call("glue:ListCrawls", f"crawler {name}"):
-            crawls = self._glue.list_crawls(CrawlerName=name, MaxResults=20).get("Crawls", [])
-        return sorted(crawls, key=lambda crawl: crawl["StartTime"], reverse=True)
+            answer = self._glue.list_crawls(CrawlerName=name, MaxResults=20)
+        crawls = sorted(
+            answer.get("Crawls", []), key=lambda crawl: crawl["StartTime"], reverse=True
+        )
+        # By the service's clock, not by ours.
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if not date:
+            return crawls, datetime.min.replace(tzinfo=UTC)
+        return crawls, parsedate_to_datetime(date) - CLOCK_GRAIN
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A moment, and the crawls there had been by then: what began later is told by both."""
+
+    known: frozenset[str]
+    time: datetime
+
+    def precedes(self, crawl: Mapping[str, Any]) -> bool:
+        """True if the crawl began later."""
+        return crawl["CrawlId"] not in self.known and crawl["StartTime"] >= self.time
+
+    def first_after(self, crawls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """The first crawl that began later: the one that was asked for."""
+        new = [crawl for crawl in crawls if self.precedes(crawl)]
+        return min(new, key=lambda crawl: crawl["StartTime"], default=None)
+
+
+def _failure(name: str, crawl: Mapping[str, Any]) -> CrawlFailed:
+    where = "/".join(filter(None, (crawl.get("LogGroup"), crawl.get("LogStream"))))
+    message = crawl.get("ErrorMessage")
+    stopped = crawl["State"] == "STOPPED"
+    advice = {
+        "fix": "somebody stopped it: materialize again"
+        if stopped
+        else f"read the crawl's log ({where or '/aws-glue/crawlers'}); a denial there is about "
+        "the crawler's own role"
+    }
+    return CrawlFailed(
+        f"crawl {crawl['CrawlId']} of {name} ended as {crawl['State']}",
+        reason=message or "Glue gives no message",
+        retryable=stopped or is_passing(message),
+        **{**advice, **denial_in(message)},
+    )
 
 
 def _result(crawl: dict[str, Any], *, joined: bool = False) -> CrawlResult:

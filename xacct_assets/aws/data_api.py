@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 import re
 import time
 import uuid
@@ -29,6 +30,7 @@ from xacct_assets.aws.errors import (
     denial_in,
     error_code,
 )
+from xacct_assets.aws.passing import is_conflict, is_lost_connection
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
 
 logger = logging.getLogger(__name__)
@@ -43,10 +45,12 @@ STATEMENT_TIMEOUT = 6 * 3600.0
 #: Seconds to wait while the workgroup has too many statements of ours under way.
 SUBMIT_TIMEOUT = 900.0
 CANCEL_TIMEOUT = 25.0
+ENDED = frozenset({"FINISHED", "ABORTED", "FAILED"})
 _BUSY = ("ActiveStatementsExceededException", "ActiveSessionsExceededException")
 _NO_LONG_POLL = "ActiveWaitingRequestsExceededException"
 _PARAMETER = re.compile(r"[A-Za-z_]\w*")
-_CONFLICT = re.compile(r"\b1023\b|40001|could not serialize|serializable isolation", re.IGNORECASE)
+#: How often a statement or batch is run in all if other transactions get in its way.
+CONFLICT_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ class DataApi:
             on_tick: called while waiting with the seconds waited.
 
         Raises:
-            StatementFailed: with the database's own text; retryable on a serialization conflict.
+            StatementFailed: with the database's own text and the position it names. Conflicts with
+                other transactions are met by running it again first, under further tokens.
             ResultExpired: the token's statement ended more than a day ago.
             Throttled: the workgroup stayed full.
         """
@@ -165,20 +170,29 @@ class DataApi:
         return [self._result(sub) for sub in described.get("SubStatements", [])]
 
     def cancel(self, statement_id: str) -> str:
-        """Cancel a statement and wait until it has ended; the status it ended in."""
+        """Cancel a statement and wait until it has ended; the status it ended in.
+
+        Raises:
+            WaitTimeout: it runs on though it was asked to end again and again.
+        """
         resource = f"statement {statement_id}"
-        with aws_call("redshift-data:CancelStatement", resource, passing=("ValidationException",)):
-            try:
-                self._client.cancel_statement(Id=statement_id)
-            except Exception as error:
-                # It has ended already; which way is seen below.
-                if error_code(error) != "ValidationException":
-                    raise
         waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
 
         def ended() -> str | None:
             status = str(self._describe(statement_id, wait=None)["Status"])
-            return status if status in ("FINISHED", "ABORTED", "FAILED") else None
+            if status in ENDED:
+                return status
+            # Asked again as long as it runs on: one request may be lost.
+            with aws_call(
+                "redshift-data:CancelStatement", resource, passing=("ValidationException",)
+            ):
+                try:
+                    self._client.cancel_statement(Id=statement_id)
+                except Exception as error:
+                    # It has just ended; which way is seen at the next look.
+                    if error_code(error) != "ValidationException":
+                        raise
+            return None
 
         return waiter.until(ended, what=f"{resource} to be cancelled", timeout=CANCEL_TIMEOUT)
 
@@ -212,17 +226,47 @@ class DataApi:
         on_submit: Callable[[str], None] | None,
         on_tick: Callable[[float], None] | None,
     ) -> dict[str, Any]:
-        started = self._clock()
-        statement_id = self._submit(operation, request, on_tick)
+        token = request["ClientToken"]
+        for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+            try:
+                return self._perform_once(operation, request, name, timeout, on_submit, on_tick)
+            except StatementFailed as failure:
+                # Nothing of it was kept: a statement, and a batch, is one transaction.
+                if not is_conflict(failure.reason) or attempt == CONFLICT_ATTEMPTS:
+                    raise
+                logger.info("%s met another transaction, trying again: %s", name, failure.reason)
+            # A token stays with the statement that failed under it. The next one follows from it,
+            # so that whoever takes this work up comes by the same tokens.
+            request = {**request, "ClientToken": token_of(token, f"attempt {attempt + 1}")}
+            # Full jitter: rivals that collided must not collide again in step.
+            self._sleep(random.uniform(0.05, min(10.0, 0.2 * 2**attempt)))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    def _perform_once(
+        self,
+        operation: str,
+        request: dict[str, Any],
+        name: str | None,
+        timeout: float,
+        on_submit: Callable[[str], None] | None,
+        on_tick: Callable[[float], None] | None,
+    ) -> dict[str, Any]:
+        statement_id: str | None = None
         try:
+            statement_id = self._submit(operation, request, on_tick)
             if on_submit is not None:
                 on_submit(statement_id)
             described = self._wait(statement_id, name, timeout, on_tick)
-        except BaseException:
-            quietly(lambda: self.cancel(statement_id), f"cancelling statement {statement_id}")
+        except BaseException as reason:
+            if statement_id is not None:
+                known = statement_id
+                quietly(lambda: self.cancel(known), f"cancelling statement {known}")
+            elif not isinstance(reason, Exception):
+                # Interrupted while the request was out: the same token gives the id of what it
+                # started.
+                quietly(lambda: self._cancel_submitted(operation, request), "cancelling")
             raise
         if described["Status"] == "FINISHED":
-            logger.debug("statement %s took %.1f s", statement_id, self._clock() - started)
             return described
         raise _failure(described, name)
 
@@ -232,7 +276,7 @@ class DataApi:
         request: dict[str, Any],
         on_tick: Callable[[float], None] | None,
     ) -> str:
-        action = "redshift-data:" + operation.title().replace("_", "")
+        action = _action(operation)
         resource = f"workgroup {self._workgroup}"
 
         def once() -> str | None:
@@ -256,15 +300,9 @@ class DataApi:
                 resource=resource,
                 fix="run fewer days at the same moment, or wait for other statements to end",
             ) from full
-        except Exception:
-            raise
-        except BaseException:
-            # Interrupted while the request was out: the same token gives the id of what it started.
-            quietly(lambda: self._cancel_submitted(action, operation, request), "cancelling")
-            raise
 
-    def _cancel_submitted(self, action: str, operation: str, request: dict[str, Any]) -> None:
-        with aws_call(action, f"workgroup {self._workgroup}"):
+    def _cancel_submitted(self, operation: str, request: dict[str, Any]) -> None:
+        with aws_call(_action(operation), f"workgroup {self._workgroup}"):
             statement_id = str(getattr(self._client, operation)(**request)["Id"])
         self.cancel(statement_id)
 
@@ -287,7 +325,7 @@ class DataApi:
                 long_poll = False
                 return None
             status = described["Status"]
-            return described if status in ("FINISHED", "ABORTED", "FAILED") else None
+            return described if status in ENDED else None
 
         # A service that ignores WaitTimeSeconds answers at once: the pauses keep that from
         # becoming a busy loop, and cost nothing where the answer comes at the end of the work.
@@ -342,6 +380,10 @@ class DataApi:
                 return rows
 
 
+def _action(operation: str) -> str:
+    return "redshift-data:" + operation.title().replace("_", "")
+
+
 def _value(cell: dict[str, Any], type_name: str) -> Any:
     if cell.get("isNull"):
         return None
@@ -381,17 +423,19 @@ def _expired(statement_id: str) -> ResultExpired:
 def _failure(described: dict[str, Any], name: str | None) -> StatementFailed:
     subs = described.get("SubStatements") or []
     culprit = next((s for s in subs if s.get("Status") == "FAILED"), None) or described
-    text = culprit.get("Error") or described.get("Error") or "the Data API gives no message"
+    text = str(culprit.get("Error") or described.get("Error") or "the Data API gives no message")
     where = ""
     if culprit is not described:
         where = f" (statement {subs.index(culprit) + 1} of {len(subs)} in the batch)"
     shown = " ".join(str(culprit.get("QueryString") or "").split())[:160]
     status = str(described["Status"])
-    conflict = bool(_CONFLICT.search(str(text)))
+    conflict, lost = is_conflict(text), is_lost_connection(text)
     if status == "ABORTED":
         fix: str | None = "somebody cancelled it, or the workgroup ended: materialize again"
     elif conflict:
         fix = "another transaction changed the same rows: try again"
+    elif lost:
+        fix = "the database ended the session: try again once the workgroup is AVAILABLE"
     else:
         fix = "read the database's message; sys_query_history has the statement"
     about: dict[str, Any] = {
@@ -402,7 +446,7 @@ def _failure(described: dict[str, Any], name: str | None) -> StatementFailed:
         f"{name or 'statement'}{where} ended as {status}",
         statement_id=str(described["Id"]),
         status=status,
-        reason=str(text),
-        retryable=conflict or status == "ABORTED",
-        **{**about, **denial_in(str(text))},
+        reason=text,
+        retryable=conflict or lost or status == "ABORTED",
+        **{**about, **denial_in(text)},
     )

@@ -220,6 +220,7 @@ _THROTTLED = {
     "TooManyRequestsException",
 }
 _UNAVAILABLE = {
+    "DatabaseConnectionException",
     "InternalError",
     "InternalFailure",
     "InternalServerError",
@@ -228,6 +229,7 @@ _UNAVAILABLE = {
     "InternalServiceException",
     "InternalServiceErrorException",
     "OperationTimeoutException",
+    "QueryTimeoutException",
     "RequestTimeout",
     "RequestTimeoutException",
     "ServiceUnavailable",
@@ -305,6 +307,14 @@ def http_status(error: BaseException) -> int:
     if not isinstance(response, dict):
         return 0
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def retries_before(error: BaseException) -> int:
+    """How often botocore had asked before it got this answer."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return 0
+    return int(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def translate(

@@ -26,6 +26,7 @@ from xacct_assets.aws.errors import (
     http_status,
 )
 from xacct_assets.aws.log_tail import LogTail
+from xacct_assets.aws.passing import is_passing
 from xacct_assets.aws.waiting import Backoff, Waiter, quietly
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ END_GRACE = 900.0
 STOP_TIMEOUT = 120.0
 #: Seconds in which a run whose start got no answer must show up in GetJobRuns.
 LOST_ANSWER_WINDOW = 15.0
+#: Seconds in which it is looked for if nobody waits for it any more: it is to be stopped.
+INTERRUPTED_WINDOW = 5.0
 _FULL = ("ConcurrentRunsExceededException", "ResourceNumberLimitExceededException")
 
 
@@ -137,29 +140,32 @@ class GlueJob:
             WaitTimeout: no place in time, or no end in time.
         """
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
-        run_id, attached = self._find_or_start(
-            job_name,
-            work_id,
-            {
-                "JobName": job_name,
-                "Arguments": {**arguments, MARKER: work_id},
-                "Timeout": timeout_minutes,
-                "WorkerType": worker_type,
-                "NumberOfWorkers": number_of_workers,
-                **({"ExecutionClass": execution_class} if execution_class else {}),
-            },
-            waiter,
-            queue_timeout,
-        )
-        tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
+        request: dict[str, Any] = {
+            "JobName": job_name,
+            "Arguments": {**arguments, MARKER: work_id},
+            "Timeout": timeout_minutes,
+            "WorkerType": worker_type,
+            "NumberOfWorkers": number_of_workers,
+            **({"ExecutionClass": execution_class} if execution_class else {}),
+        }
+        run_id: str | None = None
         try:
+            run_id, attached = self._find_or_start(
+                job_name, work_id, request, waiter, queue_timeout
+            )
+            tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
             if on_start is not None:
                 on_start(run_id, attached)
             run = self._wait(
                 job_name, run_id, waiter, timeout_minutes * 60 + END_GRACE + queue_timeout, tail
             )
-        except BaseException:
-            quietly(lambda: self.stop(job_name, run_id), f"stopping job run {run_id}")
+        except BaseException as reason:
+            if run_id is not None:
+                known = run_id
+                quietly(lambda: self.stop(job_name, known), f"stopping job run {known}")
+            elif not isinstance(reason, Exception):
+                # Interrupted while a request was out: a run may have been started by it.
+                quietly(lambda: self._stop_marked(job_name, work_id), f"stopping {work_id}")
             raise
         result = self._result(run, attached)
         if result.state == "SUCCEEDED":
@@ -184,25 +190,33 @@ class GlueJob:
             WaitTimeout: it has not ended in time, or Glue would not take the request.
         """
         resource = f"run {run_id} of job {job_name}"
-        with aws_call("glue:BatchStopJobRun", resource):
-            answer = self._glue.batch_stop_job_run(JobName=job_name, JobRunIds=[run_id])
-        errors = answer.get("Errors", [])
-        if errors:
-            # A run that has ended already is refused: then the state below shows an end.
-            logger.info("stopping %s: %s", resource, errors[0].get("ErrorDetail", errors[0]))
         waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
+        refused: list[str] = []
 
         def ended() -> str | None:
             state = str(self._get(job_name, run_id)["JobRunState"])
-            return state if state in ENDED else None
+            if state in ENDED:
+                return state
+            if state != "STOPPING":
+                # Asked again as long as it runs on: one request may be refused, or lost.
+                with aws_call("glue:BatchStopJobRun", resource):
+                    answer = self._glue.batch_stop_job_run(JobName=job_name, JobRunIds=[run_id])
+                refused[:] = [_refusal(error) for error in answer.get("Errors", [])]
+                for text in refused:
+                    logger.warning("Glue did not take the request to stop %s: %s", resource, text)
+            return None
 
-        return waiter.until(
-            ended,
-            what=f"{resource} to stop",
-            timeout=timeout,
-            fix=f"stop it by hand: aws glue batch-stop-job-run --job-name {job_name} "
-            f"--job-run-ids {run_id}",
-        )
+        try:
+            return waiter.until(ended, what=f"{resource} to stop", timeout=timeout)
+        except WaitTimeout as late:
+            raise WaitTimeout(
+                late.what,
+                reason=refused[0] if refused else late.reason,
+                resource=resource,
+                action="glue:BatchStopJobRun",
+                fix=f"stop it by hand: aws glue batch-stop-job-run --job-name {job_name} "
+                f"--job-run-ids {run_id}",
+            ) from late
 
     def _marked(self, job_name: str, work_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -234,7 +248,9 @@ class GlueJob:
         deadline = self._clock() + queue_timeout
         delays = self._backoff.delays()
         while True:
-            existing = self.find(job_name, work_id)
+            existing = waiter.patiently(
+                lambda: self.find(job_name, work_id), what=f"the runs of job {job_name}"
+            )
             if existing is not None and existing["JobRunState"] != "STOPPING":
                 logger.info("attaching to run %s of %s", existing["Id"], job_name)
                 return str(existing["Id"]), True
@@ -253,12 +269,6 @@ class GlueJob:
                 if failure.code not in _FULL and not failure.retryable:
                     raise
                 refusal = failure
-            except Exception:
-                raise
-            except BaseException:
-                # Interrupted while the request was out: a run may have been started by it.
-                quietly(lambda: self._stop_marked(job_name, work_id), f"stopping {work_id}")
-                raise
             waited = queue_timeout - (deadline - self._clock())
             if self._clock() >= deadline:
                 raise WaitTimeout(
@@ -301,9 +311,16 @@ class GlueJob:
             self._sleep(next(delays))
 
     def _stop_marked(self, job_name: str, work_id: str) -> None:
-        for run in self._marked(job_name, work_id):
-            if run["JobRunState"] in LIVE:
+        """Stop the live runs of this work, if any shows up within a moment."""
+        deadline = self._clock() + INTERRUPTED_WINDOW
+        delays = self._backoff.delays()
+        while True:
+            live = [run for run in self._marked(job_name, work_id) if run["JobRunState"] in LIVE]
+            for run in live:
                 self.stop(job_name, str(run["Id"]))
+            if live or self._clock() >= deadline:
+                return
+            self._sleep(next(delays))
 
     def _wait(
         self,
@@ -372,6 +389,13 @@ def log_urls(region: str, job_name: str, run_id: str, group: str) -> dict[str, s
     }
 
 
+def _refusal(error: Mapping[str, Any]) -> str:
+    """Why a run was not stopped, in Glue's words; the detail may be left out."""
+    detail = error.get("ErrorDetail", {})
+    words = (detail.get("ErrorCode"), detail.get("ErrorMessage"))
+    return ": ".join(str(word) for word in words if word) or "Glue gives no reason"
+
+
 def _failure(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRunFailed:
     about = {
         "FAILED": "read the error; the error log has the whole traceback",
@@ -387,7 +411,8 @@ def _failure(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRu
         f"run {result.run_id} of Glue job {job_name} ended as {result.state}",
         result=result,
         reason=result.error or "Glue gives no message",
-        retryable=result.state in ("ERROR", "STOPPED", "EXPIRED"),
+        retryable=result.state in ("ERROR", "STOPPED", "EXPIRED")
+        or (result.state == "FAILED" and is_passing(result.error)),
         **{**facts, **denial_in(result.error)},
     )
 

@@ -6,6 +6,7 @@ All durations are seconds.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -124,6 +125,21 @@ class Waiter:
                 self.on_tick(waited)
             if pause_between or failed:
                 self.sleep(min(next(delays), max(0.0, timeout - waited)))
+
+    def patiently(self, call: Callable[[], T], *, what: str) -> T:
+        """The answer of `call`, asked again while it fails for reasons that pass.
+
+        For questions at the start of a piece of work, which a short outage should not end.
+
+        Args:
+            call: asks once; any answer is the answer.
+            what: the thing asked about, for messages.
+
+        Raises:
+            AwsFailure: it failed for a reason that waiting does not mend, or all the while of the
+                tolerated outage.
+        """
+        return self.until(lambda: (call(),), what=what, timeout=math.inf)[0]
 
 
 def quietly(cleanup: Callable[[], object], what: str) -> None:

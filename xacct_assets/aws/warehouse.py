@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +25,7 @@ from xacct_assets.aws.errors import (
     StatementFailed,
     denial_in,
 )
+from xacct_assets.aws.passing import is_conflict
 from xacct_assets.aws.secrets import WarehouseCredentials
 from xacct_assets.aws.waiting import quietly
 
@@ -37,9 +38,10 @@ STATEMENT_TIMEOUT = 900
 ATTEMPTS = 6
 #: PostgreSQL's serialization failure and deadlock. Redshift's conflict is error 1023 in the text.
 _CONFLICT_CODES = {"40001", "40P01"}
-_CONFLICT_TEXT = re.compile(r"\b1023\b|serializable isolation violation", re.IGNORECASE)
-#: The server ended the session: administrator, crash, or the workgroup pausing.
-_LOST_CODES = {"57P01", "57P02", "57P03", "08000", "08003", "08006"}
+#: The server ended the session, or takes none: administrator, crash, the workgroup pausing, too
+#: many connections, and the time-outs of sessions that idle, in a transaction and outside of one.
+_LOST_CODES = {"57P01", "57P02", "57P03", "57P05", "25P03", "53300"}
+_CONNECTION_CLASS = "08"
 _LOGIN_CODES = {"28000", "28P01"}
 _CONFLICT_FIX = "another transaction changed the same rows: try again"
 #: The PostgreSQL protocol's SSLRequest: its length, then the request code 80877103.
@@ -331,11 +333,11 @@ class database_errors:
                 fix="the secret and the database disagree: correct the secret, or reset the "
                 "user's password (for the admin: aws redshift-serverless update-namespace)",
             )
-        if code in _LOST_CODES:
+        if code in _LOST_CODES or code.startswith(_CONNECTION_CLASS):
             return ConnectionFailed(
                 f"Redshift at {self._where} ended the connection", reason=text, code=code
             )
-        conflict = code in _CONFLICT_CODES or bool(_CONFLICT_TEXT.search(text))
+        conflict = code in _CONFLICT_CODES or is_conflict(text)
         return StatementFailed(
             f"Redshift refused {self._statement}",
             reason=text,
@@ -354,6 +356,9 @@ def _server_error(error: BaseException) -> dict[str, str] | None:
 
 
 def _is_driver_connection_error(error: BaseException) -> bool:
+    if isinstance(error, struct.error):
+        # What the driver says if the connection ends within a message.
+        return True
     return type(error).__module__.split(".")[0] == "redshift_connector" and type(
         error
     ).__name__ in ("InterfaceError", "OperationalError")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from xacct_assets.aws.crawler import Crawler
 from xacct_assets.aws.errors import CrawlFailed, NotFound, WaitTimeout
@@ -21,6 +22,9 @@ class Glue:
         self.looks, self.outcome, self.lag = looks, outcome, lag
         self.stopped = 0
         self.lag_from = 1
+        self.lost: list[str] = []
+        self.stop_errors: list = []
+        self.words = "Access Denied"
         self.client = modelled(
             "glue",
             start_crawler=self.start,
@@ -43,8 +47,13 @@ class Glue:
     def start(self, Name):
         if self.looks_left > 0:
             raise self.refusal("CrawlerRunningException")
+        if self.lost:
+            error = self.lost.pop(0)
+            if error == "after":
+                self.begin()
+            raise ReadTimeoutError(endpoint_url="https://glue")
         self.begin()
-        return {"ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(NOON, usegmt=True)}}}
+        return {}
 
     def get(self, Name):
         if self.looks_left > 0:
@@ -55,9 +64,10 @@ class Glue:
                     "EndTime": NOON,
                     "DPUHour": 0.02,
                     "Summary": r'{"PARTITION": "{\"ADD\": \"{\\\"Count\\\": 1}\"}"}',
-                    **({"ErrorMessage": "Access Denied"} if self.outcome == "FAILED" else {}),
+                    **({"ErrorMessage": self.words} if self.outcome == "FAILED" else {}),
                 }
-            return {"Crawler": {"Name": Name, "State": "RUNNING"}}
+            state = "RUNNING" if self.outcome != "STOPPED" else "STOPPING"
+            return {"Crawler": {"Name": Name, "State": state}}
         return {"Crawler": {"Name": Name, "State": "READY"}}
 
     def list(self, CrawlerName, MaxResults):
@@ -65,12 +75,20 @@ class Glue:
         if len(self.crawls) >= self.lag_from and self.lag > 0 and self.looks_left == 0:
             self.lag -= 1
             shown = self.crawls[:-1]
-        return {"Crawls": list(reversed(shown))}
+        date = format_datetime(NOON, usegmt=True)
+        return {
+            "Crawls": list(reversed(shown)),
+            "ResponseMetadata": {"HTTPHeaders": {"date": date}},
+        }
 
     def stop(self, Name):
         self.stopped += 1
         if self.looks_left == 0:
             raise self.refusal("CrawlerNotRunningException")
+        if self.stop_errors:
+            raise self.stop_errors.pop(0)
+        self.looks_left = 1
+        self.outcome = "STOPPED"
         return {}
 
 
@@ -158,6 +176,103 @@ def test_an_interrupted_wait_stops_our_crawl(glue, clock):
     with pytest.raises(KeyboardInterrupt):
         crawler(fake, clock).crawl("c", 600, on_tick=interrupt)
     assert fake.stopped == 1
+
+
+def test_another_ones_crawl_that_began_after_ours_ended_is_not_stopped(glue, clock):
+    fake = glue(outcome="FAILED")
+    fake.stop_errors = [AssertionError("stopped another's crawl")]
+
+    def another(_waited):
+        if fake.looks_left == 0:
+            fake.begin()
+            raise KeyboardInterrupt
+
+    fake.lag = 5
+    with pytest.raises(KeyboardInterrupt):
+        crawler(fake, clock).crawl("c", 600, on_tick=another)
+    assert fake.stopped == 0
+
+
+def test_a_crawl_whose_starts_answer_was_lost_is_followed_and_not_started_again(glue, clock):
+    fake = glue()
+    fake.lost = ["after"]
+    result = crawler(fake, clock).crawl("c", 600)
+    assert (result.crawl_id, result.joined) == ("crawl-1", False)
+    assert len(fake.crawls) == 1
+
+
+def test_a_start_that_was_lost_on_its_way_is_made_again(glue, clock):
+    fake = glue()
+    fake.lost = ["before"]
+    assert crawler(fake, clock).crawl("c", 600).crawl_id == "crawl-1"
+    assert len(fake.client.named("start_crawler")) == 2
+
+
+def test_a_crawl_that_botocore_started_and_was_then_refused_is_ours(glue, clock):
+    fake = glue()
+
+    def start(Name):
+        fake.begin()
+        error = fake.refusal("CrawlerRunningException")
+        error.response["ResponseMetadata"]["RetryAttempts"] = 1
+        raise error
+
+    fake.client._operations["start_crawler"] = start
+    assert not crawler(fake, clock).crawl("c", 600).joined
+    assert len(fake.crawls) == 1
+
+
+def test_an_interrupt_while_the_start_is_out_stops_what_it_started(glue, clock):
+    fake = glue(looks=10**6)
+
+    def start(Name):
+        fake.begin()
+        raise KeyboardInterrupt
+
+    fake.client._operations["start_crawler"] = start
+    with pytest.raises(KeyboardInterrupt):
+        crawler(fake, clock).crawl("c", 600)
+    assert (fake.stopped, fake.crawls[0]["State"]) == (1, "STOPPED")
+
+
+def test_a_crawl_that_began_after_we_asked_is_as_good_as_ours(glue, clock):
+    fake = glue()
+
+    def start(Name):
+        fake.begin()
+        raise fake.refusal("CrawlerRunningException")
+
+    fake.client._operations["start_crawler"] = start
+    assert crawler(fake, clock).crawl("c", 600).joined
+    assert len(fake.crawls) == 1
+
+
+def test_another_ones_crawl_that_failed_is_not_enough_though_the_day_is_there(glue, clock):
+    fake = glue(outcome="FAILED")
+    fake.begin()
+
+    def covered():
+        raise AssertionError("a failed crawl covers nothing")
+
+    with pytest.raises(CrawlFailed, match="crawl-2"):
+        crawler(fake, clock).crawl("c", 600, covered=covered)
+
+
+def test_a_stop_that_got_no_answer_is_asked_for_again(glue, clock):
+    fake = glue(looks=10**6)
+    fake.stop_errors = [fake.refusal("OperationTimeoutException")]
+    with pytest.raises(WaitTimeout):
+        crawler(fake, clock).crawl("c", 60)
+    assert (fake.stopped, fake.crawls[0]["State"]) == (2, "STOPPED")
+
+
+@pytest.mark.parametrize("words", ["Internal Service Exception", "Rate exceeded"])
+def test_a_crawl_that_failed_on_glues_side_can_be_retried(glue, clock, words):
+    fake = glue(outcome="FAILED")
+    fake.words = words
+    with pytest.raises(CrawlFailed, match=words) as caught:
+        crawler(fake, clock).crawl("c", 600)
+    assert caught.value.retryable
 
 
 def test_a_crawl_that_leaves_no_trace_is_not_taken_for_done(glue, clock):
