@@ -1,16 +1,20 @@
 """One boto3 session per account and role, with credentials that refresh themselves.
 
-botocore refreshes what it got from a profile or a container by itself; for a role assumed here the
-same refreshing credentials are used. No key is ever read into our own hands: a run of six hours
-outlives any single set of them.
+botocore refreshes what it got from a profile or a container by itself, some minutes before its end;
+for a role assumed here the same refreshing credentials are used. No key is ever read into our own
+hands: a run of six hours outlives any single set of them. What happens if they end before their
+time is in `credentials`.
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from xacct_assets.aws.credentials import RenewableCredentials, install
 from xacct_assets.aws.errors import aws_call, error_code
 
 #: Seconds. The longest long poll of the services used is 30 s, so an answer may take that long.
@@ -28,16 +32,24 @@ class Sessions:
         region: the Region of all clients.
         profile: an AWS profile; without it botocore's own search order applies.
         session_name: shows in CloudTrail as the name of assumed-role sessions.
+        now: the time that the end of a role's credentials is held against; for tests.
     """
 
     def __init__(
-        self, region: str, profile: str | None = None, *, session_name: str = "xacct-assets"
+        self,
+        region: str,
+        profile: str | None = None,
+        *,
+        session_name: str = "xacct-assets",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.region = region
         self.profile = profile
         self._session_name = session_name
         self._lock = threading.RLock()
+        self._now = now
         self._sessions: dict[tuple[str | None, str | None], Any] = {}
+        self._credentials: dict[tuple[str | None, str | None], RenewableCredentials | None] = {}
         self._clients: dict[tuple[str, str | None, str | None], Any] = {}
         self._principals: dict[tuple[str | None, str | None], str] = {}
 
@@ -54,8 +66,15 @@ class Sessions:
             if key not in self._clients:
                 session = self._session(role_arn, external_id)
                 client = session.client(service, config=_config())
+                name = client.meta.service_model.service_id.hyphenize()
+                credentials = self._credentials[role_arn, external_id]
+                if credentials is not None:
+                    # Before botocore's own rule, which does not repeat a refused request.
+                    client.meta.events.register_first(
+                        f"needs-retry.{name}", credentials.renew_if_ended
+                    )
                 client.meta.events.register(
-                    f"after-call.{client.meta.service_model.service_id.hyphenize()}",
+                    f"after-call.{name}",
                     lambda parsed, model, http_response, **_: (
                         self._name_the_denied(parsed, model.name, role_arn, external_id)
                         # An answer that is no error may have an "Error" of its own.
@@ -79,28 +98,36 @@ class Sessions:
     def _session(self, role_arn: str | None, external_id: str | None) -> Any:
         key = (role_arn, external_id)
         if key not in self._sessions:
-            import boto3
-            from botocore.session import Session
-
             if role_arn is None:
                 with aws_call("sts:GetCallerIdentity", f"AWS profile {self.profile!r}"):
-                    self._sessions[key] = boto3.Session(
-                        profile_name=self.profile,
-                        region_name=self.region,
-                        botocore_session=_reading_times_fast(Session()),
-                    )
+                    made, core = self._new_session()
+                    found = core.get_component("credential_provider").load_credentials()
+                search: Callable[[], Any] = self._base_credentials
             else:
-                self._sessions[key] = self._assumed(role_arn, external_id)
+                made, core = self._new_session()
+                search = partial(self._role_credentials, role_arn, external_id)
+                found = search()
+            self._credentials[key] = install(core, found, search)
+            self._sessions[key] = made
         return self._sessions[key]
 
-    def _assumed(self, role_arn: str, external_id: str | None) -> Any:
+    def _new_session(self) -> tuple[Any, Any]:
+        """A boto3 session, and the botocore session in it."""
         import boto3
-        from botocore.credentials import (
-            CredentialProvider,
-            CredentialResolver,
-            DeferredRefreshableCredentials,
-        )
         from botocore.session import Session
+
+        core = _reading_times_fast(Session())
+        made = boto3.Session(
+            profile_name=self.profile, region_name=self.region, botocore_session=core
+        )
+        return made, core
+
+    def _base_credentials(self) -> Any:
+        made, _ = self._new_session()
+        return made.get_credentials()
+
+    def _role_credentials(self, role_arn: str, external_id: str | None) -> Any:
+        from botocore.credentials import DeferredRefreshableCredentials
 
         sts = self.client("sts")
         request = {
@@ -121,15 +148,9 @@ class Sessions:
                 "expiry_time": credentials["Expiration"].isoformat(),
             }
 
-        class AssumedRole(CredentialProvider):  # type: ignore[misc]
-            METHOD = "assume-role"
-
-            def load(self) -> Any:
-                return DeferredRefreshableCredentials(refresh_using=refresh, method=self.METHOD)
-
-        session = _reading_times_fast(Session())
-        session.register_component("credential_provider", CredentialResolver([AssumedRole()]))
-        return boto3.Session(botocore_session=session, region_name=self.region)
+        return DeferredRefreshableCredentials(
+            refresh_using=refresh, method="assume-role", time_fetcher=self._now
+        )
 
     def _name_the_denied(
         self,

@@ -1,12 +1,13 @@
 """Sessions: refreshing credentials, and denials that say who was denied."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
-from xacct_assets.aws.errors import CredentialsProblem
+from xacct_assets.aws.errors import CredentialsProblem, aws_call
 from xacct_assets.aws.sessions import Sessions
 
 ROLE = "arn:aws:iam::111111111111:role/reader"
@@ -107,6 +108,95 @@ def test_an_assumed_role_is_assumed_when_used_and_again_before_its_end(sessions)
     assert "ASIA2" in url
     client.generate_presigned_url("list_buckets")
     assert len(asked) == 2
+
+
+def key_of(request):
+    """The access key id that a request was signed with."""
+    return request.headers["Authorization"].decode().split("Credential=")[1].split("/")[0]
+
+
+def http_answer(request, status, body):
+    raw = io.BytesIO(body)
+    raw.stream = lambda *_: [raw.read()]
+    return AWSResponse(request.url, status, {}, raw)
+
+
+class Hours:
+    """A clock of hours, and a role's credentials that last for one each."""
+
+    def __init__(self, sessions):
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.ends: dict[str, datetime] = {}
+        sessions.client("sts").meta.events.register("before-call.sts.AssumeRole", self.give)
+
+    def give(self, **_):
+        key = f"ASIA{len(self.ends):04}"
+        self.ends[key] = self.now + timedelta(hours=1)
+        credentials = {
+            "AccessKeyId": key,
+            "SecretAccessKey": "x",
+            "SessionToken": "y",
+            "Expiration": self.ends[key],
+        }
+        return type("Http", (), {"status_code": 200}), {"Credentials": credentials}
+
+
+def test_a_run_of_six_hours_never_signs_with_credentials_that_have_ended(sessions):
+    hours = Hours(sessions)
+    sessions._now = lambda: hours.now
+    client = sessions.client("glue", role_arn=ROLE)
+    signed = []
+
+    def look(request, **_):
+        signed.append((hours.now, hours.ends[key_of(request)]))
+        return http_answer(request, 200, b"{}")
+
+    client.meta.events.register("before-send.glue.GetJobRun", look)
+    for _ in range(6 * 60):
+        client.get_job_run(JobName="load", RunId="jr_1")
+        hours.now += timedelta(minutes=1)
+    assert len(signed) == 6 * 60
+    assert all(now < end for now, end in signed)
+    assert 6 <= len(hours.ends) <= 9
+
+
+def expired(request_keys, refusals):
+    """Refuses the first requests of a client as signed with credentials that have ended."""
+
+    def send(request, **_):
+        request_keys.append(key_of(request))
+        if len(request_keys) > refusals:
+            return http_answer(request, 200, b"{}")
+        body = b'{"__type": "ExpiredTokenException", "message": "ended"}'
+        return http_answer(request, 400, body)
+
+    return send
+
+
+def test_credentials_that_a_service_calls_ended_are_looked_for_anew(sessions, monkeypatch):
+    glue, keys = sessions.client("glue"), []
+    glue.meta.events.register("before-send.glue.GetCrawler", expired(keys, 1))
+    # What had been read from the environment is rotated by somebody meanwhile.
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAROTATED")
+    assert "Crawler" not in glue.get_crawler(Name="c")
+    assert keys == ["AKIAEXAMPLE", "AKIAROTATED"]
+
+
+def test_a_role_whose_session_was_revoked_is_assumed_again(sessions):
+    hours, keys = Hours(sessions), []
+    sessions._now = lambda: hours.now
+    glue = sessions.client("glue", role_arn=ROLE)
+    glue.meta.events.register("before-send.glue.GetCrawler", expired(keys, 1))
+    glue.get_crawler(Name="c")
+    assert keys == ["ASIA0000", "ASIA0001"]
+
+
+def test_credentials_that_stay_ended_are_told_and_not_asked_for_without_end(sessions):
+    glue, keys = sessions.client("glue"), []
+    glue.meta.events.register("before-send.glue.GetCrawler", expired(keys, 100))
+    with pytest.raises(CredentialsProblem, match="ended"), aws_call("glue:GetCrawler", "c"):
+        glue.get_crawler(Name="c")
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize(
