@@ -29,8 +29,10 @@ class Redshift:
         self.pages: list[dict] = []
         self.submit_errors: list = []
         self.describe_errors: list = []
+        self.outcomes: list[dict] = []
         self.tokens: dict[str, str] = {}
         self.cancelled: list[str] = []
+        self.cancel_errors: list = []
         self.client = modelled(
             "redshift-data",
             execute_statement=self.submit,
@@ -39,6 +41,10 @@ class Redshift:
             get_statement_result=self.result,
             cancel_statement=self.cancel,
         )
+
+    @property
+    def submits(self):
+        return [call for call in self.client.calls if call[0].endswith("execute_statement")]
 
     def submit(self, ClientToken, **_):
         if self.submit_errors:
@@ -49,6 +55,8 @@ class Redshift:
     def describe(self, Id, WaitTimeSeconds=None):
         if self.describe_errors:
             raise self.describe_errors.pop(0)
+        if self.outcomes:
+            return {"Id": Id, **self.outcomes.pop(0)}
         if len(self.statuses) > 1:
             self.statuses.pop(0)
         return {"Id": Id, "Status": self.statuses[0], "ResultRows": 3, "Duration": 2 * 10**9} | (
@@ -64,6 +72,8 @@ class Redshift:
 
     def cancel(self, Id):
         self.cancelled.append(Id)
+        if self.cancel_errors:
+            raise self.cancel_errors.pop(0)
         self.statuses = ["ABORTED"]
         return {"Status": True}
 
@@ -204,15 +214,61 @@ def test_a_failed_batch_names_the_statement_that_failed(redshift, api):
         api.batch(["SELECT 1", "SELECT 2"])
 
 
+CONFLICTS = [
+    "ERROR: 1023 DETAIL: Serializable isolation violation on table - 100",
+    "ERROR: could not serialize access due to concurrent update",
+    "ERROR: deadlock detected",
+]
+
+
+@pytest.mark.parametrize("text", CONFLICTS)
+@pytest.mark.parametrize("how", ["execute", "batch"])
+def test_after_a_conflict_the_whole_is_run_again_under_a_token_of_its_own(redshift, api, text, how):
+    redshift.outcomes = [{"Status": "FAILED", "Error": text}] * 2
+    ask = {
+        "execute": lambda: api.execute("CALL p()", client_token="t"),
+        "batch": lambda: api.batch(["DELETE 1", "DELETE 2"], client_token="t"),
+    }[how]
+    ask()
+    ask()  # the same work once more, as by whoever takes it up
+    tokens = [request["ClientToken"] for _, request in redshift.submits]
+    assert len(set(tokens[:3])) == 3
+    assert tokens[0] == tokens[3] == "t"
+
+
+def test_conflicts_without_end_are_given_up_as_retryable(redshift, api):
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {"Error": CONFLICTS[0]}
+    with pytest.raises(StatementFailed, match="Serializable isolation violation") as caught:
+        api.execute("CALL p()")
+    assert caught.value.retryable
+    assert len(redshift.submits) == 6
+
+
 @pytest.mark.parametrize(
-    "text", ["ERROR: 1023 DETAIL: Serializable isolation violation", "could not serialize access"]
+    "text",
+    [
+        "FATAL: terminating connection due to administrator command",
+        "Could not connect to the database: connection attempt failed",
+        "ERROR: terminating connection due to idle-in-transaction timeout",
+    ],
 )
-def test_a_conflict_can_be_retried(redshift, api, text):
+def test_a_session_that_the_database_ended_can_be_retried_and_is_not_repeated_unasked(
+    redshift, api, text
+):
     redshift.statuses = ["FAILED"]
     redshift.facts = {"Error": text}
     with pytest.raises(StatementFailed) as caught:
         api.execute("CALL p()")
     assert caught.value.retryable
+    assert len(redshift.submits) == 1
+
+
+def test_the_databases_text_keeps_the_position_it_names(redshift, api):
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {"Error": 'ERROR: syntax error at or near "FORM"\n  Position: 10'}
+    with pytest.raises(StatementFailed, match="Position: 10"):
+        api.execute("SELECT * FORM x")
 
 
 def test_a_statement_that_somebody_cancelled_says_so(redshift, api):
@@ -261,6 +317,17 @@ def test_an_interrupt_while_the_submit_is_out_cancels_what_it_submitted(redshift
     with pytest.raises(KeyboardInterrupt):
         api.execute("SELECT 1")
     assert redshift.cancelled == [STATEMENT]
+
+
+@pytest.mark.parametrize(
+    "code", ["InternalServerException", "DatabaseConnectionException", "QueryTimeoutException"]
+)
+def test_a_cancel_that_got_lost_is_asked_for_again(redshift, api, refusal, code):
+    redshift.statuses = ["STARTED"]
+    redshift.cancel_errors = [refusal(code, status=500)] * 2
+    with pytest.raises(WaitTimeout):
+        api.execute("SELECT 1", timeout=60)
+    assert redshift.statuses == ["ABORTED"]
 
 
 def test_a_statement_that_takes_too_long_is_cancelled(redshift, api):

@@ -21,6 +21,7 @@ class Glue:
         self.start_errors: list = []
         self.hidden_looks = 0
         self.stop_errors: list = []
+        self.list_errors: list = []
         self.client = modelled(
             "glue",
             start_job_run=self.start,
@@ -65,14 +66,21 @@ class Glue:
         return {"JobRun": self.shown(run, step=True)}
 
     def list(self, JobName, MaxResults, NextToken=None):
+        if self.list_errors:
+            raise self.list_errors.pop(0)
         if self.hidden_looks:
             self.hidden_looks -= 1
             return {"JobRuns": []}
         return {"JobRuns": [self.shown(run) for run in self.runs]}
 
     def stop(self, JobName, JobRunIds):
-        if self.stop_errors:
-            raise self.stop_errors.pop(0)
+        error = self.stop_errors.pop(0) if self.stop_errors else None
+        if isinstance(error, Exception):
+            raise error
+        if error is not None:
+            detail = {"ErrorCode": "InternalServiceException", "ErrorMessage": error}
+            refused = {"JobName": JobName, "JobRunId": JobRunIds[0], "ErrorDetail": detail}
+            return {"SuccessfulSubmissions": [], "Errors": [refused]}
         for run in self.runs:
             if run["Id"] in JobRunIds and run["states"][0] in LIVE:
                 run["states"] = ["STOPPING", "STOPPED"]
@@ -243,6 +251,73 @@ def test_a_stop_that_fails_does_not_hide_the_interrupt(glue, job, refusal, caplo
     with pytest.raises(KeyboardInterrupt):
         job.run("load", "work-1", {}, on_tick=interrupt, **OPTIONS)
     assert "glue:BatchStopJobRun" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["refused in the answer", "no answer", "on Glue's side"])
+def test_a_stop_that_is_not_taken_is_asked_for_until_the_run_has_stopped(glue, job, refusal, how):
+    glue.plan = ["RUNNING"]
+    glue.stop_errors = {
+        "refused in the answer": ["try later", "try later"],
+        "no answer": [ReadTimeoutError(endpoint_url="https://glue")],
+        "on Glue's side": [refusal("InternalServiceException", status=500)] * 3,
+    }[how]
+
+    def interrupt(_waited):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.run("load", "work-1", {}, on_tick=interrupt, **OPTIONS)
+    assert glue.runs[0]["states"] == ["STOPPED"]
+
+
+def test_a_run_that_glue_will_not_stop_is_told_with_glues_reason_and_the_way_by_hand(glue, job):
+    run = glue.add("work-1", ["RUNNING"])
+    glue.stop_errors = ["the run is locked"] * 10_000
+    with pytest.raises(WaitTimeout, match="the run is locked") as caught:
+        job.stop("load", run["Id"])
+    assert "aws glue batch-stop-job-run --job-name load --job-run-ids jr_1" in caught.value.fix
+
+
+def test_a_run_that_has_ended_already_needs_no_stop(glue, job):
+    run = glue.add("work-1", ["SUCCEEDED"])
+    assert job.stop("load", run["Id"]) == "SUCCEEDED"
+    assert glue.client.named("batch_stop_job_run") == []
+
+
+def test_a_started_run_that_shows_up_after_the_interrupt_is_stopped(glue, job):
+    def start(arguments):
+        glue.add(arguments["--work_id"], ["RUNNING"])
+        glue.hidden_looks = 2
+        return KeyboardInterrupt()
+
+    glue.start_errors = [start]
+    with pytest.raises(KeyboardInterrupt):
+        job.run("load", "work-1", {}, **OPTIONS)
+    assert glue.runs[0]["states"] == ["STOPPED"]
+
+
+def test_a_short_outage_before_the_start_is_waited_out(glue, job, refusal):
+    glue.list_errors = [refusal("InternalServiceException", status=500)] * 3
+    assert job.run("load", "work-1", {}, **OPTIONS).state == "SUCCEEDED"
+    assert glue.started == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "passes"),
+    [
+        ("LoadError: ERROR: 1023 DETAIL: Serializable isolation violation on table", True),
+        ("LoadError: could not serialize access due to concurrent update", True),
+        ("LoadError: terminating connection due to administrator command", True),
+        ("Rate exceeded (Service: AmazonS3; Status Code: 503; Error Code: SlowDown)", True),
+        ("LoadError: partition 2026-01-01 is missing", False),
+        ("LoadError: 1023 rows were read", False),
+    ],
+)
+def test_a_run_that_failed_for_what_passes_can_be_retried(glue, job, message, passes):
+    glue.add("work-1", ["RUNNING", "FAILED"], ErrorMessage=message)
+    with pytest.raises(JobRunFailed) as caught:
+        job.run("load", "work-1", {}, **OPTIONS)
+    assert caught.value.retryable == passes
 
 
 def test_a_missing_permission_is_not_waited_for(glue, job, refusal):

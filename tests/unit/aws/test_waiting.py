@@ -69,3 +69,24 @@ def test_a_failed_clean_up_is_logged_and_not_raised(caplog):
 
     quietly(broken, "stopping it")
     assert "stopping it failed" in caplog.text
+
+
+def test_a_question_is_asked_again_while_it_fails_for_what_passes(clock):
+    answers = iter([Unavailable("gone"), Unavailable("gone"), None])
+
+    def ask():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert waiter(clock).patiently(ask, what="it") is None
+
+
+def test_a_question_that_fails_through_a_whole_outage_fails(clock):
+    def ask():
+        raise Unavailable("gone")
+
+    with pytest.raises(Unavailable):
+        waiter(clock, tolerated_outage=30).patiently(ask, what="it")
+    assert 30 <= clock.now < 60

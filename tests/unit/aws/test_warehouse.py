@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 
 import pytest
 import redshift_connector
@@ -144,6 +145,34 @@ def test_a_connection_lost_before_the_commit_is_opened_again(database, warehouse
     database.errors = {"execute": [LOST], "rollback": [LOST]}
     warehouse.execute("DELETE FROM t")
     assert database.log.count("commit") == 1
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        server_error("57P05", "terminating connection due to idle-session timeout"),
+        server_error("25P03", "terminating connection due to idle-in-transaction timeout"),
+        server_error("57P01", "terminating connection due to administrator command"),
+        server_error("53300", "too many connections"),
+        server_error("08006", "connection failure"),
+        struct.error("unpack_from requires a buffer of at least 5 bytes"),
+        TimeoutError("timed out"),
+    ],
+    ids=["57P05", "25P03", "57P01", "53300", "08006", "within-a-message", "silence"],
+)
+def test_however_the_server_ends_the_session_the_whole_transaction_is_run_again(
+    database, warehouse, lost
+):
+    database.errors = {"execute": [lost]}
+    warehouse.execute("DELETE FROM t")
+    assert database.log == [
+        "DELETE FROM t",
+        "rollback",
+        "close",
+        "DELETE FROM t",
+        "commit",
+        "close",
+    ]
 
 
 def test_a_connection_lost_at_the_commit_is_not_guessed_about(database, warehouse):
