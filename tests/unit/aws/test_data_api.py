@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.unit.aws.statements import STATEMENT, Statements
 from xacct_assets.aws.data_api import DataApi, token_of
 from xacct_assets.aws.errors import (
     AccessDenied,
@@ -16,71 +17,11 @@ from xacct_assets.aws.errors import (
 
 SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:xacct/redshift-local-AbCdEf"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-STATEMENT = "d9b6c0c9-0747-4bf4-b142-e8883122f766"
-
-
-class Redshift:
-    """A workgroup that runs each statement through the statuses it is told."""
-
-    def __init__(self, modelled, refusal):
-        self.refusal = refusal
-        self.statuses = ["SUBMITTED", "STARTED", "FINISHED"]
-        self.facts: dict = {}
-        self.pages: list[dict] = []
-        self.submit_errors: list = []
-        self.describe_errors: list = []
-        self.outcomes: list[dict] = []
-        self.tokens: dict[str, str] = {}
-        self.cancelled: list[str] = []
-        self.cancel_errors: list = []
-        self.client = modelled(
-            "redshift-data",
-            execute_statement=self.submit,
-            batch_execute_statement=self.submit,
-            describe_statement=self.describe,
-            get_statement_result=self.result,
-            cancel_statement=self.cancel,
-        )
-
-    @property
-    def submits(self):
-        return [call for call in self.client.calls if call[0].endswith("execute_statement")]
-
-    def submit(self, ClientToken, **_):
-        if self.submit_errors:
-            raise self.submit_errors.pop(0)
-        self.tokens[ClientToken] = STATEMENT
-        return {"Id": STATEMENT}
-
-    def describe(self, Id, WaitTimeSeconds=None):
-        if self.describe_errors:
-            raise self.describe_errors.pop(0)
-        if self.outcomes:
-            return {"Id": Id, **self.outcomes.pop(0)}
-        if len(self.statuses) > 1:
-            self.statuses.pop(0)
-        return {"Id": Id, "Status": self.statuses[0], "ResultRows": 3, "Duration": 2 * 10**9} | (
-            self.facts
-        )
-
-    def result(self, Id, NextToken=None):
-        index = int(NextToken or 0)
-        page = dict(self.pages[index])
-        if index + 1 < len(self.pages):
-            page["NextToken"] = str(index + 1)
-        return page
-
-    def cancel(self, Id):
-        self.cancelled.append(Id)
-        if self.cancel_errors:
-            raise self.cancel_errors.pop(0)
-        self.statuses = ["ABORTED"]
-        return {"Status": True}
 
 
 @pytest.fixture
 def redshift(modelled, refusal):
-    return Redshift(modelled, refusal)
+    return Statements(modelled, refusal)
 
 
 @pytest.fixture
