@@ -103,7 +103,7 @@ class FakeLanding:
         return self.survey(prefix, patterns).objects
 
     def inspect(
-        self, objects: Sequence[RawObject], format_: Any, columns: Sequence[str]
+        self, objects: Sequence[RawObject], format_: Any, columns: Sequence[str], *, stop: Any
     ) -> list[FileVerdict]:
         self.world.calls.append(("inspect", len(objects)))
         verdicts = []

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from xacct_assets.aws.buckets import folders
@@ -71,6 +73,10 @@ class FileVerdict:
     size: int
     problem: str | None = None
     note: str | None = None
+
+
+class ReadingStopped(Exception):
+    """Nobody wants the answer any more: the run was terminated, or another file failed."""
 
 
 class Landing:
@@ -175,37 +181,74 @@ class Landing:
             request = {"ContinuationToken": page["NextContinuationToken"]}
 
     def inspect(
-        self, objects: Sequence[RawObject], format_: CsvFormat, columns: Sequence[str]
+        self,
+        objects: Sequence[RawObject],
+        format_: CsvFormat,
+        columns: Sequence[str],
+        *,
+        stop: Event | None = None,
     ) -> list[FileVerdict]:
         """Read each file once and judge it; verdicts in the order of the objects.
 
         A file with a problem is a verdict, not an exception, so that one message can name all bad
         files of a day.
 
+        Args:
+            stop: set by another thread, reading ends within a chunk.
+
         Raises:
             ObjectChanged: a file was replaced or deleted since it was listed.
+            ReadingStopped: `stop` was set.
             AccessDenied, Unavailable…: as AWS says, naming the object.
         """
+        failed = Event()
+
+        def wanted() -> bool:
+            return not (failed.is_set() or (stop is not None and stop.is_set()))
+
         if len(objects) <= 1:
-            return [self._inspect_one(item, format_, columns) for item in objects]
+            return [self._inspect_one(item, format_, columns, wanted) for item in objects]
         pool = ThreadPoolExecutor(min(self._workers, len(objects)), thread_name_prefix="inspect")
         try:
-            work = [pool.submit(self._inspect_one, item, format_, columns) for item in objects]
+            work = [
+                pool.submit(self._inspect_one, item, format_, columns, wanted) for item in objects
+            ]
             return [future.result() for future in work]
+        except BaseException:
+            # A file of many gigabytes is not read to its end for nobody.
+            failed.set()
+            raise
         finally:
             # After a failure or an interrupt the files not begun yet are not begun at all.
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=not failed.is_set(), cancel_futures=True)
 
     def _inspect_one(
-        self, item: RawObject, format_: CsvFormat, columns: Sequence[str]
+        self,
+        item: RawObject,
+        format_: CsvFormat,
+        columns: Sequence[str],
+        wanted: Callable[[], bool],
+    ) -> FileVerdict:
+        # Closed here: a failure would keep the connection for as long as somebody looks at it.
+        with closing(self._read(item)) as raw:
+            return self._judge(item, raw, format_, columns, wanted)
+
+    def _judge(
+        self,
+        item: RawObject,
+        body: Iterable[bytes],
+        format_: CsvFormat,
+        columns: Sequence[str],
+        wanted: Callable[[], bool],
     ) -> FileVerdict:
         counter = RecordCounter(format_)
         size = 0
         try:
-            body: Iterable[bytes] = self._read(item)
             if item.key.endswith(".gz") and item.size > 0:
                 body = _gunzip(body)
             for chunk in body:
+                if not wanted():
+                    raise ReadingStopped(f"reading s3://{self.bucket}/{item.key} was given up")
                 size += len(chunk)
                 counter.feed(chunk)
                 if counter.header:
@@ -223,7 +266,7 @@ class Landing:
             note = "a header and no rows"
         return FileVerdict(item, counter.rows, counter.header, size, note=note)
 
-    def _read(self, item: RawObject) -> Iterator[bytes]:
+    def _read(self, item: RawObject) -> Generator[bytes, None, None]:
         """The object's bytes in chunks; continues where it was if the connection breaks."""
         position, resumes = 0, 0
         while position < item.size:

@@ -165,10 +165,12 @@ class Warehouse:
         return self.transaction(write)
 
     def _once(self, work: Callable[[Any], T]) -> T:
+        # An interrupt leaves by the close alone. It may have come in the middle of a statement,
+        # whose answer anything asked of this connection would have to wait for.
         with self.connect() as connection:
             try:
                 answer = work(connection)
-            except BaseException:
+            except Exception:
                 # The close in `connect` rolls back too; asking first frees locks at once.
                 quietly(connection.rollback, "rolling back")
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from threading import Event
 from typing import TYPE_CHECKING
 
 from xacct_assets.feed.partitions import day_prefix
@@ -30,9 +31,16 @@ def survey_day(feed: FeedSpec, services: Services, day: date) -> Listing:
 
 
 def inspect_day(
-    feed: FeedSpec, services: Services, objects: Sequence[RawObject]
+    feed: FeedSpec,
+    services: Services,
+    objects: Sequence[RawObject],
+    *,
+    stop: Event | None = None,
 ) -> list[FileVerdict]:
-    """Read the files: rows, header, and what is wrong with a file as a whole, if anything."""
+    """Read the files: rows, header, and what is wrong with a file as a whole, if anything.
+
+    Once ``stop`` is set, reading ends with `ReadingStopped`.
+    """
     from xacct_assets.aws.csv_count import CsvFormat
 
     dialect = CsvFormat(
@@ -41,4 +49,5 @@ def inspect_day(
         escape=feed.source.csv.quote,
         encoding=feed.source.csv.encoding,
     )
-    return services.landing(feed).inspect(objects, dialect, feed.column_names())
+    columns = feed.column_names()
+    return services.landing(feed).inspect(objects, dialect, columns, stop=stop)

@@ -1,7 +1,9 @@
 """A day's raw files: what is listed, and the verdict on each."""
 
+import dataclasses
 import gzip
 import io
+import threading
 import zlib
 from datetime import UTC, datetime
 
@@ -9,7 +11,7 @@ import pytest
 
 from xacct_assets.aws.csv_count import CsvFormat
 from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
-from xacct_assets.aws.landing import CHUNK, Landing
+from xacct_assets.aws.landing import CHUNK, Landing, ReadingStopped
 
 A = "111111111111"
 COLUMNS = ["id", "name"]
@@ -195,6 +197,53 @@ def test_a_file_deleted_between_listing_and_reading_is_noticed(bucket):
     del made.objects["p/b.csv"]
     with pytest.raises(ObjectChanged, match=r"p/b\.csv"):
         landing(made).inspect(listed, CsvFormat(), COLUMNS)
+
+
+class Endless:
+    """The body of a file that takes for ever to read."""
+
+    def __init__(self):
+        self.reads = 0
+        self.closed = threading.Event()
+
+    def read(self, amount):
+        self.reads += 1
+        return b"1,a\n" * 1000
+
+    def close(self):
+        self.closed.set()
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
+    made = bucket({f"p/{number}.csv": GOOD for number in range(files)})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    stop, bodies = threading.Event(), []
+
+    def get(**_):
+        bodies.append(Endless())
+        stop.set()
+        return {"Body": bodies[-1]}
+
+    made.client._operations["get_object"] = get
+    endless = [dataclasses.replace(item, size=10**12) for item in listed]
+    with pytest.raises(ReadingStopped, match="given up"):
+        landing(made).inspect(endless, CsvFormat(), COLUMNS, stop=stop)
+    assert all(body.closed.wait(10) for body in bodies)
+
+
+def test_a_file_that_was_replaced_is_told_though_another_takes_for_ever(bucket):
+    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    made.objects["p/a.csv"] = GOOD + b"3,c\n"
+    endless, get = Endless(), made.client._operations["get_object"]
+    made.client._operations["get_object"] = lambda Key, **request: (
+        {"Body": endless} if Key == "p/b.csv" else get(Key=Key, **request)
+    )
+    listed = [listed[0], dataclasses.replace(listed[1], size=10**12)]
+    with pytest.raises(ObjectChanged, match=r"p/a\.csv"):
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert endless.closed.wait(10) or endless.reads == 0
 
 
 def broken(position: int):

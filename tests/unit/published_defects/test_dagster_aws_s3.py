@@ -18,8 +18,9 @@ def test_a_tick_costs_the_same_however_much_lies_under_the_prefix(history: int) 
     world.put(TODAY, age=OLD)
     for back in range(30, 30 + history):
         world.put(TODAY - timedelta(days=back), age=OLD)
-    for _ in range(3):
-        assert world.tick().pages == 9  # a page for each day of the window
+    ticks = [world.tick() for _ in range(3)]
+    # A page for each day of the window, and the one object that is in it.
+    assert [(tick.pages, tick.objects) for tick in ticks] == [(9, 1)] * 3
 
 
 @pytest.mark.parametrize("name", ["a.csv", "z.csv"])

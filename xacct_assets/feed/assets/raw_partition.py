@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from threading import Event
 
 import dagster as dg
 
@@ -54,12 +55,21 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
 def _look(
     feed: FeedSpec, services: Services, days: Sequence[date]
 ) -> list[tuple[date, Listing, list[FileVerdict]]]:
+    stop = Event()
+
     def one(day: date) -> tuple[date, Listing, list[FileVerdict]]:
         listing = survey_day(feed, services, day)
-        return day, listing, inspect_day(feed, services, listing.objects)
+        return day, listing, inspect_day(feed, services, listing.objects, stop=stop)
 
-    with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw") as threads:
+    threads = ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw")
+    try:
         return list(threads.map(one, days))
+    except BaseException:
+        # A run that is terminated is over at once; the threads end within a chunk.
+        stop.set()
+        raise
+    finally:
+        threads.shutdown(wait=not stop.is_set(), cancel_futures=True)
 
 
 def _problem(
