@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -49,6 +49,7 @@ _NAMES = (
     "RoleName",
     "StackName",
 )
+_NAMING = re.compile(r"(?:name|id|ids|arn|url|uri|sql|sqls|prefix)$", re.IGNORECASE)
 _RESOURCE_CHARACTERS = 200
 
 
@@ -94,6 +95,23 @@ def recognize(
     return AwsRequest(service, action or f"{method} {path}", _named(form))
 
 
+def mentions(
+    path: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, Sequence[str]],
+    body: bytes = b"",
+) -> str:
+    """Every name, path, URL and SQL text in a request, for looking something up in it.
+
+    Nothing else of it is given: requests hold secrets too.
+    """
+    if not needs_body(headers):
+        return path.lstrip("/") + "".join(query.get("prefix", ()))
+    if "x-amz-target" in headers:
+        return " ".join(_texts(_json(body).items()))
+    return " ".join(_texts(parse_qs(body.decode("latin-1")).items()))
+
+
 def needs_body(headers: Mapping[str, str]) -> bool:
     """Whether the beginning of the body says something that the rest of the request does not."""
     return "x-amz-target" in headers or "x-www-form-urlencoded" in headers.get("content-type", "")
@@ -134,6 +152,8 @@ def _s3_rules() -> list[_Rule]:
     rules = []
     for name in sorted(model.operation_names):
         operation = model.operation_model(name)
+        if operation.deprecated:
+            continue  # on the wire it is the one that took its place
         uri, _, literal = operation.http["requestUri"].partition("?")
         bucket, key = "{Bucket}" in uri, "{Key+}" in uri
         if uri.strip("/") and not bucket:
@@ -151,6 +171,15 @@ def _s3_rules() -> list[_Rule]:
             _Rule(name, (operation.http["method"], bucket, key), arguments, frozenset(headers))
         )
     return sorted(rules, key=lambda rule: -len(rule.arguments) - len(rule.headers))
+
+
+def _texts(fields: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    for name, value in fields:
+        if isinstance(value, dict):
+            yield from _texts(value.items())
+        elif _NAMING.search(name):
+            values = value if isinstance(value, list) else [value]
+            yield from (item for item in values if isinstance(item, str))
 
 
 def _json(body: bytes) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from xacct_sandbox import calls, demo, env_file, landing, lifecycle, service_tim
 from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.faults import cli as faults_cli
 
 ROLES = ("orchestrator", "glue", "account-a-admin", "account-b-admin")
 DEFAULT_ROWS = 1000
@@ -101,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds of crawl, job or statement; or `true`: as long as it takes",
     )
     times.set_defaults(run=_times)
+
+    faults_cli.add_command(commands)
 
     env = commands.add_parser("env", help="print exports that point any AWS client at it")
     env.add_argument("--as", dest="role", choices=ROLES, required=True, help="who to be")
@@ -218,6 +221,8 @@ def _status(options: argparse.Namespace) -> int:
             print(f"  {name:<10}{'up' if healthy else 'DOWN'}")
         for stack in status.stacks:
             print(f"  stack in {stack['account']}: {stack['name']:<28}{stack['status']}")
+    if status.faults:
+        print(f"faults    {faults_cli.summary(status.faults)}")
     if status.problem:
         print(f"problem   {status.problem}")
     for name, size in status.bytes_on_disk.items():

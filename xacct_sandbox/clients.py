@@ -23,7 +23,11 @@ from xacct_sandbox.credentials import Credentials, ServiceError
 
 TOKEN_HEADER = "x-sandbox-token"  # noqa: S105 -- a header's name
 
+INTERNAL_AGENT = "xacct-sandbox-part"
+"""Marks the calls that the sandbox makes as a service of AWS; no fault strikes them."""
+
 _CONFIG = Config(
+    user_agent_extra=INTERNAL_AGENT,
     connect_timeout=5,
     read_timeout=60,
     retries={"mode": "standard", "total_max_attempts": 3},

@@ -175,6 +175,16 @@ class SandboxConfig:
     def spark_dir(self) -> Path:
         return self.home / "spark"
 
+    @property
+    def fault_log(self) -> Path:
+        """Every injected fault, one JSON object a line."""
+        return self.home / "faults.jsonl"
+
+    @property
+    def fault_signal(self) -> Path:
+        """See ``faults/signal_file.py``."""
+        return self.home / "faults.signal"
+
     # -- names shared with the templates ---------------------------------------------------
 
     @property

@@ -289,19 +289,21 @@ class Status:
     problem: str | None
     stacks: list[dict[str, str]]
     bytes_on_disk: dict[str, int]
+    faults: dict[str, int]
 
 
 def status(config: SandboxConfig) -> Status:
     """The sandbox as it is now; never raises because it is down."""
     pid = daemon_pid(config)
-    answer: dict[str, Any] = {"ready": False, "parts": {}, "problem": None}
+    nothing: dict[str, Any] = {"ready": False, "parts": {}, "problem": None, "faults": {}}
+    answer = nothing
     stacks: list[dict[str, str]] = []
     if pid is not None:
         try:
             answer = health(config)
             stacks = _stacks(config)
         except (SandboxError, ClientError, BotoCoreError) as problem:
-            answer = {"ready": False, "parts": {}, "problem": str(problem)}
+            answer = {**nothing, "problem": str(problem)}
     return Status(
         running=pid is not None,
         home=str(config.home),
@@ -318,6 +320,7 @@ def status(config: SandboxConfig) -> Status:
             for name in ("ministack", "postgres", "spark", "log")
             if (config.home / name).exists()
         },
+        faults=answer["faults"],
     )
 
 

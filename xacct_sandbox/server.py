@@ -36,6 +36,8 @@ from xacct_sandbox.config import (
 )
 from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.exchange import Exchange, Message, Receive, Send
+from xacct_sandbox.faults import DOOR as FAULTS_DOOR
+from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.glue import service as glue_service
 from xacct_sandbox.homelock import HomeLock
 from xacct_sandbox.redshift import service as redshift_service
@@ -58,6 +60,7 @@ class Sandbox:
     def __init__(self, config: SandboxConfig, aws: ministack.Application, token: str) -> None:
         self.config = config
         self.aws = aws
+        self.faults, self.services = planned_faults.install(config, aws)
         self.token = token.encode()
         self.loaded = asyncio.Event()
         self.parts: dict[str, ModuleType] = {}
@@ -96,7 +99,7 @@ class Sandbox:
             if refusal is not None:
                 await _answer(exchange.send, *refusal)
             else:
-                await self.aws(scope, exchange.receive, exchange.send)
+                await self.services(scope, exchange.receive, exchange.send, send)
         finally:
             exchange.write_down(self.journal)
 
@@ -122,6 +125,9 @@ class Sandbox:
             return self.service_role(json.loads(await _body(receive)))
         if (method, path) == ("GET", "/_sandbox/calls"):
             return await asyncio.to_thread(self.calls, parse_qs(query_string.decode("latin-1")))
+        if (method, path) == ("POST", FAULTS_DOOR):
+            request = json.loads(await _body(receive))
+            return await asyncio.to_thread(planned_faults.serve, request)
         raise ServiceError("NotFound", f"the sandbox has no {method} {path}", 404)
 
     def health(self) -> dict[str, Any]:
@@ -134,6 +140,7 @@ class Sandbox:
             "ready": all(parts.values()),
             "parts": parts,
             "problem": problem,
+            "faults": self.faults.summary(),
             "pid": os.getpid(),
         }
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from xacct_sandbox import clients, ministack, service_times
 from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.glue.changes import Changes
 from xacct_sandbox.glue.crawl import Crawl, CrawlFailed, CrawlStopped
 from xacct_sandbox.glue.crawler_settings import (
@@ -48,6 +49,8 @@ class _Run:
     crawl_id: str
     started: float
     stop: threading.Event = field(default_factory=threading.Event)
+    at_least: float = 0
+    """Seconds: how long it is shown as running."""
 
 
 _runs: dict[_Key, _Run] = {}
@@ -155,25 +158,30 @@ def start_crawler(request: Request) -> dict[str, Any]:
     with _lock:
         definition = _definition(name)
         settings = _settings(definition)
-        if _running(name):
-            raise _running_error(name, "has already started")
-        run = _Run(crawl_id=str(uuid.uuid4()), started=time.time())
-        _runs[_key(name)] = run
-        _record(
-            name,
-            {
-                "CrawlId": run.crawl_id,
-                "State": "RUNNING",
-                "StartTime": run.started,
-                "LogGroup": LOG_GROUP,
-                "LogStream": name,
-                "MessagePrefix": run.crawl_id,
-            },
-        )
-        ministack.start_thread(
-            _work, settings, definition["Role"], run, name=f"crawler-{name[:40]}"
-        )
-    return {}
+        if not _running(name):
+            busy = planned_faults.strike("glue", "StartCrawler", name, "crawler_busy")
+            _begin(settings, definition["Role"], at_least=busy.seconds if busy else 0)
+            if busy is None:
+                return {}
+        raise _running_error(name, "has already started")
+
+
+def _begin(settings: CrawlerSettings, role: str, *, at_least: float) -> None:
+    name = settings.name
+    run = _Run(crawl_id=str(uuid.uuid4()), started=time.time(), at_least=at_least)
+    _runs[_key(name)] = run
+    _record(
+        name,
+        {
+            "CrawlId": run.crawl_id,
+            "State": "RUNNING",
+            "StartTime": run.started,
+            "LogGroup": LOG_GROUP,
+            "LogStream": name,
+            "MessagePrefix": run.crawl_id,
+        },
+    )
+    ministack.start_thread(_work, settings, role, run, name=f"crawler-{name[:40]}")
 
 
 def stop_crawler(request: Request) -> dict[str, Any]:
@@ -246,6 +254,8 @@ def _work(settings: CrawlerSettings, role: str, run: _Run) -> None:
     changes, memory = Changes(), dict(_memories().get(name, {}))
     status, error, began = "SUCCEEDED", None, time.monotonic()
     try:
+        if planned_faults.strike("glue", "Crawl", name, "crawl_failed"):
+            raise CrawlFailed("Internal Service Exception")
         credentials = _assume(role, name)
         region = ministack.region()
         Crawl(
@@ -261,6 +271,9 @@ def _work(settings: CrawlerSettings, role: str, run: _Run) -> None:
         if run.stop.is_set():
             raise CrawlStopped
         log(f"BENCHMARK : Finished writing to Catalog: {changes.summary()}")
+        hold = run.started + run.at_least - time.time()
+        if hold > 0 and run.stop.wait(hold):
+            raise CrawlStopped
     except CrawlStopped:
         status = "CANCELLED"
         log("INFO : The crawl was stopped")

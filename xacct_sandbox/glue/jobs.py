@@ -25,6 +25,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from xacct_sandbox import clients, ministack, service_times
 from xacct_sandbox.config import SandboxConfig
 from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.faults import daemon as planned_faults
+from xacct_sandbox.glue import run_faults
 from xacct_sandbox.glue.job_definitions import (
     GLUE,
     GLUE_VERSION,
@@ -119,13 +121,20 @@ class _Live:
     run_id: str
     account: str
     stop: threading.Event = field(default_factory=threading.Event)
+    killed: threading.Event = field(default_factory=threading.Event)
     started: float | None = None
     deadline: float | None = None
+    fault: run_faults.RunFault | None = None
+    fault_at: float = 0
 
     def end(self) -> str | None:
         """The state in which the run must end now, if it must."""
         if self.stop.is_set():
             return "STOPPED"
+        if self.killed.is_set():
+            return "FAILED"
+        if self.fault is not None and time.monotonic() >= self.fault_at:
+            return self.fault.state
         if self.deadline is not None and time.monotonic() > self.deadline:
             return "TIMEOUT"
         return None
@@ -217,6 +226,15 @@ class JobRuns:
                     stopped.append(place)
         return {"SuccessfulSubmissions": stopped, "Errors": errors}
 
+    def die_in_copy(self, run_id: str) -> bool:
+        """Kill the worker of a run whose COPY is under way, if a planned fault says so."""
+        with self._lock:
+            live = self._live.get(run_id)
+        if live is None or not run_faults.in_copy(f"{live.job}/{run_id}"):
+            return False
+        live.killed.set()
+        return True
+
     # -- start and end of the sandbox ----------------------------------------------------------
 
     def recover(self) -> None:
@@ -280,6 +298,12 @@ class JobRuns:
         log: RunLog,
     ) -> tuple[str, str | None]:
         credentials = self._assume(job)
+        fault = live.fault = run_faults.at_start(f"{live.job}/{live.run_id}", run["Timeout"])
+        if fault is not None and not fault.seconds:
+            if not fault.before_start:
+                live.started = time.time()
+                self._change(live.run_id, live.job, JobRunState="RUNNING")
+            return fault.state, fault.message
         script, py_files = self._fetch(job, arguments, credentials, folder)
         worker = self._worker(live)
         try:
@@ -287,6 +311,7 @@ class JobRuns:
             with self._lock:
                 live.started = time.time()
                 live.deadline = time.monotonic() + timeout
+                live.fault_at = time.monotonic() + (fault.seconds if fault else 0)
                 if live.end() is None:
                     self._change(live.run_id, live.job, JobRunState="RUNNING")
             ended = worker.execute(
@@ -304,6 +329,10 @@ class JobRuns:
             )
         finally:
             self.pool.release(worker)
+        if live.killed.is_set() and not live.stop.is_set():
+            return "FAILED", run_faults.DEAD_WORKER
+        if fault is not None and not live.stop.is_set():
+            return fault.state, fault.message
         if ended.killed == "TIMEOUT":
             return "TIMEOUT", f"Job run exceeded its Timeout of {run['Timeout']} minutes."
         if ended.killed:
@@ -533,6 +562,7 @@ def install(config: SandboxConfig) -> None:
     """Put these operations in the place of the emulator's."""
     global _running
     runs = JobRuns(config, WorkerPool(config, WorkerSettings.from_environment(os.environ)))
+    planned_faults.watch_copies(runs.die_in_copy)
     ministack.add_glue_operations(
         {
             "StartJobRun": runs.start_job_run,

@@ -24,6 +24,11 @@ from xacct_sandbox.config import SandboxConfig
 from xacct_sandbox.credentials import Credentials, ServiceError
 from xacct_sandbox.ministack import emulator as _emulator
 from xacct_sandbox.ministack.buckets import mend_buckets
+from xacct_sandbox.ministack.disturbances import (
+    disturb_queues,
+    object_exists,
+    replace_object,
+)
 from xacct_sandbox.ministack.emulator import Application, Operation, Response, booted
 from xacct_sandbox.ministack.glue_service import (
     add_glue_operations,
@@ -74,14 +79,17 @@ __all__ = [
     "assume_service_role",
     "boot",
     "caller_arn",
+    "disturb_queues",
     "emulated_glue",
     "error_response",
     "glue",
     "iam",
     "json_response",
+    "object_exists",
     "principal_of",
     "refuse_root_key",
     "region",
+    "replace_object",
     "require_pass_role",
     "require_permission",
     "role_arn",

@@ -102,6 +102,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_multipart_uploads",
         "_object_disk_path",
         "_persist_object",
+        "_put_object",
         "_policy_is_public",
         "_public_access_blocked",
         "_put_bucket_encryption",
@@ -130,6 +131,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
         "_secrets",
         "resolve_secret_string",
     ),
+    "ministack.services.sqs": ("_collect_msgs",),
     "ministack.services.sts": ("_sessions", "_role_id", "handle_request", "register_session"),
     "ministack.services.glue": (
         "_create_crawler",
@@ -181,6 +183,7 @@ class Emulator:
         self.evaluator = modules["ministack.core.iam_evaluator"]
         self.s3 = modules["ministack.services.s3"]
         self.iam = modules["ministack.services.iam"]
+        self.sqs = modules["ministack.services.sqs"]
         self.sts = modules["ministack.services.sts"]
         self.glue = modules["ministack.services.glue"]
         self.secrets = modules["ministack.services.secretsmanager"]

@@ -175,6 +175,7 @@ class _Load:
         role_session: roles.RoleSession,
     ) -> None:
         assert session.backend is not None
+        self._faults = session.faults
         self._backend = session.backend
         self._statement = statement
         self._rules = rules
@@ -220,8 +221,11 @@ class _Load:
         async def chunks() -> AsyncIterator[bytes]:
             while (item := await self._next(reader)) is not None:
                 number, piece = item
+                is_first = not self.progress.recent
                 self._note(number, piece)
                 yield piece.data
+                if is_first:
+                    await self._faults.amid_copy()
 
         try:
             result = await self._backend.copy_in(self._rules.copy_sql(), chunks())
@@ -238,7 +242,10 @@ class _Load:
         """MAXERROR: a COPY per chunk, again without the record that was refused."""
         while (item := await self._next(reader)) is not None:
             number, piece = item
+            is_first = not self.progress.recent
             await self._patiently(self._note(number, piece))
+            if is_first:
+                await self._faults.amid_copy()
 
     def _note(self, number: int, piece: Piece) -> _Sent:
         return self.progress.sent(number, piece, self._statement.ignore_header, self._rules.quote)

@@ -26,6 +26,11 @@ class Recorder:
     def running(self) -> bool:
         return self._statement is not None
 
+    @property
+    def text(self) -> str:
+        """Of the statement that runs; "" if none does."""
+        return self._statement[1] if self._statement else ""
+
     def start(self, sql: str) -> int:
         """A statement begins; its query ID."""
         query_id = self._internal.next_query_id()

@@ -56,6 +56,7 @@ class Runner:
 
     async def report(self, error: RedshiftError) -> None:
         """Send an error; the transaction it happened in has failed."""
+        self._session.faults.losing_answer = False  # nothing was committed
         assert self._session.backend is not None
         if self._session.backend.status == b"T":
             try:
@@ -79,6 +80,7 @@ class Runner:
                 sqlstate="25P02",
             )
         self._session.cancelled = False
+        self._session.commits_itself = self._session.backend.status == b"I"
         query_id, began = self._session.recorder.start(sql), time.monotonic()
         error: RedshiftError | None = None
         try:

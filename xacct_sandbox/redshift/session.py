@@ -12,16 +12,19 @@ always PostgreSQL's own word.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from xacct_sandbox.redshift import protocol
 from xacct_sandbox.redshift.backend import Backend, BackendLost, cancel_backend
-from xacct_sandbox.redshift.dialect import translate, translate_script
+from xacct_sandbox.redshift.dialect import leading_keyword, translate, translate_script
 from xacct_sandbox.redshift.errors import (
     CANNOT_CONNECT_NOW,
     FEATURE_NOT_SUPPORTED,
@@ -30,6 +33,7 @@ from xacct_sandbox.redshift.errors import (
     RedshiftError,
 )
 from xacct_sandbox.redshift.errors import translate as translate_error
+from xacct_sandbox.redshift.faults import SessionFaults
 from xacct_sandbox.redshift.plans import Pass, Plan, Refuse, SwitchUser
 from xacct_sandbox.redshift.postgres import SUPERUSER
 from xacct_sandbox.redshift.recorder import Recorder
@@ -83,6 +87,9 @@ class Session(asyncio.Protocol):
         self.unrestricted = False
         self.cancelled = False
         self.recorder = Recorder(front.internal)
+        self.commits_itself = False
+        """The statement of ours that runs now began its own transaction."""
+        self.faults = SessionFaults(self, front.faults)
         self._runner = Runner(self)
 
     # -- asyncio.Protocol ----------------------------------------------------------------------
@@ -123,6 +130,8 @@ class Session(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Bytes for the client."""
+        if self.faults.losing_answer:
+            return
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
@@ -142,6 +151,17 @@ class Session(asyncio.Protocol):
                 )
             )
         self._close()
+
+    def reset(self) -> None:
+        """Break the connection, without a goodbye."""
+        self._phase = "closed"
+        if self._transport is not None:
+            at_once = struct.pack("ii", 1, 0)
+            with contextlib.suppress(OSError):  # the client was quicker
+                self._transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, at_once
+                )
+            self._transport.abort()
 
     def _close(self) -> None:
         if self._transport is not None:
@@ -297,6 +317,11 @@ class Session(asyncio.Protocol):
                     )
                 )
                 return
+        self.faults.application = parameters.get("application_name", "")
+        refusal = await self.faults.connecting()
+        if refusal is not None:
+            self._fatal(refusal)
+            return
         self.unrestricted = self.user == SUPERUSER
         self.backend = await Backend.connect(self.front.socket_path)
         self.backend.sink = self.from_backend
@@ -342,6 +367,9 @@ class Session(asyncio.Protocol):
         if self._phase == "login":
             self._phase = "ready"
         self.recorder.finish(self)
+        if self.faults.losing_answer:
+            self.reset()
+            return b""
         to_client = self._expected.popleft() if self._expected else True
         if to_client:
             self._batch_failed = False  # the client's own Sync or Query ended what had failed
@@ -352,6 +380,7 @@ class Session(asyncio.Protocol):
     def _error(self, body: bytes) -> bytes | None:
         fields = protocol.parse_fields(body)
         self._batch_failed = True
+        self.faults.losing_answer = False  # nothing was committed
         self.recorder.error = fields.get("M")
         if self._phase == "login" and fields.get("C") == "28P01":
             # Redshift's code, which drivers turn into their "interface" error.
@@ -384,7 +413,10 @@ class Session(asyncio.Protocol):
             plan = self._portals.get(portal)
             if plan is not None:
                 return self._execute_special(plan, self._portal_texts.get(portal, ""))
-            self.recorder.start(self._portal_texts.get(portal, ""))
+            text = self._portal_texts.get(portal, "")
+            if self.faults.may_strike([Pass(text)]):
+                return self._execute_or_fail(raw, text)
+            self.recorder.start(text)
         elif kind == b"C":
             name = raw[6:-1]
             names = self._statements if raw[5:6] == b"S" else self._portals
@@ -472,6 +504,13 @@ class Session(asyncio.Protocol):
                 RedshiftError('invalid byte sequence for encoding "UTF8"', sqlstate="22021")
             )
         plans = [self._allowed(plan, sql) for plan in translate_script(sql)]
+        if self.faults.may_strike(plans):
+            return self._query_or_fail(raw, sql, plans)
+        return self._run_query(raw, sql, plans, out)
+
+    def _run_query(
+        self, raw: bytes, sql: str, plans: list[Plan], out: list[bytes]
+    ) -> Coroutine[Any, Any, None] | None:
         if _READS_HISTORY.search(sql) or any(not isinstance(plan, Pass) for plan in plans):
             return self._run_script(sql, plans)
         self.recorder.start(sql)
@@ -482,6 +521,43 @@ class Session(asyncio.Protocol):
         else:
             out.append(protocol.query(";\n".join(p.sql for p in plans if isinstance(p, Pass))))
         return None
+
+    # -- statements that a planned fault may strike ----------------------------------------
+
+    async def _execute_or_fail(self, raw: bytes, sql: str) -> None:
+        """Execute, unless a fault comes first."""
+        error = await self.faults.before([Pass(sql)], sql)
+        if error is None:
+            self.recorder.start(sql)
+            self._unsynced = True
+            self._flush_out([raw])
+        elif await self._quiet():
+            await self._fail_instead([Pass(sql)], error)
+            self._skipping = True
+
+    async def _query_or_fail(self, raw: bytes, sql: str, plans: list[Plan]) -> None:
+        """Query, unless a fault comes first."""
+        error = await self.faults.before(plans, sql)
+        if error is None:
+            out: list[bytes] = []
+            work = self._run_query(raw, sql, plans, out)
+            self._flush_out(out)
+            if work is not None:
+                await work
+        else:
+            await self._quiet()
+            await self._fail_instead(plans, error)
+            self._send_ready()
+
+    async def _fail_instead(self, plans: list[Plan], error: RedshiftError) -> None:
+        """Report the error in the place of running something; a COMMIT then has rolled back."""
+        assert self.backend is not None
+        if self.backend.status != b"I" and any(
+            isinstance(plan, Pass) and leading_keyword(plan.sql) in ("COMMIT", "END")
+            for plan in plans
+        ):
+            await self._runner.exclusively(self.backend.query("ROLLBACK"))
+        await self._runner.report(error)
 
     # -- statements that are not PostgreSQL's: extended protocol ---------------------------
 
@@ -559,6 +635,8 @@ class Session(asyncio.Protocol):
     def _send_ready(self) -> None:
         assert self.backend is not None
         self._batch_failed = self._skipping = False
+        if self.faults.losing_answer:
+            self.reset()
         self.send(protocol.message(b"Z", self.backend.status))
 
     async def _run_script(self, sql: str, plans: list[Plan]) -> None:

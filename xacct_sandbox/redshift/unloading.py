@@ -124,7 +124,7 @@ class _Unload:
         if self._statement.partition_by:
             files = await self._partitions()
         else:
-            files = await self._stream(self._query, self._columns, "")
+            files = await self._stream(self._query, self._columns, "", alone=True)
         if self._statement.manifest:
             await asyncio.to_thread(self._write_manifest, files)
         return files
@@ -155,7 +155,9 @@ class _Unload:
             raise RedshiftError(f"UNLOAD: more than {MOST_PARTITIONS} partitions")
         files: list[WrittenFile] = []
         selected = ", ".join(lexer.quote_name(column.name) for column in kept)
-        for values in found.rows:
+        for number, values in enumerate(found.rows):
+            if number == max(1, len(found.rows) // 2):
+                await self._session.faults.amid_unload()
             condition = " AND ".join(
                 f"{q} IS NULL" if value is None else f"{q}::text = {lexer.quote_literal(value)}"
                 for q, value in zip(quoted, values, strict=True)
@@ -166,9 +168,9 @@ class _Unload:
         return files
 
     async def _stream(
-        self, query: str, columns: list[ResultColumn], partition: str
+        self, query: str, columns: list[ResultColumn], partition: str, *, alone: bool = False
     ) -> list[WrittenFile]:
-        """One query's rows to the slices' files."""
+        """One query's rows to the slices' files; ``alone``: they are all there will be."""
         count = SLICES if self._statement.parallel else 1
         slices = [
             Slice(self._statement, self._role_session, columns, number, partition)
@@ -187,8 +189,10 @@ class _Unload:
                 dealt += len(data)
                 if dealt >= HAND_BYTES:
                     turn, dealt = (turn + 1) % count, 0
-            for worker in workers:
+            for number, worker in enumerate(workers, start=1):
                 await worker.finish()
+                if alone and number == max(1, count // 2):
+                    await self._session.faults.amid_unload()
         except BaseException:
             await rows.aclose()
             for worker in workers:

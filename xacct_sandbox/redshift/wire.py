@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from xacct_sandbox.config import SandboxConfig
+from xacct_sandbox.redshift.faults import FaultSignal
 from xacct_sandbox.redshift.internal import Internal
 from xacct_sandbox.redshift.session import Session
 
@@ -20,6 +21,7 @@ class Front:
         self.internal = internal
         self.sessions: set[Session] = set()
         self.by_key: dict[bytes, Session] = {}
+        self.faults = FaultSignal(config)
         self._server: asyncio.Server | None = None
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.minimum_version = ssl.TLSVersion.TLSv1_2

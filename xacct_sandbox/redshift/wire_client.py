@@ -14,6 +14,11 @@ from redshift_connector.error import Error as DriverError
 from xacct_sandbox.config import SandboxConfig
 
 APPLICATION = "xacct-sandbox"
+PID_QUERY = "SELECT pg_catalog.pg_backend_pid()"
+ALIVE_QUERY = "SELECT 1"
+HOUSEKEEPING = frozenset({PID_QUERY, ALIVE_QUERY})
+"""What we ask for ourselves, and no client."""
+
 _CANCEL_REQUEST = 80877102
 
 

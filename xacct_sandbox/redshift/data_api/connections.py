@@ -15,7 +15,14 @@ from redshift_connector.error import Error as DriverError
 from xacct_sandbox.config import SandboxConfig
 from xacct_sandbox.redshift.data_api.results import columns_of
 from xacct_sandbox.redshift.data_api.runner import Login, Outcome
-from xacct_sandbox.redshift.wire_client import DatabaseError, as_database_error, cancel, connect
+from xacct_sandbox.redshift.wire_client import (
+    ALIVE_QUERY,
+    PID_QUERY,
+    DatabaseError,
+    as_database_error,
+    cancel,
+    connect,
+)
 
 IDLE_SECONDS = 60.0
 MAX_IDLE = 8
@@ -35,7 +42,7 @@ class WireSession:
         self._connection = connection
         self.uses = 0
         self._marked = False
-        self.pid = int(self._read("SELECT pg_catalog.pg_backend_pid()")[0][0])
+        self.pid = int(self._read(PID_QUERY)[0][0])
 
     def execute(self, sql: str, values: Sequence[str]) -> Outcome:
         self.uses += 1
@@ -72,7 +79,7 @@ class WireSession:
         """Whether the endpoint still answers."""
         try:
             self._connection.rollback()
-            self._read("SELECT 1")
+            self._read(ALIVE_QUERY)
         except (DatabaseError, DriverError, OSError):
             return False
         return True

@@ -11,6 +11,7 @@ import gzip
 import json
 import logging
 import re
+import sys
 import time
 import uuid
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ KNOWN = {
 FORMATS = ("CSV", "CSV GZIP")
 # No temporary file of this size or more is without rows: gzip of nothing takes 20 bytes.
 SURELY_NOT_EMPTY = 64
+# How the warehouse tells whose COPY it runs.
+RUN_PREFIX = "glue-"
 PART = re.compile(r"/part-[^/]*$")
 
 
@@ -236,6 +239,12 @@ def _connect(options: dict[str, Any]) -> Any:
         ) from problem
 
 
+def _run_id() -> str:
+    """Of the job run, which Glue hands to every script."""
+    place = sys.argv.index("--JOB_RUN_ID") if "--JOB_RUN_ID" in sys.argv else -1
+    return sys.argv[place + 1] if place >= 0 else ""
+
+
 def _said(problem: redshift_connector.Error) -> str:
     """The server's message out of the dictionary that the driver raises.
 
@@ -303,4 +312,5 @@ def _login(options: dict[str, Any]) -> dict[str, Any]:
         "user": user,
         "password": password,
         "sslmode": "verify-full",
+        "application_name": f"{RUN_PREFIX}{_run_id()}",
     }

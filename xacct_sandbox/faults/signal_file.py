@@ -1,0 +1,38 @@
+"""One byte that the daemon writes and the Redshift process reads: is it worth asking about faults?
+
+Memory of both processes, so that a session may look before every statement at no cost, and sees a
+change at once.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from xacct_sandbox.faults.kinds import DATABASE_OPERATIONS
+
+_BITS = {operation: 1 << place for place, operation in enumerate(DATABASE_OPERATIONS)}
+
+
+class SignalFile:
+    """Which operations of the database some planned fault may strike."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(descriptor, 1)
+            self._memory = mmap.mmap(descriptor, 1)
+        finally:
+            os.close(descriptor)
+
+    def set(self, operations: Iterable[str]) -> None:
+        """From now on, these and no others."""
+        self._memory[0] = sum(_BITS[operation] for operation in set(operations))
+
+    def has(self, *operations: str) -> bool:
+        """Whether one of these is among them."""
+        byte = self._memory[0]
+        return bool(byte) and any(byte & _BITS[operation] for operation in operations)

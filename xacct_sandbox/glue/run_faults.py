@@ -1,0 +1,45 @@
+"""How planned faults end a job run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xacct_sandbox.faults import daemon as planned_faults
+
+DEAD_WORKER = "Command failed with exit code 10"
+"""What Glue says of a run whose driver ended without a word of its own."""
+
+_ENDS: dict[str, tuple[str, str]] = {
+    "job_failed": ("FAILED", DEAD_WORKER),
+    "job_error": ("ERROR", "Internal service error: the job run failed before it ended."),
+    "job_timeout": ("TIMEOUT", "Job run exceeded its Timeout of {timeout} minutes."),
+    "job_expired": ("EXPIRED", "Job run expired: it waited too long for resources to start."),
+}
+
+
+@dataclass(frozen=True)
+class RunFault:
+    """How a run is to end, and how many seconds its script may have."""
+
+    state: str
+    message: str
+    seconds: float
+
+    @property
+    def before_start(self) -> bool:
+        """Whether the run never gets to RUNNING."""
+        return self.state == "EXPIRED"
+
+
+def at_start(resource: str, timeout_minutes: int) -> RunFault | None:
+    """What strikes a run that is about to start; ``resource`` is ``job/run id``."""
+    struck = planned_faults.strike("glue", "JobRun", resource, *_ENDS)
+    if struck is None:
+        return None
+    state, message = _ENDS[struck.kind]
+    return RunFault(state, message.format(timeout=timeout_minutes), struck.seconds)
+
+
+def in_copy(resource: str) -> bool:
+    """Whether the run's worker dies now that its COPY is under way."""
+    return planned_faults.strike("glue", "JobRun", resource, "job_killed_in_copy") is not None
