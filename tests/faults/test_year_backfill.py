@@ -21,6 +21,7 @@ from tests.integration.dagster_processes import DagsterProcesses
 from tests.integration.pipeline import CHAIN
 
 FEED = "orders"
+EXPORT_BUCKET, EXPORTS = "sample-opt-bucket-etl-local", "shop/orders/"
 DAYS = [date(2025, 1, 1) + timedelta(days=number) for number in range(365)]
 ROWS = 10
 RUNS = 12
@@ -120,6 +121,17 @@ def test_every_day_of_the_year_adds_up(sandbox: RunningSandbox, story: Story) ->
     assert {(row["raw_rows"], row["exported_rows"], row["manifest"]) for row in rows} == {
         (ROWS, ROWS, "whole")
     }
+
+
+def test_account_a_holds_one_export_of_each_day_and_nothing_else(sandbox: RunningSandbox) -> None:
+    s3 = sandbox.client("account-a-admin", "s3")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=EXPORT_BUCKET, Prefix=EXPORTS)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    files = Counter(key.rpartition("/")[0] for key in keys if not key.endswith("manifest"))
+    manifests = Counter(key.rpartition("/")[0] for key in keys if key.endswith("manifest"))
+    assert len(manifests) == len(DAYS)
+    assert set(manifests.values()) == {1}
+    assert set(files) == set(manifests)
 
 
 def test_a_year_is_at_most_twelve_runs_of_the_job(story: Story) -> None:

@@ -16,7 +16,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
 from xacct_assets.aws.catalog import CatalogPartition, CatalogTable
-from xacct_assets.aws.crawler import CrawlResult
+from xacct_assets.aws.crawler import CrawlResult, Needed
 from xacct_assets.aws.data_api import StatementResult
 from xacct_assets.aws.errors import AccessDenied, NotFound
 from xacct_assets.aws.export import ExportManifest, ExportVerdict, ManifestEntry
@@ -43,6 +43,7 @@ class World:
         raw: key -> (etag, rows, problem) of each landed file.
         reject: rows that the job will reject, per day.
         calls: what was asked of the services, in order.
+        needed: what each crawl was wanted for.
         hooks: run by name when that point is reached; they may change the world or raise.
     """
 
@@ -59,6 +60,7 @@ class World:
     reject_manifests: dict[date, RejectManifest] = field(default_factory=dict)
     job_runs: dict[str, JobRunResult] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    needed: list[Needed | None] = field(default_factory=list)
     hooks: dict[str, Callable[[World], None]] = field(default_factory=dict)
 
     def land(self, day: str, name: str = "a.csv", rows: int = 10, **about: Any) -> None:
@@ -130,10 +132,9 @@ class FakeCrawler:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def crawl(
-        self, name: str, timeout: float, *, covered: Callable[[], bool] | None = None
-    ) -> CrawlResult:
+    def crawl(self, name: str, timeout: float, *, needed: Needed | None = None) -> CrawlResult:
         self.world.calls.append(("crawl", name))
+        self.world.needed.append(needed)
         self.world.reach("crawl")
         bucket, feed = self.world.settings.input_bucket, self.world.feed
         for key, (_, rows, _) in self.world.raw.items():

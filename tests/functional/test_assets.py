@@ -1,9 +1,10 @@
 """The five assets, on an AWS in memory."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
+from tests.functional.conftest import LANDED_AT
 from xacct_assets.aws.errors import Unavailable
 
 CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
@@ -211,6 +212,31 @@ def test_a_run_that_takes_up_a_failed_one_does_the_same_work(pipeline: Any, worl
     assert second.success
     assert len(world.job_runs) == 1
     assert world.fact == {date(2026, 1, 2): 10}
+
+
+def test_a_crawl_of_the_run_that_is_taken_up_may_spare_one(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+
+    def crash(w: Any) -> None:
+        raise RuntimeError("killed")
+
+    world.hooks["crawled"] = crash
+    first = pipeline.run(DAY)
+    assert not first.success
+    world.hooks.clear()
+    assert pipeline.take_up(first, ["catalog_table"]).success
+    began, needed = world.needed[0].since, world.needed[-1]
+    assert (needed.since, needed.landed, needed.is_there()) == (began, LANDED_AT, True)
+
+
+def test_a_day_that_is_run_again_on_purpose_wants_a_crawl_of_its_own(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+    assert pipeline.run(DAY).success
+    over = datetime.now(UTC)
+    assert pipeline.run(DAY).success
+    assert world.needed[-1].since >= over
 
 
 def test_the_fact_table_alone_after_clean_up_changes_nothing(pipeline: Any, world: Any) -> None:

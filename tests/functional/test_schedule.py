@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from xacct_assets.feed.schedule import already_seen_to, build_schedule, ended_day, job_name
+from xacct_assets.feed.schedule import already_seen_to, build_schedule, ended_day
 
 DAY = date(2026, 1, 2)
 
@@ -58,15 +58,22 @@ def test_a_day_whose_export_failed_is_asked_for(pipeline: Any, world: Any) -> No
     assert reason(pipeline) is None
 
 
-def test_a_day_that_is_under_way_is_left_alone(pipeline: Any, world: Any) -> None:
-    world.land(str(DAY))
+WHOLE, EXPORT = ("raw_partition", "s3_export"), ("s3_export",)
+
+
+def start_run(
+    pipeline: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+) -> None:
+    """A run of these days that is under way."""
+    range_tags = pipeline.range_tags(str(first), str(last))
+    keys = assets and frozenset(dg.AssetKey(["products", name]) for name in assets)
     pipeline.instance.create_run(
         run_id=None,
-        job_name=job_name(world.feed),
+        job_name=job,
         status=dg.DagsterRunStatus.STARTED,
-        tags={"dagster/partition": str(DAY)},
+        tags={"dagster/partition": str(first)} if first == last else range_tags,
         run_config={},
-        asset_selection=None,
+        asset_selection=keys,
         asset_check_selection=None,
         resolved_op_selection=None,
         step_keys_to_execute=None,
@@ -80,7 +87,38 @@ def test_a_day_that_is_under_way_is_left_alone(pipeline: Any, world: Any) -> Non
         asset_graph=pipeline.definitions.resolve_asset_graph(),
         op_selection=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "job", "assets"),
+    [
+        pytest.param(DAY, DAY, "products_day", None, id="alone"),
+        pytest.param(date(2025, 12, 30), date(2026, 1, 5), "products_day", None, id="in-a-range"),
+        pytest.param(date(2026, 1, 1), DAY, "__ASSET_JOB", WHOLE, id="in-a-backfill-of-the-ui"),
+    ],
+)
+def test_a_day_that_is_under_way_is_left_alone(
+    pipeline: Any, world: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+) -> None:
+    world.land(str(DAY))
+    start_run(pipeline, first, last, job, assets)
     assert "is under way" in (reason(pipeline) or "")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "job", "assets"),
+    [
+        pytest.param(date(2026, 1, 3), date(2026, 1, 9), "products_day", None, id="later-days"),
+        pytest.param(DAY, DAY, "__ASSET_JOB", EXPORT, id="its-export-alone"),
+        pytest.param(DAY, DAY, "orders_day", None, id="another-feed"),
+    ],
+)
+def test_a_run_under_way_that_is_not_of_the_whole_day_does_not_stand_in_for_it(
+    pipeline: Any, world: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+) -> None:
+    world.land(str(DAY))
+    start_run(pipeline, first, last, job, assets)
+    assert reason(pipeline) is None
 
 
 @pytest.mark.parametrize(
@@ -98,4 +136,9 @@ def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
     # An ephemeral instance has no reference, which is what a context takes.
     monkeypatch.setattr(dg.ScheduleEvaluationContext, "instance", pipeline.instance)
     answer = schedule(context, services=pipeline.services)
-    assert (answer.partition_key if isinstance(answer, dg.RunRequest) else None) == asked_for
+    if asked_for is None:
+        assert isinstance(answer, dg.SkipReason)
+    else:
+        assert answer.partition_key == asked_for
+        # Before the runs of a backfill.
+        assert answer.tags["dagster/priority"] == "1"

@@ -189,6 +189,8 @@ def test_a_day_is_requested_once_with_its_partition_and_its_content(sensing: Sen
     assert request.tags["dagster/partition"] == YESTERDAY.isoformat()
     assert request.tags["xacct/generation"] == "1"
     assert len(request.tags["xacct/fingerprint"]) == 22
+    # Before the runs of a backfill.
+    assert request.tags["dagster/priority"] == "1"
     assert sensing.quiet() == []
 
 

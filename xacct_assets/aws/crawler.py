@@ -1,9 +1,10 @@
-"""One crawl that is surely ours, and surely began after we asked for it.
+"""One crawl that covers what is needed: our own, or another's that makes ours unnecessary.
 
-A crawl that was already running when we asked may have listed the day's folder before its files
-were there, so it counts only if the caller can see its day in the catalog; else we wait for it and
-start another. Our own is told from others by the ids that ListCrawls knew before and by the
-service's own clock (its LastCrawl can be somebody else's).
+Another's may have listed a folder before its files were there, so it counts only if the caller can
+see all it needs in the catalog. Two kinds are looked at: one that runs when we ask, which is waited
+for; and one that ended while we waited for our turn, or while the process that had started it was
+dead. Else we start a crawl, and tell it from others by the ids that ListCrawls knew before and by
+the service's own clock (its LastCrawl can be somebody else's).
 """
 
 from __future__ import annotations
@@ -41,8 +42,37 @@ HISTORY_LAG = 60.0
 CLOCK_GRAIN = timedelta(seconds=3)
 #: Seconds that a crawl which was told to stop is given to end.
 STOP_TIMEOUT = 60.0
+#: S3 counts the time an object landed in whole seconds.
+LANDING_GRAIN = timedelta(seconds=1)
 _BUSY = "CrawlerRunningException"
 _IDLE = ("CrawlerNotRunningException", "CrawlerStoppingException")
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a crawl is wanted for, so that another's can be known to have done it.
+
+    Attributes:
+        landed: when the newest file landed, by S3's clock; a crawl that began before may have
+            passed its folder earlier.
+        since: when the crawl was first wanted. One that ended before belongs to the past: whoever
+            runs a day again on purpose has it crawled again.
+        is_there: whether all that is needed can be seen in the catalog.
+    """
+
+    landed: datetime
+    since: datetime
+    is_there: Callable[[], bool]
+
+    def may_be_met_by(self, crawl: Mapping[str, Any]) -> bool:
+        """Whether the crawl (as ListCrawls tells it) is one to look at the catalog for."""
+        ended = crawl.get("EndTime")
+        return (
+            crawl.get("State") == "COMPLETED"
+            and crawl["StartTime"] >= self.landed + LANDING_GRAIN
+            and ended is not None
+            and ended >= self.since
+        )
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,7 @@ class Crawler:
         name: str,
         timeout: float,
         *,
-        covered: Callable[[], bool] | None = None,
+        needed: Needed | None = None,
         on_tick: Callable[[float], None] | None = None,
     ) -> CrawlResult:
         """Crawl, and wait until that crawl has ended.
@@ -97,7 +127,7 @@ class Crawler:
         Args:
             name: the crawler.
             timeout: seconds for all of it, waiting for another's crawl included.
-            covered: asked after another's crawl has ended; True makes our own unnecessary.
+            needed: what another's crawl must have done to make our own unnecessary.
             on_tick: called while waiting with the seconds waited.
 
         Raises:
@@ -108,7 +138,14 @@ class Crawler:
         deadline = self._clock() + timeout
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         while True:
-            mark = waiter.patiently(lambda: self._mark(name), what=f"the crawls of {name}")
+            crawls, now = waiter.patiently(
+                lambda: self._history(name), what=f"the crawls of {name}"
+            )
+            if needed is not None:
+                earlier = next(filter(needed.may_be_met_by, crawls), None)
+                if earlier is not None and needed.is_there():
+                    return _result(earlier, joined=True)
+            mark = _Mark(frozenset(crawl["CrawlId"] for crawl in crawls), now)
             try:
                 started = self._start(name)
                 if started != "busy":
@@ -126,7 +163,7 @@ class Crawler:
                 if (
                     latest is not None
                     and latest["State"] == "COMPLETED"
-                    and (mark.precedes(latest) or (covered is not None and covered()))
+                    and (mark.precedes(latest) or (needed is not None and needed.is_there()))
                 ):
                     return _result(latest, joined=True)
             if self._clock() >= deadline:
@@ -160,10 +197,6 @@ class Crawler:
             timeout=STOP_TIMEOUT,
             fix=f"stop it by hand: aws glue stop-crawler --name {name}",
         )
-
-    def _mark(self, name: str) -> _Mark:
-        crawls, now = self._history(name)
-        return _Mark(frozenset(crawl["CrawlId"] for crawl in crawls), now)
 
     def _stop_ours(self, name: str, mark: _Mark) -> None:
         crawls, _ = self._history(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -113,3 +113,9 @@ def _latest_ids(
 def run_family(run: dg.DagsterRun) -> set[str]:
     """The run and, if it takes up where another failed, that one and the first of them."""
     return {name for name in (run.run_id, run.parent_run_id, run.root_run_id) if name}
+
+
+def family_began(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
+    """When the run was asked for, or the first of those it takes up."""
+    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_family(run))))
+    return min(record.create_timestamp for record in records)

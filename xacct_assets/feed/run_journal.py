@@ -21,6 +21,9 @@ CONTENT_TAG = "xacct/fingerprint"
 GENERATION_TAG = "xacct/generation"
 #: There with "true" on runs of several days, so that these can be asked for.
 RANGE_TAG = "xacct/arrival_range"
+#: What has just arrived goes before the days of a backfill, in the queue and in the pools: other
+#: runs have priority 0.
+FIRST = {"dagster/priority": "1"}
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -45,12 +48,23 @@ def run_request(feed: str, ask: RunAsk) -> dg.RunRequest:
         ARRIVAL_TAG: feed,
         CONTENT_TAG: " ".join(day.content for day in ask.days),
         GENERATION_TAG: " ".join(str(day.generation) for day in ask.days),
+        **FIRST,
     }
     first, last = ask.days[0].day.isoformat(), ask.days[-1].day.isoformat()
     if first == last:
         return dg.RunRequest(run_key=ask.run_key(feed), partition_key=first, tags=tags)
     tags |= {RANGE_TAG: "true", RANGE_START_TAG: first, RANGE_END_TAG: last}
     return dg.RunRequest(run_key=ask.run_key(feed), tags=tags)
+
+
+def days_of(run: dg.DagsterRun) -> list[date]:
+    """The days that a run is of, in order; none if it is not of any partition."""
+    if PARTITION_TAG in run.tags:
+        return [parse_day(run.tags[PARTITION_TAG])]
+    if RANGE_START_TAG not in run.tags or RANGE_END_TAG not in run.tags:
+        return []
+    first, last = parse_day(run.tags[RANGE_START_TAG]), parse_day(run.tags[RANGE_END_TAG])
+    return [first + timedelta(days=after) for after in range((last - first).days + 1)]
 
 
 class RunJournal:
@@ -108,25 +122,18 @@ def _entries(record: dg.RunRecord) -> list[Requested]:
     tags = record.dagster_run.tags
     contents = tags.get(CONTENT_TAG, "").split()
     generations = tags.get(GENERATION_TAG, "").split()
-    if PARTITION_TAG in tags:
-        first = parse_day(tags[PARTITION_TAG])
-        length = 1
-    elif RANGE_START_TAG in tags and RANGE_END_TAG in tags:
-        first = parse_day(tags[RANGE_START_TAG])
-        length = (parse_day(tags[RANGE_END_TAG]) - first).days + 1
-    else:
-        return []
-    if not len(contents) == len(generations) == length:
+    days = days_of(record.dagster_run)
+    if not len(contents) == len(generations) == len(days):
         # Somebody re-ran a part of it, or edited the tags: it says nothing certain of any day.
         return []
     return [
         Requested(
-            day=first + timedelta(days=position),
+            day=day,
             content=content,
             generation=int(generation),
             created=record.create_timestamp.timestamp(),
             started=record.start_time,
             ended=record.end_time,
         )
-        for position, (content, generation) in enumerate(zip(contents, generations, strict=True))
+        for day, content, generation in zip(days, contents, generations, strict=True)
     ]

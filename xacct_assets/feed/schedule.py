@@ -9,6 +9,7 @@ from xacct_assets.feed.assets.common import asset_key
 from xacct_assets.feed.fingerprint import fingerprint
 from xacct_assets.feed.history import latest_materializations
 from xacct_assets.feed.raw import list_day
+from xacct_assets.feed.run_journal import FIRST, days_of
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.services import Services
 
@@ -54,7 +55,9 @@ def build_schedule(feed: FeedSpec) -> dg.ScheduleDefinition:
         if reason:
             return dg.SkipReason(reason)
         return dg.RunRequest(
-            run_key=f"{feed.name}:{day}:{now.isoformat()}", partition_key=day.isoformat()
+            run_key=f"{feed.name}:{day}:{now.isoformat()}",
+            partition_key=day.isoformat(),
+            tags=FIRST,
         )
 
     return daily
@@ -69,16 +72,9 @@ def already_seen_to(
     feed: FeedSpec, services: Services, instance: dg.DagsterInstance, day: date
 ) -> str | None:
     """Why the day needs no run; None if it does."""
-    under_way = instance.get_runs(
-        dg.RunsFilter(
-            tags={"dagster/partition": day.isoformat()},
-            job_name=job_name(feed),
-            statuses=list(UNFINISHED),
-        ),
-        limit=1,
-    )
-    if under_way:
-        return f"run {under_way[0].run_id} of {day} is under way"
+    run = _under_way(feed, instance, day)
+    if run is not None:
+        return f"run {run.run_id} of {day} is under way"
     raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), [day]).get(day)
     export = latest_materializations(instance, asset_key(feed, s3_export.NAME), [day]).get(day)
     if raw is None or export is None or export.storage_id < raw.storage_id:
@@ -86,6 +82,17 @@ def already_seen_to(
     objects = list_day(feed, services, day)
     if objects and fingerprint(objects) == raw.data_version:
         return f"the export of {day} is made from the files that are there"
+    return None
+
+
+def _under_way(feed: FeedSpec, instance: dg.DagsterInstance, day: date) -> dg.DagsterRun | None:
+    """A run of the whole day, or of a range with it, whoever asked for it."""
+    ends = {asset_key(feed, module.NAME) for module in (raw_partition, s3_export)}
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))):
+        # What the UI launches is not of the feed's job, but of a selection of assets.
+        whole = run.job_name == job_name(feed) or ends <= set(run.asset_selection or ())
+        if whole and day in days_of(run):
+            return run
     return None
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.aws.crawls import NOON, Crawls
-from xacct_assets.aws.crawler import Crawler
+from xacct_assets.aws.crawler import Crawler, Needed
 from xacct_assets.aws.errors import CrawlFailed, NotFound, WaitTimeout
 
 
@@ -49,12 +49,57 @@ def test_a_crawl_under_way_is_waited_for_and_then_our_own_is_made(glue, clock):
     assert (result.crawl_id, result.joined) == ("crawl-2", False)
 
 
+def needed(*, landed=NOON, since=NOON, is_there=True):
+    return Needed(landed, since, lambda: is_there)
+
+
 def test_a_crawl_under_way_that_covered_our_day_is_enough(glue, clock):
     fake = glue()
     fake.begin()
-    result = crawler(fake, clock).crawl("c", 600, covered=lambda: True)
+    # It began before our file landed, and found it all the same.
+    late = needed(landed=NOON + timedelta(hours=1))
+    result = crawler(fake, clock).crawl("c", 600, needed=late)
     assert (result.crawl_id, result.joined) == ("crawl-1", True)
     assert len(fake.crawls) == 1
+
+
+def test_a_crawl_under_way_that_did_not_find_our_day_is_followed_by_our_own(glue, clock):
+    fake = glue()
+    fake.begin()
+    result = crawler(fake, clock).crawl("c", 600, needed=needed(is_there=False))
+    assert (result.crawl_id, result.joined) == ("crawl-2", False)
+
+
+def ended_crawl(fake, *, state="COMPLETED", ended=NOON + timedelta(minutes=5)):
+    """A crawl that began at 12:01."""
+    fake.begin()
+    fake.looks_left = 0
+    fake.crawls[0] |= {"State": state, **({"EndTime": ended} if ended else {})}
+
+
+def test_a_crawl_that_ended_while_we_waited_for_our_turn_is_enough(glue, clock):
+    fake = glue()
+    ended_crawl(fake)
+    result = crawler(fake, clock).crawl("c", 600, needed=needed())
+    assert (result.crawl_id, result.joined) == ("crawl-1", True)
+    assert len(fake.crawls) == 1
+
+
+@pytest.mark.parametrize(
+    ("about", "wanted"),
+    [
+        pytest.param({}, {"is_there": False}, id="it-did-not-find-our-day"),
+        pytest.param({}, {"landed": NOON + timedelta(minutes=1)}, id="it-began-before-our-file"),
+        pytest.param({}, {"since": NOON + timedelta(minutes=6)}, id="it-ended-before-we-asked"),
+        pytest.param({"state": "FAILED"}, {}, id="it-failed"),
+        pytest.param({"state": "RUNNING", "ended": None}, {}, id="its-end-is-not-known"),
+    ],
+)
+def test_a_crawl_that_may_have_missed_our_day_is_followed_by_our_own(glue, clock, about, wanted):
+    fake = glue()
+    ended_crawl(fake, **about)
+    result = crawler(fake, clock).crawl("c", 600, needed=needed(**wanted))
+    assert (result.crawl_id, result.joined) == ("crawl-2", False)
 
 
 def test_a_failed_crawl_is_told_in_glues_words(glue, clock):
@@ -172,7 +217,7 @@ def test_another_ones_crawl_that_failed_is_not_enough_though_the_day_is_there(gl
         raise AssertionError("a failed crawl covers nothing")
 
     with pytest.raises(CrawlFailed, match="crawl-2"):
-        crawler(fake, clock).crawl("c", 600, covered=covered)
+        crawler(fake, clock).crawl("c", 600, needed=Needed(NOON, NOON, covered))
 
 
 def test_a_stop_that_got_no_answer_is_asked_for_again(glue, clock):

@@ -1,13 +1,13 @@
 """catalog_table: the day as a partition of the feed's table in the Glue Data Catalog."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 
 from xacct_assets.aws.catalog import CatalogPartition
-from xacct_assets.aws.crawler import CrawlResult
+from xacct_assets.aws.crawler import CrawlResult, Needed
 from xacct_assets.aws.errors import NotFound
 from xacct_assets.feed.assets.common import (
     asset_key,
@@ -17,7 +17,8 @@ from xacct_assets.feed.assets.common import (
     pool,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
-from xacct_assets.feed.assets.raw_partition import ROWS
+from xacct_assets.feed.assets.raw_partition import NEWEST, ROWS
+from xacct_assets.feed.history import family_began
 from xacct_assets.feed.partitions import day_values
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
 from xacct_assets.feed.raw import raw_prefix
@@ -76,9 +77,14 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 feed.crawler_name(services.settings.suffix),
                 feed.catalog.timeout_minutes * 60,
                 # Another run's crawl that found our days spares us one of our own.
-                covered=lambda: len(in_catalog()) == len(values),
+                needed=Needed(
+                    landed=_newest(step),
+                    since=family_began(context.instance, context.run),
+                    is_there=lambda: len(in_catalog()) == len(values),
+                ),
             )
-            context.log.info(f"Crawl {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
+            whose = "An earlier crawl covers the days:" if crawl.joined else "Crawl"
+            context.log.info(f"{whose} {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
             found = in_catalog()
             added = _add_passed_over(context, feed, services, step, found)
             if added:
@@ -95,6 +101,12 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             yield from step.report(reports)
 
     return catalog_table
+
+
+def _newest(step: StepDays) -> datetime:
+    """When the last of the days' files landed."""
+    stamps = [step.inputs[day].metadata[NEWEST] for day in step.ready]
+    return datetime.fromtimestamp(max(stamps), UTC)
 
 
 def _add_passed_over(

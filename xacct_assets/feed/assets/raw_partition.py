@@ -21,7 +21,7 @@ NAME = "raw_partition"
 CONCURRENT_DAYS = 4
 # Names of the metadata that later assets rely on.
 FILES, ROWS = "files", "dagster/partition_row_count"
-EMPTY_FILES, IGNORED = "files without rows", "objects ignored"
+EMPTY_FILES, IGNORED, NEWEST = "files without rows", "objects ignored", "newest object"
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
@@ -109,7 +109,7 @@ def _report(
             ROWS: sum(verdict.rows for verdict in verdicts),
             FILES: len(objects),
             "bytes": sum(item.size for item in objects),
-            "newest object": dg.MetadataValue.timestamp(
+            NEWEST: dg.MetadataValue.timestamp(
                 max(item.last_modified for item in objects).timestamp()
             ),
             EMPTY_FILES: [f"{v.object.key}: {v.note}" for v in verdicts if v.rows == 0],
