@@ -45,7 +45,7 @@ def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_a_schedule_and_a_sen
         assert parents == {dg.AssetKey(["products", above])}
     assert definitions.resolve_job_def("products_day")
     assert definitions.resolve_schedule_def("products_daily").cron_schedule == "0 6 * * *"
-    assert definitions.resolve_sensor_def("products_arrivals").minimum_interval_seconds == 30
+    assert definitions.resolve_sensor_def("products_arrivals")
     checks = {key.name for key in graph.asset_check_keys}
     assert checks == {
         "every_day_succeeded",
@@ -100,3 +100,12 @@ def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
         "op_granularity_run_buffer": 2,
     }
     assert settings["telemetry"] == {"enabled": False}
+
+
+def test_the_daemon_finds_a_sensor_of_thirty_seconds_due_every_thirty(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    least = load().resolve_sensor_def("products_arrivals").minimum_interval_seconds or 0
+    # It looks every five seconds, and at the tick's beginning a second or two had passed.
+    assert next(look for look in range(5, 61, 5) if look - 2 >= least) == 30
+    assert next(look for look in range(5, 61, 5) if look >= least) == 30

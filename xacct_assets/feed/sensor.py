@@ -30,9 +30,14 @@ from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.services import Services
 
 # Seconds of a tick for listing, for waiting for a notification, and for taking off all that came.
+# A tick that waited in vain ends before the daemon looks again (below), so that the next begins
+# then: nobody listens in between.
 LISTING_SECONDS = 20.0
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 8.0
 DRAIN_SECONDS = 5.0
+# The daemon looks every five seconds whether a sensor is due, counted from when its last tick
+# began, a little after such a look: asked for exactly, most intervals are five seconds longer.
+EARLY_SECONDS = 2
 # Seconds between two looks at the window if notifications tell most of it.
 WINDOW_EVERY_SECONDS = 300
 # Days named in a tick's message; the counts are always complete.
@@ -54,7 +59,7 @@ def build_sensor(feed: FeedSpec, *, clock: Callable[[], float] = time.time) -> d
     @dg.sensor(
         name=f"{feed.name}_arrivals",
         job_name=job_name(feed),
-        minimum_interval_seconds=feed.arrival.tick_seconds,
+        minimum_interval_seconds=feed.arrival.tick_seconds - EARLY_SECONDS,
         default_status=(
             dg.DefaultSensorStatus.RUNNING
             if feed.arrival.start_running
