@@ -453,7 +453,7 @@ def test_with_nothing_to_do_a_tick_waits_for_a_notice_and_otherwise_does_not() -
     sensing.notify("products/2026/03/10/a.csv")
     sensing.tick(after=5)
     sensing.tick(after=5)
-    assert sensing.services.inbox.waits == [10.0, 10.0, 0, 0]
+    assert sensing.services.inbox.waits == [8.0, 8.0, 0, 0]
 
 
 def test_without_notifications_the_bucket_is_polled_and_the_tick_says_so() -> None:
