@@ -5,6 +5,8 @@ own in-process executor (1.13) does almost this, but a run whose next step waits
 in a loop without pause: it takes a whole core for as long as it waits, and hears of its
 termination only when it gets its place (dagster-io/dagster#20367, not merged: the interval it
 sleeps is the least of 0 and the right one). A year's backfill has several runs waiting at any time.
+And a step that has a retry policy and is interrupted is retried by Dagster, as if its termination
+had been a failure: the run goes on. Here it ends.
 
 What is taken from inside Dagster, which is pinned exactly, is what its executor consists of;
 tests/functional/test_executor.py fails if it changes.
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import ExecuteRunWithPlanIterable
 from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
 from dagster._core.execution.context_creation_job import PlanExecutionContextManager
@@ -28,6 +31,8 @@ TURN_SECONDS = 0.5
 #: Seconds at most between two attempts to get a place in a pool (Dagster's own limit is 15, and a
 #: place that is free stays empty meanwhile). One short transaction each.
 CLAIM_SECONDS = 3.0
+#: What stops a step from outside, by the names that events give them.
+INTERRUPTS = (DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 
 
 class PatientConcurrencyContext(InstanceConcurrencyContext):
@@ -82,7 +87,23 @@ def _steps(
     job_context: PlanExecutionContext, execution_plan: ExecutionPlan
 ) -> Iterator[dg.DagsterEvent]:
     with PatientConcurrencyContext(job_context.instance, job_context.dagster_run) as concurrency:
-        yield from inner_plan_execution_iterator(job_context, execution_plan, concurrency)
+        for event in inner_plan_execution_iterator(job_context, execution_plan, concurrency):
+            yield event
+            if _was_interrupted(event):
+                concurrency.free_step(str(event.step_key))
+                raise DagsterExecutionInterruptedError
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether the step is to be retried, or has had its last retry, because it was interrupted."""
+    if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
+        error = event.step_retry_data.error
+    elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
+        error = event.step_failure_data.error
+    else:
+        return False
+    cause = error.cause if error else None
+    return cause is not None and cause.cls_name in INTERRUPTS
 
 
 @dg.executor(name="in_process", config_schema=dg.in_process_executor.config_schema)

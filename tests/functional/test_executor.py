@@ -1,4 +1,4 @@
-"""A run that waits for its place in a pool: idly, and not deaf."""
+"""How the steps of a run are executed: waiting idly for their pool, and never deaf."""
 
 from __future__ import annotations
 
@@ -104,6 +104,48 @@ def test_a_run_that_waits_for_its_pool_can_be_terminated(instance: dg.DagsterIns
     [pool] = instance.event_log_storage.get_concurrency_infos([POOL]).values()
     assert [claimed.run_id for claimed in pool.claimed_slots] == [OTHER[0]]
     assert [step.run_id for step in pool.pending_steps] == [OTHER[0]]
+
+
+attempts: list[int] = []
+
+
+@dg.op(pool=POOL, retry_policy=dg.RetryPolicy(max_retries=2, delay=0))
+def followed(context) -> None:
+    """A step with a retry policy; terminated while it waits for its remote work."""
+    attempts.append(context.retry_number)
+    context.instance.report_run_canceling(context.run)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+
+
+@dg.op(pool=POOL, ins={"start": dg.In(dg.Nothing)})
+def exported() -> None:
+    """What comes after it."""
+
+
+@dg.job(executor_def=in_process)
+def terminated_day() -> None:
+    """Two steps, the first of which is terminated."""
+    exported(followed())
+
+
+def _terminated_day() -> dg.JobDefinition:
+    return terminated_day
+
+
+def test_a_step_with_a_retry_policy_that_is_terminated_is_not_retried(
+    instance: dg.DagsterInstance,
+) -> None:
+    instance.event_log_storage.free_concurrency_slot_for_step(*OTHER)
+    attempts.clear()
+    result = dg.execute_job(dg.reconstructable(_terminated_day), instance, raise_on_error=False)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    assert attempts == [0]
+    [pool] = instance.event_log_storage.get_concurrency_infos([POOL]).values()
+    assert not pool.claimed_slots
+    assert not pool.pending_steps
 
 
 def test_the_executor_takes_the_settings_of_the_one_it_stands_in_for(
