@@ -12,10 +12,10 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,84 +27,13 @@ from dagster.components.testing import create_defs_folder_sandbox
 
 from tests.integration.conftest import RunningSandbox
 from tests.integration.pipeline import CHAIN, Pipeline, Run
+from tests.integration.truth import expected_rows, fields_of
 from xacct_assets.deployment.deploy import Deployment
 from xacct_assets.deployment.plan import repository_root
 from xacct_assets.feed.loading import load_feeds
 from xacct_assets.feed.reconcile import reconcile
-from xacct_assets.feed.spec import ColumnType, FeedSpec
 from xacct_assets.settings import Settings
 from xacct_sandbox.products import ProductFile, Record, Reject
-
-# -- what the files say, computed without any code of the pipeline --------------------------------
-
-_FIELD = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|\Z)')
-
-
-def fields_of(body: bytes) -> Iterator[list[str | None]]:
-    """The records of a CSV file, header first; None where nothing at all is written.
-
-    The values are those of the csv module. The pattern is there because that module (before Python
-    3.12) gives the same for an empty field and for one that is quoted and empty.
-    """
-    text = body.decode()
-    ends, empty, row = 0, [], []
-    for match in _FIELD.finditer(text):
-        row.append(match[1] == "")
-        if match[2] != ",":
-            empty.append(row)
-            row = []
-        ends = match.end()
-        if ends == len(text):
-            break
-    assert ends == len(text)
-    records = list(csv.reader(io.StringIO(text, newline="")))
-    assert [len(record) for record in records] == [len(row) for row in empty]
-    for record, holes in zip(records, empty, strict=True):
-        yield [None if hole else value for value, hole in zip(record, holes, strict=True)]
-
-
-def typed(text: str | None, column_type: str, nullable: bool) -> Any:
-    """The value that a field means.
-
-    Raises:
-        ValueError: it means none.
-    """
-    if text is None:
-        if not nullable:
-            raise ValueError("a value is required")
-        return None
-    kind = ColumnType.parse(column_type)
-    if kind.name in ("bigint", "integer"):
-        return int(text)
-    if kind.name == "decimal":
-        try:
-            return Decimal(text)
-        except InvalidOperation as problem:
-            raise ValueError(text) from problem
-    if kind.name == "timestamp":
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
-    assert kind.length is not None
-    if len(text.encode()) > kind.length:
-        raise ValueError("too long")
-    return text
-
-
-def expected_rows(feed: FeedSpec, bodies: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The rows of a day's files that fit the feed, by key; of rows with one key, the first."""
-    rows: dict[Any, dict[str, Any]] = {}
-    for body in bodies:
-        header, *records = fields_of(body)
-        for record in records:
-            if len(record) != len(header):
-                continue
-            told = dict(zip(header, record, strict=True))
-            try:
-                row = {c.name: typed(told[c.name], c.type, c.nullable) for c in feed.columns}
-            except ValueError:
-                continue
-            rows.setdefault(tuple(row[name] for name in feed.key), row)
-    return [rows[key] for key in sorted(rows)]
-
 
 # -- the day that most of the claims are about ----------------------------------------------------
 
