@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from xacct_sandbox import calls, demo, env_file, landing, lifecycle, service_times
@@ -184,11 +184,12 @@ def _demo(options: argparse.Namespace) -> int:
             "a day does not add up (see its problem above); materialize it again: "
             f"dg launch --assets 'group:{demo.FEED}' --partition DAY"
         )
+    today = datetime.now(UTC).date()
     print(
         "\nTry next, in another terminal:\n"
         "  . .venv/bin/activate\n"
-        "  xacct-sandbox land --date 2026-01-31     then materialize that day in the UI\n"
-        "  dg launch --assets 'group:products' --partition 2026-01-31\n"
+        f"  xacct-sandbox land --date {today}     then materialize that day in the UI\n"
+        f"  dg launch --assets 'group:products' --partition {today}\n"
         "  xacct reconcile                          does every day add up?\n"
         "  xacct doctor                             every hop, one line each\n"
     )

@@ -92,6 +92,22 @@ def test_a_range_without_a_good_day_stops_at_once(pipeline: Any, world: Any) -> 
     assert "5 days failed (2026-01-01 to 2026-01-05)" in pipeline.why(result)
 
 
+def test_a_day_for_which_nothing_has_landed_has_a_verdict_of_its_own(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAYS[1])
+    assert pipeline.run(DAYS[1], checks=True).success
+    result = pipeline.run(DAYS[0], checks=True)
+    assert not result.success
+    evaluations = [
+        evaluation
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.asset_key.path[-1] == "raw_partition"
+    ]
+    assert [(one.partition, one.passed) for one in evaluations] == [(DAYS[0], False)]
+    assert "nothing has landed" in (evaluations[0].description or "").lower()
+
+
 def test_without_the_check_the_step_itself_fails_once_the_good_days_are_told(
     pipeline: Any, world: Any
 ) -> None:

@@ -1,4 +1,4 @@
-"""A code location with the real arrival sensor over a folder that plays the raw bucket."""
+"""A code location with the real sensor and schedule over a folder that plays the raw bucket."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ import dagster as dg
 
 from xacct_assets.aws.landing import RawObject
 from xacct_assets.feed.loading import load_feed
-from xacct_assets.feed.partitions import daily_partitions
-from xacct_assets.feed.schedule import job_name
+from xacct_assets.feed.partitions import backfill_policy, daily_partitions
+from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.sensor import build_sensor
 from xacct_assets.feed.spec import FeedSpec
 
@@ -32,6 +32,10 @@ class FolderLanding:
         )
         found = [key for key in keys if key.startswith(prefix) and key > (start_after or "")]
         return [self._object(key) for key in found[:limit]], len(found) > limit
+
+    def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
+        objects, _ = self.list_page(prefix, None, 1000)
+        return objects
 
     def _object(self, key: str) -> RawObject:
         path = self._root / key
@@ -62,13 +66,22 @@ def defs() -> dg.Definitions:
     @dg.asset(
         key=["products", "raw_partition"],
         partitions_def=daily_partitions(feed),
-        backfill_policy=dg.BackfillPolicy.multi_run(31),
+        backfill_policy=backfill_policy(feed),
     )
     def raw_partition() -> None: ...
 
+    @dg.asset(
+        key=["products", "s3_export"],
+        partitions_def=daily_partitions(feed),
+        backfill_policy=backfill_policy(feed),
+        deps=[raw_partition],
+    )
+    def s3_export() -> None: ...
+
     return dg.Definitions(
-        assets=[raw_partition],
+        assets=[raw_partition, s3_export],
         jobs=[dg.define_asset_job(job_name(feed), selection=dg.AssetSelection.all())],
         sensors=[build_sensor(feed)],
+        schedules=[build_schedule(feed)],
         resources={"services": FolderServices()},
     )

@@ -40,7 +40,9 @@ from xacct_assets.feed.partitions import in_words, parse_day
 
 EVERY_DAY_CHECK = "every_day_succeeded"
 
-DayEvents = Iterator[dg.AssetMaterialization | dg.AssetObservation | dg.Output[None]]
+DayEvents = Iterator[
+    dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation | dg.Output[None]
+]
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,17 @@ class StepDays:
                 description=text,
                 metadata={PROBLEM: text, INHERITED: day in self.inherited},
             )
+            if not self.ready:
+                # The step fails below and its checks are not run; the day has its verdict all the
+                # same: above all a day for which nothing has landed.
+                yield dg.AssetCheckEvaluation(
+                    asset_key=self.context.asset_key,
+                    check_name=EVERY_DAY_CHECK,
+                    passed=False,
+                    description=text,
+                    metadata={"is upstream": day in self.inherited},
+                    partition=day.isoformat(),
+                )
         for day in self.ready:
             yield dg.AssetMaterialization(
                 asset_key=self.context.asset_key,
