@@ -12,6 +12,10 @@ from xacct_sandbox.redshift.lexer import Token
 
 _ROLE = re.compile(r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
 DEFAULT_ROLE = "default"
+AUTHORIZATION = frozenset(
+    {"IAM_ROLE", "WITH", "CREDENTIALS", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"}
+)
+"""Words that begin what authorizes a COPY or an UNLOAD."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,30 @@ def role_chain(command: str, text: str) -> tuple[str, ...]:
     return roles
 
 
-def refuse_credentials(command: str, option: str) -> RedshiftError:
+def authorization(reader: OptionReader, word: str) -> tuple[str, ...] | str:
+    """The roles that IAM_ROLE, or the older CREDENTIALS 'aws_iam_role=…', names.
+
+    Raises:
+        RedshiftError: it names none, or holds access keys.
+    """
+    if word == "IAM_ROLE":
+        if reader.accept("DEFAULT"):
+            return DEFAULT_ROLE
+        text = reader.literal("IAM_ROLE")
+        if text.lower() == DEFAULT_ROLE:
+            return DEFAULT_ROLE
+    else:
+        if word == "WITH":
+            reader.expect("CREDENTIALS")
+        if word not in ("WITH", "CREDENTIALS"):
+            raise _refuse_keys(reader.command, word)
+        name, _, text = reader.as_literal("CREDENTIALS").partition("=")
+        if name.strip().lower() != "aws_iam_role":
+            raise _refuse_keys(reader.command, "CREDENTIALS with access keys")
+    return role_chain(reader.command, text)
+
+
+def _refuse_keys(command: str, option: str) -> RedshiftError:
     return RedshiftError(
         f"{command}: {option} is refused by the sandbox: credentials do not belong into SQL text",
         sqlstate="0A000",

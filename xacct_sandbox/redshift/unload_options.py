@@ -13,11 +13,10 @@ from xacct_sandbox.redshift.ddl import column_list
 from xacct_sandbox.redshift.errors import SYNTAX_ERROR, RedshiftError, sandbox_lacks
 from xacct_sandbox.redshift.lexer import Token
 from xacct_sandbox.redshift.options import (
-    DEFAULT_ROLE,
+    AUTHORIZATION,
     OptionReader,
     S3Location,
-    refuse_credentials,
-    role_chain,
+    authorization,
     s3_location,
 )
 
@@ -101,16 +100,8 @@ def _option(reader: OptionReader, values: dict[str, Any]) -> None:
     word = token.upper
     if word in _LACKING:
         raise sandbox_lacks(f"UNLOAD option {word}", _LACKING[word])
-    if word in ("CREDENTIALS", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "WITH"):
-        raise refuse_credentials("UNLOAD", word)
-    if word == "IAM_ROLE":
-        if reader.accept("DEFAULT"):
-            values["roles"] = DEFAULT_ROLE
-        else:
-            text = reader.literal("IAM_ROLE")
-            values["roles"] = (
-                DEFAULT_ROLE if text.lower() == DEFAULT_ROLE else role_chain("UNLOAD", text)
-            )
+    if word in AUTHORIZATION:
+        values["roles"] = authorization(reader, word)
     elif word == "FORMAT":
         reader.accept("AS")
         _format(reader, values, reader.next())

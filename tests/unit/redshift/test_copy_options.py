@@ -70,6 +70,15 @@ def test_the_default_role_and_a_chain_of_roles() -> None:
     assert plan.statement.roles == tuple(chain.split(","))
 
 
+@pytest.mark.parametrize("words", ["credentials", "credentials as", "with credentials as"])
+def test_the_older_way_of_naming_a_role(words: str) -> None:
+    """Which Airflow's RedshiftToS3Operator writes."""
+    chain = f"{ROLE},arn:aws:iam::111111111111:role/RoleA"
+    plan = translate(f"copy t from 's3://b/k' {words} 'aws_iam_role={chain}' csv")
+    assert isinstance(plan, Copy)
+    assert plan.statement.roles == tuple(chain.split(","))
+
+
 def test_a_delimiter_may_be_an_octal_escape_or_a_tab() -> None:
     assert copy("delimiter '\\\\001'").delimiter == "\x01"
     assert copy("delimiter '\\t'").delimiter == "\t"
@@ -106,3 +115,5 @@ def test_what_is_wrong_or_lacking_is_named(statement: str, named: str) -> None:
 
 def test_a_key_in_the_text_is_not_repeated_in_the_error() -> None:
     assert "AKIASECRET" not in refused("copy t from 's3://b/k' access_key_id 'AKIASECRET'")
+    keys = "aws_access_key_id=AKIASECRET;aws_secret_access_key=x"
+    assert "AKIASECRET" not in refused(f"copy t from 's3://b/k' credentials '{keys}'")
