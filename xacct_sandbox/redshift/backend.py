@@ -8,20 +8,23 @@ messages instead. The two never overlap: the session sees to it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xacct_sandbox.redshift import protocol
+from xacct_sandbox.redshift.copy_rows import Rows
 from xacct_sandbox.redshift.errors import BackendError
 
 AUTH_MD5 = 5
+_ERROR = ord("E")
+FEED_SECONDS = 24 * 3600.0  # PostgreSQL may wait for a lock for as long as it likes
 READ_AHEAD = 1 << 20  # bytes kept for an exchange before PostgreSQL is asked to wait
-# CopyData rows as PostgreSQL sends them: one message a row. Its text never holds a NUL byte, so a
-# line feed, "d" and the first (zero) byte of a length below 16 MB mark a message and nothing else.
-_ROW_SEAM = re.compile(rb"(?s)\nd\x00...")
 
 
 class BackendLost(Exception):
@@ -53,6 +56,7 @@ class Backend(asyncio.Protocol):
         self._writable.set()
         self._lost = False
         self._paused = False
+        self._moving: socket.socket | None = None
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Backend:
@@ -115,6 +119,9 @@ class Backend(asyncio.Protocol):
 
     def abort(self) -> None:
         """End at once: PostgreSQL rolls the open transaction back."""
+        if self._moving is not None:
+            with contextlib.suppress(OSError):  # a thread waits in it, for PostgreSQL
+                self._moving.shutdown(socket.SHUT_RDWR)
         if self._transport is not None:
             self._transport.abort()
 
@@ -228,10 +235,18 @@ class Backend(asyncio.Protocol):
             elif kind == b"N":
                 result.notices.append(protocol.message(b"N", body))
 
-    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> Result:
-        """``COPY … FROM STDIN`` fed from ``chunks``, waiting whenever PostgreSQL is behind.
+    async def copy_in(
+        self,
+        sql: str,
+        next_chunk: Callable[[], bytes | None],
+        give_up: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """``COPY … FROM STDIN`` of the chunks that ``next_chunk`` gives until it gives None.
 
-        An exception of ``chunks`` ends the COPY on the server and is then raised.
+        ``next_chunk`` is called in a thread, which also writes to the socket: the data never
+        passes through the event loop, and waiting for PostgreSQL to read costs nobody anything.
+        An exception of ``next_chunk`` ends the COPY on the server and is then raised. When this is
+        cancelled, ``give_up`` is called, to end a ``next_chunk`` that waits for something.
         """
         self.write(protocol.query(sql))
         while True:
@@ -242,21 +257,50 @@ class Backend(asyncio.Protocol):
                 error = BackendError(protocol.parse_fields(body))
                 await self._read_to_ready()
                 raise error
+        stop = threading.Event()
+        feeding = asyncio.ensure_future(asyncio.to_thread(self._feed, next_chunk, stop))
         try:
-            async for chunk in chunks:
-                if self._incoming:
-                    break  # PostgreSQL has something to say before the end: an error
-                self.write(protocol.copy_data_header(len(chunk)))
-                self.write(chunk)
-                await self.drain()
-        except BackendLost:
-            raise
+            await asyncio.shield(feeding)
         except BaseException as problem:
+            stop.set()
+            give_up()
+            await asyncio.wait([feeding])
+            if self._lost or isinstance(problem, BackendLost):
+                raise
             self.write(protocol.message(b"f", str(problem).encode()[:200] + b"\x00"))
             await self._read_to_ready()
             raise
         self.write(protocol.COPY_DONE)
         return await self.finish()
+
+    def _feed(self, next_chunk: Callable[[], bytes | None], stop: threading.Event) -> None:
+        """Write chunks until the last, or until PostgreSQL says something: that is an error."""
+        assert self._transport is not None
+        # A copy of the descriptor, with a timeout: so Python waits in poll() for a socket that
+        # stays non-blocking, as the event loop, which goes on reading from it, needs it.
+        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as out:
+            out.settimeout(FEED_SECONDS)
+            self._moving = out
+            try:
+                while not (stop.is_set() or self._lost or self._refused()):
+                    chunk = next_chunk()
+                    if chunk is None:
+                        return
+                    out.sendall(protocol.copy_data_header(len(chunk)))
+                    out.sendall(chunk)
+            except (BrokenPipeError, ConnectionResetError) as gone:
+                raise BackendLost("the database connection ended") from gone
+            finally:
+                self._moving = None
+
+    def _refused(self) -> bool:
+        """Is an error among the messages that have arrived? (A notice ends no COPY.)"""
+        buffer, position = self._incoming, 0
+        while len(buffer) - position >= 5:
+            if buffer[position] == _ERROR:
+                return True
+            position += 1 + protocol.unpack_int32(buffer, position + 1)[0]
+        return False
 
     async def describe(self, sql: str) -> list[tuple[str, int, int]]:
         """(name, type OID, type modifier) of each column a query returns, without running it."""
@@ -280,11 +324,15 @@ class Backend(asyncio.Protocol):
                 return columns
 
     async def copy_out(
-        self, sql: str, cancel: Callable[[], Awaitable[None]]
-    ) -> AsyncGenerator[tuple[bytes, int], None]:
-        """``COPY (…) TO STDOUT`` in text or CSV: (bytes of whole rows, number of rows).
+        self,
+        sql: str,
+        take: Callable[[bytes, int], None],
+        cancel: Callable[[], Awaitable[None]],
+    ) -> Result:
+        """``COPY (…) TO STDOUT`` in text or CSV: ``take`` gets whole rows and their number.
 
-        Left before its end, the COPY is ended with ``cancel`` and the connection is ready again.
+        ``take`` is called in a thread, which also reads the socket. If it raises, or this is
+        cancelled, the COPY is ended with ``cancel``; the connection is then ready again.
         """
         self.write(protocol.query(sql))
         while True:
@@ -295,51 +343,42 @@ class Backend(asyncio.Protocol):
                 error = BackendError(protocol.parse_fields(body))
                 await self._read_to_ready()
                 raise error
-        buffer = self._incoming
-        ended = False
+        self.pause_reading()
+        stop = threading.Event()
+        moving = asyncio.ensure_future(asyncio.to_thread(self._move_rows, take, stop))
         try:
-            while True:
-                if buffer[:1] == b"d":
-                    rows = self._take_rows()
-                    if rows is not None:
-                        yield rows
-                        continue
-                elif len(buffer) >= 5:
-                    break
-                await self._more()
-            ended = True
-        finally:
-            if not ended and not self._lost:
+            await asyncio.shield(moving)
+        except BaseException:
+            stop.set()
+            if not self._lost:
                 await cancel()
+            await asyncio.wait([moving])
+            self._paused = False
+            self.resume_reading()
+            if not self._lost:
                 await self._read_to_ready()
-        await self.finish()
+            raise
+        self._paused = False
+        self.resume_reading()
+        return await self.finish()
 
-    def _take_rows(self) -> tuple[bytes, int] | None:
-        """Whole CopyData messages at the head of the buffer, unframed, without a loop per row."""
-        buffer = self._incoming
-        if len(buffer) < 5:
-            return None
-        first_end = 1 + protocol.unpack_int32(buffer, 1)[0]
-        if len(buffer) < first_end:
-            return None
-        if buffer[1] != 0 or len(buffer) >= 1 << 24:  # a row of 16 MB or more: taken alone
-            row = bytes(buffer[5:first_end])
-            del buffer[:first_end]
-            self._after_reading()
-            return row, 1
-        data = bytes(buffer)
-        parts = _ROW_SEAM.split(data[5:])
-        if len(parts) == 1:
-            row = data[5:first_end]
-            del buffer[:first_end]
-            self._after_reading()
-            return row, 1
-        # The last part may be cut, or be followed by the end of the COPY: leave it in the buffer.
-        last_seam = len(data) - len(parts[-1]) - 5
-        parts.pop()
-        del buffer[:last_seam]
-        self._after_reading()
-        return b"\n".join(parts) + b"\n", len(parts)
+    def _move_rows(self, take: Callable[[bytes, int], None], stop: threading.Event) -> None:
+        """Read rows until something else comes, which stays in the buffer; ``stop``: drop them."""
+        assert self._transport is not None
+        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as src:
+            self._moving = src
+            rows = Rows(bytes(self._incoming))
+            self._incoming.clear()
+            try:
+                while not rows.ended:
+                    if not rows.fill(src.fileno()):
+                        raise BackendLost("the database connection ended")
+                    data, number = rows.take()
+                    if number and not stop.is_set():
+                        take(data, number)
+            finally:
+                self._moving = None
+                self._incoming += rows.rest()
 
     async def _read_to_ready(self) -> None:
         while True:

@@ -94,7 +94,7 @@ def parquet_pieces(session: RoleSession, source: SourceObject, rules: Rules) -> 
             for number, column in enumerate(rules.columns)
         ]
         data = to_copy_text(texts, rules)
-        yield Piece(data, data.count(b"\n"), b"", batch.num_rows)
+        yield Piece(data, data.count(b"\n"), len(data), batch.num_rows)
 
 
 def _texts(values: Any, type_name: str) -> Any:
@@ -144,7 +144,7 @@ def json_pieces(chunks: Iterable[bytes], source: SourceObject, rules: Rules) -> 
 def _json_piece(rows: list[list[str | None]], rules: Rules, pa: Any) -> Piece:
     texts = [pa.array(list(values), pa.string()) for values in zip(*rows, strict=True)]
     data = to_copy_text(texts, rules)
-    return Piece(data, data.count(b"\n"), b"", len(rows))
+    return Piece(data, data.count(b"\n"), len(data), len(rows))
 
 
 def _documents(chunks: Iterable[bytes], source: SourceObject) -> Iterator[Any]:

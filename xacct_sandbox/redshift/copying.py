@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from xacct_sandbox.redshift.errors import (
     byte_check,
 )
 from xacct_sandbox.redshift.internal import utc_now
-from xacct_sandbox.redshift.records import Column, FieldCountError, Piece, Rules, pieces
+from xacct_sandbox.redshift.records import Column, FieldCountError, Form, Piece, Rules, pieces
 from xacct_sandbox.redshift.s3_reading import ReadAhead, SourceObject
 
 if TYPE_CHECKING:
@@ -95,8 +96,13 @@ class _Progress:
         self.recent.append(sent)
         self.lines += piece.lines
         self.file_lines[number] = before + piece.raw_lines
-        self.bytes += len(piece.raw) or len(piece.data)
+        self.bytes += piece.size
         return sent
+
+    def begin_copy(self) -> None:
+        """PostgreSQL counts the lines of each of its COPYs from one."""
+        self.lines = 0
+        self.recent.clear()
 
 
 async def run_copy(session: Session, statement: CopyStatement, query_id: int) -> str:
@@ -176,6 +182,8 @@ class _Load:
     ) -> None:
         assert session.backend is not None
         self._faults = session.faults
+        self._loop = asyncio.get_running_loop()
+        self._striking: Future[None] | None = None
         self._backend = session.backend
         self._statement = statement
         self._rules = rules
@@ -209,38 +217,57 @@ class _Load:
         assert statement.format in (CSV, DELIMITED)
         return pieces(chunks, self._rules)
 
-    async def _next(self, reader: ReadAhead[Piece]) -> tuple[int, Piece] | None:
+    def _next(self, reader: ReadAhead[Piece]) -> tuple[int, Piece] | None:
+        """The next piece and the number of its object. Blocks: call it in a thread."""
         try:
-            return await asyncio.to_thread(reader.next_item)
+            return reader.next_item()
         except FieldCountError as problem:
             raise _LoadFailed(self._field_count(reader.current, problem)) from problem
 
     async def _all_at_once(self, reader: ReadAhead[Piece]) -> None:
-        """One COPY of PostgreSQL for everything: the first bad record ends it."""
+        """A COPY of PostgreSQL for every row of pieces of one form; a bad record ends it all."""
+        waiting = await asyncio.to_thread(self._next, reader)
 
-        async def chunks() -> AsyncIterator[bytes]:
-            while (item := await self._next(reader)) is not None:
-                number, piece = item
-                is_first = not self.progress.recent
-                self._note(number, piece)
-                yield piece.data
-                if is_first:
-                    await self._faults.amid_copy()
+        def give_up() -> None:
+            reader.close()
+            if self._striking is not None:
+                self._striking.cancel()
 
-        try:
-            result = await self._backend.copy_in(self._rules.copy_sql(), chunks())
-        except BackendError as problem:
+        while waiting is not None:
+            form = waiting[1].form
             progress = self.progress
-            line = _line_of(problem, progress.uncounted)
-            error = self._load_error(problem, line, 0, progress.recent)
-            if error is None:
-                raise
-            raise _LoadFailed(error) from problem
-        self.progress.rows = int(result.tag.split()[-1])
+            progress.begin_copy()
+
+            def feed(form: Form = form) -> bytes | None:
+                nonlocal waiting
+                self._suffer_amid()
+                item = waiting or self._next(reader)
+                waiting = None
+                if item is None or item[1].form is not form:
+                    waiting = item
+                    return None
+                self._note(*item)
+                return item[1].data
+
+            try:
+                result = await self._backend.copy_in(self._rules.copy_sql(form), feed, give_up)
+            except BackendError as problem:
+                line = _line_of(problem, progress.uncounted)
+                error = self._load_error(problem, line, 0, progress.recent)
+                if error is None:
+                    raise
+                raise _LoadFailed(error) from problem
+            progress.rows += int(result.tag.split()[-1])
+
+    def _suffer_amid(self) -> None:
+        """Before the second piece is sent, a planned fault may strike. In the sending thread."""
+        if self.progress.recent and self._striking is None:
+            self._striking = asyncio.run_coroutine_threadsafe(self._faults.amid_copy(), self._loop)
+            self._striking.result()
 
     async def _chunk_by_chunk(self, reader: ReadAhead[Piece]) -> None:
         """MAXERROR: a COPY per chunk, again without the record that was refused."""
-        while (item := await self._next(reader)) is not None:
+        while (item := await asyncio.to_thread(self._next, reader)) is not None:
             number, piece = item
             is_first = not self.progress.recent
             await self._patiently(self._note(number, piece))
@@ -256,10 +283,12 @@ class _Load:
         while data:
             await self._backend.query(f"SAVEPOINT {SAVEPOINT}")
             try:
-                result = await self._backend.copy_in(self._rules.copy_sql(), _one(data))
+                result = await self._backend.copy_in(
+                    self._rules.copy_sql(sent.piece.form), iter([data, None]).__next__
+                )
             except BackendError as problem:
                 await self._backend.query(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-                here = _Sent(sent.number, 0, sent.file_line, Piece(data, 0, data, 0))
+                here = _Sent(sent.number, 0, sent.file_line, Piece(data, 0, 0, 0))
                 line = _line_of(problem, _uncounted_lines(data, self._rules.quote))
                 error = self._load_error(problem, line, sum(removed), [here])
                 if error is None or line is None:
@@ -342,10 +371,6 @@ class _Load:
             code=1202 if many else 1203,
             reason="Extra column(s) found" if many else "Delimiter not found",
         )
-
-
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 def _line_of(problem: BackendError, uncounted: int) -> int | None:

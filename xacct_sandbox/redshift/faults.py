@@ -155,6 +155,11 @@ class SessionFaults:
         elif error := self._suffer(kind):
             raise error
 
+    @property
+    def may_strike_amid_unload(self) -> bool:
+        """Whether something may be planned for an UNLOAD that is under way."""
+        return self._session.user != SUPERUSER and self._signal.says("Unload", "Commit")
+
     async def amid_unload(self) -> None:
         """When half of an UNLOAD's files are there.
 
@@ -162,7 +167,7 @@ class SessionFaults:
             RedshiftError: it fails.
             BackendLost: the connection is gone.
         """
-        if self._session.user == SUPERUSER or not self._signal.says("Unload", "Commit"):
+        if not self.may_strike_amid_unload:
             return
         operations = self._with_commit_of_own("Unload")
         kind = await self._signal.ask(operations, self._session.recorder.text, self.application)

@@ -1,8 +1,8 @@
 """The text of load files, cut into whole records and put into the words PostgreSQL's COPY reads.
 
-Most chunks go to PostgreSQL as they are: its CSV reader understands a field as Redshift does,
-except for what is listed in ``Rules.must_transform``. Only chunks that hold such a thing are
-taken apart, column by column with Arrow, never row by row.
+Most chunks go to PostgreSQL as they are: told the right things (``Form``), its CSV reader
+understands the fields of such a chunk as Redshift does. Only chunks for which no form is right
+(``Rules.form_of``) are taken apart, column by column with Arrow, never row by row.
 
 What Redshift does (documentation of COPY, "Data conversion parameters"): an empty field of a
 CHAR/VARCHAR column is an empty string, of any other column NULL; EMPTYASNULL makes it NULL
@@ -16,6 +16,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from xacct_sandbox.redshift import lexer
 from xacct_sandbox.redshift.copy_options import CSV, CopyStatement
@@ -44,14 +45,22 @@ class Column:
         return self.type_name in ("character varying", "character", "text")
 
 
+class Form(Enum):
+    """Which unquoted fields are NULL in a piece, as PostgreSQL's COPY is told."""
+
+    MARKED = "the NULL marker is, in every column; there are no empty fields, or they are texts"
+    EMPTY = "an empty field is, except in a column of text; the marker does not occur"
+
+
 @dataclass(frozen=True)
 class Piece:
     """Whole records of one object, ready for PostgreSQL."""
 
     data: bytes
     lines: int  # line feeds in ``data``
-    raw: bytes  # as they stood in the file
+    size: int  # bytes they took in the file
     raw_lines: int
+    form: Form = Form.MARKED
 
 
 class FieldCountError(Exception):
@@ -91,21 +100,25 @@ class Rules:
             return statement.null_as
         return "" if statement.empty_as_null else DEFAULT_NULL
 
-    def copy_sql(self) -> str:
-        """PostgreSQL's own COPY for this statement."""
+    def copy_sql(self, form: Form) -> str:
+        """PostgreSQL's own COPY for this statement's pieces of one form."""
+        null = self.null if form is Form.MARKED else ""
         names = ", ".join(lexer.quote_name(column.name) for column in self.columns)
         options = [
             "FORMAT csv",
             f"DELIMITER {lexer.quote_literal(self.delimiter)}",
             f"QUOTE {lexer.quote_literal(self.quote)}",
             f"ESCAPE {lexer.quote_literal(self.quote)}",
-            f"NULL {lexer.quote_literal(self.null)}",
+            f"NULL {lexer.quote_literal(null)}",
             "ENCODING 'UTF8'",
         ]
+        texts = [lexer.quote_name(column.name) for column in self.columns if column.is_text]
+        if form is Form.EMPTY and texts:
+            options.append(f"FORCE_NOT_NULL ({', '.join(texts)})")
         return f"COPY {self.statement.qualified} ({names}) FROM STDIN ({', '.join(options)})"
 
-    def must_transform(self, chunk: bytes) -> bool:
-        """Does this chunk hold fields that PostgreSQL would read otherwise than Redshift?"""
+    def form_of(self, chunk: bytes) -> Form | None:
+        """The form in which PostgreSQL reads this chunk as Redshift would; None: in neither."""
         statement = self.statement
         if (
             statement.blanks_as_null
@@ -113,26 +126,40 @@ class Rules:
             or statement.trim_blanks
             or statement.escape
         ):
-            return True
+            return None
         if self.null == "":
             # EMPTYASNULL: the default \N is NULL too. NULL AS '': every empty field is NULL.
-            return statement.null_as is None and b"\\N" in chunk
-        if not statement.empty_as_null and all(column.is_text for column in self.columns):
-            return False
-        return self._may_hold_empty_fields(chunk)
+            return None if statement.null_as is None and _DEFAULT.search(chunk) else Form.MARKED
+        if not statement.empty_as_null:
+            if all(column.is_text for column in self.columns):
+                return Form.MARKED
+            if _finder(self.null).search(chunk) is None:
+                return Form.EMPTY
+        return None if self._holds_empty_fields(chunk) else Form.MARKED
 
-    def _may_hold_empty_fields(self, chunk: bytes) -> bool:
-        # Two ends of fields side by side, in two passes of C code: this runs over every chunk that
-        # PostgreSQL may read as it is. (A literal pattern is found twice as fast by re as by in.)
-        to_ends, two_ends = _end_finder(self.delimiter)
-        ends = chunk.translate(to_ends)
-        return two_ends.search(ends) is not None or ends.startswith(self.delimiter.encode())
+    def _holds_empty_fields(self, chunk: bytes) -> bool:
+        # Two ends of fields side by side, and an even number of quotes before them. Passes of C
+        # code only: this runs over every chunk that holds the NULL marker.
+        delimiter, mark = self.delimiter.encode(), self.quote.encode()
+        ends = chunk.translate(bytes.maketrans(b"\n", delimiter))
+        if ends.startswith(delimiter):
+            return True
+        looked_at = quotes = 0
+        for found in _finder(self.delimiter * 2).finditer(ends):
+            quotes += chunk.count(mark, looked_at, found.start())
+            looked_at = found.start()
+            if quotes % 2 == 0:
+                return True
+        return False
 
 
 @functools.cache
-def _end_finder(delimiter: str) -> tuple[bytes, re.Pattern[bytes]]:
-    mark = delimiter.encode()
-    return bytes.maketrans(b"\n", mark), re.compile(re.escape(mark + mark))
+def _finder(text: str) -> re.Pattern[bytes]:
+    """A search for a literal text: re finds one twice as fast as ``in`` does."""
+    return re.compile(re.escape(text.encode()))
+
+
+_DEFAULT = _finder(DEFAULT_NULL)
 
 
 # -- cutting -----------------------------------------------------------------------------------
@@ -247,11 +274,13 @@ def pieces(chunks: Iterable[bytes], rules: Rules) -> Iterator[Piece]:
                 sqlstate="0A000",
                 hint="Load the file as CSV.",
             )
-        if data and rules.must_transform(data):
+        form = rules.form_of(data)
+        if data and form is None:
             data = transformed(data, rules)
         if data:
             lines = data.count(b"\n")
-            yield Piece(data, lines, raw, lines if data is raw else raw.count(b"\n"))
+            raw_lines = lines if data is raw else raw.count(b"\n")
+            yield Piece(data, lines, len(raw), raw_lines, form or Form.MARKED)
 
 
 _BLANK_LINES = re.compile(rb"\n\n+")

@@ -7,6 +7,7 @@ their size.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import json
 import queue
 import threading
@@ -264,13 +265,15 @@ class ReadAhead(Generic[Item]):
             thread.start()
 
     def next_item(self) -> tuple[int, Item] | None:
-        """(number of the object, something read from it); None after the last.
+        """(number of the object, something read from it); None after the last, or once closed.
 
         Raises:
             RedshiftError: fetching that object failed.
         """
         while self.current < len(self._objects):
             item = self._queues[self.current].get()
+            if self._closed.is_set():
+                return None
             if item is _END:
                 self.current += 1
                 continue
@@ -280,7 +283,7 @@ class ReadAhead(Generic[Item]):
         return None
 
     def close(self) -> None:
-        """Stop the threads; what was fetched is dropped."""
+        """Stop the threads, and whoever waits in ``next_item``; what was fetched is dropped."""
         self._closed.set()
         for waiting in self._queues:
             while True:
@@ -288,6 +291,8 @@ class ReadAhead(Generic[Item]):
                     waiting.get_nowait()
                 except queue.Empty:
                     break
+            with contextlib.suppress(queue.Full):  # then there is something to wake up for
+                waiting.put_nowait(_END)
 
     def _work(self) -> None:
         while not self._closed.is_set():

@@ -1,11 +1,13 @@
 """One object written to S3 as a stream: a single PUT if small, a multipart upload if not.
 
-Nothing is visible in the bucket before ``close``; ``abort`` leaves nothing behind.
+Nothing is visible in the bucket before ``close``; ``abort`` leaves nothing behind. A part is
+uploaded while the next one is gathered, so at most two are in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +36,8 @@ class ObjectWriter:
         self._waiting_bytes = 0
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
+        self._uploads: ThreadPoolExecutor | None = None
+        self._sending: Future[dict[str, Any]] | None = None
 
     @property
     def url(self) -> str:
@@ -69,20 +73,24 @@ class ObjectWriter:
         self.closed = True
         s3 = self._session.s3
         try:
-            if self._upload_id is None:
+            if self._uploads is None:
                 s3.put_object(**self._place, Body=self._take())
                 return
             if self._waiting:
                 self._send_part(self._take())
+            self._await_part()
             s3.complete_multipart_upload(
                 **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
             )
         except (ClientError, BotoCoreError) as problem:
             raise self._failure(problem) from problem
+        finally:
+            self._end_uploads()
 
     def abort(self) -> None:
         """Give up: what was uploaded is dropped."""
         self.closed = True
+        self._end_uploads()
         if self._upload_id is not None:
             with contextlib.suppress(ClientError, BotoCoreError):
                 self._session.s3.abort_multipart_upload(**self._place, UploadId=self._upload_id)
@@ -93,17 +101,33 @@ class ObjectWriter:
         return part
 
     def _send_part(self, part: bytes) -> None:
-        s3 = self._session.s3
+        """Begin to upload a part; the one before it has then arrived."""
         try:
-            if self._upload_id is None:
-                self._upload_id = s3.create_multipart_upload(**self._place)["UploadId"]
-            number = len(self._parts) + 1
-            answer = s3.upload_part(
-                **self._place, UploadId=self._upload_id, PartNumber=number, Body=part
-            )
+            self._await_part()
         except (ClientError, BotoCoreError) as problem:
             raise self._failure(problem) from problem
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        if self._uploads is None:
+            self._uploads = ThreadPoolExecutor(1, "unload-part")
+        self._sending = self._uploads.submit(self._upload, part)
+
+    def _upload(self, part: bytes) -> dict[str, Any]:
+        s3 = self._session.s3
+        if self._upload_id is None:
+            self._upload_id = s3.create_multipart_upload(**self._place)["UploadId"]
+        number = len(self._parts) + 1
+        answer = s3.upload_part(
+            **self._place, UploadId=self._upload_id, PartNumber=number, Body=part
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _await_part(self) -> None:
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            self._parts.append(sending.result())
+
+    def _end_uploads(self) -> None:
+        if self._uploads is not None:
+            self._uploads.shutdown(wait=True, cancel_futures=True)
 
     def _failure(self, problem: Exception) -> Exception:
         return s3_failure(problem, "s3:PutObject", self.url, self._session.principal)

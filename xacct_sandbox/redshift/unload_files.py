@@ -133,7 +133,7 @@ def header_row(statement: UnloadStatement, columns: list[ResultColumn]) -> bytes
 class Encoder(Protocol):
     """One file's encoding. Blocks: use it in a thread."""
 
-    def rows(self, data: bytes) -> None: ...
+    def rows(self, parts: list[bytes]) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -154,14 +154,13 @@ class PlainText:
 
             self._zstd = pa.CompressedOutputStream(pa.PythonFile(_Unclosed(sink), mode="w"), "zstd")
         if header:
-            self.rows(header)
+            self.rows([header])
 
-    def rows(self, data: bytes) -> None:
-        if self._zstd is not None:
-            self._zstd.write(data)
-        else:
-            packed = self._pack(data)
-            if packed:
+    def rows(self, parts: list[bytes]) -> None:
+        for data in parts:
+            if self._zstd is not None:
+                self._zstd.write(data)
+            elif packed := self._pack(data):
                 self._sink.write(packed)
 
     def finish(self) -> None:
@@ -190,8 +189,8 @@ class Parquet:
             pa.PythonFile(_Unclosed(sink), mode="w"), self._schema, compression="snappy"
         )
 
-    def rows(self, data: bytes) -> None:
-        table = parse_rows(data, self._schema)
+    def rows(self, parts: list[bytes]) -> None:
+        table = parse_rows(b"".join(parts), self._schema)
         self._waiting.append(table)
         self._waiting_bytes += table.nbytes
         if self._waiting_bytes >= self._group_bytes:
@@ -325,14 +324,15 @@ class Slice:
         self._records = 0
         self.files: list[WrittenFile] = []
 
-    def write(self, data: bytes, records: int) -> None:
+    def write(self, parts: list[bytes], records: int) -> None:
         """Add whole rows; a file that would outgrow MAXFILESIZE is ended first."""
-        if self._sink is not None and self._sink.size + len(data) > self._statement.max_file_bytes:
+        size = sum(len(part) for part in parts)
+        if self._sink is not None and self._sink.size + size > self._statement.max_file_bytes:
             self._end_file()
         if self._encoder is None:
             self._open_file()
         assert self._encoder is not None
-        self._encoder.rows(data)
+        self._encoder.rows(parts)
         self._records += records
 
     def close(self) -> None:

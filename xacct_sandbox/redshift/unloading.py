@@ -22,6 +22,7 @@ from xacct_sandbox.redshift.internal import utc_now
 from xacct_sandbox.redshift.plans import Pass, Refuse
 from xacct_sandbox.redshift.records import NO_QUOTE
 from xacct_sandbox.redshift.s3_writing import ObjectWriter
+from xacct_sandbox.redshift.slices import Dealer
 from xacct_sandbox.redshift.unload_files import (
     ResultColumn,
     Slice,
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from xacct_sandbox.redshift.session import Session
 
 SLICES = 2
-BATCH_BYTES = 1 << 20  # of rows, before a slice's thread is given work
-BATCHES_WAITING = 3
-HAND_BYTES = 64 << 10  # of rows to one slice before the next one's turn
 TEMPORARY_TABLE = "sandbox_unload"
 MOST_PARTITIONS = 10_000
 DELETE_AT_ONCE = 1000
@@ -172,106 +170,39 @@ class _Unload:
     ) -> list[WrittenFile]:
         """One query's rows to the slices' files; ``alone``: they are all there will be."""
         count = SLICES if self._statement.parallel else 1
-        slices = [
-            Slice(self._statement, self._role_session, columns, number, partition)
-            for number in range(count)
-        ]
-        workers = [_Worker(item) for item in slices]
-        strip = NO_QUOTE.encode() if self._statement.format in ("text", JSON) else None
-        turn = dealt = 0
-        rows = self._backend.copy_out(
-            copy_sql(self._statement, query, columns), self._session.cancel_own_query
+        dealer = Dealer(
+            [
+                Slice(self._statement, self._role_session, columns, number, partition)
+                for number in range(count)
+            ],
+            strip=NO_QUOTE.encode() if self._statement.format in ("text", JSON) else None,
         )
         try:
-            async for data, number in rows:
-                self.rows += number
-                await workers[turn].add(data.replace(strip, b"") if strip else data, number)
-                dealt += len(data)
-                if dealt >= HAND_BYTES:
-                    turn, dealt = (turn + 1) % count, 0
-            for number, worker in enumerate(workers, start=1):
-                await worker.finish()
-                if alone and number == max(1, count // 2):
-                    await self._session.faults.amid_unload()
+            result = await self._backend.copy_out(
+                copy_sql(self._statement, query, columns),
+                dealer.take,
+                self._session.cancel_own_query,
+            )
+            if alone and self._session.faults.may_strike_amid_unload:
+                await asyncio.to_thread(dealer.finish, max(1, count // 2))
+                await self._session.faults.amid_unload()
+            files = await asyncio.to_thread(dealer.finish)
         except BaseException:
-            await rows.aclose()
-            for worker in workers:
-                await worker.abandon()
+            await asyncio.to_thread(dealer.abandon)
             raise
-        return [file for item in slices for file in item.files]
+        if dealer.rows != int(result.tag.split()[-1]):
+            raise RedshiftError(
+                f"UNLOAD: {dealer.rows} rows arrived of {result.tag}; nothing was exported rightly",
+                hint="Something else than rows came in their midst; see home/log/redshift.log.",
+            )
+        self.rows += dealer.rows
+        return files
 
     def _write_manifest(self, files: list[WrittenFile]) -> None:
         target = self._statement.target
         writer = ObjectWriter(self._role_session, target.bucket, f"{target.key}manifest")
         writer.write(manifest(self._statement, self._columns, files))
         writer.close()
-
-
-class _Worker:
-    """Feeds one slice from a short queue, in threads."""
-
-    def __init__(self, item: Slice) -> None:
-        self._slice = item
-        self._parts: list[bytes] = []
-        self._bytes = 0
-        self._records = 0
-        self._queue: asyncio.Queue[tuple[bytes, int] | None] = asyncio.Queue(BATCHES_WAITING)
-        self._problem: Exception | None = None
-        self._task = asyncio.create_task(self._work())
-
-    async def add(self, data: bytes, records: int) -> None:
-        """Take rows; waits when the upload is behind.
-
-        Raises:
-            RedshiftError: an earlier upload failed.
-        """
-        if self._problem is not None:
-            raise self._problem
-        self._parts.append(data)
-        self._bytes += len(data)
-        self._records += records
-        if self._bytes >= BATCH_BYTES:
-            await self._hand_over()
-
-    async def finish(self) -> None:
-        """Everything written and visible.
-
-        Raises:
-            RedshiftError: an upload failed.
-        """
-        if self._parts:
-            await self._hand_over()
-        await self._queue.put(None)
-        await self._task
-        if self._problem is not None:
-            raise self._problem
-
-    async def abandon(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.to_thread(self._slice.abort)
-
-    async def _hand_over(self) -> None:
-        data, records = b"".join(self._parts), self._records
-        self._parts, self._bytes, self._records = [], 0, 0
-        await self._queue.put((data, records))
-
-    async def _work(self) -> None:
-        while True:
-            item = await self._queue.get()
-            if self._problem is not None:
-                if item is None:
-                    return
-                continue  # drop what still comes until the reader notices
-            try:
-                if item is None:
-                    await asyncio.to_thread(self._slice.close)
-                    return
-                await asyncio.to_thread(self._slice.write, *item)
-            except Exception as problem:  # noqa: BLE001 -- raised where the rows are added
-                self._problem = problem
-                if item is None:
-                    return
 
 
 def copy_sql(statement: UnloadStatement, query: str, columns: list[ResultColumn]) -> str:

@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.redshift.postgres_csv import rows_read
 from xacct_sandbox.redshift.copy_options import CSV, CopyStatement
 from xacct_sandbox.redshift.options import S3Location
 from xacct_sandbox.redshift.records import (
     Column,
     FieldCountError,
+    Form,
+    Piece,
     Rules,
     pieces,
     plain_line_feeds,
+    transformed,
     valid_utf8,
     whole_records,
 )
@@ -34,18 +38,8 @@ def rules(columns: tuple[Column, ...] = COLUMNS, **options: object) -> Rules:
 
 
 def loaded(data: bytes, chosen: Rules) -> list[list[str | None]]:
-    """The rows PostgreSQL would read from what is sent to it (quoted fields are never NULL)."""
-    text = b"".join(piece.data for piece in pieces([data], chosen)).decode()
-    rows: list[list[str | None]] = []
-    for line in text.splitlines():
-        row: list[str | None] = []
-        for field in line.split(chosen.delimiter):
-            if field.startswith('"'):
-                row.append(field[1:-1].replace('""', '"'))
-            else:
-                row.append(None if field == chosen.null else field)
-        rows.append(row)
-    return rows
+    """The rows PostgreSQL reads from what is sent to it."""
+    return [row for piece in pieces([data], chosen) for row in rows_read(piece, chosen)]
 
 
 def test_clean_records_pass_as_they_are() -> None:
@@ -80,7 +74,7 @@ def test_truncatecolumns_cuts_bytes_and_never_half_a_character() -> None:
 
 def test_a_record_with_too_few_fields_is_named_when_its_chunk_is_taken_apart() -> None:
     with pytest.raises(FieldCountError) as caught:
-        list(pieces([b"1,,2\n3,x\n"], rules()))
+        list(pieces([b"1,,2\n3,x\n"], rules(trim_blanks=True)))
     assert (caught.value.expected, caught.value.found, caught.value.line) == (3, 2, 1)
 
 
@@ -125,29 +119,90 @@ def test_records_are_never_cut_however_the_bytes_arrive(rows: list[list[str]], s
 def test_taking_a_chunk_apart_keeps_every_value(
     rows: list[tuple[int, str, int | None]],
 ) -> None:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    wide = (COLUMNS[0], Column("name", 2, "character varying", 99, False, ""), COLUMNS[2])
+    wide = rules((COLUMNS[0], Column("name", 2, "character varying", 99, False, ""), COLUMNS[2]))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_MINIMAL).writerows(
         [[a, b, "" if c is None else c] for a, b, c in rows]
     )
     data = text.getvalue().encode()
-    sent = b"".join(piece.data for piece in pieces([data], rules(wide)))
-    if not sent:
-        assert not rows
-        return
-    table = arrow_csv.read_csv(
-        pa.BufferReader(sent),
-        read_options=arrow_csv.ReadOptions(column_names=["a", "b", "c"]),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys("abc", pa.string()),
-            null_values=["\\N"],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
+    expected = [[str(a), b, None if c is None else str(c)] for a, b, c in rows]
+    assert loaded(data, wide) == expected
+    if rows:
+        apart = Piece(transformed(data, wide), 0, 0, 0, Form.MARKED)
+        assert rows_read(apart, wide) == expected
+
+
+# -- chunks that PostgreSQL reads as they are, and what they come to when taken apart ------------
+
+NULLS = st.sampled_from([None, "@N@", "", "a"])
+_TEXT = st.text(alphabet='ab,"\n @N', max_size=4)
+
+
+def _written(value: str | None, how: int, null: str) -> str:
+    """A field as some writer or other puts it: quoted, bare if that says the same, or NULL."""
+    if value is None:
+        return null if how else ""
+    if how == 0 or any(sign in value for sign in ',"\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+@st.composite
+def _files(draw: st.DrawFn) -> tuple[bytes, str | None, bool]:
+    null_as, empty_as_null = draw(NULLS), draw(st.booleans())
+    null = "\\N" if null_as is None else null_as
+    how = st.integers(0, 1)
+    rows = draw(
+        st.lists(
+            st.tuples(
+                st.tuples(st.integers(0, 99).map(str), how),
+                st.tuples(st.none() | _TEXT, how),
+                st.tuples(st.none() | st.integers(0, 9).map(str), how),
+            ),
+            min_size=1,
+            max_size=8,
+        )
     )
-    expected = [(str(a), b, None if c is None else str(c)) for a, b, c in rows]
-    assert [tuple(row.values()) for row in table.to_pylist()] == expected
+    text = "".join(
+        ",".join(_written(value, written, null) for value, written in row) + "\n" for row in rows
+    )
+    return text.encode(), null_as, empty_as_null
+
+
+@given(_files())
+def test_what_goes_as_it_is_comes_to_the_same_rows_as_what_is_taken_apart(
+    file: tuple[bytes, str | None, bool],
+) -> None:
+    data, null_as, empty_as_null = file
+    wide = (COLUMNS[0], Column("name", 2, "character varying", 99, False, ""), COLUMNS[2])
+    chosen = rules(wide, null_as=null_as, empty_as_null=empty_as_null)
+    apart = Piece(transformed(data, chosen), 0, 0, 0, Form.MARKED)
+    assert loaded(data, chosen) == rows_read(apart, chosen)
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        (b'1,a,2\n2,"x,,y",\n', Form.EMPTY),
+        (b'1,@N@,2\n2,"x,,\n\ny",3\n', Form.MARKED),
+        (b"1,@N@,2\n2,,3\n", None),
+        (b"1,@N@,2\n,a,3\n", None),
+        (b',"",@N@\n', None),
+        (b'1,"a"",,""b",@N@\n', Form.MARKED),
+        (b'1,"a",@N@\n2,b,\n', None),
+    ],
+)
+def test_only_a_marker_beside_empty_fields_has_a_chunk_taken_apart(
+    data: bytes, form: Form | None
+) -> None:
+    assert rules(null_as="@N@").form_of(data) is form
+
+
+def test_a_text_column_keeps_its_empty_fields_in_the_copy_that_takes_them_as_null() -> None:
+    chosen = rules()
+    assert "NULL '' " not in chosen.copy_sql(Form.MARKED)
+    assert chosen.copy_sql(Form.EMPTY).endswith(
+        """NULL '', ENCODING 'UTF8', FORCE_NOT_NULL ("name"))"""
+    )
+    numbers = rules((COLUMNS[0], COLUMNS[2]))
+    assert "FORCE_NOT_NULL" not in numbers.copy_sql(Form.EMPTY)
