@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from redshift_connector.error import ProgrammingError
 
 from tests.integration.conftest import RunningSandbox
 from tests.integration.warehouse import connect
+from xacct_sandbox.redshift import protocol
 
 PREFIX = "glue-tmp/engine/"
 
@@ -528,14 +531,8 @@ def test_a_denied_write_names_principal_action_and_object(stage: Stage, cursor: 
         assert part in error["D"]
 
 
-def test_a_cancelled_export_stops_and_leaves_the_session_usable(
-    stage: Stage, connection: Connection
-) -> None:
-    import socket
-
-    from xacct_sandbox.redshift import protocol
-
-    cursor = connection.cursor()
+def cancelling(stage: Stage, connection: Connection) -> threading.Thread:
+    """Cancels what runs on the connection, a second from now."""
     key = connection._backend_key_data
     assert key is not None
 
@@ -548,6 +545,73 @@ def test_a_cancelled_export_stops_and_leaves_the_session_usable(
 
     thread = threading.Thread(target=cancel)
     thread.start()
+    return thread
+
+
+def slow_load(stage: Stage, cursor: Cursor) -> str:
+    """A COPY that takes PostgreSQL many seconds and fills every buffer on the way."""
+    cursor.execute(
+        "create temp table slow (a varchar(99), b varchar(9) default pg_sleep(0.0001)::varchar)"
+    )
+    url = stage.put("slow.csv", (b"x" * 90 + b"\n") * 60_000)
+    return stage.copy("slow (a)", url, "CSV")
+
+
+def test_a_cancelled_load_stops_and_leaves_the_session_usable(
+    stage: Stage, connection: Connection
+) -> None:
+    cursor = connection.cursor()
+    statement = slow_load(stage, cursor)
+    thread = cancelling(stage, connection)
+    started = time.monotonic()
+    error = refusal(cursor, statement)
+    thread.join()
+    assert error["C"] == "57014"
+    assert time.monotonic() - started < 15
+    connection.rollback()
+    assert rows(cursor, "select 1") == [[1]]
+
+
+@pytest.mark.parametrize("kind", ["load", "export"])
+def test_a_client_that_goes_away_takes_its_load_or_export_with_it(stage: Stage, kind: str) -> None:
+    connection = stage.connect()
+    cursor = connection.cursor()
+    query = "select i, pg_sleep(0.0001)::varchar as s from generate_series(1, 90000) as i"
+    statement = (
+        slow_load(stage, cursor)
+        if kind == "load"
+        else stage.unload(query, "engine/gone/", "CSV CLEANPATH")
+    )
+    cursor.execute("select pg_backend_pid()")
+    session = cursor.fetchone()[0]
+
+    def run() -> None:
+        with contextlib.suppress(Exception):  # whatever a closed socket is to the driver
+            cursor.execute(statement)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(1.0)
+    connection._usock.shutdown(socket.SHUT_RDWR)
+    thread.join(20)
+    assert not thread.is_alive()
+    watching = connect(stage.sandbox.config, "rdsdb", stage.sandbox.config.token_path.read_text())
+    watching.autocommit = True
+    with watching.cursor() as other:
+        gone = f"select count(*) from pg_stat_activity where pid = {session}"
+        deadline = time.monotonic() + 20
+        while rows(other, gone) != [[0]]:
+            assert time.monotonic() < deadline, "its backend still runs"
+            time.sleep(0.1)
+    watching.close()
+    assert stage.exported("engine/gone/") == {}
+
+
+def test_a_cancelled_export_stops_and_leaves_the_session_usable(
+    stage: Stage, connection: Connection
+) -> None:
+    cursor = connection.cursor()
+    thread = cancelling(stage, connection)
     started = time.monotonic()
     query = "select i, pg_sleep(0.01)::varchar as s from generate_series(1, 5000) as i"
     error = refusal(cursor, stage.unload(query, "engine/cancel/", "CSV CLEANPATH"))

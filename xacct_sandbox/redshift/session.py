@@ -70,6 +70,7 @@ class Session(asyncio.Protocol):
         self._client_paused = False
         self._client_writable = True
         self._task: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._scanner = Scanner(self._watch)
         self._key = b""
         # Extended protocol
@@ -114,6 +115,9 @@ class Session(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         if self.backend is not None:
+            if self.backend.sink is None and self._key:
+                # PostgreSQL would read what it was sent of a COPY to the end before it noticed.
+                self._ending = asyncio.get_running_loop().create_task(self._end_statement())
             self.backend.abort()
 
     def pause_writing(self) -> None:
@@ -688,6 +692,10 @@ class Session(asyncio.Protocol):
         ours = self.backend is not None and self.backend.sink is None
         if ours and self._task is not None and self.recorder.running:
             self._task.cancel()
+
+    async def _end_statement(self) -> None:
+        with contextlib.suppress(OSError):  # PostgreSQL may be gone, too
+            await self.cancel_own_query()
 
     async def cancel_own_query(self) -> None:
         """Stop what our own statement runs in PostgreSQL."""
