@@ -8,6 +8,11 @@ from importlib import import_module
 #: Name on the command line: the module whose ``main()`` measures and writes its section, and what
 #: it measures.
 BENCHMARKS = {
+    "copy": (
+        "benchmarks.copy_speed",
+        "COPY and UNLOAD beside PostgreSQL's own COPY, S3 requests, a small job in warm Spark, "
+        "start-up (3 minutes)",
+    ),
     "pipeline": (
         "benchmarks.pipeline",
         "a day, 30 days and a year: Airflow's reference DAG and ours on one sandbox (20 minutes; "

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import dagster as dg
 from botocore.config import Config
 
 from benchmarks import report
+from benchmarks.own_sandbox import Progress, environment, own_sandbox
 from benchmarks.s3_listing import HOST, PAGE, keys_of
 from benchmarks.sensor_rig import (
     SensorRig,
@@ -42,8 +42,8 @@ from benchmarks.sensor_rig import (
     window_days,
 )
 from xacct_assets.feed import sensor as product
-from xacct_sandbox import env_file, lifecycle, ports
-from xacct_sandbox.config import AWS_PORT_VARIABLE, REDSHIFT_PORT_VARIABLE, SandboxConfig
+from xacct_sandbox import env_file
+from xacct_sandbox.config import SandboxConfig
 
 REPEATS = 3
 WINDOWS = (1, 1_000, 50_000)
@@ -53,8 +53,6 @@ SANDBOX_WINDOWS = (1, 1_000)
 SANDBOX_LOADING_SECONDS = 20.0
 #: Seconds of listing in the ticks that are to be too short (the product's: LISTING_SECONDS).
 SHORT_LISTING_SECONDS = 0.3
-#: The ports that Redshift Serverless allows, less the usual one.
-_WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
 _STATES = ("first look", "quiet", "one changed")
 
 
@@ -64,32 +62,17 @@ class NotAsDesigned(Exception):
 
 def main() -> int:
     """Measure everything and write the section; about three minutes."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        # Whatever AWS this shell points at is not to be listed by a benchmark.
-        del os.environ[name]
     say = Progress()
-    with tempfile.TemporaryDirectory(prefix="xacct-bench-") as scratch, _sandbox(say) as config:
+    with (
+        tempfile.TemporaryDirectory(prefix="xacct-bench-") as scratch,
+        own_sandbox(say, {"XACCT_SANDBOX_SPARK_WARM": "0"}) as config,  # nothing is loaded here
+    ):
         bench = Bench(config, Path(scratch), say)
         small, compared = bench.sandbox()
         large, sweeps, short = bench.listing_server()
     report.write_section("sensor", _section(small, large, sweeps, short, compared, say))
     say(f"{report.REPORT.name} is written")
     return 0
-
-
-class Progress:
-    """Lines with the time since the start."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._began
-
-    def __call__(self, text: str) -> None:
-        sys.stdout.write(f"[{self.seconds:6.1f} s] {text}\n")
-        sys.stdout.flush()
 
 
 @dataclass
@@ -169,7 +152,7 @@ class Bench:
         """Few objects, but the whole way: TLS, an assumed role, the policies of both accounts."""
         cases: list[Case] = []
         bucket = self._config.input_bucket
-        with _environment(env_file.variables(self._config)):
+        with environment(env_file.variables(self._config)):
             loader = _Loader(bucket)
             within = keys_of(inside(self._feed, self._today, max(SANDBOX_WINDOWS)))
             put = 0
@@ -193,7 +176,7 @@ class Bench:
         bucket = self._config.input_bucket
         with _listing_server({bucket: {"folders": [], "keys": keys}}) as endpoint:
             sandbox = _s3()
-            with _environment({**os.environ, "AWS_ENDPOINT_URL_S3": endpoint}):
+            with environment({**os.environ, "AWS_ENDPOINT_URL_S3": endpoint}):
                 server = _s3()
             questions = _questions(keys, within)
             pages = 0
@@ -227,7 +210,7 @@ class Bench:
         }
         with (
             _listing_server(buckets) as endpoint,
-            _environment({**env_file.variables(self._config), "AWS_ENDPOINT_URL_S3": endpoint}),
+            environment({**env_file.variables(self._config), "AWS_ENDPOINT_URL_S3": endpoint}),
         ):
             self._say(f"listing server: {len(buckets)} buckets are ready")
             # Before any object is changed.
@@ -328,62 +311,6 @@ class Bench:
 
 
 # -- what is measured against ----------------------------------------------------------------------
-
-
-@contextmanager
-def _sandbox(say: Progress) -> Iterator[SandboxConfig]:
-    """A sandbox of the benchmark's own, both accounts deployed, gone afterwards."""
-    aws_port = int(os.environ.get(AWS_PORT_VARIABLE) or _free_port())
-    redshift_port = int(os.environ.get(REDSHIFT_PORT_VARIABLE) or _free_wire_port())
-    for name in [name for name in os.environ if name.startswith("XACCT_")]:
-        del os.environ[name]
-    # Nothing is loaded here, so no Spark is needed.
-    os.environ["XACCT_SANDBOX_SPARK_WARM"] = "0"
-    with tempfile.TemporaryDirectory(prefix="xacct-bench-") as folder:
-        config = SandboxConfig(
-            home=Path(folder) / "home", aws_port=aws_port, redshift_port=redshift_port
-        )
-        try:
-            lifecycle.start(config, say)
-            deployed = subprocess.run(
-                [sys.executable, "-m", "xacct_assets.cli", "--no-env-file", "deploy"],
-                env=lifecycle.client_environment(config),
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if deployed.returncode:
-                raise NotAsDesigned(f"`xacct deploy` failed:\n{deployed.stdout}{deployed.stderr}")
-            say("both accounts are deployed")
-            yield config
-        finally:
-            lifecycle.stop(config, say)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _free_wire_port() -> int:
-    free = next((port for port in _WIRE_PORTS if ports.is_free(port)), None)
-    if free is None:
-        raise NotAsDesigned(f"no port for Redshift is free (set {REDSHIFT_PORT_VARIABLE})")
-    return free
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Point boto3 somewhere: clients that are made in here stay there."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @contextmanager
