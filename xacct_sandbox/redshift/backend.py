@@ -14,6 +14,7 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -258,7 +259,7 @@ class Backend(asyncio.Protocol):
                 await self._read_to_ready()
                 raise error
         stop = threading.Event()
-        feeding = asyncio.ensure_future(asyncio.to_thread(self._feed, next_chunk, stop))
+        feeding = _in_a_thread(self._feed, next_chunk, stop)
         try:
             await asyncio.shield(feeding)
         except BaseException as problem:
@@ -345,7 +346,7 @@ class Backend(asyncio.Protocol):
                 raise error
         self.pause_reading()
         stop = threading.Event()
-        moving = asyncio.ensure_future(asyncio.to_thread(self._move_rows, take, stop))
+        moving = _in_a_thread(self._move_rows, take, stop)
         try:
             await asyncio.shield(moving)
         except BaseException:
@@ -386,6 +387,14 @@ class Backend(asyncio.Protocol):
             if kind == b"Z":
                 self.status = body
                 return
+
+
+def _in_a_thread(work: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
+    """Run it in a thread of its own: it may wait for a lock that work in a pool would release."""
+    pool = ThreadPoolExecutor(1, work.__name__)
+    running = asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+    pool.shutdown(wait=False)
+    return running
 
 
 def md5_answer(user: str, password: str, salt: bytes) -> bytes:
