@@ -374,9 +374,9 @@ class Backend(asyncio.Protocol):
                 while not rows.ended:
                     if not rows.fill(src.fileno()):
                         raise BackendLost("the database connection ended")
-                    data, number = rows.take()
-                    if number and not stop.is_set():
-                        take(data, number)
+                    for data, number in rows.take():
+                        if not stop.is_set():
+                            take(data, number)
             finally:
                 self._moving = None
                 self._incoming += rows.rest()

@@ -14,6 +14,7 @@ from xacct_sandbox.redshift import protocol
 
 BLOCK_BYTES = 1 << 20
 ENOUGH_BYTES = 1 << 18  # to stop gathering when nothing more is there yet
+PIECE_BYTES = 64 << 10  # about as much is given on at once
 _ROW = ord("d")
 # Text of PostgreSQL never holds a NUL byte, so a line feed, "d" and the first (zero) byte of a
 # length below 16 MB are the seam between two rows and nothing else.
@@ -65,20 +66,20 @@ class Rows:
                 self._filled += size
         return True
 
-    def take(self) -> tuple[bytes, int]:
-        """(whole rows, how many) from the beginning of the buffer; what is left stays."""
+    def take(self) -> list[tuple[bytes, int]]:
+        """(whole rows, how many) from the buffer, in pieces; what is left there stays."""
         data = self.rest()
         if data[:1] != b"d":
-            return b"", 0
+            return []
         if len(data) >= _LONG_ROW:
             rows, left = _one_by_one(data)
         else:
             rows, left = _at_seams(data)
         self._filled = len(left)
         self._buffer[: len(left)] = left
-        if not rows:
-            return b"", 0
-        return b"\n".join(rows) + b"\n", len(rows)
+        most = max(1, len(rows) * PIECE_BYTES // len(data))
+        pieces = (rows[start : start + most] for start in range(0, len(rows), most))
+        return [(b"\n".join(piece) + b"\n", len(piece)) for piece in pieces]
 
     def _at_end(self) -> bool:
         """ReadyForQuery is the last thing there; no row holds such bytes."""

@@ -36,8 +36,8 @@ def moved(stream: bytes, cuts: list[int], begun: bytes = b"") -> tuple[bytes, in
     with ours, theirs:
         while not rows.ended:
             assert rows.fill(ours.fileno())
-            some, count = rows.take()
-            data, number = data + some, number + count
+            for some, count in rows.take():
+                data, number = data + some, number + count
         thread.join()
     return data, number, rows.rest()
 
@@ -54,6 +54,18 @@ def test_rows_arrive_whole_and_counted_wherever_the_stream_is_cut(seed: int) -> 
     assert data == b"".join(row + b"\n" for row in rows)
     assert number == len(rows)
     assert left == END
+
+
+def test_many_rows_come_in_pieces_that_can_be_dealt_out() -> None:
+    rows = Rows(framed([b"x" * 100] * 5000) + END)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        assert rows.fill(ours.fileno())
+    pieces = rows.take()
+    assert sum(number for _, number in pieces) == 5000
+    assert len(pieces) >= 5000 * 100 // copy_rows.PIECE_BYTES
+    assert all(data.count(b"\n") == number for data, number in pieces)
 
 
 def test_no_rows_at_all_end_at_once() -> None:
