@@ -17,13 +17,13 @@ from typing import Any
 from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.config import SandboxConfig
 
-CAPACITY = 200_000
+CAPACITY = 100_000
 
 CALLER = "caller"
 """``origin`` of a request that no AWS service made."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request that was answered."""
 

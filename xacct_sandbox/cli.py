@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     called = commands.add_parser(
         "calls",
         help="which AWS operations were called, and by whom",
-        description="Since the daemon started; the newest 200,000 requests are kept.",
+        description=f"Since the daemon started; the newest {calls.CAPACITY:,} requests are kept.",
     )
     called.add_argument("--since", type=_moment, default=0.0, help="ISO time, or seconds ago: 90s")
     called.add_argument("--json", action="store_true", help="every request, as JSON")
