@@ -22,7 +22,7 @@ from typing import Any
 
 import redshift_connector
 
-from benchmarks import processes, report
+from benchmarks import processes, report, results
 from benchmarks.own_sandbox import Progress, environment, fresh_home, own_sandbox
 from benchmarks.postgres_socket import PostgresSocket
 from xacct_sandbox import env_file, lifecycle
@@ -106,6 +106,13 @@ def main() -> int:
         trips = rig.round_trips()
     starts = start_up(say)
     runs = spark_runs(say)
+    results.save(
+        "copy",
+        {
+            name: min(median(case.ratios) for case in cases)
+            for name, cases in (("copy_ratio", copies), ("unload_ratio", unloads))
+        },
+    )
     report.write_section("copy", _section(copies, unloads, trips, starts, runs, say))
     say(f"{report.REPORT.name} is written")
     return 0

@@ -74,7 +74,9 @@ def main() -> int:
         say(f"the section is not written: {', '.join(missing)} was never measured")
         return 0
     report.write_section(NAME, pipeline_report.section(known, installation.versions(), say.seconds))
-    report.write_section("targets", pipeline_report.targets(known, results.load("copy")))
+    report.write_section(
+        "targets", pipeline_report.targets(known, {**results.load("copy"), **results.load("scale")})
+    )
     say(f"written to {report.REPORT}")
     return 0
 
