@@ -41,7 +41,9 @@ class RenewableCredentials:
         None leaves the matter to botocore's own rule. A request is repeated once: credentials that
         are refused when they are new will not be accepted later.
         """
-        code = "" if response is None else response[1].get("Error", {}).get("Code", "")
+        # Not every "Error" is botocore's: the Data API tells a statement's by that name, as text.
+        error = None if response is None else response[1].get("Error")
+        code = error.get("Code", "") if isinstance(error, dict) else ""
         if code not in _ENDED or attempts > 1:
             return None
         found = self._search()

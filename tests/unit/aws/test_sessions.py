@@ -7,6 +7,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from xacct_assets.aws.credentials import RenewableCredentials
 from xacct_assets.aws.errors import CredentialsProblem, aws_call
 from xacct_assets.aws.sessions import Sessions
 
@@ -180,6 +181,12 @@ def test_credentials_that_a_service_calls_ended_are_looked_for_anew(sessions, mo
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAROTATED")
     assert "Crawler" not in glue.get_crawler(Name="c")
     assert keys == ["AKIAEXAMPLE", "AKIAROTATED"]
+
+
+def test_a_statement_s_own_error_is_no_end_of_credentials():
+    credentials = RenewableCredentials(None, lambda: pytest.fail("looked for anew"))
+    described = {"Status": "FAILED", "Error": "relation does not exist"}
+    assert credentials.renew_if_ended((None, described), attempts=1) is None
 
 
 def test_a_role_whose_session_was_revoked_is_assumed_again(sessions):
