@@ -88,7 +88,7 @@ def infer_csv(text: str, *, complete: bool) -> CsvSchema:
 
 def value_type(value: str) -> HiveType:
     """The type one CSV value parses as; None for an empty one."""
-    text = value.strip()
+    text = value.strip(" \t")  # Python takes control characters for blanks too, no number does
     if not text:
         return None
     if _INTEGER.fullmatch(text):
