@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import dagster as dg
 import pytest
 
+from tests import secret_scan
 from xacct_sandbox import env_file, lifecycle
 from xacct_sandbox.config import (
     AWS_PORT_VARIABLE,
@@ -52,6 +54,14 @@ class RunningSandbox:
     """Settings of the daemon beyond its home and ports."""
     made: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     """Clients by profile and service: boto3 takes a quarter of a second to make one."""
+    instances: list[dg.DagsterInstance] = field(default_factory=list, compare=False, repr=False)
+    """Event logs of the runs on it."""
+    folders: list[Path] = field(default_factory=list, compare=False)
+    """Where Dagster's processes on it write."""
+    printed: list[str] = field(default_factory=list, compare=False, repr=False)
+    """What commands said."""
+    canaries: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Secrets that tests planted in it. None of them, nor any of its own, may be in all that."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -117,6 +127,7 @@ class RunningSandbox:
             text=True,
             check=False,
         )
+        self.printed.append(done.stdout + done.stderr)
         if check and done.returncode:
             pytest.fail(
                 f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -156,7 +167,10 @@ def sandbox_folder() -> Iterator[Path]:
 
 @contextmanager
 def running_sandbox(**settings: str) -> Iterator[RunningSandbox]:
-    """A sandbox with nothing deployed, always ended; ``settings`` are further variables."""
+    """A sandbox with nothing deployed, always ended; ``settings`` are further variables.
+
+    Whatever was done with it: none of its secrets may have been written down.
+    """
     with sandbox_folder() as folder:
         config = SandboxConfig(
             home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
@@ -165,8 +179,11 @@ def running_sandbox(**settings: str) -> Iterator[RunningSandbox]:
         try:
             running.run("xacct_sandbox.cli", "up", "--no-deploy")
             yield running
+            said = list(secret_scan.written_by(running))
         finally:
             running.run("xacct_sandbox.cli", "down")
+        # After its end: only then all of its state is in files.
+        secret_scan.require_none(secret_scan.leaks_of(running, said))
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class DagsterProcesses:
         self._sandbox = sandbox
         # The sandbox's folder has an .env, which would win over this environment.
         self._folder = folder
+        sandbox.folders.append(folder)
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         shutil.copy(PROJECT / "dagster.yaml", self.home)

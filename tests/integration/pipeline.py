@@ -149,6 +149,7 @@ class Pipeline:
         self.sandbox = sandbox
         self.variables = {**sandbox.variables, **(more or {})}
         self.instance = instance or dg.DagsterInstance.ephemeral()
+        sandbox.instances.append(self.instance)
         self.feed, self._feed_definitions = feed or (load_feed(FEED), None)
 
     @contextlib.contextmanager
@@ -243,6 +244,7 @@ class Pipeline:
 
         def one(day: str) -> Run:
             instance = dg.DagsterInstance.ephemeral()
+            self.sandbox.instances.append(instance)
             start.wait()
             result = definition.execute_in_process(
                 instance=instance, raise_on_error=False, tags=tags(day), run_config=QUIET
