@@ -491,13 +491,9 @@ def parse_head(head: bytes, key: str, is_whole: bool, source: CsvFormat) -> Layo
         if not gzipped:
             raise ValueError("is named .gz but is not gzip; rename it or compress it")
         try:
-            inflater = zlib.decompressobj(wbits=31)
-            head = inflater.decompress(head, HEAD_BYTES)
+            head, is_whole = inflate_head(head, is_whole)
         except zlib.error as problem:
             raise ValueError(f"is a broken gzip file ({problem}); deliver it again") from problem
-        if is_whole and not inflater.eof and len(head) < HEAD_BYTES:
-            raise ValueError("is a gzip file that ends too early; deliver it again")
-        is_whole = is_whole and inflater.eof and not inflater.unused_data
     elif gzipped:
         raise ValueError("is gzip without a name ending in .gz; rename it")
     try:
@@ -527,6 +523,28 @@ def parse_head(head: bytes, key: str, is_whole: bool, source: CsvFormat) -> Layo
     if text.startswith("\r\n"):
         raise ValueError("begins with an empty line; remove it")
     return Layout(tuple(header), crlf=line_end is not None and line_end[0] == "\r\n")
+
+
+def inflate_head(packed: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    """The first bytes of a gzip file, of several members too, and whether they are all of it.
+
+    Raises:
+        ValueError: the file ends too early.
+        zlib.error: it is damaged.
+    """
+    head = b""
+    while True:
+        inflater = zlib.decompressobj(wbits=31)
+        head += inflater.decompress(packed, HEAD_BYTES - len(head))
+        packed = inflater.unused_data
+        if not inflater.eof:
+            if is_whole and len(head) < HEAD_BYTES:
+                raise ValueError("is a gzip file that ends too early; deliver it again")
+            return head, False
+        if not packed:
+            return head, is_whole
+        if len(head) >= HEAD_BYTES:
+            return head, False
 
 
 def header_difference(header: Sequence[str], columns: Sequence[str]) -> str | None:

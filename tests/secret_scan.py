@@ -121,8 +121,12 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 def _sessions(state: Any) -> Iterator[Secret]:
-    # Spark's workers are given the keys of their job's role, by standard input.
-    homes = (f"{STATE}xacct-sts-sessions.json", f"{STATE}sts.json")
+    # The last is asked for keys, and prints them to be exported.
+    homes = (
+        f"{STATE}xacct-sts-sessions.json",
+        f"{STATE}sts.json",
+        "what xacct_sandbox.cli env --as * printed",
+    )
     for name, what in (("SecretAccessKey", "key"), ("SessionToken", "token")):
         for value in _strings_of(state, name):
             yield Secret(f"the {what} of a session", value, homes)
@@ -153,7 +157,8 @@ def written_by(sandbox: RunningSandbox) -> Iterator[Piece]:
     """What can be asked for while it runs: statements, command lines, runs and their events."""
     yield from _statements(sandbox)
     yield from _command_lines()
-    yield from (("what commands printed", text.encode()) for text in sandbox.printed)
+    for command, text in sandbox.printed:
+        yield f"what {command} printed", text.encode()
     for instance in sandbox.instances:
         yield from events_of(instance)
 

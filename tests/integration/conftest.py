@@ -58,8 +58,8 @@ class RunningSandbox:
     """Event logs of the runs on it."""
     folders: list[Path] = field(default_factory=list, compare=False)
     """Where Dagster's processes on it write."""
-    printed: list[str] = field(default_factory=list, compare=False, repr=False)
-    """What commands said."""
+    printed: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
+    """Commands, and what they said."""
     canaries: set[str] = field(default_factory=set, compare=False, repr=False)
     """Secrets that tests planted in it. None of them, nor any of its own, may be in all that."""
 
@@ -127,7 +127,7 @@ class RunningSandbox:
             text=True,
             check=False,
         )
-        self.printed.append(done.stdout + done.stderr)
+        self.printed.append((" ".join(command), done.stdout + done.stderr))
         if check and done.returncode:
             pytest.fail(
                 f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -124,6 +124,8 @@ class RecordCounter:
             self._rest = self._begin(self._rest)
         if self._rest or self._in_quotes:
             last, self._rest = self._rest, b""
+            if self._crlf is None and b"\r" in last:
+                raise self._lone_carriage_return(last.find(b"\r"))
             self._count(last + b"\n")  # the last line needs no line end
         if self._in_quotes or self._rest:
             raise MalformedCsv(
@@ -188,11 +190,14 @@ class RecordCounter:
         if carriage == -1 or newline < carriage:
             return False
         if newline != carriage + 1:
-            raise MalformedCsv(
-                f"its first line end, at byte {self._offset + carriage:,}, is a carriage return "
-                "alone: write line ends as \\n or \\r\\n"
-            )
+            raise self._lone_carriage_return(carriage)
         return True
+
+    def _lone_carriage_return(self, position: int) -> MalformedCsv:
+        return MalformedCsv(
+            f"its first line end, at byte {self._offset + position:,}, is a carriage return "
+            "alone: write line ends as \\n or \\r\\n"
+        )
 
     def _lines(self, outside: bytes) -> int:
         """Lines of text without quotes that are not empty."""
@@ -262,6 +267,11 @@ class RecordCounter:
         for start, end in self._records(chunk):
             line = chunk[start:end]
             self.header = _fields(line.removesuffix(b"\r") if self._crlf else line, self.format)
+            if not self.header:
+                raise MalformedCsv(
+                    "the line where its header should be holds a carriage return alone, and other "
+                    "lines end without one: write all line ends as \\n or \\r\\n"
+                )
             return chunk[end + 1 :]
         if self._in_quotes:
             self._in_quotes = False  # it will be read again from its start
