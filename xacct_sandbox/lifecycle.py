@@ -53,6 +53,9 @@ def start(config: SandboxConfig, say: Say) -> SandboxConfig:
             )
         _wait_until_ready(running, None)
         say(f"daemon is running (pid {pid}) at {running.endpoint_url}")
+        planned = health(running)["faults"]["planned"]
+        if planned:
+            say(f"{planned} faults are planned in it: see `xacct-sandbox fault list`")
         return running
     _require_free_ports(config)
     process = _spawn(config)

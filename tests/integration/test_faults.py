@@ -17,6 +17,7 @@ from redshift_connector.error import Error as DriverError
 from redshift_connector.error import ProgrammingError
 
 from tests.integration.conftest import RunningSandbox
+from tests.integration.simple_protocol import Simple, kinds
 from tests.integration.warehouse import connect
 from xacct_sandbox import faults
 from xacct_sandbox.faults import Fault, FaultRefused
@@ -343,6 +344,19 @@ def test_a_conflict_is_error_1023_and_the_connection_goes_on(
     assert faulty.query(f"SELECT n FROM {table}") == [(2,)]
 
 
+@pytest.mark.parametrize("operation", ["Connect", "Begin"])
+def test_a_connection_breaks_before_it_did_anything_if_that_is_asked_for(
+    faulty: Faulty, operation: str
+) -> None:
+    faulty.plan("connection_reset", operation=operation)
+
+    with pytest.raises((DriverError, OSError)):
+        faulty.connect().cursor().execute("SELECT 1")
+
+    assert faulty.struck() == [("connection_reset", "redshift", operation)]
+    faulty.connect().cursor().execute("SELECT 1")
+
+
 def _insert_and_commit(connection: Connection, table: str) -> None:
     connection.cursor().execute(f"INSERT INTO {table} VALUES (1)")
     connection.commit()
@@ -372,6 +386,64 @@ def test_the_data_api_sees_the_databases_faults(faulty: Faulty, table: str) -> N
     assert conflict["Error"].startswith("ERROR: 1023\n  Detail: Serializable isolation violation")
     assert lost["Error"].startswith("Connection to the database failed")
     assert faulty.query(f"SELECT n FROM {table}") == [(2,)]
+
+
+def _scripts(faulty: Faulty) -> Simple:
+    secret = faulty.secret
+    return Simple(faulty.sandbox.config, secret["username"], secret["password"])
+
+
+def test_scripts_of_the_simple_protocol_are_struck_too(faulty: Faulty, table: str) -> None:
+    client = _scripts(faulty)
+    insert = f"insert into {table} values"
+    faulty.plan("serialization_conflict", match=table)
+    struck = client.query(f"{insert} (1); {insert} (2)")
+    assert (kinds(struck), struck[-1][1]) == (b"EZ", b"I")
+
+    client.query(f"begin; {insert} (3)")
+    faulty.plan("serialization_conflict", operation="Commit")
+    at_commit = client.query("commit")
+    assert (kinds(at_commit), at_commit[-1][1]) == (b"EZ", b"I")
+
+    client.query("begin")
+    faulty.plan("serialization_conflict", operation="Statement")
+    within = client.query(f"{insert} (4)")
+    assert (kinds(within), within[-1][1]) == (b"EZ", b"E")
+    client.query("rollback")
+
+    faulty.plan("commit_lost", match=table)
+    with pytest.raises(OSError):
+        client.query(f"{insert} (5); {insert} (6)")
+    assert faulty.query(f"SELECT n FROM {table} ORDER BY n") == [(5,), (6,)]
+
+
+@pytest.fixture
+def copy(faulty: Faulty, table: str) -> Iterator[str]:
+    """A COPY of two rows into the table."""
+    s3 = faulty.once("s3")
+    place = {"Bucket": faulty.processing, "Key": f"glue-tmp/{FOLDER}{faulty.mark}.csv"}
+    s3.put_object(**place, Body=b"1\n2\n")
+    url = f"s3://{place['Bucket']}/{place['Key']}"
+    yield f"COPY {table} FROM '{url}' IAM_ROLE '{faulty.role_b}' CSV"
+    s3.delete_object(**place)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [("connection_reset", []), ("serialization_conflict", []), ("commit_lost", [(1,), (2,)])],
+)
+def test_a_copy_is_struck_while_it_is_under_way(
+    faulty: Faulty, table: str, copy: str, kind: str, rows: list[Any]
+) -> None:
+    faulty.plan(kind, match=table)
+
+    with pytest.raises((DriverError, OSError)):
+        faulty.query(copy)
+
+    assert faulty.query(f"SELECT n FROM {table} ORDER BY n") == rows
+    operation = "Commit" if kind == "commit_lost" else "Copy"
+    assert faulty.struck() == [(kind, "redshift", operation)]
+    faulty.query(copy)
 
 
 def test_a_paused_workgroup_ends_sessions_and_takes_none_until_it_is_back(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import ssl
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from redshift_connector import Cursor
 from redshift_connector.error import InterfaceError, ProgrammingError
 
 from tests.integration.conftest import free_port, free_wire_port
+from tests.integration.simple_protocol import Simple, kinds
 from tests.integration.warehouse import ADMIN, PASSWORD, Warehouse, running_warehouse
 from xacct_sandbox.redshift import protocol
 
@@ -404,61 +403,8 @@ def test_a_transaction_reads_one_snapshot(warehouse: Warehouse, cursor: Cursor) 
 # -- protocol --------------------------------------------------------------------------------------
 
 
-class Simple:
-    """A client of the simple query protocol, over TLS."""
-
-    def __init__(self, warehouse: Warehouse) -> None:
-        context = ssl.create_default_context(cafile=str(warehouse.config.ca_pem))
-        plain = socket.create_connection(("127.0.0.1", warehouse.config.redshift_port))
-        plain.sendall(struct.pack(">II", 8, protocol.SSL_REQUEST))
-        assert plain.recv(1) == b"S"
-        self.socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
-        self.socket.sendall(protocol.startup({"user": ADMIN, "database": "dev"}))
-        self.buffer = b""
-        kind, body = self.read()
-        assert (kind, body[:4]) == (b"R", b"\x00\x00\x00\x05")
-        from xacct_sandbox.redshift.backend import md5_answer
-
-        self.socket.sendall(
-            protocol.message(b"p", md5_answer(ADMIN, PASSWORD, body[4:8]) + b"\x00")
-        )
-        self.key = b""
-        while kind != b"Z":
-            kind, body = self.read()
-            if kind == b"K":
-                self.key = body
-
-    def read(self) -> tuple[bytes, bytes]:
-        while (
-            len(self.buffer) < 5 or len(self.buffer) < 1 + struct.unpack(">I", self.buffer[1:5])[0]
-        ):
-            self.buffer += self.socket.recv(65536)
-        end = 1 + struct.unpack(">I", self.buffer[1:5])[0]
-        kind, body = self.buffer[:1], self.buffer[5:end]
-        self.buffer = self.buffer[end:]
-        return kind, body
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def answer(self) -> list[tuple[bytes, bytes]]:
-        found = []
-        while True:
-            found.append(self.read())
-            if found[-1][0] == b"Z":
-                return found
-
-    def query(self, sql: str) -> list[tuple[bytes, bytes]]:
-        self.send(protocol.query(sql))
-        return self.answer()
-
-
-def kinds(answer: list[tuple[bytes, bytes]]) -> bytes:
-    return b"".join(kind for kind, _ in answer if kind not in b"NS")
-
-
 def test_the_simple_protocol_runs_scripts(warehouse: Warehouse) -> None:
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     assert kinds(client.query("select 1")) == b"TDCZ"
     answer = client.query("create temp table q (a int); truncate q; insert into q values (1)")
     assert [body for kind, body in answer if kind == b"C"] == [
@@ -473,14 +419,14 @@ def test_the_simple_protocol_runs_scripts(warehouse: Warehouse) -> None:
 
 
 def test_a_script_is_one_transaction(warehouse: Warehouse) -> None:
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     client.query("create temp table one (a int)")
     client.query("insert into one values (1); create user x password 'bad'; select 2")
     assert kinds(client.query("select * from one")) == b"TCZ"
 
 
 def test_the_transaction_status_is_always_true(warehouse: Warehouse) -> None:
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     assert client.query("begin")[-1][1] == b"T"
     assert client.query("create user x password 'bad'")[-1][1] == b"E"
     assert client.query("select 1")[-1][1] == b"E"
@@ -490,7 +436,7 @@ def test_the_transaction_status_is_always_true(warehouse: Warehouse) -> None:
 
 def test_requests_may_be_sent_ahead(warehouse: Warehouse) -> None:
     """A pipeline of statements, one of them the front's own, one of them wrong."""
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     client.query("create temp table ahead (a int)")
 
     def extended(sql: str) -> bytes:
@@ -517,7 +463,7 @@ def test_requests_may_be_sent_ahead(warehouse: Warehouse) -> None:
 
 
 def test_a_statement_can_be_cancelled(warehouse: Warehouse) -> None:
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     client.send(protocol.query("select pg_sleep(30)"))
     time.sleep(0.2)
     started = time.monotonic()
@@ -531,7 +477,7 @@ def test_a_statement_can_be_cancelled(warehouse: Warehouse) -> None:
 
 
 def test_a_client_that_goes_away_takes_its_transaction_along(warehouse: Warehouse) -> None:
-    client = Simple(warehouse)
+    client = Simple(warehouse.config, ADMIN, PASSWORD)
     client.query("create table gone (a int)")
     client.query("begin; insert into gone values (1)")
     client.socket.close()

@@ -78,8 +78,9 @@ def _running() -> SandboxConfig:
     return config
 
 
-def _add(options: argparse.Namespace) -> int:
-    fault = faults.Fault(
+def planned(options: argparse.Namespace) -> faults.Fault:
+    """What the options of ``fault add`` say."""
+    return faults.Fault(
         kind=options.kind,
         service=options.service,
         operation=options.operation,
@@ -92,8 +93,12 @@ def _add(options: argparse.Namespace) -> int:
         seed=options.seed,
         principal=options.principal,
     )
-    [planned] = faults.add(_running(), fault)
-    print(f"{planned} is planned: {_words(vars(fault))}")
+
+
+def _add(options: argparse.Namespace) -> int:
+    fault = planned(options)
+    [identifier] = faults.add(_running(), fault)
+    print(f"{identifier} is planned: {_words(vars(fault))}")
     print(
         "\nNext:\n"
         "  xacct-sandbox fault list         what is planned, and how often it struck\n"

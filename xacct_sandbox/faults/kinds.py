@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field
+from types import NoneType
 
 from xacct_sandbox.faults import Fault, FaultRefused
 
@@ -91,8 +92,7 @@ KINDS: dict[str, Kind] = {
     "serialization_conflict": Kind("error 1023; the transaction is rolled back", _UNDER_WAY),
     "workgroup_paused": Kind(
         "the workgroup ends all sessions and takes no new ones for a while",
-        {DATABASE: ("Connect",)},
-        {DATABASE: ("Statement", "Copy", "Unload", "Commit")},
+        {DATABASE: ("Connect", "Statement", "Copy", "Unload", "Commit")},
         seconds="how long",
         needs_seconds=True,
     ),
@@ -122,6 +122,7 @@ def check(fault: Fault) -> None:
     Raises:
         FaultRefused: it names something that does not exist, or could never strike.
     """
+    _check_types(fault)
     kind = KINDS.get(fault.kind)
     if kind is None:
         raise FaultRefused(f"there is no fault {fault.kind!r}; there are: {', '.join(KINDS)}")
@@ -138,14 +139,7 @@ def check(fault: Fault) -> None:
             f"{fault.kind} cannot strike operation {fault.operation!r} of {where}; "
             f"it can: {', '.join(possible)}"
         )
-    if fault.count is not None and fault.count < 1:
-        raise FaultRefused(f"count is {fault.count}: at least 1, or none for always")
-    if not 0 < fault.probability <= 1:
-        raise FaultRefused(f"probability is {fault.probability}: more than 0, at most 1")
-    if fault.after < 0:
-        raise FaultRefused(f"after is {fault.after}: 0 or more calls")
-    if not (math.isfinite(fault.seconds) and fault.seconds >= 0):
-        raise FaultRefused(f"seconds is {fault.seconds}: 0 or more")
+    _check_numbers(fault)
     if fault.seconds and not kind.seconds:
         raise FaultRefused(f"{fault.kind} takes no seconds")
     if kind.needs_seconds and not fault.seconds:
@@ -154,6 +148,31 @@ def check(fault: Fault) -> None:
         raise FaultRefused(f"{fault.kind} takes no body; object_replaced does")
     if fault.principal and not kind.is_http:
         raise FaultRefused(f"{fault.kind} takes no principal: only faults of the HTTP APIs do")
+
+
+def _check_types(fault: Fault) -> None:
+    """What came over the wire may be of any type; true and false count as numbers in Python."""
+    for names, wanted, words in (
+        (("kind", "service", "operation", "match", "body", "principal"), str, "a text"),
+        (("after", "seed"), int, "a whole number"),
+        (("probability", "seconds"), (int, float), "a number"),
+        (("count",), (int, NoneType), "a whole number or none"),
+    ):
+        for name in names:
+            value = getattr(fault, name)
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                raise FaultRefused(f"{name} is {value!r}: it must be {words}")
+
+
+def _check_numbers(fault: Fault) -> None:
+    if fault.count is not None and fault.count < 1:
+        raise FaultRefused(f"count is {fault.count}: at least 1, or none for always")
+    if not 0 < fault.probability <= 1:
+        raise FaultRefused(f"probability is {fault.probability}: more than 0, at most 1")
+    if fault.after < 0:
+        raise FaultRefused(f"after is {fault.after}: 0 or more calls")
+    if not (math.isfinite(fault.seconds) and fault.seconds >= 0):
+        raise FaultRefused(f"seconds is {fault.seconds}: 0 or more")
 
 
 @functools.cache

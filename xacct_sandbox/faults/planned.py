@@ -95,7 +95,7 @@ class FaultPlan:
         self._kinds: frozenset[str] = frozenset()
         self._count = 0
         self._paused_until = 0.0
-        self._injected = _lines_of(log_path)
+        self._injected = _whole_lines(log_path)
         self._signal_database()
 
     # -- planning ------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ class FaultPlan:
             if not self._log_path.exists():
                 return []
             text = self._log_path.read_text(encoding="utf-8")
-        # A line cut short by a kill is the last one there was.
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1:] == "\n"]
+        # Resources may hold any character: only line feeds part the lines.
+        return [json.loads(line) for line in text.split("\n") if line]
 
     def forget(self) -> None:
         with self._lock:
@@ -271,6 +271,8 @@ def _fault(given: dict[str, Any]) -> Fault:
         raise FaultRefused(
             f"a fault has no {', '.join(sorted(unknown))}; it has: {', '.join(sorted(known))}"
         )
+    if "kind" not in given:
+        raise FaultRefused(f"a fault needs a kind: {', '.join(KINDS)}")
     return Fault(**given)
 
 
@@ -289,5 +291,10 @@ def _matching(fault: Fault, service: str, operations: Collection[str]) -> str | 
     return None
 
 
-def _lines_of(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def _whole_lines(path: Path) -> int:
+    """How many lines the log has; one that a kill cut short is taken off."""
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    os.truncate(path, content.rfind(b"\n") + 1)
+    return content.count(b"\n")

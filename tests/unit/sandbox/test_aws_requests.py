@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from xacct_sandbox.aws_requests import AwsRequest, recognize
+from xacct_sandbox.aws_requests import AwsRequest, mentions, recognize
 
 
 class _Sent(Exception):
@@ -158,3 +159,30 @@ def test_a_json_or_form_request_is_its_operation_and_names_what_it_is_about(
 
 def test_what_is_no_operation_is_called_by_method_and_path() -> None:
     assert recognize("PATCH", "/bucket/key", {}, {}).operation == "PATCH /bucket/key"
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "expected"),
+    [
+        ("AWSGlue.CreateDatabase", {"DatabaseInput": {"Name": "d"}, "CatalogId": "c"}, "d c"),
+        ("AWSGlue.StartJobRun", {"JobName": "j", "Arguments": {"--work_id": "w"}}, "j w"),
+        ("AWSGlue.BatchStopJobRun", {"JobName": "j", "JobRunIds": ["1", "2"]}, "j 1 2"),
+        ("secretsmanager.PutSecretValue", {"SecretId": "s", "SecretString": "hush"}, "s"),
+        (
+            "RedshiftData.ExecuteStatement",
+            {"Sql": "SELECT 1", "Parameters": [{"name": "p", "value": "v"}]},
+            "SELECT 1",
+        ),
+        ("AWSGlue.GetTables", ["no object"], ""),
+    ],
+)
+def test_a_request_mentions_its_names_and_texts_and_no_other_values(
+    target: str, body: Any, expected: str
+) -> None:
+    headers = {"x-amz-target": target}
+    assert mentions("/", headers, {}, json.dumps(body).encode()) == expected
+
+
+def test_a_request_to_s3_mentions_bucket_key_and_prefix() -> None:
+    assert mentions("/bucket/a key", {}, {}) == "bucket/a key"
+    assert mentions("/bucket/", {}, {"prefix": ["products/"]}) == "bucket/products/"

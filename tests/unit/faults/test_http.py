@@ -1,0 +1,114 @@
+"""Between clients and services: who is struck, and what becomes of request and answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xacct_sandbox.clients import INTERNAL_AGENT
+from xacct_sandbox.faults import Fault
+from xacct_sandbox.faults.answers import REFUSALS, refusal
+from xacct_sandbox.faults.http import FaultyServices
+from xacct_sandbox.faults.kinds import HTTP_SERVICES
+from xacct_sandbox.faults.planned import FaultPlan
+
+START = Fault("throttle", service="glue", operation="StartJobRun")
+
+
+class Wire:
+    """A client's request, and what of an answer reached it."""
+
+    def __init__(self, body: bytes, *, agent: str = "Boto3/1", target: str = "AWSGlue.StartJobRun"):
+        self.parts = [body[:5], body[5:]]
+        self.scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"x-amz-target", target.encode()), (b"user-agent", agent.encode())],
+        }
+        self.status = 0
+        self.answer = b""
+
+    async def receive(self) -> dict[str, Any]:
+        part = self.parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(self.parts)}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.status = message.get("status", self.status)
+        self.answer += message.get("body", b"")
+
+
+class Service:
+    """Remembers what arrived, says that it is done."""
+
+    def __init__(self) -> None:
+        self.arrived: list[bytes] = []
+
+    async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        self.arrived.append(body)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> FaultPlan:
+    return FaultPlan(tmp_path / "faults.jsonl")
+
+
+def _serve(plan: FaultPlan, wire: Wire) -> Service:
+    service = Service()
+    faulty = FaultyServices(
+        service, plan, lambda *_: "arn:nobody", lambda *_: None, lambda *_: False
+    )
+    asyncio.run(faulty(wire.scope, wire.receive, wire.send, wire.send))
+    return service
+
+
+BODY = b'{"JobName": "products", "Arguments": {"--work_id": "w1"}, "Secret": "hush"}'
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_what_is_not_struck_arrives_as_it_was_sent(plan: FaultPlan, planned: bool) -> None:
+    if planned:
+        plan.add([replace(START, match="orders")])
+    wire = Wire(BODY)
+    assert _serve(plan, wire).arrived == [BODY]
+    assert (wire.status, wire.answer) == (200, b"done")
+
+
+def test_a_refused_request_is_read_to_its_end_and_never_arrives(plan: FaultPlan) -> None:
+    plan.add([replace(START, match="w1")])
+    wire = Wire(BODY)
+    assert _serve(plan, wire).arrived == []
+    assert wire.parts == []
+    assert (wire.status, b"ThrottlingException" in wire.answer) == (400, True)
+    assert plan.log()[0]["resource"] == "products w1"
+
+
+def test_the_sandboxs_own_calls_are_not_struck(plan: FaultPlan) -> None:
+    plan.add([START])
+    assert _serve(plan, Wire(BODY, agent=f"Boto3/1 {INTERNAL_AGENT}")).arrived == [BODY]
+    assert plan.document()[0]["matched"] == 0
+
+
+@pytest.mark.parametrize("service", HTTP_SERVICES)
+@pytest.mark.parametrize("kind", sorted(REFUSALS))
+def test_every_service_has_words_for_every_refusal(kind: str, service: str) -> None:
+    status, headers, body = refusal(kind, service, "GET", "a<b")
+    assert 400 <= status < 600
+    assert headers["content-type"]
+    assert b"a<b" not in body
+    assert body
+
+
+def test_the_answer_to_head_has_no_body() -> None:
+    assert refusal("throttle", "s3", "HEAD", "bucket/key")[2] == b""
