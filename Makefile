@@ -7,7 +7,7 @@ BIN     := .venv/bin
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-ui test-long lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-ui test-long chaos lint check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 
 test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
 	@$(BIN)/python -m pytest tests/faults -q
+
+chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
+	@$(BIN)/python -W ignore -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
 lint: setup ## Style, imports, common mistakes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
