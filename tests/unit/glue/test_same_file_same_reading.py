@@ -85,9 +85,7 @@ files = st.one_of(
 @example(body=b"\xef\xbb\xbf")
 @example(body=b"id,name,price")
 @example(body=b"\r\nid,name,price\n")
-def test_a_file_that_passes_is_read_with_the_same_header(
-    script: ModuleType, body: bytes
-) -> None:
+def test_a_file_that_passes_is_read_with_the_same_header(script: ModuleType, body: bytes) -> None:
     said = verdict(body, "a.csv")
     if said.problem is None:
         found = layout(script, body, "a.csv")
