@@ -13,12 +13,21 @@ BENCHMARKS = {
         "COPY and UNLOAD beside PostgreSQL's own COPY, S3 requests, a small job in warm Spark, "
         "start-up (3 minutes)",
     ),
+    "history": (
+        "benchmarks.history",
+        "the UI's queries, a sensor tick and loading beside a history of 1,000 days (5 minutes)",
+    ),
     "pipeline": (
         "benchmarks.pipeline",
         "a day, 30 days and a year: Airflow's reference DAG and ours on one sandbox (20 minutes; "
         "installs Airflow into .xacct/bench the first time). BENCH_PARTS=one_day,month measures "
         "these parts anew and keeps the others' figures; parts: idle, one_day, true_times, month, "
         "defaults, year",
+    ),
+    "scale": (
+        "benchmarks.scale",
+        "a day of 10 million rows and a day of 20,000 files through the whole pipeline, with the "
+        "memory of each process (10 to 40 minutes; BENCH_ROWS and BENCH_FILES make it smaller)",
     ),
     "sensor": (
         "benchmarks.sensor_tick",

@@ -43,6 +43,7 @@ from awsglue.context import GlueContext
 from awsglue.dynamicframe import DynamicFrame
 from awsglue.job import Job
 from awsglue.utils import getResolvedOptions
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dagster_pipes import (
     PipesCliArgsParamsLoader,
@@ -247,7 +248,8 @@ def main() -> None:
     glue_context = GlueContext(SparkContext.getOrCreate())
     job = Job(glue_context)
     job.init(arguments["JOB_NAME"], arguments)
-    s3 = boto3.client("s3")
+    # One connection for each thread: beyond its pool, every request is a handshake of its own.
+    s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
     with open_dagster_pipes(
         context_loader=PipesS3ContextLoader(client=s3),
         message_writer=PipesS3MessageWriter(client=s3, interval=2),
