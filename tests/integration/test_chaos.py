@@ -29,6 +29,9 @@ from tests.integration.warehouse import connect
 SHORT = schedule_of(1, days=3, rounds=1, faults=14)
 FAULTS = 8
 
+# Forty seconds if the machine has nothing else to do.
+pytestmark = pytest.mark.timeout(900)
+
 
 @dataclass(frozen=True)
 class Story:
