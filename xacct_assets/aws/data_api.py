@@ -167,7 +167,11 @@ class DataApi:
         described = self._perform(
             "batch_execute_statement", request, name, timeout, on_submit, on_tick
         )
-        return [self._result(sub) for sub in described.get("SubStatements", [])]
+        # A batch that ended while it was submitted is not described; its parts are numbered.
+        parts = described.get("SubStatements") or [
+            {"Id": f"{described['Id']}:{number}"} for number in range(1, len(sqls) + 1)
+        ]
+        return [self._result(part) for part in parts]
 
     def cancel(self, statement_id: str) -> str:
         """Cancel a statement and wait until it has ended; the status it ended in.
@@ -253,10 +257,15 @@ class DataApi:
     ) -> dict[str, Any]:
         statement_id: str | None = None
         try:
-            statement_id = self._submit(operation, request, on_tick)
+            described = self._submit(operation, request, timeout, on_tick)
+            statement_id = str(described["Id"])
             if on_submit is not None:
                 on_submit(statement_id)
-            described = self._wait(statement_id, name, timeout, on_tick)
+            # One that succeeded meanwhile has told all there is to know, unless rows of a batch's
+            # parts are to be read. One that failed has not said why.
+            rows_of_parts = "Sqls" in request and described.get("HasResultSet")
+            if described.get("Status") != "FINISHED" or rows_of_parts:
+                described = self._wait(statement_id, name, timeout, on_tick)
         except BaseException as reason:
             if statement_id is not None:
                 known = statement_id
@@ -274,20 +283,27 @@ class DataApi:
         self,
         operation: str,
         request: dict[str, Any],
+        timeout: float,
         on_tick: Callable[[float], None] | None,
-    ) -> str:
+    ) -> dict[str, Any]:
+        """Submit, and wait for the end for as long as one request may; the service's answer."""
         action = _action(operation)
         resource = f"workgroup {self._workgroup}"
+        # Data API guide, "Reduce API calls with long polling": a submit can wait as well.
+        patience = {"WaitTimeSeconds": LONG_POLL} if timeout > LONG_POLL else {}
 
-        def once() -> str | None:
+        def once() -> dict[str, Any] | None:
             try:
                 with aws_call(action, resource):
-                    return str(getattr(self._client, operation)(**request)["Id"])
+                    answer: dict[str, Any] = getattr(self._client, operation)(**request, **patience)
             except AwsFailure as failure:
-                if failure.code not in _BUSY:
+                if failure.code == _NO_LONG_POLL:
+                    patience.clear()
+                elif failure.code not in _BUSY:
                     raise
-                logger.info("workgroup %s has too many statements; waiting", self._workgroup)
+                logger.info("workgroup %s is busy (%s); waiting", self._workgroup, failure.code)
                 return None
+            return answer
 
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         try:

@@ -10,6 +10,7 @@ class Statements:
         self.refusal = refusal
         self.statuses = ["SUBMITTED", "STARTED", "FINISHED"]
         self.facts: dict = {}
+        self.answer: dict = {}
         self.pages: list[dict] = []
         self.submit_errors: list = []
         self.lost_answers: list = []
@@ -37,7 +38,7 @@ class Statements:
         self.tokens[ClientToken] = STATEMENT
         if self.lost_answers:
             raise self.lost_answers.pop(0)
-        return {"Id": STATEMENT}
+        return {"Id": STATEMENT, **self.answer}
 
     def describe(self, Id, WaitTimeSeconds=None):
         if self.describe_errors:

@@ -47,6 +47,47 @@ def test_waiting_is_a_long_poll(redshift, api):
     )
 
 
+def test_a_statement_that_ends_while_it_is_submitted_is_not_asked_about(redshift, api):
+    redshift.answer = {"Status": "FINISHED", "HasResultSet": False}
+    assert api.execute("CALL p()").id == STATEMENT
+    (submitted,) = redshift.submits
+    assert submitted[1]["WaitTimeSeconds"] == 10
+    assert redshift.client.named("describe_statement") == []
+
+
+def test_a_batch_that_ends_while_it_is_submitted_has_a_result_for_each_statement(redshift, api):
+    redshift.answer = {"Status": "FINISHED", "HasResultSet": False}
+    results = api.batch(["UNLOAD 1", "UNLOAD 2"])
+    assert [result.id for result in results] == [f"{STATEMENT}:1", f"{STATEMENT}:2"]
+    assert redshift.client.named("describe_statement") == []
+
+
+def test_a_batch_with_rows_is_described_so_that_they_are_read(redshift, api):
+    redshift.answer = {"Status": "FINISHED", "HasResultSet": True}
+    redshift.facts = {
+        "SubStatements": [{"Id": f"{STATEMENT}:1", "Status": "FINISHED", "HasResultSet": True}]
+    }
+    redshift.pages = [{"ColumnMetadata": [{"name": "n"}], "Records": [[{"longValue": 7}]]}]
+    (result,) = api.batch(["SELECT 7"])
+    assert result.rows == [{"n": 7}]
+
+
+def test_a_statement_that_fails_while_it_is_submitted_is_asked_why(redshift, api):
+    redshift.answer = {"Status": "FAILED", "HasResultSet": False}
+    redshift.statuses = ["FAILED"]
+    redshift.facts = {"Error": "ERROR: no such table"}
+    with pytest.raises(StatementFailed, match="no such table"):
+        api.execute("SELECT 1")
+
+
+def test_too_many_waiting_submits_fall_back_to_plain_ones(redshift, api, refusal):
+    redshift.submit_errors = [refusal("ActiveWaitingRequestsExceededException")]
+    api.execute("SELECT 1")
+    first, second = redshift.submits
+    assert "WaitTimeSeconds" in first[1]
+    assert "WaitTimeSeconds" not in second[1]
+
+
 def test_too_many_long_polls_fall_back_to_plain_ones(redshift, api, refusal):
     redshift.describe_errors = [refusal("ActiveWaitingRequestsExceededException")]
     api.execute("SELECT 1")
