@@ -29,13 +29,15 @@ from xacct_assets.aws.errors import (
     retries_before,
 )
 from xacct_assets.aws.passing import is_passing
-from xacct_assets.aws.waiting import Backoff, Waiter, quietly
+from xacct_assets.aws.waiting import Backoff, Pace, Waiter, quietly
 
 logger = logging.getLogger(__name__)
 
 #: Seconds. A small crawl takes about a minute on AWS; ask quickly at first for the sake of the
 #: sandbox, where it takes a second.
 BACKOFF = Backoff(first=0.3, factor=1.4, cap=8.0)
+#: So many crawls before ours say how long it may take.
+LIKE = 10
 #: Seconds for ListCrawls to show a crawl that the crawler's state says has ended.
 HISTORY_LAG = 60.0
 #: The Date header counts whole seconds and is written after the work.
@@ -145,7 +147,7 @@ class Crawler:
                 earlier = next(filter(needed.may_be_met_by, crawls), None)
                 if earlier is not None and needed.is_there():
                     return _result(earlier, joined=True)
-            mark = _Mark(frozenset(crawl["CrawlId"] for crawl in crawls), now)
+            mark = _Mark.of(crawls, now)
             try:
                 started = self._start(name)
                 if started != "busy":
@@ -237,20 +239,24 @@ class Crawler:
         idle_since: list[float] = []
 
         def poll() -> tuple[dict[str, Any] | None] | None:
-            if self._state(name) != "READY":
-                idle_since.clear()
-                return None
+            # The history tells the end of a crawl that it shows; the crawler need not be asked.
             ours = mark.first_after(self._history(name)[0])
             if ours is not None and ours.get("State") != "RUNNING":
                 return (ours,)
+            if ours is not None or self._state(name) != "READY":
+                idle_since.clear()
+                return None
             idle_since.append(self._clock())
             return (None,) if self._clock() - idle_since[0] > HISTORY_LAG else None
 
+        pace = Pace(mark.past, self._backoff)
+        waiter = Waiter(pace, on_tick=waiter.on_tick, sleep=self._sleep, clock=self._clock)
         (crawl,) = waiter.until(
             poll,
             what=f"the end of the crawl of {name}",
             timeout=max(0.0, deadline - self._clock()),
             fix="look at the crawler's log; a crawl of many files may need more time",
+            pause_first=certain,
         )
         if crawl is None and certain:
             raise CrawlFailed(
@@ -294,10 +300,24 @@ class Crawler:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A moment, and the crawls there had been by then: what began later is told by both."""
+    """A moment, and the crawls there had been by then: what began later is told by both.
+
+    ``past`` says how long the last of them took, in seconds.
+    """
 
     known: frozenset[str]
     time: datetime
+    past: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, crawls: Sequence[Mapping[str, Any]], now: datetime) -> _Mark:
+        """The mark for this moment; the newest crawl comes first."""
+        past = [
+            (crawl["EndTime"] - crawl["StartTime"]).total_seconds()
+            for crawl in crawls
+            if crawl["State"] == "COMPLETED" and crawl.get("EndTime")
+        ]
+        return cls(frozenset(crawl["CrawlId"] for crawl in crawls), now, tuple(past[:LIKE]))
 
     def precedes(self, crawl: Mapping[str, Any]) -> bool:
         """True if the crawl began later."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from xacct_assets.aws.errors import (
 )
 from xacct_assets.aws.log_tail import LogTail
 from xacct_assets.aws.passing import is_passing
-from xacct_assets.aws.waiting import Backoff, Waiter, quietly
+from xacct_assets.aws.waiting import Backoff, Pace, Waiter, quietly
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,8 @@ class GlueJob:
         number_of_workers: int,
         timeout_minutes: int,
         execution_class: str | None = None,
+        first_attempt: bool = False,
+        past_seconds: Sequence[float] = (),
         on_start: Callable[[str, bool], None] | None = None,
         on_tick: Callable[[float], None] | None = None,
         on_log: Callable[[str], None] | None = None,
@@ -130,6 +132,9 @@ class GlueJob:
             work_id: identifies the work; the same id never runs twice at once.
             arguments: the script's arguments; not changed.
             worker_type, number_of_workers, timeout_minutes, execution_class: of StartJobRun.
+            first_attempt: True if nobody can have tried this work before, so that it need not be
+                looked for.
+            past_seconds: how long runs of its like took, for well-timed looks at this one.
             on_start: called with the run id and whether it had been running before.
             on_tick: called while waiting with the seconds waited.
             on_log: called with each line of the run's log; needs `logs`.
@@ -151,14 +156,17 @@ class GlueJob:
         run_id: str | None = None
         try:
             run_id, attached = self._find_or_start(
-                job_name, work_id, request, waiter, queue_timeout
+                job_name, work_id, request, waiter, queue_timeout, search=not first_attempt
             )
             tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
             if on_start is not None:
                 on_start(run_id, attached)
-            run = self._wait(
-                job_name, run_id, waiter, timeout_minutes * 60 + END_GRACE + queue_timeout, tail
-            )
+            # How far a run has come that was there already, its like does not tell.
+            pace = Pace(() if attached else tuple(past_seconds), self._backoff)
+            sleep = tail.while_sleeping(self._sleep) if tail else self._sleep
+            waiter = Waiter(pace, on_tick=on_tick, sleep=sleep, clock=self._clock)
+            limit = timeout_minutes * 60 + END_GRACE + queue_timeout
+            run = self._wait(job_name, run_id, waiter, limit, tail, just_started=not attached)
         except BaseException as reason:
             if run_id is not None:
                 known = run_id
@@ -244,13 +252,18 @@ class GlueJob:
         request: dict[str, Any],
         waiter: Waiter,
         queue_timeout: float,
+        *,
+        search: bool,
     ) -> tuple[str, bool]:
         deadline = self._clock() + queue_timeout
         delays = self._backoff.delays()
         while True:
-            existing = waiter.patiently(
-                lambda: self.find(job_name, work_id), what=f"the runs of job {job_name}"
-            )
+            existing = None
+            if search:
+                existing = waiter.patiently(
+                    lambda: self.find(job_name, work_id), what=f"the runs of job {job_name}"
+                )
+            search = True
             if existing is not None and existing["JobRunState"] != "STOPPING":
                 logger.info("attaching to run %s of %s", existing["Id"], job_name)
                 return str(existing["Id"]), True
@@ -329,18 +342,24 @@ class GlueJob:
         waiter: Waiter,
         timeout: float,
         tail: LogTail | None,
+        *,
+        just_started: bool,
     ) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             run = self._get(job_name, run_id)
-            if tail is not None:
-                tail.poll()
             state = run["JobRunState"]
             if state not in LIVE and state not in ENDED:
                 logger.warning("run %s is in a state unknown to us: %s", run_id, state)
             return run if state in ENDED else None
 
-        run = waiter.until(ended, what=f"the end of run {run_id} of {job_name}", timeout=timeout)
-        if tail is not None:
+        run = waiter.until(
+            ended,
+            what=f"the end of run {run_id} of {job_name}",
+            timeout=timeout,
+            pause_first=just_started,
+        )
+        # Of a good run that was over soon, its account says enough; a link leads to the rest.
+        if tail is not None and (run["JobRunState"] != "SUCCEEDED" or tail.is_begun):
             tail.finish()
         return run
 

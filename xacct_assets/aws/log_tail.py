@@ -2,13 +2,12 @@
 
 Glue writes a run's output to the stream named by the run id in ``/aws-glue/jobs/output`` and
 ``/aws-glue/jobs/error``. GetLogEvents allows 25 requests a second per account and Region; a tail
-asks at most twice every few seconds.
+asks twice every ten seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,8 @@ from xacct_assets.aws.errors import AwsFailure, NotFound, aws_call
 logger = logging.getLogger(__name__)
 
 GROUPS = ("/aws-glue/jobs/output", "/aws-glue/jobs/error")
-INTERVAL = 5.0
+#: Seconds between two looks, and before the first one.
+INTERVAL = 10.0
 #: Lines shown at most; the rest is one click away.
 MAX_LINES = 2000
 _LAST_PAGES = 20
@@ -40,24 +40,41 @@ class LogTail:
         *,
         groups: tuple[str, ...] = GROUPS,
         interval: float = INTERVAL,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logs = logs
         self._run_id = run_id
         self._show = show
         self._tokens: dict[str, str | None] = dict.fromkeys(groups)
         self._interval = interval
-        self._clock = clock
-        self._next = 0.0
+        self._slept = 0.0
         self._shown = 0
         self._off = False
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was asked for yet."""
+        return self._slept >= self._interval
+
+    def while_sleeping(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """A sleep that shows what is new every interval, however long or short the sleeps are."""
+
+        def sleep_and_show(seconds: float) -> None:
+            left = seconds
+            while left > 0:
+                until_next = self._interval - self._slept % self._interval
+                piece = min(left, until_next)
+                sleep(piece)
+                self._slept += piece
+                left -= piece
+                if piece == until_next:
+                    self.poll()
+
+        return sleep_and_show
+
     def poll(self) -> None:
-        """Show what is new, unless it was asked for a moment ago."""
-        if self._clock() >= self._next:
-            self._next = self._clock() + self._interval
-            for group in self._tokens:
-                self._page(group)
+        """Show what is new: a page of each group."""
+        for group in self._tokens:
+            self._page(group)
 
     def finish(self) -> None:
         """Show the rest."""

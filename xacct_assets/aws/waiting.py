@@ -40,6 +40,45 @@ class Backoff:
             delay = min(self.cap, delay * self.factor)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Delays for work whose like has been seen: few looks, and little time lost at its end.
+
+    Nothing is asked until the quickest of its like was over; then the time between two looks stays
+    within `lag` of what has been waited (or `least`). So the end is seen late by half of that on
+    the average, and a wait of steady length takes one look.
+
+    Attributes:
+        past: how long its like took, in seconds; if there are none, `unknown` is used.
+        silence: the longest wait without a look. Beyond it the looks close in on what is expected.
+        lag: share of the time waited.
+        least, cap: bounds of the delay between looks, in seconds.
+    """
+
+    past: tuple[float, ...]
+    unknown: Backoff
+    silence: float = 60.0
+    lag: float = 0.08
+    least: float = 0.5
+    cap: float = 60.0
+
+    def delays(self) -> Iterator[float]:
+        """Endless delays, in seconds."""
+        if not self.past:
+            yield from self.unknown.delays()
+        # A little more than it took, as one look too early costs another.
+        expected = min(self.past) * 1.02 + 0.15
+        waited = 0.0
+        while True:
+            remaining = expected - waited
+            if waited == 0.0:
+                delay = min(expected, self.silence)
+            else:
+                delay = max(self.least, min(self.cap, max(self.lag * waited, remaining / 3)))
+            waited += delay
+            yield delay
+
+
 #: How long a poll may go on failing for passing reasons (network lost, throttling) before the wait
 #: gives up. The remote work goes on meanwhile; five minutes outlast a fail-over of most networks.
 TOLERATED_OUTAGE = 300.0
@@ -56,7 +95,7 @@ class Waiter:
 
     def __init__(
         self,
-        backoff: Backoff | None = None,
+        backoff: Backoff | Pace | None = None,
         *,
         on_tick: Callable[[float], None] | None = None,
         tolerated_outage: float = TOLERATED_OUTAGE,
@@ -77,6 +116,7 @@ class Waiter:
         timeout: float,
         fix: str | None = None,
         pause_between: bool = True,
+        pause_first: bool = False,
     ) -> T:
         """The first answer of `poll` that is not None.
 
@@ -89,6 +129,7 @@ class Waiter:
             timeout: seconds after which `WaitTimeout` is raised.
             fix: what to do if it does not come.
             pause_between: False where `poll` itself is a long poll: then sleep only after errors.
+            pause_first: True where it cannot be there yet.
 
         Raises:
             WaitTimeout: not there in time.
@@ -97,6 +138,8 @@ class Waiter:
         started = self.clock()
         failing_since: float | None = None
         delays = self.backoff.delays()
+        if pause_first:
+            self.sleep(min(next(delays), timeout))
         while True:
             failed = False
             try:

@@ -51,7 +51,8 @@ class Crawls:
         self.begin()
         return {}
 
-    def get(self, Name):
+    def look(self):
+        """One look at a running crawl brings it nearer to its end; whether it ran."""
         if self.looks_left > 0:
             self.looks_left -= 1
             if self.looks_left == 0:
@@ -62,11 +63,16 @@ class Crawls:
                     "Summary": r'{"PARTITION": "{\"ADD\": \"{\\\"Count\\\": 1}\"}"}',
                     **({"ErrorMessage": self.words} if self.outcome == "FAILED" else {}),
                 }
-            state = "RUNNING" if self.outcome != "STOPPED" else "STOPPING"
-            return {"Crawler": {"Name": Name, "State": state}}
-        return {"Crawler": {"Name": Name, "State": "READY"}}
+            return True
+        return False
+
+    def get(self, Name):
+        running = "STOPPING" if self.outcome == "STOPPED" else "RUNNING"
+        return {"Crawler": {"Name": Name, "State": running if self.look() else "READY"}}
 
     def list(self, CrawlerName, MaxResults):
+        if self.crawls and self.crawls[-1]["State"] == "RUNNING":
+            self.look()
         shown = self.crawls
         if len(self.crawls) >= self.lag_from and self.lag > 0 and self.looks_left == 0:
             self.lag -= 1

@@ -25,6 +25,22 @@ def test_a_crawl_is_started_and_followed_to_its_end(glue, clock):
     assert result.dpu_hours == 0.02
 
 
+def test_a_crawl_like_those_before_it_takes_three_calls(glue, clock):
+    fake = glue(looks=1)
+    fake.begin()
+    fake.looks_left = 0
+    begun = NOON - timedelta(hours=1)
+    fake.crawls[0] |= {
+        "State": "COMPLETED",
+        "StartTime": begun,
+        "EndTime": begun + timedelta(seconds=50),
+    }
+    assert crawler(fake, clock).crawl("c", 600).crawl_id == "crawl-2"
+    asked = [name for name, _ in fake.client.calls]
+    assert asked == ["list_crawls", "start_crawler", "list_crawls"]
+    assert 50 < clock() < 53
+
+
 def test_an_earlier_crawl_is_not_taken_for_ours(glue, clock):
     fake = glue(lag=3)
     fake.lag_from = 2

@@ -268,8 +268,22 @@ def test_log_lines_are_shown_while_the_run_goes_on_and_to_their_end(glue, modell
     job = GlueJob(
         glue.client, modelled("logs", get_log_events=events), sleep=clock.sleep, clock=clock
     )
-    job.run("load", "work-1", {}, on_log=shown.append, **OPTIONS)
+    job.run("load", "work-1", {}, on_log=shown.append, past_seconds=[30], **OPTIONS)
     assert shown == ["one", "two"]
+
+
+def test_a_run_like_those_before_it_takes_one_look_and_no_search(glue, job, clock):
+    glue.plan = ["RUNNING", "SUCCEEDED"]
+    job.run("load", "work-1", {}, first_attempt=True, past_seconds=[75.0, 60.0], **OPTIONS)
+    assert [name for name, _ in glue.client.calls] == ["start_job_run", "get_job_run"]
+    assert clock() == pytest.approx(60, abs=3)
+
+
+def test_a_first_attempt_whose_answer_got_lost_is_looked_for(glue, job):
+    glue.start_errors = [lost_answer(glue, ["RUNNING", "SUCCEEDED"])]
+    assert job.run("load", "work-1", {}, first_attempt=True, **OPTIONS).run_id
+    assert len(glue.runs) == 1
+    assert glue.client.named("get_job_runs")
 
 
 def test_a_log_that_may_not_be_read_does_not_fail_the_work(glue, modelled, clock, refusal, caplog):
@@ -279,7 +293,7 @@ def test_a_log_that_may_not_be_read_does_not_fail_the_work(glue, modelled, clock
     job = GlueJob(
         glue.client, modelled("logs", get_log_events=denied), sleep=clock.sleep, clock=clock
     )
-    job.run("load", "work-1", {}, on_log=lambda _line: None, **OPTIONS)
+    job.run("load", "work-1", {}, on_log=lambda _line: None, past_seconds=[30], **OPTIONS)
     assert caplog.text.count("cannot be shown") == 1
 
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from xacct_assets.aws.errors import AccessDenied, Unavailable, WaitTimeout
-from xacct_assets.aws.waiting import Backoff, Waiter, quietly
+from xacct_assets.aws.waiting import Backoff, Pace, Waiter, quietly
 
 
 def waiter(clock, **options):
@@ -90,3 +90,48 @@ def test_a_question_that_fails_through_a_whole_outage_fails(clock):
     with pytest.raises(Unavailable):
         waiter(clock, tolerated_outage=30).patiently(ask, what="it")
     assert 30 <= clock.now < 60
+
+
+def looks_until(pace: Pace, seconds: float) -> tuple[int, float]:
+    """How many looks a wait of that length takes, and how late its end is seen."""
+    waited, looks = 0.0, 0
+    for delay in pace.delays():
+        waited, looks = waited + delay, looks + 1
+        if waited >= seconds:
+            return looks, waited - seconds
+    raise AssertionError("delays are endless")
+
+
+@pytest.mark.parametrize("seconds", [0.4, 4.0, 45.0])
+def test_what_takes_as_long_as_its_like_takes_one_look_and_is_seen_at_once(seconds):
+    looks, late = looks_until(Pace((seconds, seconds * 1.5), Backoff()), seconds)
+    assert looks == 1
+    assert late <= max(0.5, 0.05 * seconds)
+
+
+@pytest.mark.parametrize("seconds", [300.0, 3600.0])
+def test_a_long_wait_is_looked_at_on_the_way_so_that_an_early_end_is_seen(seconds):
+    pace = Pace((seconds,), Backoff())
+    looks, late = looks_until(pace, seconds)
+    assert looks <= 70
+    assert late <= 0.08 * seconds
+    for early in (20.0, 0.3 * seconds, 0.8 * seconds):
+        assert looks_until(pace, early)[1] <= 60
+
+
+def test_what_takes_longer_than_its_like_is_seen_within_a_share_of_the_wait():
+    assert looks_until(Pace((4.0,), Backoff()), 60.0)[1] <= 0.08 * 60
+    assert looks_until(Pace((4.0,), Backoff()), 4.6)[1] <= 0.5
+
+
+def test_without_like_the_looks_are_quick_at_first_and_then_slower():
+    backoff = Backoff(first=0.3, factor=1.4, cap=10.0, jitter=0.0)
+    delays = Pace((), backoff).delays()
+    assert [next(delays) for _ in range(2)] == [0.3, pytest.approx(0.42)]
+
+
+def test_what_cannot_be_there_yet_is_not_asked_for_at_once(clock):
+    asked = []
+    waiter = Waiter(Pace((10.0,), Backoff()), sleep=clock.sleep, clock=clock)
+    waiter.until(lambda: asked.append(clock()) or True, what="x", timeout=60, pause_first=True)
+    assert asked == [pytest.approx(10, abs=1)]
