@@ -140,7 +140,7 @@ class Services:
 
     @property
     def warehouse(self) -> Warehouse:
-        """Redshift over its wire protocol; the login is read anew for each connection."""
+        """Redshift over its wire protocol; the login is read once, and again if it is refused."""
         from xacct_assets.aws.warehouse import Warehouse
 
         return self._once("warehouse", lambda: Warehouse(self.warehouse_credentials))
@@ -194,7 +194,7 @@ class Services:
 
         if self.settings.data_api_secret:
             return self.settings.data_api_secret
-        credentials = self.warehouse_credentials()
+        credentials = self.warehouse.credentials
         if credentials.secret_arn is None or not credentials.data_api_compatible:
             raise SecretInvalid(
                 f"The Data API cannot log in with {self.settings.redshift_secret}",

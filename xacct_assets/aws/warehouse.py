@@ -1,7 +1,8 @@
 """SQL over the wire to Redshift: verified TLS, whole transactions or none.
 
 `redshift_connector` is always given ``sslmode="verify-full"``: without a mode it tolerates a wrong
-host name. A connection lives for one use, so none is ever found stale after an idle time-out.
+host name. A connection that has served one transaction well serves the next one too, if that comes
+soon: making one costs a TLS handshake and a login. None is kept so long that it could time out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +38,8 @@ CONNECT_TIMEOUT = 10.0
 #: Seconds without a byte from the server before a statement counts as lost.
 STATEMENT_TIMEOUT = 900
 ATTEMPTS = 6
+#: Seconds that a connection is kept for the next transaction.
+KEPT = 20.0
 #: PostgreSQL's serialization failure and deadlock. Redshift's conflict is error 1023 in the text.
 _CONFLICT_CODES = {"40001", "40P01"}
 #: The server ended the session, or takes none: administrator, crash, the workgroup pausing, too
@@ -58,7 +62,8 @@ class Warehouse:
     """Connections to Redshift.
 
     Args:
-        credentials_provider: called for each connection, so that a rotated password is found.
+        credentials_provider: called once, and again if the login is refused: the password may have
+            been rotated since.
         connect_timeout: seconds; a time-out named in the secret has precedence.
         statement_timeout: seconds without an answer.
         connector: `redshift_connector.connect`; for tests.
@@ -72,12 +77,25 @@ class Warehouse:
         statement_timeout: int = STATEMENT_TIMEOUT,
         connector: Callable[..., Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._credentials = credentials_provider
+        self._read_credentials = credentials_provider
+        self._lock = threading.Lock()
+        self._known: WarehouseCredentials | None = None
+        self._kept: list[tuple[Any, float]] = []
+        self._clock = clock
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
         self._connector = connector
         self._sleep = sleep
+
+    @property
+    def credentials(self) -> WarehouseCredentials:
+        """The login, as it was last read."""
+        with self._lock:
+            if self._known is None:
+                self._known = self._read_credentials()
+            return self._known
 
     @contextmanager
     def connect(self) -> Iterator[Any]:
@@ -88,15 +106,8 @@ class Warehouse:
             LoginFailed: wrong user or password.
             StatementFailed: the database refused a statement.
         """
-        credentials = self._credentials()
-        where = f"{credentials.host}:{credentials.port}"
-        if self._connector is None:
-            probe(
-                credentials.host,
-                credentials.port,
-                credentials.connect_timeout or self._connect_timeout,
-            )
-        connection = self._open(credentials, where)
+        connection = self._log_in()
+        where = f"{self.credentials.host}:{self.credentials.port}"
         try:
             with database_errors(where):
                 yield connection
@@ -164,14 +175,60 @@ class Warehouse:
 
         return self.transaction(write)
 
+    @contextmanager
+    def _kept_or_new(self) -> Iterator[Any]:
+        """A connection without a transaction; kept for another use if this one ends well."""
+        connection = self._take_kept() or self._log_in()
+        where = f"{self.credentials.host}:{self.credentials.port}"
+        try:
+            with database_errors(where):
+                yield connection
+        except BaseException:
+            quietly(connection.close, f"closing the connection to {where}")
+            raise
+        with self._lock:
+            self._kept.append((connection, self._clock()))
+
+    def _take_kept(self) -> Any:
+        with self._lock:
+            kept, self._kept = self._kept, []
+            fresh = [item for item in kept if self._clock() - item[1] < KEPT]
+            taken = fresh.pop() if fresh else None
+            self._kept = fresh
+        for item in kept:
+            if item is not taken and item not in fresh:
+                quietly(item[0].close, "closing an idle connection")
+        return taken and taken[0]
+
+    def _log_in(self) -> Any:
+        credentials = self.credentials
+        try:
+            return self._reach(credentials)
+        except LoginFailed:
+            current = self._read_credentials()
+            if current == credentials:
+                raise
+            with self._lock:
+                self._known = current
+            return self._reach(current)
+
+    def _reach(self, credentials: WarehouseCredentials) -> Any:
+        if self._connector is None:
+            probe(
+                credentials.host,
+                credentials.port,
+                credentials.connect_timeout or self._connect_timeout,
+            )
+        return self._open(credentials, f"{credentials.host}:{credentials.port}")
+
     def _once(self, work: Callable[[Any], T]) -> T:
         # An interrupt leaves by the close alone. It may have come in the middle of a statement,
         # whose answer anything asked of this connection would have to wait for.
-        with self.connect() as connection:
+        with self._kept_or_new() as connection:
             try:
                 answer = work(connection)
             except Exception:
-                # The close in `connect` rolls back too; asking first frees locks at once.
+                # The close that follows rolls back too; asking first frees locks at once.
                 quietly(connection.rollback, "rolling back")
                 raise
             try:

@@ -104,9 +104,26 @@ def test_tls_is_always_verified_to_the_host_name(database, warehouse):
     assert (options["ssl"], options["sslmode"]) == (True, "verify-full")
 
 
-def test_a_transaction_is_committed_once_and_its_connection_closed(database, warehouse):
+def test_a_transaction_is_committed_once_and_its_connection_serves_the_next(database, warehouse):
     assert warehouse.execute("DELETE FROM t") == 2
-    assert database.log == ["DELETE FROM t", "commit", "close"]
+    assert warehouse.execute("DELETE FROM u") == 2
+    assert database.log == ["DELETE FROM t", "commit", "DELETE FROM u", "commit"]
+    assert len(database.options) == 1
+
+
+def test_a_connection_that_was_idle_is_closed_and_not_used_again(database, clock):
+    warehouse = Warehouse(lambda: LOGIN, connector=database, sleep=clock.sleep, clock=clock)
+    warehouse.execute("DELETE FROM t")
+    clock.sleep(30)
+    warehouse.execute("DELETE FROM u")
+    assert database.log == ["DELETE FROM t", "commit", "close", "DELETE FROM u", "commit"]
+    assert len(database.options) == 2
+
+
+def test_a_connection_that_failed_is_not_used_again(database, warehouse):
+    database.errors = {"execute": [CONFLICT]}
+    warehouse.execute("DELETE FROM t")
+    assert len(database.options) == 2
 
 
 def test_rows_come_by_column_name(warehouse):
@@ -124,7 +141,6 @@ def test_a_conflict_runs_the_whole_transaction_again(database, warehouse, confli
         *["DELETE FROM t", "rollback", "close"] * 2,
         "DELETE FROM t",
         "commit",
-        "close",
     ]
 
 
@@ -171,7 +187,6 @@ def test_however_the_server_ends_the_session_the_whole_transaction_is_run_again(
         "close",
         "DELETE FROM t",
         "commit",
-        "close",
     ]
 
 
@@ -244,16 +259,22 @@ def test_a_certificate_that_does_not_hold_is_not_retried(database, warehouse):
     assert len(database.options) == 1
 
 
-def test_the_password_is_read_anew_for_each_connection(database):
+def test_the_login_is_read_once_and_again_when_it_is_refused(database):
     passwords = iter(["old", "new"])
+    read = []
 
     def provider():
-        return WarehouseCredentials("h", 5439, "dev", "etl", next(passwords))
+        read.append(WarehouseCredentials("h", 5439, "dev", "etl", next(passwords)))
+        return read[-1]
 
     warehouse = Warehouse(provider, connector=database)
     warehouse.query("SELECT 1")
-    warehouse.query("SELECT 1")
-    assert [options["password"] for options in database.options] == ["old", "new"]
+    with warehouse.connect(), warehouse.connect():
+        assert len(read) == 1
+    database.errors = {"connect": [server_error("28P01", "password authentication failed")]}
+    with warehouse.connect():
+        assert [options["password"] for options in database.options][-2:] == ["old", "new"]
+    assert warehouse.credentials.password == "new"
 
 
 def test_a_port_that_nobody_listens_on_is_told_from_a_missing_route():
