@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os.path
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from xacct_assets.aws.errors import NotFound, aws_call
 
 _SHA = "sha256"
 _DELETE_BATCH = 1000
+#: Folders that are listed in one go, at least, and listings under way at once, at most.
+_FOLDERS_AT_LEAST, _LISTINGS = 16, 8
 
 
 def put_if_changed(s3: Any, bucket: str, owner: str, key: str, body: bytes) -> bool:
@@ -47,6 +53,59 @@ def folders(s3: Any, bucket: str, owner: str, prefix: str) -> list[str]:
             for page in pages
             for item in page.get("CommonPrefixes", [])
         ]
+
+
+def in_folders(
+    s3: Any, bucket: str, owner: str, wanted: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """The objects under each of the prefixes (which end in a slash), as ListObjectsV2 gives them.
+
+    A page has up to 1,000 objects, of whichever folders. So neighbours are listed together, which
+    takes a request where a listing of each would take one a folder; what lies between them is
+    skipped. Many folders are listed in several parts at once.
+    """
+    ordered = sorted(set(wanted))
+    size = max(_FOLDERS_AT_LEAST, -(-len(ordered) // _LISTINGS))
+    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    found: dict[str, list[dict[str, Any]]] = {folder: [] for folder in ordered}
+
+    def list_part(part: Sequence[str]) -> None:
+        for item in _keys_from(s3, bucket, owner, part):
+            at = bisect_right(part, item["Key"]) - 1
+            if at >= 0 and item["Key"].startswith(part[at]):
+                found[part[at]].append(item)
+
+    if len(parts) == 1:
+        list_part(parts[0])
+    elif parts:
+        with ThreadPoolExecutor(len(parts), "list") as threads:
+            list(threads.map(list_part, parts))
+    return found
+
+
+def _keys_from(s3: Any, bucket: str, owner: str, part: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The objects from the first of the sorted folders to the last, and some in between them."""
+    common = part[0] if len(part) == 1 else os.path.commonprefix(list(part))  # noqa: RUF071 -- no paths
+    # StartAfter is exclusive, and the folder's own key, if somebody made it, is an object as well.
+    request = {} if len(part) == 1 else {"StartAfter": part[0][:-1]}
+    while True:
+        with aws_call("s3:ListBucket", f"arn:aws:s3:::{bucket} (prefix {common!r})", account=owner):
+            page = s3.list_objects_v2(
+                Bucket=bucket, Prefix=common, ExpectedBucketOwner=owner, **request
+            )
+        items = page.get("Contents", [])
+        yield from items
+        token = page.get("NextContinuationToken")
+        if not token:
+            return
+        # A page may also hold nothing but the way to the next one.
+        request = {"ContinuationToken": token}
+        last = items[-1]["Key"] if items else part[0]
+        at = bisect_right(part, last) - 1
+        if at < 0 or not last.startswith(part[at]):
+            if at + 1 == len(part):
+                return
+            request = {"StartAfter": part[at + 1][:-1]}
 
 
 def exists(s3: Any, bucket: str, owner: str) -> bool:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
-from xacct_assets.aws.buckets import folders
+from xacct_assets.aws.buckets import folders, in_folders
 from xacct_assets.aws.csv_count import CsvFormat, MalformedCsv, RecordCounter
 from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable, aws_call
 from xacct_assets.aws.patterns import FilePatterns, is_hidden
@@ -105,40 +105,17 @@ class Landing:
         Raises:
             AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
         """
+        return self.survey_all([prefix], patterns)[prefix]
+
+    def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
+        """`survey` of several prefixes (which end in a slash), with as few requests as it takes."""
         wanted = FilePatterns(patterns)
-        objects: list[RawObject] = []
-        ignored: list[str] = []
-        for item in self._pages(prefix):
-            if is_hidden(item["Key"]):
-                continue
-            if wanted.match(item["Key"][len(prefix) :]):
-                objects.append(
-                    RawObject(
-                        key=item["Key"],
-                        size=int(item["Size"]),
-                        etag=item["ETag"].strip('"'),
-                        last_modified=item["LastModified"].astimezone(UTC),
-                    )
-                )
-            else:
-                ignored.append(item["Key"])
-        return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
+        found = in_folders(self._s3, self.bucket, self.owner_account, prefixes)
+        return {prefix: _sorted_out(prefix, found[prefix], wanted) for prefix in prefixes}
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under the prefix (which ends in a slash)."""
         return folders(self._s3, self.bucket, self.owner_account, prefix)
-
-    def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
-        with aws_call(
-            "s3:ListBucket",
-            f"arn:aws:s3:::{self.bucket} (prefix {prefix!r})",
-            account=self.owner_account,
-        ):
-            paginator = self._s3.get_paginator("list_objects_v2")
-            for page in paginator.paginate(
-                Bucket=self.bucket, Prefix=prefix, ExpectedBucketOwner=self.owner_account
-            ):
-                yield from page.get("Contents", [])
 
     def list_page(
         self, prefix: str, start_after: str | None, limit: int
@@ -316,6 +293,26 @@ class Landing:
                     code=failure.code,
                 ) from failure
             raise
+
+
+def _sorted_out(prefix: str, items: Iterable[dict[str, Any]], wanted: FilePatterns) -> Listing:
+    objects: list[RawObject] = []
+    ignored: list[str] = []
+    for item in items:
+        if is_hidden(item["Key"]):
+            continue
+        if wanted.match(item["Key"][len(prefix) :]):
+            objects.append(
+                RawObject(
+                    key=item["Key"],
+                    size=int(item["Size"]),
+                    etag=item["ETag"].strip('"'),
+                    last_modified=item["LastModified"].astimezone(UTC),
+                )
+            )
+        else:
+            ignored.append(item["Key"])
+    return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
 
 
 def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,7 +1,10 @@
 """Whole-bucket work."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.unit.aws.conftest import ModelledClient
 from xacct_assets.aws import buckets
 from xacct_assets.aws.errors import AccessDenied
 
@@ -64,3 +67,66 @@ def test_a_bucket_of_somebody_else_is_not_taken_for_ours(modelled, refusal):
 def test_folders_are_named_without_their_prefix(modelled):
     s3 = modelled("s3", list_objects_v2=lambda **_: {"CommonPrefixes": [{"Prefix": "p/2026/"}]})
     assert buckets.folders(s3, "b", B, "p/") == ["2026"]
+
+
+class Keys:
+    """A bucket of keys, with pages as S3 has them."""
+
+    def __init__(self, modelled, keys: list[str], page: int = 1000) -> None:
+        self.keys, self.page = sorted(keys), page
+        self.client = modelled("s3", list_objects_v2=self.answer)
+
+    def answer(self, Bucket, Prefix, ExpectedBucketOwner, StartAfter="", ContinuationToken=""):
+        after = ContinuationToken or StartAfter
+        found = [key for key in self.keys if key.startswith(Prefix) and key > after]
+        shown = found[: self.page]
+        more = {"NextContinuationToken": shown[-1]} if len(found) > len(shown) else {}
+        return {
+            "Contents": [{"Key": key, "Size": 1} for key in shown],
+            "IsTruncated": bool(more),
+            **more,
+        }
+
+    def told(self, folders: list[str]) -> dict[str, list[str]]:
+        found = buckets.in_folders(self.client, "b", B, folders)
+        return {folder: [item["Key"] for item in items] for folder, items in found.items()}
+
+
+DAYS = [f"p/2026/{month:02}/{day:02}/" for month in (1, 2) for day in range(1, 32)]
+
+
+def test_neighbouring_folders_take_one_request(modelled):
+    s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
+    assert s3.told(DAYS[10:25]) == {day: [day + "a.csv"] for day in DAYS[10:25]}
+    assert len(s3.client.calls) == 1
+
+
+def test_a_month_takes_two_requests_and_two_months_four(modelled):
+    s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
+    s3.told(DAYS[:31])
+    assert len(s3.client.calls) == 2
+    s3.told(DAYS)
+    assert len(s3.client.calls) == 2 + 4
+
+
+def test_what_lies_between_the_folders_is_skipped(modelled):
+    between = [f"{DAYS[1]}{number}" for number in range(50)]
+    s3 = Keys(modelled, [DAYS[0] + "a", *between, DAYS[2] + "c", "p/2026/01/03-x", *DAYS], page=5)
+    assert s3.told([DAYS[0], DAYS[2]]) == {
+        DAYS[0]: [DAYS[0], DAYS[0] + "a"],
+        DAYS[2]: [DAYS[2], DAYS[2] + "c"],
+    }
+    assert len(s3.client.calls) == 2
+
+
+@given(
+    keys=st.sets(st.tuples(st.sampled_from(DAYS[:9]), st.text("ab/.-", max_size=3))),
+    folders=st.sets(st.sampled_from(DAYS[:9]), min_size=1),
+    page=st.integers(1, 4),
+)
+def test_listed_together_is_what_is_listed_one_by_one(keys, folders, page):
+    texts = sorted({day + rest for day, rest in keys} | {"p/2026/01/0", "p/2026/01/03", "q"})
+    s3 = Keys(ModelledClient, texts, page)
+    assert s3.told(sorted(folders)) == {
+        folder: [key for key in texts if key.startswith(folder)] for folder in sorted(folders)
+    }

@@ -123,5 +123,8 @@ def test_a_denied_manifest_is_not_taken_for_a_missing_one(modelled, refusal):
     def denied(**_):
         raise refusal("AccessDenied", "Access Denied", 403)
 
+    def listed(**_):
+        return {"Contents": [{"Key": PREFIX + "manifest", "Size": 1}]}
+
     with pytest.raises(AccessDenied, match="s3:GetObject"):
-        Exports(modelled("s3", get_object=denied), "opt", A).verify(PREFIX)
+        Exports(modelled("s3", list_objects_v2=listed, get_object=denied), "opt", A).verify(PREFIX)
