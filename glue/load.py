@@ -26,6 +26,7 @@ import csv
 import fnmatch
 import gzip
 import io
+import itertools
 import json
 import re
 import sys
@@ -50,6 +51,7 @@ from dagster_pipes import (
     PipesContext,
     PipesS3ContextLoader,
     PipesS3MessageWriter,
+    PipesS3MessageWriterChannel,
     open_dagster_pipes,
 )
 from pyspark.context import SparkContext
@@ -68,6 +70,8 @@ BATCH = 1000
 # One temporary file per so many rows: COPY loads files in parallel, and small ones cost more.
 ROWS_PER_TEMPORARY_FILE = 250_000
 ROWS_PER_REJECT_FILE = 100_000
+# Rejected rows of a day that are shown with it, and how much of each.
+SAMPLED_REJECTS, SAMPLED_CHARACTERS = 10, 300
 # A rejected value is quoted in the reason up to this many characters (the raw record has it all).
 QUOTED_VALUE_CHARACTERS = 200
 
@@ -251,8 +255,8 @@ def main() -> None:
     # One connection for each thread: beyond its pool, every request is a handshake of its own.
     s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
     with open_dagster_pipes(
-        context_loader=PipesS3ContextLoader(client=s3),
-        message_writer=PipesS3MessageWriter(client=s3, interval=2),
+        context_loader=ContextLoader(client=s3),
+        message_writer=MessageWriter(client=s3),
         params_loader=PipesCliArgsParamsLoader(),
     ) as pipes:
         request = Request.from_extras(pipes.extras)
@@ -273,6 +277,44 @@ def main() -> None:
             raise
         pipes.report_custom_message(report)
     job.commit()
+
+
+class ContextLoader(PipesS3ContextLoader):
+    """Takes the context from the arguments if it is short enough to be in them, else from S3."""
+
+    @contextmanager
+    def load_context(self, params: Mapping[str, Any]) -> Iterator[Any]:
+        if "data" in params:
+            yield params["data"]
+        else:
+            with super().load_context(params) as context:
+                yield context
+
+
+class MessagesAtTheEnd(PipesS3MessageWriterChannel):
+    """Writes all messages as one object when the script ends.
+
+    They are read when the job has ended, so that writing them in parts helps nobody; and Pipes' own
+    thread, which looks at its queue once a second, would keep the script waiting for two.
+    """
+
+    @contextmanager
+    def buffered_upload_loop(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            messages = self.flush_messages()
+            if messages:
+                self.upload_messages_chunk(io.StringIO("\n".join(map(json.dumps, messages))), 1)
+
+
+class MessageWriter(PipesS3MessageWriter):
+    """Pipes' writer to S3, with one object for all messages."""
+
+    def make_channel(self, params: Mapping[str, Any]) -> MessagesAtTheEnd:
+        return MessagesAtTheEnd(
+            client=self._client, bucket=params["bucket"], key_prefix=params["key_prefix"]
+        )
 
 
 def load(
@@ -305,7 +347,7 @@ def load(
 
     publish_rejects(s3, request, tally, reject_files)
     delete_objects(s3, *split_uri(request.tmp_dir))
-    return tally.report(request)
+    return tally.report(request, sample_rejects(s3, request, reject_files))
 
 
 def region_of(s3: Any, request: Request) -> str:
@@ -896,7 +938,9 @@ class Tally:
     def read(self) -> int:
         return self.loaded + self.rejected
 
-    def report(self, request: Request) -> dict[str, Any]:
+    def report(
+        self, request: Request, samples: Mapping[date, Sequence[Mapping[str, str]]]
+    ) -> dict[str, Any]:
         """The message that goes back to the asset."""
         return {
             "work_id": request.work_id,
@@ -907,6 +951,7 @@ class Tally:
                     "rows_loaded": tally.loaded,
                     "rows_rejected": tally.rejected,
                     "reasons": tally.reasons,
+                    "sample": samples[day],
                 }
                 for day, tally in self.days.items()
             },
@@ -1028,6 +1073,31 @@ def publish_rejects(
         delete_objects(
             s3, bucket, prefix, keep=(f"{prefix}manifest.json", f"{prefix}{request.work_id}/")
         )
+
+
+def sample_rejects(
+    s3: Any, request: Request, reject_files: Mapping[date, Sequence[Mapping[str, Any]]]
+) -> dict[date, list[dict[str, str]]]:
+    """The first rejected rows of each day, to be shown with the day."""
+    bucket, _ = split_uri(request.rejects)
+
+    def of_day(files: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+        if not files:
+            return []
+        body = s3.get_object(Bucket=bucket, Key=files[0]["key"])["Body"]
+        with gzip.open(body, "rt", encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in itertools.islice(lines, SAMPLED_REJECTS)]
+        return [
+            {
+                "source_file": row["source_file"],
+                "reason": row["reason"],
+                "raw_record": row["raw_record"][:SAMPLED_CHARACTERS],
+            }
+            for row in rows
+        ]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip(reject_files, pool.map(of_day, reject_files.values()), strict=True))
 
 
 # --- staging ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -59,6 +59,7 @@ class World:
     reject: dict[date, int] = field(default_factory=dict)
     reject_manifests: dict[date, RejectManifest] = field(default_factory=dict)
     job_runs: dict[str, JobRunResult] = field(default_factory=dict)
+    job_hints: list[Mapping[str, Any]] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     needed: list[Needed | None] = field(default_factory=list)
     hooks: dict[str, Callable[[World], None]] = field(default_factory=dict)
@@ -100,6 +101,9 @@ class FakeLanding:
             [o for o in found if o.key.endswith((".csv", ".csv.gz"))],
             [o.key for o in found if not o.key.endswith((".csv", ".csv.gz"))],
         )
+
+    def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
+        return {prefix: self.survey(prefix, patterns) for prefix in prefixes}
 
     def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
         return self.survey(prefix, patterns).objects
@@ -265,6 +269,9 @@ class FakeExports:
             return ExportVerdict(problems=["no manifest"])
         return ExportVerdict(manifest, len(manifest.entries), manifest.total_rows, 100)
 
+    def verify_all(self, prefixes: Sequence[str]) -> dict[str, ExportVerdict]:
+        return {prefix: self.verify(prefix) for prefix in prefixes}
+
 
 class FakeRejects:
     def __init__(self, world: World) -> None:
@@ -272,9 +279,6 @@ class FakeRejects:
 
     def manifest(self, day: date) -> RejectManifest | None:
         return self.world.reject_manifests.get(day)
-
-    def sample(self, day: date, n: int) -> list[dict[str, Any]]:
-        return [{"source_file": "f", "reason": "bad", "raw_record": "x"}]
 
 
 class FakeServices:
@@ -310,14 +314,20 @@ def fake_load_job(
     services: FakeServices,
     work_id: str,
     raw_rows: Mapping[date, int],
+    **about: Any,
 ) -> pipes.LoadOutcome:
     """Stands for `pipes.run_load_job`: loads what lies in the raw bucket, once per work."""
     world = services.world
+    world.job_hints.append(about)
     world.calls.append(("job", (work_id, tuple(sorted(raw_rows)))))
     world.reach("job")
     attached = work_id in world.job_runs
     world.job_runs.setdefault(
-        work_id, JobRunResult(f"jr_{len(world.job_runs)}", "SUCCEEDED", None, 60, 120.0, False)
+        work_id,
+        JobRunResult(
+            *(f"jr_{len(world.job_runs)}", "SUCCEEDED", None, 55, 120.0, False),
+            *(LANDED_AT, LANDED_AT + timedelta(seconds=60)),
+        ),
     )
     loads = {}
     for day in raw_rows:
@@ -332,7 +342,9 @@ def fake_load_job(
                 "transformed_at": None,
             }
             world.reject_manifests[day] = RejectManifest(feed.name, day, work_id, rejected)
-        loads[day] = pipes.DayLoad(1, read, loaded, rejected, {"bad": rejected} if rejected else {})
+        sample = [{"source_file": "f", "reason": "bad", "raw_record": "x"}] if rejected else []
+        reasons = {"bad": rejected} if rejected else {}
+        loads[day] = pipes.DayLoad(1, read, loaded, rejected, reasons, sample)
     world.reach("job ended")
     return pipes.LoadOutcome(replace(world.job_runs[work_id], attached=attached), loads)
 

@@ -126,12 +126,58 @@ def test_columns_that_a_crawler_sees_otherwise_are_told_and_stop_nothing(
     ]
 
 
-def test_a_file_that_lands_after_it_was_counted_stops_the_load(pipeline: Any, world: Any) -> None:
+def test_a_file_that_lands_after_it_was_counted_keeps_the_day_from_the_fact_table(
+    pipeline: Any, world: Any
+) -> None:
     world.land(DAY)
     world.hooks["crawl"] = lambda w: w.land(DAY, "late.csv")
     result = pipeline.run(DAY)
+    assert "changed while they were loaded" in pipeline.why(result)
+    assert world.count("call") == 0
+
+
+def test_a_file_that_landed_since_an_earlier_run_counted_stops_the_load(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+    assert pipeline.run(DAY).success
+    world.land(DAY, "late.csv")
+    result = pipeline.run(DAY, assets=["staging_table", "fact_table", "s3_export"])
     assert "changed since raw_partition looked at them" in pipeline.why(result)
-    assert world.count("job") == 0
+    assert world.count("job") == 1
+
+
+def test_a_job_run_is_looked_for_only_if_there_can_be_one(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+    assert pipeline.run(DAY).success
+
+    def crash(w: Any) -> None:
+        raise RuntimeError("killed")
+
+    world.hooks["job ended"] = crash
+    failed = pipeline.run(DAY)
+    world.hooks.clear()
+    assert pipeline.take_up(failed, ["staging_table", "fact_table", "s3_export"]).success
+    assert [hints["first_attempt"] for hints in world.job_hints] == [True, True, False]
+
+
+def test_a_step_that_is_retried_looks_for_its_job_run(pipeline: Any, world: Any) -> None:
+    world.land(DAY)
+
+    def lose_the_connection(w: Any) -> None:
+        w.hooks.clear()
+        raise Unavailable("connection lost")
+
+    world.hooks["job ended"] = lose_the_connection
+    assert pipeline.run(DAY).success
+    assert [hints["first_attempt"] for hints in world.job_hints] == [True, False]
+
+
+def test_later_job_runs_are_told_how_long_the_earlier_ones_took(pipeline: Any, world: Any) -> None:
+    for day in (DAY, "2026-01-03"):
+        world.land(day)
+        assert pipeline.run(day).success
+    assert [hints["past_seconds"] for hints in world.job_hints] == [[], [60.0]]
 
 
 def test_a_file_that_lands_during_the_load_keeps_the_day_from_the_fact_table(

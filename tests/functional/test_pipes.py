@@ -1,19 +1,29 @@
 """What the load job is told, and how its account of the load is read."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+import random
+from datetime import date, timedelta
 from io import BytesIO
 from typing import Any
 
 import dagster as dg
 import pytest
 from botocore.exceptions import ClientError
+from dagster_pipes import encode_param
 
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed import pipes
-from xacct_assets.feed.pipes import _account, _pipes_classes, job_extras, work_prefix
+from xacct_assets.feed.pipes import (
+    INLINE_CHARACTERS,
+    _account,
+    _pipes_classes,
+    job_extras,
+    work_prefix,
+)
 
 DAY = date(2026, 1, 2)
+# So long that it does not shrink below what arguments take.
+LONG = random.Random(1).randbytes(INLINE_CHARACTERS).hex()
 ACCOUNT = {
     "work_id": "w1",
     "days": {
@@ -23,40 +33,26 @@ ACCOUNT = {
             "rows_loaded": 9,
             "rows_rejected": 1,
             "reasons": {"id: missing": 1},
+            "sample": [{"source_file": "f", "reason": "id: missing", "raw_record": ",a"}],
         }
     },
 }
 
 
 class MemoryS3:
-    """The calls of boto3's S3 client that Pipes needs, with a clock for LastModified."""
+    """The calls of boto3's S3 client that Pipes needs."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, tuple[bytes, datetime]] = {}
-        self.now = datetime(2026, 1, 2, tzinfo=UTC)
+        self.objects: dict[str, bytes] = {}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ExpectedBucketOwner: str) -> None:
         assert ExpectedBucketOwner == "222222222222"
-        self.now += timedelta(seconds=1)
-        self.objects[Key] = (Body, self.now)
+        self.objects[Key] = Body
 
     def get_object(self, *, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:
-        return {"Body": BytesIO(self.objects[Key][0])}
-
-    def get_paginator(self, name: str) -> Any:
-        outer = self
-
-        class Paginator:
-            def paginate(self, *, Bucket: str, Prefix: str, ExpectedBucketOwner: str) -> Any:
-                found = [
-                    {"Key": key, "LastModified": at}
-                    for key, (_, at) in outer.objects.items()
-                    if key.startswith(Prefix)
-                ]
-                yield {"Contents": found[:1]}
-                yield {"Contents": found[1:]}
-
-        return Paginator()
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "?"}}, "GetObject")
+        return {"Body": BytesIO(self.objects[Key])}
 
     def write(self, key: str, *messages: tuple[str, Any]) -> None:
         lines = [
@@ -101,12 +97,23 @@ def test_the_prefix_of_messages_follows_from_the_work(world: Any) -> None:
     assert work_prefix(world.feed, "w1") == "pipes/products/w1/"
 
 
-def test_the_context_stays_where_whoever_attaches_finds_it() -> None:
+def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
     s3 = MemoryS3()
     injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
-    with injector.inject_context({"extras": {"feed": "products"}}) as params:
+    with injector.inject_context({"extras": {"feed": LONG}}) as params:
         assert params == {"bucket": "b", "key": "pipes/products/w1/context.json"}
-    assert json.loads(s3.objects["pipes/products/w1/context.json"][0])["extras"]["feed"]
+    assert json.loads(s3.objects["pipes/products/w1/context.json"])["extras"]["feed"]
+
+
+def test_the_context_of_a_month_goes_with_the_jobs_arguments(pipeline: Any, world: Any) -> None:
+    s3 = MemoryS3()
+    month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
+    context = {"extras": job_extras(world.feed, pipeline.services, "f" * 32, month)}
+    injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
+    with injector.inject_context(context) as params:
+        assert params == {"data": context}
+    assert s3.objects == {}
+    assert len(encode_param(params)) < INLINE_CHARACTERS / 2
 
 
 def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> None:
@@ -116,7 +123,10 @@ def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> 
             raise ClientError({"Error": error}, "PutObject")
 
     injector = _pipes_classes()[0](NotOurs(), "b", "222222222222", "pipes/products/w1/")
-    with pytest.raises(AccessDenied) as refused, injector.inject_context({"extras": {}}):
+    with (
+        pytest.raises(AccessDenied) as refused,
+        injector.inject_context({"extras": {"feed": LONG}}),
+    ):
         pass
     assert not refused.value.retryable
     assert (refused.value.principal, refused.value.action) == ("arn:me", "s3:PutObject")
@@ -125,19 +135,15 @@ def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> 
 
 def test_messages_are_read_in_order_once_the_job_has_ended() -> None:
     s3 = MemoryS3()
-    s3.write("pipes/products/w1/messages/1.json", ("opened", {}), ("log", {"message": "a"}))
-    s3.write("pipes/products/w1/messages/2.json", ("log", {"message": "b"}))
-    s3.write("pipes/products/w1/messages/10.json", ("closed", {}))
+    s3.write(
+        "pipes/products/w1/messages/1.json",
+        *[("opened", {}), ("log", {"message": "a"}), ("log", {"message": "b"}), ("closed", {})],
+    )
     assert [method for method, _ in read(s3)] == ["opened", "log", "log", "closed"]
 
 
-def test_messages_of_an_earlier_failed_run_of_the_work_are_not_taken_for_ours() -> None:
-    s3 = MemoryS3()
-    s3.write("pipes/products/w1/messages/1.json", ("opened", {}))
-    s3.write("pipes/products/w1/messages/2.json", ("log", {"message": "old"}), ("closed", {}))
-    # The second run of the work writes fewer chunks, over the first of the old ones.
-    s3.write("pipes/products/w1/messages/1.json", ("opened", {}), ("log", {"message": "new"}))
-    assert read(s3) == [("opened", {}), ("log", {"message": "new"})]
+def test_a_job_that_left_no_messages_has_said_nothing() -> None:
+    assert read(MemoryS3()) == []
 
 
 def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
@@ -149,7 +155,10 @@ def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
 def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
     other = {"work_id": "w0", "days": {}}
     assert _account([other, ACCOUNT], "w1", "jr_1") == {
-        DAY: pipes.DayLoad(1, 10, 9, 1, {"id: missing": 1})
+        DAY: pipes.DayLoad(
+            *(1, 10, 9, 1, {"id: missing": 1}),
+            [{"source_file": "f", "reason": "id: missing", "raw_record": ",a"}],
+        )
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from xacct_assets.feed.reconcile import (
     ExportDay,
+    Known,
     LedgerDay,
     Numbers,
     RawDay,
@@ -111,8 +112,7 @@ def test_files_that_changed_since_are_read_again(pipeline: Any, world: Any) -> N
     world.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
     world.land("2026-01-02", "late.csv", rows=5)
-    (verdict,) = reconcile(
-        world.feed, pipeline.services, [DAY], {DAY: RawDay(files=1, rows=10, version="old")}
-    )
+    known = Known(raw={DAY: RawDay(files=1, rows=10, version="old")})
+    (verdict,) = reconcile(world.feed, pipeline.services, [DAY], known)
     assert not verdict.ok
     assert verdict.raw_rows == 15

@@ -6,7 +6,6 @@ load committed, also for a day without rejects) and ``…/<work_id>/part-*.json.
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import dataclass, field
 from datetime import date
@@ -86,23 +85,6 @@ class Rejects:
                 key, f"its files add up to {counted} rows, not {manifest.rejected_rows}"
             )
         return manifest
-
-    def sample(self, day: date, n: int) -> list[dict[str, Any]]:
-        """Up to `n` of the day's rejected rows: source_file, raw_record, reason."""
-        manifest = self.manifest(day)
-        rows: list[dict[str, Any]] = []
-        for key, _ in manifest.files if manifest else []:
-            with aws_call("s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}"):
-                body = self._s3.get_object(
-                    Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner_account
-                )["Body"]
-                # Only as much as is shown is read and decompressed.
-                with gzip.open(body, "rt", encoding="utf-8") as lines:
-                    for line in lines:
-                        if len(rows) >= n:
-                            return rows
-                        rows.append(json.loads(line))
-        return rows
 
     def _get(self, key: str) -> bytes:
         with aws_call(

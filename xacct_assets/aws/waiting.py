@@ -44,9 +44,9 @@ class Backoff:
 class Pace:
     """Delays for work whose like has been seen: few looks, and little time lost at its end.
 
-    Nothing is asked until the quickest of its like was over; then the time between two looks stays
-    within `lag` of what has been waited (or `least`). So the end is seen late by half of that on
-    the average, and a wait of steady length takes one look.
+    Nothing is asked until the quicker ones of its like (a quarter of them) were over; then the time
+    between two looks stays within `lag` of what has been waited (or `least`). So the end is seen
+    late by half of that on the average, and a wait of steady length takes one look.
 
     Attributes:
         past: how long its like took, in seconds; if there are none, `unknown` is used.
@@ -67,7 +67,7 @@ class Pace:
         if not self.past:
             yield from self.unknown.delays()
         # A little more than it took, as one look too early costs another.
-        expected = min(self.past) * 1.02 + 0.15
+        expected = sorted(self.past)[(len(self.past) - 1) // 4] * 1.02 + 0.15
         waited = 0.0
         while True:
             remaining = expected - waited

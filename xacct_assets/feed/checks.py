@@ -20,7 +20,7 @@ from xacct_assets.feed.assets.common import asset_key, no_vain_retries, retry_po
 from xacct_assets.feed.history import Materialization, latest_materializations, latest_problems
 from xacct_assets.feed.partitions import daily_partitions, parse_day
 from xacct_assets.feed.ranges import EVERY_DAY_CHECK, day_failure
-from xacct_assets.feed.reconcile import RawDay, reconcile
+from xacct_assets.feed.reconcile import ExportDay, Known, RawDay, Rejected, reconcile
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.services import Services
 
@@ -224,15 +224,6 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
         days: Sequence[date],
         events: DayEvents,
     ) -> dict[date, Verdict]:
-        raw = latest_materializations(context.instance, asset_key(feed, raw_partition.NAME), days)
-        known = {
-            day: RawDay(
-                files=event.metadata[raw_partition.FILES],
-                rows=event.metadata[raw_partition.ROWS],
-                version=event.data_version or "",
-            )
-            for day, event in raw.items()
-        }
         return {
             parse_day(result.partition): Verdict(
                 result.ok,
@@ -245,7 +236,7 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
                     if name not in ("ok", "partition")
                 },
             )
-            for result in reconcile(feed, services, days, known)
+            for result in reconcile(feed, services, days, _known(context, feed, days, events))
         }
 
     return _day_check(
@@ -256,6 +247,45 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
         "manifest + rejected, and the export is whole.",
         evaluate,
         stops=Stops.IF_ANY_DAY_FAILED,
+    )
+
+
+def _known(
+    context: dg.AssetCheckExecutionContext,
+    feed: FeedSpec,
+    days: Sequence[date],
+    exported: DayEvents,
+) -> Known:
+    """What this run has proven itself; of other runs only raw counts, by their data version."""
+    instance, run_id = context.instance, context.run.run_id
+    raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), days)
+    staged = latest_materializations(instance, asset_key(feed, staging_table.NAME), days)
+    return Known(
+        raw={
+            day: RawDay(
+                files=event.metadata[raw_partition.FILES],
+                rows=event.metadata[raw_partition.ROWS],
+                version=event.data_version or "",
+            )
+            for day, event in raw.items()
+        },
+        rejected={
+            day: Rejected(
+                event.metadata[staging_table.REJECTED], event.metadata[staging_table.WORK_ID]
+            )
+            for day, event in staged.items()
+            if event.run_id == run_id
+        },
+        exports={
+            day: ExportDay(
+                rows=event.metadata[s3_export.ROWS],
+                files=event.metadata[s3_export.FILES],
+                bytes=event.metadata[s3_export.BYTES],
+            )
+            for day, event in exported.items()
+            # Without files it depends on whether there is a manifest.
+            if event.run_id == run_id and event.metadata[s3_export.FILES]
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -56,19 +56,32 @@ def latest_materializations(
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, storage_ids=storage_ids), limit=len(storage_ids)
     ).records
-    found = {}
+    return dict(_by_day(records))
+
+
+def recent_materializations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, limit: int
+) -> list[Materialization]:
+    """The asset's last materializations, of whichever days; the newest first."""
+    records = instance.fetch_materializations(asset, limit=limit).records
+    return [event for _, event in _by_day(records)]
+
+
+def _by_day(records: Iterable[dg.EventLogRecord]) -> Iterator[tuple[date, Materialization]]:
     for record in records:
         event = record.asset_materialization
         if event is None or event.partition is None:
             continue
-        found[parse_day(event.partition)] = Materialization(
-            storage_id=record.storage_id,
-            run_id=record.run_id,
-            timestamp=record.timestamp,
-            data_version=(event.tags or {}).get(DATA_VERSION_TAG),
-            metadata={name: value.value for name, value in event.metadata.items()},
+        yield (
+            parse_day(event.partition),
+            Materialization(
+                storage_id=record.storage_id,
+                run_id=record.run_id,
+                timestamp=record.timestamp,
+                data_version=(event.tags or {}).get(DATA_VERSION_TAG),
+                metadata={name: value.value for name, value in event.metadata.items()},
+            ),
         )
-    return found
 
 
 def latest_problems(

@@ -5,6 +5,7 @@ Everything of one piece of work lives under one prefix that follows from its id,
 to a job run that somebody else started finds its messages. They are read once, when the job has
 ended: Dagster's own reader waits ten seconds more at that point, and polls S3 all the while. What
 the job says meanwhile is in its log, which is followed anyway. A lifecycle rule clears the prefix.
+A context that is short enough goes with the job's arguments instead, which saves a request.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from xacct_assets.services import Services
 
 
+#: A context of no more characters (as Pipes encodes it) is one of the job's arguments. Glue's
+#: reference names no limit for these; a context of a month of days is about half of this.
+INLINE_CHARACTERS = 6_000
+
+
 @dataclass(frozen=True)
 class DayLoad:
     """What the job says it did for one day; counts of files and rows."""
@@ -38,6 +44,8 @@ class DayLoad:
     rows_loaded: int
     rows_rejected: int
     reasons: Mapping[str, int]
+    sample: Sequence[Mapping[str, str]] = ()
+    """A few rejected rows: source_file, reason, raw_record (its beginning)."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,16 @@ def run_load_job(
     services: Services,
     work_id: str,
     raw_rows: Mapping[date, int],
+    *,
+    first_attempt: bool = False,
+    past_seconds: Sequence[float] = (),
 ) -> LoadOutcome:
     """Run the job for these days, or follow the run of the same work that is already there.
+
+    Args:
+        raw_rows: rows counted in the raw files of each day.
+        first_attempt: True if there can be no such run.
+        past_seconds: how long runs of its like took.
 
     Raises:
         AwsFailure: the job run did not succeed, or could not be started.
@@ -133,6 +149,8 @@ def run_load_job(
             number_of_workers=feed.load.number_of_workers,
             timeout_minutes=feed.load.timeout_minutes,
             execution_class=feed.load.execution_class,
+            first_attempt=first_attempt,
+            past_seconds=past_seconds,
             on_start=announce,
             on_log=lambda line: context.log.info(f"[glue] {line}"),
         )
@@ -159,6 +177,10 @@ def _account(messages: Sequence[Any], work_id: str, run_id: str) -> dict[date, D
             rows_loaded=int(counts["rows_loaded"]),
             rows_rejected=int(counts["rows_rejected"]),
             reasons={str(kind): int(count) for kind, count in counts["reasons"].items()},
+            sample=[
+                {name: str(row[name]) for name in ("source_file", "reason", "raw_record")}
+                for row in counts.get("sample", ())
+            ],
         )
         for day, counts in accounts[-1]["days"].items()
     }
@@ -171,8 +193,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     that runs a load should pay.
     """
     from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
+    from dagster_pipes import encode_param
 
-    from xacct_assets.aws.errors import aws_call
+    from xacct_assets.aws.errors import NotFound, aws_call
     from xacct_assets.aws.waiting import quietly
 
     class WorkContextInjector(PipesS3ContextInjector):
@@ -184,6 +207,10 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
 
         @contextmanager
         def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
+            inline: PipesParams = {"data": context}
+            if len(encode_param(inline)) <= INLINE_CHARACTERS:
+                yield inline
+                return
             key = f"{self.key_prefix}context.json"
             arn = f"arn:aws:s3:::{self.bucket}/{key}"
             with aws_call("s3:PutObject", arn, account=self._owner):
@@ -220,31 +247,17 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 handler.handle_message(message)
 
         def _messages(self) -> list[Mapping[str, Any]]:
-            """The messages of the youngest writer: an earlier run of the work may have left some.
-
-            A run that failed may have written more chunks than its successor, so the chunks are
-            put in the order they were written in, and what precedes the last "opened" is dropped.
-            """
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket,
-                Prefix=f"{self._prefix}messages/",
-                ExpectedBucketOwner=self._owner,
-            )
-            arn = f"arn:aws:s3:::{self.bucket}"
-            with aws_call("s3:ListBucket", arn, account=self._owner):
-                chunks = [item for page in pages for item in page.get("Contents", [])]
-            chunks.sort(key=lambda item: (item["LastModified"], len(item["Key"]), item["Key"]))
-            messages: list[Mapping[str, Any]] = []
-            for chunk in chunks:
-                with aws_call("s3:GetObject", f"{arn}/{chunk['Key']}", account=self._owner):
+            """The messages of the work's last run: one object, written when the script ends."""
+            key = f"{self._prefix}messages/1.json"
+            try:
+                with aws_call(
+                    "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self._owner
+                ):
                     body = self.client.get_object(
-                        Bucket=self.bucket, Key=chunk["Key"], ExpectedBucketOwner=self._owner
+                        Bucket=self.bucket, Key=key, ExpectedBucketOwner=self._owner
                     )["Body"].read()
-                for line in body.decode().splitlines():
-                    message = json.loads(line)
-                    if message["method"] == "opened":
-                        messages.clear()
-                    messages.append(message)
-            return messages
+            except NotFound:
+                return []
+            return [json.loads(line) for line in body.decode().splitlines()]
 
     return WorkContextInjector, WorkMessageReader

@@ -25,9 +25,11 @@ def list_day(feed: FeedSpec, services: Services, day: date) -> list[RawObject]:
     return services.landing(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
 
 
-def survey_day(feed: FeedSpec, services: Services, day: date) -> Listing:
-    """The day's files, and the keys beside them that are none of the feed's."""
-    return services.landing(feed).survey(raw_prefix(feed, day), feed.source.patterns)
+def survey_days(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, Listing]:
+    """Each day's files, and the keys beside them that are none of the feed's."""
+    prefixes = {day: raw_prefix(feed, day) for day in days}
+    found = services.landing(feed).survey_all(list(prefixes.values()), feed.source.patterns)
+    return {day: found[prefix] for day, prefix in prefixes.items()}
 
 
 def inspect_day(

@@ -16,6 +16,8 @@ from xacct_assets.feed.fingerprint import fingerprint
 from xacct_assets.feed.partitions import day_prefix, in_words
 
 if TYPE_CHECKING:
+    from xacct_assets.aws.export import ExportVerdict, ManifestEntry
+    from xacct_assets.aws.landing import RawObject
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.services import Services
 
@@ -55,6 +57,30 @@ class ExportDay:
     files: int = 0
     bytes: int = 0
     problems: tuple[str, ...] = ()
+    entries: Sequence[ManifestEntry] = ()
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The account of a day's rejected rows, and the load it is of."""
+
+    rows: int
+    work_id: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run has just proven itself, so that it need not be read again a moment later.
+
+    Attributes:
+        raw: days whose files were read; they count if the same objects are still there.
+        rejected: of the loads that the run made; they count if the ledger is of the same load.
+        exports: days whose export was held against its manifest.
+    """
+
+    raw: Mapping[date, RawDay] = field(default_factory=dict)
+    rejected: Mapping[date, Rejected] = field(default_factory=dict)
+    exports: Mapping[date, ExportDay] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,64 +202,84 @@ def _manifest(numbers: Numbers) -> Manifest:
 
 
 def reconcile(
-    feed: FeedSpec,
-    services: Services,
-    days: Iterable[date],
-    known_raw: Mapping[date, RawDay] | None = None,
+    feed: FeedSpec, services: Services, days: Iterable[date], known: Known | None = None
 ) -> list[DayReconciliation]:
     """The verdict on each of the days, in order.
 
     Args:
-        known_raw: what is already known of raw days; used where the objects are still the same, so
-            that their content need not be read again.
+        known: what the caller has proven a moment ago.
     """
     wanted = sorted(set(days))
     if not wanted:
         return []
+    known = known or Known()
     staged, ledger, fact = _warehouse_numbers(feed, services, wanted)
+    raw = raw_days(feed, services, wanted, known.raw)
+    exports = dict(known.exports)
+    exports |= export_days(feed, services, [day for day in wanted if day not in exports])
 
-    def one(day: date) -> DayReconciliation:
-        raw = raw_day(feed, services, day, (known_raw or {}).get(day))
-        rejects = services.rejects(feed).manifest(day)
-        return judge(
-            day,
-            Numbers(
-                raw=raw,
-                staged=staged.get(day, 0),
-                ledger=ledger.get(day),
-                rejected=None if rejects is None else rejects.rejected_rows,
-                rejected_work_id=None if rejects is None else rejects.work_id,
-                fact=fact.get(day, 0),
-                export=export_day(feed, services, day),
-            ),
-        )
+    def rejected(day: date) -> Rejected | None:
+        ours, loaded = known.rejected.get(day), ledger.get(day)
+        if ours is not None and loaded is not None and loaded.work_id == ours.work_id:
+            return ours
+        manifest = services.rejects(feed).manifest(day)
+        return manifest and Rejected(manifest.rejected_rows, manifest.work_id)
 
     with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(wanted)), "reconcile") as pool:
-        return list(pool.map(one, wanted))
+        accounts = dict(zip(wanted, pool.map(rejected, wanted), strict=True))
+    return [
+        judge(
+            day,
+            Numbers(
+                raw=raw[day],
+                staged=staged.get(day, 0),
+                ledger=ledger.get(day),
+                rejected=None if (account := accounts[day]) is None else account.rows,
+                rejected_work_id=None if account is None else account.work_id,
+                fact=fact.get(day, 0),
+                export=exports[day],
+            ),
+        )
+        for day in wanted
+    ]
 
 
-def raw_day(feed: FeedSpec, services: Services, day: date, known: RawDay | None = None) -> RawDay:
-    """Count a day's raw files and rows; the content is read only if it is not what is known."""
-    from xacct_assets.feed.raw import inspect_day, list_day
+def raw_days(
+    feed: FeedSpec, services: Services, days: Sequence[date], known: Mapping[date, RawDay]
+) -> dict[date, RawDay]:
+    """Count each day's raw files and rows; contents are read only where they are not known."""
+    from xacct_assets.feed.raw import inspect_day, survey_days
 
-    objects = list_day(feed, services, day)
-    version = fingerprint(objects)
-    if known is not None and known.version == version:
-        return known
-    verdicts = inspect_day(feed, services, objects)
-    return RawDay(
-        files=len(objects),
-        rows=sum(verdict.rows for verdict in verdicts),
-        version=version,
-        problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
-        newest=max((item.last_modified for item in objects), default=None),
-    )
+    def one(day: date, objects: Sequence[RawObject]) -> RawDay:
+        version = fingerprint(objects)
+        if day in known and known[day].version == version:
+            return known[day]
+        verdicts = inspect_day(feed, services, objects)
+        return RawDay(
+            files=len(objects),
+            rows=sum(verdict.rows for verdict in verdicts),
+            version=version,
+            problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
+            newest=max((item.last_modified for item in objects), default=None),
+        )
+
+    listings = survey_days(feed, services, days)
+    with ThreadPoolExecutor(min(CONCURRENT_DAYS, max(1, len(days))), "raw") as pool:
+        return dict(
+            zip(days, pool.map(lambda day: one(day, listings[day].objects), days), strict=True)
+        )
 
 
-def export_day(feed: FeedSpec, services: Services, day: date) -> ExportDay:
-    """Prove a day's export by its manifest."""
-    prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
-    verdict = services.exports(feed).verify(prefix)
+def export_days(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, ExportDay]:
+    """Prove each day's export by its manifest."""
+    if not days:
+        return {}
+    prefixes = {day: day_prefix(feed.export.prefix, feed.export.layout, day) for day in days}
+    verdicts = services.exports(feed).verify_all(list(prefixes.values()))
+    return {day: _export_day(feed, verdicts[prefix]) for day, prefix in prefixes.items()}
+
+
+def _export_day(feed: FeedSpec, verdict: ExportVerdict) -> ExportDay:
     if verdict.manifest is None and verdict.files == 0:
         return ExportDay(rows=None, problems=tuple((verdict.stray and verdict.problems) or ()))
     # Redshift counts a file's header line among its records (MANIFEST VERBOSE, HEADER).
@@ -243,6 +289,7 @@ def export_day(feed: FeedSpec, services: Services, day: date) -> ExportDay:
         files=verdict.files,
         bytes=verdict.bytes,
         problems=tuple(verdict.problems),
+        entries=verdict.manifest.entries if verdict.manifest else (),
     )
 
 

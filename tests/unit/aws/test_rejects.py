@@ -50,7 +50,6 @@ def test_a_days_manifest_is_read(rejects):
 
 def test_a_day_that_was_never_loaded_has_none(rejects):
     assert rejects({}).manifest(DAY) is None
-    assert rejects({}).sample(DAY, 5) == []
 
 
 def test_a_missing_bucket_is_not_a_day_without_rejects(modelled, refusal):
@@ -74,9 +73,3 @@ def test_a_missing_bucket_is_not_a_day_without_rejects(modelled, refusal):
 def test_a_manifest_that_does_not_hold_is_refused(rejects, change, said):
     with pytest.raises(ManifestInvalid, match=said):
         rejects({KEY: json.dumps(MANIFEST | change).encode()}).manifest(DAY)
-
-
-def test_a_sample_reads_no_more_than_asked(rejects):
-    made = rejects({KEY: json.dumps(MANIFEST).encode(), **PARTS})
-    assert made.sample(DAY, 2) == ROWS[:2]
-    assert made.sample(DAY, 10) == ROWS

@@ -51,7 +51,8 @@ def test_null_is_marked_by_a_text_that_no_value_can_be(script: ModuleType, reque
 
 
 def test_the_report_adds_up_for_every_day(script: ModuleType, request_: Any) -> None:
-    report = tally(script).report(request_)
+    sample = [{"source_file": "f", "reason": "id: missing", "raw_record": ",a"}]
+    report = tally(script).report(request_, {date(2026, 1, 1): sample, date(2026, 1, 2): []})
     assert report["work_id"] == "w-1"
     assert report["days"]["2026-01-01"] == {
         "files": 2,
@@ -59,6 +60,7 @@ def test_the_report_adds_up_for_every_day(script: ModuleType, request_: Any) -> 
         "rows_loaded": 5,
         "rows_rejected": 1,
         "reasons": {"id: missing": 1},
+        "sample": sample,
     }
     assert report["days"]["2026-01-02"]["rows_read"] == 0
 

@@ -12,7 +12,7 @@ from xacct_assets.feed.assets.common import ROWS_SHOWN as OBJECTS_SHOWN
 from xacct_assets.feed.assets.common import common, no_vain_retries, table
 from xacct_assets.feed.fingerprint import fingerprint
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.raw import inspect_day, raw_prefix, survey_day
+from xacct_assets.feed.raw import inspect_day, raw_prefix, survey_days
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.services import Services
 
@@ -55,10 +55,11 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
 def _look(
     feed: FeedSpec, services: Services, days: Sequence[date]
 ) -> list[tuple[date, Listing, list[FileVerdict]]]:
+    listings = survey_days(feed, services, days)
     stop = Event()
 
     def one(day: date) -> tuple[date, Listing, list[FileVerdict]]:
-        listing = survey_day(feed, services, day)
+        listing = listings[day]
         return day, listing, inspect_day(feed, services, listing.objects, stop=stop)
 
     threads = ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw")

@@ -1,6 +1,7 @@
 """s3_export: the days' fact rows as files in account A, written by Redshift itself."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import dagster as dg
@@ -19,13 +20,16 @@ from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
 from xacct_assets.feed.partitions import batched, day_prefix
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.reconcile import ExportDay, count_by_day, export_day
+from xacct_assets.feed.reconcile import ExportDay, count_by_day, export_days
 from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
 from xacct_assets.services import Services
 
 NAME = "s3_export"
+ROWS, FILES, BYTES = "dagster/partition_row_count", "files", "bytes"
 # BatchExecuteStatement takes at most 40 statements.
 STATEMENTS_PER_BATCH = 40
+# UNLOADs under way side by side, of a range that is worth being split.
+BATCHES_AT_ONCE, DAYS_PER_BATCH_AT_LEAST = 4, 8
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
@@ -50,9 +54,9 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             step = StepDays.of(context, upstream=asset_key(feed, FACT_TABLE))
             expected = count_by_day(services, feed.warehouse.fact, step.ready)
             _unload(context, feed, services, step.ready)
+            exports = export_days(feed, services, step.ready)
             reports = {}
-            for day in list(step.ready):
-                export = export_day(feed, services, day)
+            for day, export in exports.items():
                 problem = _problem(export, expected.get(day, 0))
                 if problem:
                     step.fail(day, problem)
@@ -66,12 +70,22 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
 def _unload(
     context: dg.AssetExecutionContext, feed: FeedSpec, services: Services, days: Sequence[date]
 ) -> None:
-    for batch in batched(days, STATEMENTS_PER_BATCH):
+    def unload(batch: Sequence[date]) -> None:
         services.data_api.batch(
             [unload_statement(feed, services, day) for day in batch],
             client_token=statement_token(context, feed, "unload", batch[0], batch[-1]),
             name=f"{feed.name} {NAME} {batch[0]} {batch[-1]}",
         )
+
+    # The statements of a batch run one after the other, so a range is several batches at once.
+    at_once = -(-len(days) // BATCHES_AT_ONCE)
+    size = min(STATEMENTS_PER_BATCH, max(DAYS_PER_BATCH_AT_LEAST, at_once))
+    batches = list(batched(days, size))
+    if len(batches) == 1:
+        unload(batches[0])
+        return
+    with ThreadPoolExecutor(BATCHES_AT_ONCE, "unload") as threads:
+        list(threads.map(unload, batches))
 
 
 def unload_statement(feed: FeedSpec, services: Services, day: date) -> str:
@@ -123,15 +137,12 @@ def _problem(export: ExportDay, rows: int) -> str | None:
 
 
 def _report(feed: FeedSpec, services: Services, day: date, export: ExportDay) -> DayReport:
-    prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
-    manifest = services.exports(feed).read_manifest(prefix)
-    entries = [] if manifest is None else manifest.entries
     return DayReport(
         {
             "dagster/uri": export_uri(feed, services, day),
-            "dagster/partition_row_count": export.rows or 0,
-            "files": export.files,
-            "bytes": export.bytes,
+            ROWS: export.rows or 0,
+            FILES: export.files,
+            BYTES: export.bytes,
             "manifest": table(
                 [
                     {
@@ -139,7 +150,7 @@ def _report(feed: FeedSpec, services: Services, day: date, export: ExportDay) ->
                         "bytes": entry.content_length,
                         "rows": entry.record_count,
                     }
-                    for entry in entries
+                    for entry in export.entries
                 ]
             ),
         }

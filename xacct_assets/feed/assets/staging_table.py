@@ -1,7 +1,7 @@
 """staging_table: the days' rows in Redshift's staging table, loaded by one Glue job run."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,18 +19,24 @@ from xacct_assets.feed.assets.common import (
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import ROWS
 from xacct_assets.feed.fingerprint import fingerprint
-from xacct_assets.feed.history import Materialization, latest_materializations
+from xacct_assets.feed.history import (
+    Materialization,
+    latest_materializations,
+    recent_materializations,
+    run_family,
+)
 from xacct_assets.feed.partitions import batched
 from xacct_assets.feed.pipes import DayLoad, LoadOutcome, run_load_job
 from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.raw import list_day
+from xacct_assets.feed.raw import survey_days
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.services import Services
 
 NAME = "staging_table"
 READ, REJECTED, WORK_ID = "rows read", "rows rejected", "work id"
-# Rejected rows shown in the UI; all are in the processing bucket.
-REJECTS_SHOWN = 10
+DAYS, SECONDS = "days of the job run", "job run seconds from start to end"
+# How far back it is looked for how long a job run takes: events, and runs.
+PAST_EVENTS, PAST_RUNS = 60, 10
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
@@ -58,15 +64,27 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             raw = latest_materializations(
                 context.instance, asset_key(feed, RAW_PARTITION), step.ready
             )
-            _drop_changed(step, feed, services, raw, "since raw_partition looked at them")
+            _drop_unknown(step, raw)
+            # Days that this run has just looked at are compared once, after they are loaded.
+            family = run_family(context.run)
+            before = [day for day in step.ready if raw[day].run_id not in family]
+            _drop_changed(step, feed, services, raw, before, "since raw_partition looked at them")
             loads: dict[date, tuple[str, LoadOutcome]] = {}
             # A backfill's runs are no larger than this; one launched by hand may be.
             for days in batched(list(step.ready), feed.max_days_per_run):
                 work_id = _work_id(context, feed, {day: raw[day] for day in days})
                 rows = {day: raw[day].metadata[ROWS] for day in days}
-                outcome = run_load_job(context, feed, services, work_id, rows)
+                outcome = run_load_job(
+                    context,
+                    feed,
+                    services,
+                    work_id,
+                    rows,
+                    first_attempt=_is_first_attempt(context),
+                    past_seconds=_past_seconds(context, len(days)),
+                )
                 loads |= dict.fromkeys(days, (work_id, outcome))
-            _drop_changed(step, feed, services, raw, "while they were loaded")
+            _drop_changed(step, feed, services, raw, step.ready, "while they were loaded")
             reports = {}
             for day in list(step.ready):
                 work_id, outcome = loads[day]
@@ -81,18 +99,24 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     return staging_table
 
 
+def _drop_unknown(step: StepDays, raw: Mapping[date, Materialization]) -> None:
+    for day in list(step.ready):
+        if day not in raw:
+            step.fail(day, "raw_partition was never materialized for this day; start with it")
+    step.raise_if_none_is_ready()
+
+
 def _drop_changed(
     step: StepDays,
     feed: FeedSpec,
     services: Services,
     raw: Mapping[date, Materialization],
+    days: Sequence[date],
     since: str,
 ) -> None:
-    """Take out the days whose raw files are not those that raw_partition counted."""
-    for day in list(step.ready):
-        if day not in raw:
-            step.fail(day, "raw_partition was never materialized for this day; start with it")
-        elif fingerprint(list_day(feed, services, day)) != raw[day].data_version:
+    """Take out those of the days whose raw files are not those that raw_partition counted."""
+    for day, listing in survey_days(feed, services, days).items():
+        if fingerprint(listing.objects) != raw[day].data_version:
             step.fail(
                 day,
                 f"the raw files of {day} changed {since}; materialize the day again from "
@@ -114,6 +138,31 @@ def _work_id(
     attempt = (run.root_run_id or run.run_id) if takes_up else run.run_id
     days = "".join(f"{day}={raw[day].data_version};" for day in sorted(raw))
     return hashlib.sha256(f"{feed.name};{attempt};{days}".encode()).hexdigest()[:32]
+
+
+def _is_first_attempt(context: dg.AssetExecutionContext) -> bool:
+    """Whether nobody can have tried the work of this step yet, so that no job run of it is there.
+
+    A run that is taken up under its own id, by an orchestrator that can do that, starts it again.
+    """
+    step = context.asset_key.to_python_identifier()
+    starts = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_START)
+    return (
+        context.retry_number == 0
+        and context.run.parent_run_id is None
+        and sum(entry.step_key == step for entry in starts) == 1
+    )
+
+
+def _past_seconds(context: dg.AssetExecutionContext, days: int) -> list[float]:
+    """How long the last job runs took, of as many days if there are such, from start to end."""
+    runs = {
+        event.metadata["job run id"]: (event.metadata[DAYS], event.metadata[SECONDS])
+        for event in recent_materializations(context.instance, context.asset_key, PAST_EVENTS)
+        if SECONDS in event.metadata
+    }
+    alike = [seconds for of_days, seconds in runs.values() if of_days == days]
+    return (alike or [seconds for _, seconds in runs.values()])[:PAST_RUNS]
 
 
 def _problem(load: DayLoad | None, rows_landed: int) -> str | None:
@@ -166,6 +215,9 @@ def _report(
         "job run seconds": job_run.execution_seconds,
         "job run was already there": job_run.attached,
     }
+    if job_run.started is not None and job_run.completed is not None:
+        metadata[SECONDS] = (job_run.completed - job_run.started).total_seconds()
+        metadata[DAYS] = len(outcome.days)
     if job_run.dpu_seconds is not None:
         metadata["job run DPU seconds"] = job_run.dpu_seconds
     for name, url in job_run.log_urls.items():
@@ -176,15 +228,5 @@ def _report(
         metadata["rejects"] = dg.MetadataValue.path(
             f"s3://{services.settings.processing_bucket}/{prefix}"
         )
-        sample = services.rejects(feed).sample(day, REJECTS_SHOWN)
-        metadata["sample of rejects"] = table(
-            [
-                {
-                    "source_file": str(row["source_file"]),
-                    "reason": str(row["reason"]),
-                    "raw_record": str(row["raw_record"])[:300],
-                }
-                for row in sample
-            ]
-        )
+        metadata["sample of rejects"] = table([dict(row) for row in load.sample])
     return DayReport(metadata)
