@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os.path
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,8 +13,8 @@ from xacct_assets.aws.errors import NotFound, aws_call
 
 _SHA = "sha256"
 _DELETE_BATCH = 1000
-#: Folders that are listed in one go, at least, and listings under way at once, at most.
-_FOLDERS_AT_LEAST, _LISTINGS = 16, 8
+#: Listings under way at once, of folders with more than a page of objects.
+_LISTINGS = 8
 
 
 def put_if_changed(s3: Any, bucket: str, owner: str, key: str, body: bytes) -> bool:
@@ -62,50 +62,54 @@ def in_folders(
 
     A page has up to 1,000 objects, of whichever folders. So neighbours are listed together, which
     takes a request where a listing of each would take one a folder; what lies between them is
-    skipped. Many folders are listed in several parts at once.
+    skipped. If there is more than a page, the rest is listed in several parts at once.
     """
-    ordered = sorted(set(wanted))
-    size = max(_FOLDERS_AT_LEAST, -(-len(ordered) // _LISTINGS))
-    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    found: dict[str, list[dict[str, Any]]] = {folder: [] for folder in ordered}
+    rest = sorted(set(wanted))
+    found: dict[str, list[dict[str, Any]]] = {folder: [] for folder in rest}
 
-    def list_part(part: Sequence[str]) -> None:
-        for item in _keys_from(s3, bucket, owner, part):
+    def page(part: Sequence[str], after: str | None) -> tuple[Sequence[str], str | None]:
+        """List a page; the folders that are left, and the key to go on after in the first one."""
+        common = part[0] if len(part) == 1 else os.path.commonprefix(list(part))  # noqa: RUF071
+        # StartAfter is exclusive, and the folder's own key, if it was made, is an object as well.
+        start = after or (part[0][:-1] if len(part) > 1 else None)
+        request = {"StartAfter": start} if start else {}
+        answer: dict[str, Any] = {}
+        while not answer.get("Contents"):
+            with aws_call(
+                "s3:ListBucket", f"arn:aws:s3:::{bucket} (prefix {common!r})", account=owner
+            ):
+                answer = s3.list_objects_v2(
+                    Bucket=bucket, Prefix=common, ExpectedBucketOwner=owner, **request
+                )
+            if not answer.get("NextContinuationToken"):
+                break
+            # A page may hold nothing but the way to the next one.
+            request = {"ContinuationToken": answer["NextContinuationToken"]}
+        items = answer.get("Contents", [])
+        for item in items:
             at = bisect_right(part, item["Key"]) - 1
             if at >= 0 and item["Key"].startswith(part[at]):
                 found[part[at]].append(item)
-
-    if len(parts) == 1:
-        list_part(parts[0])
-    elif parts:
-        with ThreadPoolExecutor(len(parts), "list") as threads:
-            list(threads.map(list_part, parts))
-    return found
-
-
-def _keys_from(s3: Any, bucket: str, owner: str, part: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The objects from the first of the sorted folders to the last, and some in between them."""
-    common = part[0] if len(part) == 1 else os.path.commonprefix(list(part))  # noqa: RUF071 -- no paths
-    # StartAfter is exclusive, and the folder's own key, if somebody made it, is an object as well.
-    request = {} if len(part) == 1 else {"StartAfter": part[0][:-1]}
-    while True:
-        with aws_call("s3:ListBucket", f"arn:aws:s3:::{bucket} (prefix {common!r})", account=owner):
-            page = s3.list_objects_v2(
-                Bucket=bucket, Prefix=common, ExpectedBucketOwner=owner, **request
-            )
-        items = page.get("Contents", [])
-        yield from items
-        token = page.get("NextContinuationToken")
-        if not token:
-            return
-        # A page may also hold nothing but the way to the next one.
-        request = {"ContinuationToken": token}
-        last = items[-1]["Key"] if items else part[0]
+        if not answer.get("NextContinuationToken"):
+            return [], None
+        last = items[-1]["Key"]
         at = bisect_right(part, last) - 1
-        if at < 0 or not last.startswith(part[at]):
-            if at + 1 == len(part):
-                return
-            request = {"StartAfter": part[at + 1][:-1]}
+        inside = at >= 0 and last.startswith(part[at])
+        return (part[at:], last) if inside else (part[at + 1 :], None)
+
+    def list_part(part: Sequence[str], after: str | None) -> None:
+        while part:
+            part, after = page(part, after)
+
+    if not rest:
+        return found
+    more, after = page(rest, None)
+    size = max(1, -(-len(more) // _LISTINGS))
+    parts = [more[start : start + size] for start in range(0, len(more), size)]
+    if parts:
+        with ThreadPoolExecutor(len(parts), "list") as threads:
+            list(threads.map(list_part, parts, [after] + [None] * (len(parts) - 1)))
+    return found
 
 
 def exists(s3: Any, bucket: str, owner: str) -> bool:

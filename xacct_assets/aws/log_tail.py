@@ -2,7 +2,7 @@
 
 Glue writes a run's output to the stream named by the run id in ``/aws-glue/jobs/output`` and
 ``/aws-glue/jobs/error``. GetLogEvents allows 25 requests a second per account and Region; a tail
-asks twice every ten seconds.
+asks twice every twenty seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 GROUPS = ("/aws-glue/jobs/output", "/aws-glue/jobs/error")
 #: Seconds between two looks, and before the first one.
-INTERVAL = 10.0
+INTERVAL = 20.0
 #: Lines shown at most; the rest is one click away.
 MAX_LINES = 2000
 _LAST_PAGES = 20

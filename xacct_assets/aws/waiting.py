@@ -58,7 +58,7 @@ class Pace:
     past: tuple[float, ...]
     unknown: Backoff
     silence: float = 60.0
-    lag: float = 0.08
+    lag: float = 0.1
     least: float = 0.5
     cap: float = 60.0
 

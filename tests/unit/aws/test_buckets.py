@@ -101,12 +101,15 @@ def test_neighbouring_folders_take_one_request(modelled):
     assert len(s3.client.calls) == 1
 
 
-def test_a_month_takes_two_requests_and_two_months_four(modelled):
+def test_a_month_of_few_files_takes_one_request_and_a_full_one_no_more_than_its_pages(modelled):
     s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
     s3.told(DAYS[:31])
-    assert len(s3.client.calls) == 2
-    s3.told(DAYS)
-    assert len(s3.client.calls) == 2 + 4
+    assert len(s3.client.calls) == 1
+    full = Keys(modelled, [f"{day}{n:04}" for day in DAYS[:8] for n in range(40)], page=20)
+    assert {folder: len(keys) for folder, keys in full.told(DAYS[:8]).items()} == dict.fromkeys(
+        DAYS[:8], 40
+    )
+    assert len(full.client.calls) <= 8 * 2 + 8
 
 
 def test_what_lies_between_the_folders_is_skipped(modelled):

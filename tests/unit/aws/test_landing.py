@@ -43,9 +43,9 @@ class Bucket:
         self.breaks: list[tuple[int, Exception]] = []
         self.client = modelled("s3", list_objects_v2=self.list, get_object=self.get)
 
-    def list(self, Bucket, Prefix, ExpectedBucketOwner, ContinuationToken="0", **_):
+    def list(self, Bucket, Prefix, ExpectedBucketOwner, StartAfter="", ContinuationToken="0", **_):
         assert ExpectedBucketOwner == A
-        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
         start = int(ContinuationToken)
         page = {
             "Contents": [
