@@ -28,10 +28,12 @@ import gzip
 import io
 import itertools
 import json
+import random
 import re
 import sys
+import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,6 +76,13 @@ ROWS_PER_REJECT_FILE = 100_000
 SAMPLED_REJECTS, SAMPLED_CHARACTERS = 10, 300
 # A rejected value is quoted in the reason up to this many characters (the raw record has it all).
 QUOTED_VALUE_CHARACTERS = 200
+
+# A write that meets other transactions is tried so often in all.
+WRITE_ATTEMPTS = 6
+# Redshift's error 1023, and PostgreSQL's words for the same and for a deadlock.
+CONFLICT = re.compile(
+    r"error:?\s*1023\b|could not serialize|serializable isolation|deadlock detected", re.IGNORECASE
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
@@ -1119,11 +1128,32 @@ def write_staging(
         )
         .coalesce(1 + tally.loaded // ROWS_PER_TEMPORARY_FILE)
     )
-    glue_context.write_dynamic_frame.from_options(
-        frame=DynamicFrame.fromDF(good, glue_context, "staging"),
-        connection_type="redshift",
-        connection_options=connection_options(request, tally),
-    )
+
+    def write() -> None:
+        glue_context.write_dynamic_frame.from_options(
+            frame=DynamicFrame.fromDF(good, glue_context, "staging"),
+            connection_type="redshift",
+            connection_options=connection_options(request, tally),
+        )
+
+    again_after_conflicts(write)
+
+
+def again_after_conflicts(
+    transaction: Callable[[], None], sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Run a transaction; if another one got in its way, nothing of it was kept: run it again.
+
+    Reading and judging the files is most of a run; a run that failed for this would repeat it all.
+    """
+    for attempt in range(1, WRITE_ATTEMPTS + 1):
+        try:
+            return transaction()
+        except Exception as problem:
+            if attempt == WRITE_ATTEMPTS or not CONFLICT.search(str(problem)):
+                raise
+        # Full jitter: rivals that collided must not collide again in step.
+        sleep(random.uniform(0.1, 0.5 * 2**attempt))  # noqa: S311 -- not a secret
 
 
 def connection_options(request: Request, tally: Tally) -> dict[str, str]:

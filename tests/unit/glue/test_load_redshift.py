@@ -120,3 +120,42 @@ def test_a_spark_failure_says_which_file_and_why(script: ModuleType) -> None:
     assert script.spark_failure(text) == (
         "s3://raw/p/a.csv.gz: java.io.EOFException: Unexpected end of input stream"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ERROR: 1023\n  Detail: Serializable isolation violation on table - 100",
+        "could not serialize access due to concurrent update",
+        "deadlock detected",
+    ],
+)
+def test_a_write_that_meets_another_transaction_is_done_again(
+    script: ModuleType, words: str
+) -> None:
+    outcomes, slept = [RuntimeError(words), RuntimeError(words), None], []
+
+    def write() -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    script.again_after_conflicts(write, slept.append)
+    assert outcomes == []
+    assert len(slept) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "attempts"), [("ERROR: 1023", 6), ("permission denied for table products", 1)]
+)
+def test_a_write_is_given_up_in_the_databases_words(
+    script: ModuleType, words: str, attempts: int
+) -> None:
+    tries = []
+
+    def write() -> None:
+        tries.append(words)
+        raise RuntimeError(words)
+
+    with pytest.raises(RuntimeError, match=words):
+        script.again_after_conflicts(write, lambda _seconds: None)
+    assert len(tries) == attempts
