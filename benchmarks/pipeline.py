@@ -34,8 +34,8 @@ from benchmarks.year_feed import FEED
 from xacct_sandbox.products import ProductFile
 
 NAME = "pipeline"
-FIXED_TIMES = "crawl=2,job=3,statement=0.1"
-"""Longer than the sandbox needs for a day on an idle machine, so that both wait equally long."""
+FIXED_TIMES = "crawl=1,job=3,statement=0.1"
+"""What the sandbox can keep for a day on an idle machine: short, so that orchestration shows."""
 REPEATS = 5
 DEFAULTS_REPEATS = 3
 DEFAULTS_APART = 20.0
@@ -131,7 +131,12 @@ def one_day(both: Rig) -> Figures:
     seen = _in_turns(both, (FAST, OURS), REPEATS)
     # Looking at memory costs processor time, so it is done in a turn that is not timed.
     memory = {s: both.one_day(s, both.new_day(), memory=True).memory for s in (FAST, OURS)}
-    return {"runs": seen, "memory": memory, "overruns": dict(both.overruns())}
+    return {
+        "times": FIXED_TIMES,
+        "runs": seen,
+        "memory": memory,
+        "overruns": dict(both.overruns()),
+    }
 
 
 def defaults(both: Rig) -> Figures:

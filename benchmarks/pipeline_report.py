@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import pipeline_plot, prices, report
+from benchmarks.observation import CRAWL, JOB, STATEMENT
 from benchmarks.pipeline_rig import FAST, OURS
+from xacct_sandbox import service_times
 
 Figures = Mapping[str, Any]
 DAYS_OF_MONTH, DAYS_OF_YEAR = 30, 365
+_KINDS = {CRAWL: "a crawl's end", JOB: "a job run's end", STATEMENT: "a statement's end"}
 
 
 def values(runs: Iterable[Figures], name: str) -> list[float]:
@@ -33,14 +36,25 @@ def glue_dollars(run: Figures) -> float:
     return prices.crawls(run["crawls"]) + prices.jobs(run["jobs"])
 
 
-def told_late(runs: Iterable[Figures]) -> list[float]:
-    """Seconds until told, as a share of what is allowed: the longer of 0.5 s and 5 %."""
-    return [late / max(0.5, 0.05 * seconds) for run in runs for _, seconds, late in run["known"]]
+def told_late(runs: Sequence[Figures]) -> float:
+    """Seconds until told, as a share of what is allowed: the longer of 0.5 s and 5 %.
+
+    The median of each kind of work, of the kind that is told latest.
+    """
+    return max(
+        statistics.median(
+            late / max(0.5, 0.05 * seconds)
+            for run in runs
+            for its_kind, seconds, late in run["known"]
+            if its_kind == kind
+        )
+        for kind in {kind for run in runs for kind, _, _ in run["known"]}
+    )
 
 
-def late_seconds(runs: Iterable[Figures]) -> list[float]:
-    """Seconds from the end of a crawl, job run or statement to its caller's being told."""
-    return [late for run in runs for _, _, late in run["known"]]
+def late_seconds(runs: Iterable[Figures], kind: str) -> list[float]:
+    """Seconds from the end of work of a kind to its caller's being told."""
+    return [late for run in runs for its_kind, _, late in run["known"] if its_kind == kind]
 
 
 # -- the section -----------------------------------------------------------------------------------
@@ -59,6 +73,7 @@ def section(known: Figures, airflow: Mapping[str, str], seconds: float) -> str:
         "### One day",
         _day_text(known),
         _day_table(known),
+        _day_ratios(known),
         "AWS calls of a day, by operation (the median run of each):",
         _calls_table(known),
         "### 30 and 365 days",
@@ -69,6 +84,7 @@ def section(known: Figures, airflow: Mapping[str, str], seconds: float) -> str:
         _cost_table(known),
         "### With nothing to do",
         _idle_table(known),
+        _idle_text(known),
     ]
     return "\n\n".join(report.wrapped(part) for part in parts)
 
@@ -97,11 +113,14 @@ def _how() -> list[str]:
 
 def _day_text(known: Figures) -> str:
     overruns = known["one_day"]["overruns"]
+    times = service_times.parse(known["one_day"]["times"])
     text = (
-        "Service times are fixed (crawl 2 s, job run 3 s, each Data API statement, COPY and UNLOAD "
-        "0.1 s; the work is done, its end is told no sooner) except in the last two columns. "
-        f"Provider defaults: {len(known['defaults']['walls'])} runs begun 20 s apart, since they "
-        "mostly sleep (60 s between looks at a crawler, and at a job run)."
+        f"Service times are fixed (crawl {times.crawl:g} s, job run {times.job:g} s, each Data API "
+        f"statement, COPY and UNLOAD {times.statement:g} s; the work is done, its end is told no "
+        "sooner) except in the last two columns. Longer ones, as on AWS, add the same seconds to "
+        "both, and leave the overhead as it is. Provider defaults: "
+        f"{len(known['defaults']['walls'])} runs begun 20 s apart, since they mostly sleep (60 s "
+        "between looks at a crawler, 120 s at a job run)."
     )
     if overruns:
         told = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(overruns.items()))
@@ -120,7 +139,10 @@ def _day_table(known: Figures) -> str:
         row("wall (s)", "wall"),
         row("of it, no service at work (s)", "overhead"),
         row("request to first AWS call (s)", "first_call"),
-        ["told after (s)", *(report.spread(late_seconds(runs), 2) for runs in columns)],
+        *(
+            [f"told of {what} after (s)", *(_late(runs, kind) for runs in columns)]
+            for kind, what in _KINDS.items()
+        ),
         row("AWS calls", "calls", 0),
         row("processor (s)", "processor"),
         [
@@ -130,10 +152,20 @@ def _day_table(known: Figures) -> str:
             "",
         ],
     ]
-    walls = known["defaults"]["walls"]
     head = ("", "reference, fastest", "ours", "reference, true times", "ours, true times")
-    return report.table(head, rows) + (
-        f"\n\nProvider defaults: {report.spread(walls, 1)} s. Our wall divided by the reference's: "
+    return report.table(head, rows)
+
+
+def _late(runs: Iterable[Figures], kind: str) -> str:
+    late = late_seconds(runs, kind)
+    return report.spread(late, 2) if late else ""
+
+
+def _day_ratios(known: Figures) -> str:
+    fixed, true = known["one_day"]["runs"], known["true_times"]["runs"]
+    walls = known["defaults"]["walls"]
+    return (
+        f"Provider defaults: {report.spread(walls, 1)} s. Our wall divided by the reference's: "
         f"{ratio(values(fixed[OURS], 'wall'), values(fixed[FAST], 'wall')):.2f} (fastest), "
         f"{ratio(values(fixed[OURS], 'wall'), walls):.3f} (defaults), "
         f"{ratio(values(true[OURS], 'wall'), values(true[FAST], 'wall')):.2f} (fastest, true "
@@ -284,10 +316,14 @@ def _idle_table(known: Figures) -> str:
         ["processes", *(f"{idle[s]['processes']:.0f}" for s in (FAST, OURS))],
         ["processor", *(f"{idle[s]['processor_share']:.1%}" for s in (FAST, OURS))],
     ]
-    imported = report.spread(idle["import"], 2)
-    return report.table(("", "reference", "ours"), rows) + (
-        f"\n\nAWS calls of both together in that time: {idle['both']['calls']}. Importing our code "
-        f"location: {imported} s."
+    return report.table(("", "reference", "ours"), rows)
+
+
+def _idle_text(known: Figures) -> str:
+    idle = known["idle"]
+    return (
+        f"AWS calls of both together in that time: {idle['both']['calls']}. Importing our code "
+        f"location: {report.spread(idle['import'], 2)} s."
     )
 
 
@@ -333,7 +369,6 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
         ),
         max(known["one_day"]["memory"][FAST], month["reference"]["memory"]),
     ]
-    late = told_late(ours)
     true = known["true_times"]["runs"]
     return [
         _at_most(
@@ -361,7 +396,7 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
         ),
         _at_most(
             "told of a service's end within 5 % of its time or 0.5 s (share of that)",
-            statistics.median(late),
+            told_late(ours),
             1.0,
         ),
         (

@@ -104,7 +104,11 @@ def run(wall: float, **more: Any) -> dict[str, Any]:
 def figures() -> dict[str, Any]:
     both = {FAST: [run(16.0, calls=20), run(18.0, calls=21)], OURS: [run(7.0), run(8.0)]}
     return {
-        "one_day": {"runs": both, "memory": {FAST: 2e9, OURS: 4e8}},
+        "one_day": {
+            "times": "crawl=1,job=3,statement=0.1",
+            "runs": both,
+            "memory": {FAST: 2e9, OURS: 4e8},
+        },
         "true_times": {"runs": both},
         "defaults": {"walls": [200.0]},
         "month": {
@@ -154,7 +158,12 @@ def test_being_told_late_is_measured_by_what_is_allowed(words: str, late: float,
 
 
 def test_five_percent_of_long_work_may_be_more_than_half_a_second() -> None:
-    assert pipeline_report.told_late([run(1.0, known=[(JOB, 100.0, 2.5)])]) == [0.5]
+    assert pipeline_report.told_late([run(1.0, known=[(JOB, 100.0, 2.5)])]) == 0.5
+
+
+def test_what_is_told_at_once_does_not_hide_what_is_told_late() -> None:
+    known = [(STATEMENT, 0.1, 0.0), (STATEMENT, 0.1, 0.0), (JOB, 3.0, 0.75)]
+    assert pipeline_report.told_late([run(1.0, known=known)]) == 1.5
 
 
 def test_a_missed_target_is_shown_as_such() -> None:
@@ -167,3 +176,23 @@ def test_a_missed_target_is_shown_as_such() -> None:
     told = pipeline_report.targets(known, {"copy_ratio": 0.8, "largest_process_gb": 1.6})
     assert "| 0.80 | yes |" in told
     assert "| 1.60 | **no** |" in told
+
+
+# -- the section -----------------------------------------------------------------------------------
+
+
+def test_the_section_says_what_was_extrapolated_and_what_overran(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_report.pipeline_plot, "draw", lambda known: None)
+    known = figures()
+    known["one_day"] |= {"circumstances": "Today, here.", "overruns": {"job": 2}}
+    known["month"]["overruns"] = {}
+    idle = {"memory": 5e8, "processes": 6, "processor_share": 0.05}
+    known["idle"] |= {OURS: idle, FAST: {**idle, "memory": 9e8}, "both": {"calls": 0}}
+    pins = dict.fromkeys(("apache-airflow", "apache-airflow-providers-amazon", "boto3"), "1.2.3")
+    text = pipeline_report.section(known, pins, 1200.0)
+    assert "**the reference's are its 30 days times 365/30**" in " ".join(text.split())
+    assert "fixed time: 2 of kind job" in " ".join(text.split())
+    assert "| wall (s) | 120.0 | 12.0 (12.0–12.0) | 40.0 | 1,460.0 | 90.0 |" in text
+    assert max(len(line) for line in text.splitlines() if line[:1] not in "|#!") <= 100
