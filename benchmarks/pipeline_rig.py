@@ -26,7 +26,7 @@ from xacct_sandbox.products import ProductFile
 
 ROWS_A_DAY = 1000
 KEY_SECONDS = 3600
-OURS, FAST, DEFAULTS = "ours", "reference_fast", "reference_defaults"
+OURS, FAST, DEFAULTS, MANY = "ours", "reference_fast", "reference_defaults", "reference_many"
 YEAR = [date.fromisoformat(year_feed.FIRST_DAY) + timedelta(days=number) for number in range(365)]
 SINGLE_DAYS = [date(2026, 1, 1) + timedelta(days=number) for number in range(40)]
 MONTHS = [
@@ -158,8 +158,9 @@ class Rig:
         return self.dagster.pids if system == OURS else self.airflow.pids
 
     def _names(self, system: str) -> tuple[str, str]:
+        """Of its crawler and its job."""
         name = f"xacct-{self.config.suffix}-{year_feed.FEED if system == OURS else 'reference'}"
-        return name, name
+        return name, f"{name}-light" if system == MANY else name
 
     # -- with nothing to do --------------------------------------------------------------------
 

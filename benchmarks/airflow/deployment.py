@@ -26,10 +26,8 @@ EXPORT_PREFIX = "reference"
 
 @dataclass(frozen=True)
 class Reference:
-    """Names of what was deployed."""
+    """What was deployed."""
 
-    crawler: str
-    job: str
     variables: dict[str, str]
     """What its DAG and its connections are told by, in the environment of Airflow."""
 
@@ -63,8 +61,9 @@ def deploy(config: SandboxConfig) -> Reference:
         ),
     )
     s3 = client(config, "account-b-admin", "s3")
-    script = f"scripts/{(HERE / 'reference_load.py').name}"
-    s3.put_object(Bucket=working, Key=script, Body=(HERE / "reference_load.py").read_bytes())
+    scripts = {name: "reference_load.py", f"{name}-light": "light_load.py"}
+    for script in scripts.values():
+        s3.put_object(Bucket=working, Key=f"scripts/{script}", Body=(HERE / script).read_bytes())
     if DATABASE not in {found["Name"] for found in glue.get_databases()["DatabaseList"]}:
         glue.create_database(DatabaseInput={"Name": DATABASE})
         glue.create_crawler(
@@ -76,32 +75,31 @@ def deploy(config: SandboxConfig) -> Reference:
             RecrawlPolicy={"RecrawlBehavior": "CRAWL_NEW_FOLDERS_ONLY"},
             SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"},
         )
-        glue.create_job(
-            Name=name,
-            Role=config.glue_role_arn,
-            GlueVersion="5.0",
-            WorkerType="G.1X",
-            NumberOfWorkers=2,
-            ExecutionProperty={"MaxConcurrentRuns": 50},
-            Connections={"Connections": [f"xacct-redshift-{suffix}"]},
-            Command={
-                "Name": "glueetl",
-                "PythonVersion": "3",
-                "ScriptLocation": f"s3://{working}/{script}",
-            },
-            DefaultArguments={
-                "--database": DATABASE,
-                "--table": FEED,
-                "--connection": f"xacct-redshift-{suffix}",
-                "--tmp_dir": f"s3://{working}/glue-tmp/reference/",
-                "--copy_role": roles[0],
-            },
-        )
+        for job, script in scripts.items():
+            glue.create_job(
+                Name=job,
+                Role=config.glue_role_arn,
+                GlueVersion="5.0",
+                WorkerType="G.1X",
+                NumberOfWorkers=2,
+                ExecutionProperty={"MaxConcurrentRuns": 50},
+                Connections={"Connections": [f"xacct-redshift-{suffix}"]},
+                Command={
+                    "Name": "glueetl",
+                    "PythonVersion": "3",
+                    "ScriptLocation": f"s3://{working}/scripts/{script}",
+                },
+                DefaultArguments={
+                    "--database": DATABASE,
+                    "--table": FEED,
+                    "--connection": f"xacct-redshift-{suffix}",
+                    "--tmp_dir": f"s3://{working}/glue-tmp/reference/",
+                    "--copy_role": roles[0],
+                },
+            )
     _apply_sql(config, login)
     user, password = quote(login["username"], safe=""), quote(login["password"], safe="")
     return Reference(
-        crawler=name,
-        job=name,
         variables={
             "REFERENCE_INPUT_BUCKET": config.input_bucket,
             "REFERENCE_EXPORT_BUCKET": f"sample-opt-bucket-etl-{suffix}",

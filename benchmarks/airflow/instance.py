@@ -26,6 +26,7 @@ from xacct_sandbox.config import HOST
 
 START_SECONDS = 120.0
 PARALLELISM = 16
+DAGS = ("reference_fast", "reference_defaults", "reference_many")
 _ENDED = {"success", "failed"}
 
 
@@ -176,7 +177,7 @@ def running(
         ]
         airflow = Airflow(port, processes, home)
         deadline = time.monotonic() + START_SECONDS
-        while not all(airflow.knows(dag) for dag in ("reference_fast", "reference_defaults")):
+        while not all(airflow.knows(dag) for dag in DAGS):
             if time.monotonic() > deadline or any(p.poll() is not None for p in processes):
                 raise AirflowFailed(f"Airflow did not come up; see {home / 'output.log'}")
             time.sleep(0.5)

@@ -5,8 +5,9 @@ kind to the reference: connections come from the environment (no look-up in Secr
 crawler and the job exist and are never updated, staging is cleaned of the day alone, so that days
 can run side by side, and no task retries.
 
-Two DAGs differ in how often they ask: ``reference_defaults`` as the operators do by themselves,
+The DAGs differ in how often they ask: ``reference_defaults`` as the operators do by themselves,
 ``reference_fast`` once a second, in a process that stays, which is the most that is sensible.
+``reference_many`` is the latter for many days at once, with a job that needs no Spark.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ DAY = "{{ logical_date.strftime('%Y/%m/%d') }}"
 FASTEST = {"poke_interval": 1.0, "mode": "poke"}
 
 
-def reference(dag_id: str, *, sensors: dict[str, object], statement: dict[str, object]) -> DAG:
+def reference(
+    dag_id: str, *, sensors: dict[str, object], statement: dict[str, object], job: str = ""
+) -> DAG:
     """The eight tasks; what is said about polling goes to the sensors and the statement."""
+    job = os.environ["REFERENCE_JOB"] + job
     with DAG(
         dag_id,
         schedule=None,
@@ -55,14 +59,14 @@ def reference(dag_id: str, *, sensors: dict[str, object], statement: dict[str, o
         )
         load = GlueJobOperator(
             task_id="load",
-            job_name=os.environ["REFERENCE_JOB"],
+            job_name=job,
             script_args={"--day": DAY},
             run_job_kwargs={"NumberOfWorkers": 2, "WorkerType": "G.1X"},
             wait_for_completion=False,
         )
         loaded = GlueJobSensor(
             task_id="loaded",
-            job_name=os.environ["REFERENCE_JOB"],
+            job_name=job,
             run_id=load.output,
             **sensors,
         )
@@ -96,3 +100,4 @@ def reference(dag_id: str, *, sensors: dict[str, object], statement: dict[str, o
 
 defaults = reference("reference_defaults", sensors={}, statement={})
 fast = reference("reference_fast", sensors=FASTEST, statement={"poll_interval": 1})
+many = reference("reference_many", sensors=FASTEST, statement={"poll_interval": 1}, job="-light")
