@@ -195,7 +195,8 @@ def _days_text(known: Figures) -> str:
         "The reference: 30 DAG runs requested at once, 16 active; its job does without Spark here, "
         "so that 16 runs need not wait for this machine's two cores, as on AWS they would not. "
         "Ours, with Spark: the range in one run, and as a backfill from the UI (its daemon looks "
-        "for new ones once in 30 s, which is in the wall). 365 days: ours really run; **the reference's are its 30 days times 365/30**."
+        "for new ones once in 30 s, which is in the wall). 365 days: ours really run; **the "
+        "reference's are its 30 days times 365/30**."
     )
     if overruns:
         told = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(overruns.items()))
