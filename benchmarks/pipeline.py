@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pipeline_report, report, results
+from benchmarks import pipeline_report, report, results, targets
 from benchmarks.airflow import installation
 from benchmarks.airflow.instance import AirflowFailed
 from benchmarks.dagster_instance import DagsterFailed
@@ -74,10 +74,9 @@ def main() -> int:
     if missing := [name for name in PARTS if name not in known]:
         say(f"the section is not written: {', '.join(missing)} was never measured")
         return 0
-    report.write_section(NAME, pipeline_report.section(known, installation.versions(), say.seconds))
-    report.write_section(
-        "targets", pipeline_report.targets(known, {**results.load("copy"), **results.load("scale")})
-    )
+    text = pipeline_report.section(known, installation.versions(), say.seconds)
+    report.write_section(NAME, text, at_top=True)
+    targets.main()
     say(f"written to {report.REPORT}")
     return 0
 

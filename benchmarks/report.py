@@ -19,8 +19,8 @@ the smallest and the largest in brackets. Counts are exact.
 """
 
 
-def write_section(name: str, text: str) -> None:
-    """Put the benchmark's section where its last one was, or at the end."""
+def write_section(name: str, text: str, *, at_top: bool = False) -> None:
+    """Put the benchmark's section where its last one was; a new one at the end, or before all."""
     begin, end = f"<!-- {name}: written by its benchmark -->", f"<!-- end of {name} -->"
     section = f"{begin}\n{text.strip()}\n{end}"
     whole = REPORT.read_text(encoding="utf-8") if REPORT.exists() else _HEAD
@@ -29,6 +29,9 @@ def write_section(name: str, text: str) -> None:
         if end not in rest:
             raise ValueError(f"{REPORT} has {begin!r} without {end!r}: delete that section")
         whole = before + section + rest.partition(end)[2]
+    elif at_top and "<!-- " in whole:
+        head, first, rest = whole.partition("<!-- ")
+        whole = f"{head}{section}\n\n{first}{rest}"
     else:
         whole = f"{whole.rstrip()}\n\n{section}\n"
     REPORT.write_text(whole, encoding="utf-8")

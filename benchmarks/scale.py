@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from benchmarks import dagster_instance, processes, report
+from benchmarks import dagster_instance, processes, report, results
 from benchmarks.dagster_instance import Dagster, DagsterFailed
 from benchmarks.own_sandbox import Progress, own_sandbox
 from xacct_sandbox import landing, lifecycle
@@ -68,6 +68,8 @@ def main() -> int:
                 rig.day(f"{ROWS:,} rows in {FILES_OF_ROWS} files", MANY_ROWS, rig.land_rows),
                 rig.day(f"{FILES:,} files of {ROWS_IN_A_FILE} rows", MANY_FILES, rig.land_files),
             ]
+    if not days[0].stopped and ROWS == 10_000_000:
+        results.save("scale", {"largest_process_gb": max(days[0].peaks.rss.values()) / 1e9})
     report.write_section("scale", _section(days, say))
     say(f"{report.REPORT.name} is written")
     return 0

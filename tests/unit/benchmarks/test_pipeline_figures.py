@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import pipeline_report, prices
+from benchmarks import pipeline_report, prices, targets
 from benchmarks.observation import (
     CRAWL,
     JOB,
@@ -122,7 +122,7 @@ def figures() -> dict[str, Any]:
 
 
 def judged(known: dict[str, Any]) -> dict[str, tuple[str, bool]]:
-    return {claim: (measured, met) for claim, measured, met in pipeline_report.judged(known)}
+    return {claim: (measured, met) for claim, measured, met in targets.judged(known)}
 
 
 def _find(known: dict[str, Any], words: str) -> tuple[str, bool]:
@@ -135,6 +135,13 @@ def test_a_target_is_judged_by_medians() -> None:
     assert _find(figures(), "provider defaults") == ("0.037", True)
     assert _find(figures(), "overhead at most") == ("2.50 s", True)
     assert _find(figures(), "30 days: wall") == ("0.10", True)
+
+
+def test_calls_that_ask_how_a_service_is_are_compared_by_themselves() -> None:
+    known = figures()
+    for each in known["one_day"]["runs"][OURS]:
+        each["by_operation"] = {"s3 PutObject": 30, "glue ListCrawls": 2, "glue GetJobRun": 4}
+    assert _find(known, "how a service is") == ("6 to 15", True)
 
 
 def test_a_year_of_the_reference_is_its_month_times_its_days() -> None:
@@ -170,10 +177,10 @@ def test_a_missed_target_is_shown_as_such() -> None:
     known = figures()
     known["idle"]["import"] = [1.3]
     assert "| code location imported in under 1.2 s | 1.30 s | **no** |" in (
-        pipeline_report.targets(known, {})
+        targets.table(known, {})
     )
-    assert "not measured yet" in pipeline_report.targets(known, {})
-    told = pipeline_report.targets(known, {"copy_ratio": 0.8, "largest_process_gb": 1.6})
+    assert "not measured yet" in targets.table(known, {})
+    told = targets.table(known, {"copy_ratio": 0.8, "largest_process_gb": 1.6})
     assert "| 0.80 | yes |" in told
     assert "| 1.60 | **no** |" in told
 
