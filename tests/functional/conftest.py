@@ -168,12 +168,25 @@ class FakeCatalog:
             raise NotFound(f"table {database}.{name}")
         return CatalogTable(database, name, [], [], self.world.table_location, "csv")
 
+    def create_table(
+        self, database: str, name: str, location: str, *, columns: Any, **options: Any
+    ) -> None:
+        self.world.calls.append(("create table", tuple(options["partition_keys"])))
+        self.world.table_location = location
+
     def add_partition(
-        self, database: str, table: str, values: Sequence[str], location: str
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Any
     ) -> None:
         self.world.calls.append(("add partition", tuple(values)))
         key = tuple(values)
-        self.world.partitions[key] = CatalogPartition(key, location, [])
+        self.world.partitions[key] = CatalogPartition(key, location, list(columns))
+
+    def update_partition(
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Any
+    ) -> None:
+        self.world.calls.append(("update partition", tuple(values)))
+        key = tuple(values)
+        self.world.partitions[key] = replace(self.world.partitions[key], columns=list(columns))
 
 
 class FakeWarehouse:

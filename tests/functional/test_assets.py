@@ -1,8 +1,10 @@
 """The five assets, on an AWS in memory."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from tests.functional.conftest import LANDED_AT
 from xacct_assets.aws.errors import Unavailable
@@ -67,12 +69,17 @@ def test_a_denied_bucket_fails_once_with_principal_action_and_resource(
     assert world.count("list") == 1  # no retry: waiting does not mend a policy
 
 
-def test_a_crawl_that_makes_no_partition_fails_the_day_by_name(pipeline: Any, world: Any) -> None:
+def test_a_first_day_that_the_crawler_can_make_nothing_of_gets_table_and_partition(
+    pipeline: Any, world: Any
+) -> None:
+    # Empty files, or gzip and plain ones side by side.
     world.land(DAY)
     world.hooks["crawled"] = lambda w: w.partitions.clear()
-    why = pipeline.why(pipeline.run(DAY))
-    assert "crawl crawl-1 of xacct-test-products made no partition 2026/01/02 of" in why
-    assert world.count("job") == 0
+    result = pipeline.run(DAY, checks=True)
+    assert result.success, pipeline.why(result)
+    assert (world.count("create table"), world.count("add partition")) == (1, 1)
+    assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: True}
+    assert pipeline.verdicts(result, "row_counts_reconcile") == {DAY: True}
 
 
 def test_a_folder_that_the_crawler_passes_over_gets_its_partition_all_the_same(
@@ -84,15 +91,56 @@ def test_a_folder_that_the_crawler_passes_over_gets_its_partition_all_the_same(
     world.hooks["crawled"] = lambda w: w.partitions.clear()
     result = pipeline.run(DAY)
     assert result.success, pipeline.why(result)
-    assert world.count("add partition") == 1
-    assert pipeline.metadata("catalog_table", DAY)["partition passed over by the crawl"] is True
+    assert (world.count("create table"), world.count("add partition")) == (0, 1)
+    told = pipeline.metadata("catalog_table", DAY)["mended after the crawl"]
+    assert told.startswith("added: ")
+
+
+def test_a_partition_of_files_that_are_gone_is_brought_to_the_feed_s_columns(
+    pipeline: Any, world: Any
+) -> None:
+    world.land(DAY)
+
+    def other_columns(w: Any) -> None:
+        for values, partition in w.partitions.items():
+            columns = [*partition.columns[1:], ("colour", "string")]
+            w.partitions[values] = replace(partition, columns=columns)
+
+    world.hooks["crawled"] = other_columns
+    result = pipeline.run(DAY, checks=True)
+    assert result.success, pipeline.why(result)
+    assert world.count("update partition") == 1
+    assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: True}
+    told = pipeline.metadata("catalog_table", DAY)["mended after the crawl"]
+    assert told == "brought to the feed's columns: id was missing; colour is in no file"
+
+
+@pytest.mark.parametrize(("replaced", "updates"), [(False, 0), (True, 1)])
+def test_types_are_the_crawler_s_to_judge_as_long_as_it_saw_these_files(
+    pipeline: Any, world: Any, replaced: bool, updates: int
+) -> None:
+    world.land(DAY)
+
+    def drift(w: Any) -> None:
+        seen = LANDED_AT + timedelta(hours=-1 if replaced else 1)
+        for values, partition in w.partitions.items():
+            columns = [(n, "string" if n == "stock" else t) for n, t in partition.columns]
+            w.partitions[values] = replace(partition, columns=columns, created=seen)
+
+    world.hooks["crawled"] = drift
+    result = pipeline.run(DAY, checks=True)
+    assert world.count("update partition") == updates
+    assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: replaced}
 
 
 def test_nothing_is_added_to_a_table_of_other_files(pipeline: Any, world: Any) -> None:
     world.land(DAY)
     world.table_location = "s3://another-bucket/products/"
     world.hooks["crawled"] = lambda w: w.partitions.clear()
-    assert "made no partition 2026/01/02" in pipeline.why(pipeline.run(DAY))
+    why = pipeline.why(pipeline.run(DAY))
+    assert "crawl crawl-1 of xacct-test-products made no partition 2026/01/02 for s3://" in why
+    assert "describes other files than s3://sample-inp-bucket-etl-test/products/" in why
+    assert (world.count("add partition"), world.count("job")) == (0, 0)
 
 
 def test_a_partition_at_another_place_fails_the_day(pipeline: Any, world: Any) -> None:

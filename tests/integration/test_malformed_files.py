@@ -131,6 +131,9 @@ MALFORMED = {
         "it is damaged gzip (near byte",
         "upload it again",
     ),
+    "line break in its key": Malformed(
+        "two\nlines.csv", GOOD, "its key holds a control character", "copy it to a key without"
+    ),
     "unterminated quote": Malformed(
         "open.csv",
         GOOD + b'9,"Never closed,Toys,,1,EUR,,,2026-01-31T08:00\n',
@@ -168,10 +171,20 @@ WELL_FORMED = {
             "[a]{b}*?\\.csv",
             "10:30:00[1].csv",
             "a=1&b;c#d|f<g>~!$.csv",
+            "back\\slash at 10:30.csv",
+            "back\\slash at 10:30[*].csv",
+            "%2F+%2B%%.csv",
+            "a..b.csv",
+            "Ame\N{LATIN SMALL LETTER E WITH ACUTE}lie.csv",
+            "Ame\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}lie.csv",
+            "x" * 251 + ".csv",
         )
     },
 }
 IDS = {name: range(10 * n, 10 * n + 3) for n, name in enumerate(WELL_FORMED, 1)}
+
+# In folders below the day's, whatever they are called; S3 walks no path.
+IGNORED = ("nested/folder/too-deep.csv", "../up.csv", "/slash.csv", "./dot.csv", "slash.csv/")
 
 DAYS = {
     name: str(FIRST + timedelta(days=n))
@@ -210,7 +223,8 @@ def first(pipeline: Pipeline) -> Outcome:
         pipeline.put(DAYS[name], body, key)
     for name, (key, write) in WELL_FORMED.items():
         pipeline.put(DAYS["well-formed"], write(IDS[name]), key)
-    pipeline.put(DAYS["well-formed"], GOOD, "nested/folder/too-deep.csv")
+    for name in IGNORED:
+        pipeline.put(DAYS["well-formed"], GOOD, name)
     pipeline.put(DAYS["duplicates"], csv(range(1, 61)), "a.csv")
     pipeline.put(DAYS["duplicates"], csv([60, 61]).replace("Näme 60".encode(), b"Again"), "b.csv")
     pipeline.put(DAYS["plain"], GOOD)
@@ -221,7 +235,8 @@ def first(pipeline: Pipeline) -> Outcome:
 @pytest.mark.parametrize("name", MALFORMED)
 def test_the_verdict_names_the_file_the_reason_and_the_fix(name: str, first: Outcome) -> None:
     file, verdict = MALFORMED[name], first.verdict(DAYS[name])
-    uri = f"s3://sample-inp-bucket-etl-local/products/{DAYS[name].replace('-', '/')}/{file.name}"
+    shown = file.name.replace("\n", "\\n")
+    uri = f"s3://sample-inp-bucket-etl-local/products/{DAYS[name].replace('-', '/')}/{shown}"
     for part in (f"1 of {1 + (file.beside is not None)} files", uri, file.reason, file.fix):
         assert part in verdict
 
@@ -274,8 +289,10 @@ def test_a_file_in_a_folder_below_is_left_out_and_pointed_out(
     first: Outcome, pipeline: Pipeline
 ) -> None:
     day = DAYS["well-formed"]
-    (ignored,) = first.run.metadata("raw_partition", day)["objects ignored"]
-    assert ignored.endswith("/nested/folder/too-deep.csv")
+    folder = f"products/{day.replace('-', '/')}/"
+    told = first.run.metadata("raw_partition", day)["objects ignored"]
+    # A key that ends in a slash is a folder to every tool, and no file.
+    assert told == sorted(folder + name for name in IGNORED if not name.endswith("/"))
     assert len(pipeline.fact_rows(day)) == 3 * len(WELL_FORMED)
 
 
@@ -314,6 +331,18 @@ def test_a_mended_day_is_as_if_it_had_never_been_bad(second: Outcome, pipeline: 
     for day in BAD_DAYS:
         assert second.reconciled.rows[day]["ok"], second.reconciled.problems(day)
         assert pipeline.fact_rows(day) == [fact_row(number) for number in range(1, 4)]
+
+
+def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
+    first: Outcome, second: Outcome
+) -> None:
+    told = second.run.verdict_texts("schema_matches_feed")
+    assert sorted(told) == BAD_DAYS
+    # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
+    types = "stock: integer in the feed, string in the files"
+    assert set(told.values()) <= {"the columns in the catalog are the feed's", types}
+    mended = second.run.metadata("catalog_table", DAYS["extra column"])["mended after the crawl"]
+    assert mended == "brought to the feed's columns: colour is in no file"
 
 
 def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(

@@ -1,4 +1,4 @@
-"""The Glue Data Catalog: a table, and whether a day's partition is in it."""
+"""The Glue Data Catalog: a table, whether a day's partition is in it, and mending both."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from xacct_assets.aws.errors import aws_call, error_code
+
+#: (name, Hive type) of each column, in order.
+Columns = Sequence[tuple[str, str]]
 
 #: BatchGetPartition takes this many partitions in one call (Glue service model).
 BATCH = 1000
@@ -105,8 +108,74 @@ class Catalog:
                 todo = answer.get("UnprocessedKeys", []) if partitions else []
         return found
 
+    def create_table(
+        self,
+        database: str,
+        name: str,
+        location: str,
+        *,
+        columns: Columns,
+        partition_keys: Sequence[str],
+        delimiter: str,
+        crawler: str,
+    ) -> None:
+        """Describe CSV files with a header row as the crawler of that name would describe them.
+
+        Args:
+            location: ``s3://…/`` of the folder that holds the partitions.
+            columns: (name, Hive type) in the order that readers are to see.
+            partition_keys: names, all of type string as a crawler makes them.
+            crawler: takes the table for its own work (UPDATED_BY_CRAWLER) and goes on with it.
+
+        No error if a table of that name is there.
+        """
+        parameters = {
+            "CrawlerSchemaDeserializerVersion": "1.0",
+            "CrawlerSchemaSerializerVersion": "1.0",
+            "UPDATED_BY_CRAWLER": crawler,
+            "classification": "csv",
+            "compressionType": "none",
+            "typeOfData": "file",
+            "areColumnsQuoted": "false",
+            "columnsOrdered": "true",
+            "delimiter": delimiter,
+            "skip.header.line.count": "1",
+        }
+        table = {
+            "Name": name,
+            "Owner": "owner",
+            "TableType": "EXTERNAL_TABLE",
+            "PartitionKeys": [{"Name": key, "Type": "string"} for key in partition_keys],
+            "Parameters": parameters,
+            "StorageDescriptor": {
+                "Columns": _described(columns),
+                "Location": location,
+                "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+                "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                "Compressed": False,
+                "NumberOfBuckets": -1,
+                "SerdeInfo": {
+                    "SerializationLibrary": ("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"),
+                    "Parameters": {"field.delim": delimiter},
+                },
+                "Parameters": parameters,
+                "StoredAsSubDirectories": False,
+            },
+        }
+        with aws_call("glue:CreateTable", f"table {database}.{name}", passing=(_EXISTS,)):
+            try:
+                self._glue.create_table(DatabaseName=database, TableInput=table)
+            except Exception as error:
+                if error_code(error) != _EXISTS:
+                    raise
+
     def add_partition(
-        self, database: str, table: str, values: Sequence[str], location: str
+        self,
+        database: str,
+        table: str,
+        values: Sequence[str],
+        location: str,
+        columns: Columns,
     ) -> None:
         """Describe a folder as a partition, as the crawler describes its like: by its table.
 
@@ -117,29 +186,60 @@ class Catalog:
             NotFound: there is no such table.
         """
         resource = f"table {database}.{table}"
-        with aws_call("glue:GetTable", resource):
-            described = self._glue.get_table(DatabaseName=database, Name=table)["Table"]
+        partition = self._partition_like_its_table(database, table, values, location, columns)
         with aws_call("glue:CreatePartition", resource, passing=(_EXISTS,)):
             try:
                 self._glue.create_partition(
-                    DatabaseName=database,
-                    TableName=table,
-                    PartitionInput={
-                        "Values": list(values),
-                        "StorageDescriptor": {
-                            **described["StorageDescriptor"],
-                            "Location": location,
-                        },
-                        "Parameters": {
-                            name: value
-                            for name, value in described.get("Parameters", {}).items()
-                            if name in _SHARED_PARAMETERS
-                        },
-                    },
+                    DatabaseName=database, TableName=table, PartitionInput=partition
                 )
             except Exception as error:
                 if error_code(error) != _EXISTS:
                     raise
+
+    def update_partition(
+        self,
+        database: str,
+        table: str,
+        values: Sequence[str],
+        location: str,
+        columns: Columns,
+    ) -> None:
+        """Describe a partition anew, as `add_partition` would: for files that were replaced.
+
+        Raises:
+            NotFound: there is no such table or partition.
+        """
+        partition = self._partition_like_its_table(database, table, values, location, columns)
+        with aws_call("glue:UpdatePartition", f"table {database}.{table}"):
+            self._glue.update_partition(
+                DatabaseName=database,
+                TableName=table,
+                PartitionValueList=list(values),
+                PartitionInput=partition,
+            )
+
+    def _partition_like_its_table(
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Columns
+    ) -> dict[str, Any]:
+        with aws_call("glue:GetTable", f"table {database}.{table}"):
+            described = self._glue.get_table(DatabaseName=database, Name=table)["Table"]
+        return {
+            "Values": list(values),
+            "StorageDescriptor": {
+                **described["StorageDescriptor"],
+                "Columns": _described(columns),
+                "Location": location,
+            },
+            "Parameters": {
+                name: value
+                for name, value in described.get("Parameters", {}).items()
+                if name in _SHARED_PARAMETERS
+            },
+        }
+
+
+def _described(columns: Columns) -> list[dict[str, str]]:
+    return [{"Name": name, "Type": type_} for name, type_ in columns]
 
 
 def _partition(item: dict[str, Any]) -> CatalogPartition:

@@ -95,7 +95,7 @@ GRANTS = (
     Grant("orchestrator", _CRAWL, "glue", "CrawlFeeds"),
     Grant("orchestrator", _RUN, "glue", "RunLoadJobs"),
     Grant("orchestrator", ("glue:*Table", "glue:*Partition*", "glue:*Database"), "glue",
-          "ReadCatalogAndAddPartitions"),
+          "ReadAndMendCatalog"),
     Grant("orchestrator", ("logs:*",), "glue", "ReadJobLogs"),
     Grant("orchestrator", ("redshift-data:*ExecuteStatement",), "redshift", "RunStatements"),
     Grant("orchestrator", ("redshift-data:[!EB]*",), "redshift", "FollowOwnStatements"),

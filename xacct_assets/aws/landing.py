@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 1024 * 1024
 #: A body whose connection breaks is continued from where it broke, this many times.
 MAX_RESUMES = 5
+_CONTROL = frozenset(map(chr, (*range(32), 127)))
 _SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
 
 
@@ -220,6 +221,13 @@ class Landing:
     ) -> FileVerdict:
         counter = RecordCounter(format_)
         size = 0
+        if not _CONTROL.isdisjoint(item.key):
+            # S3 takes such keys; Hadoop's globs, and lists with a key to a line, do not.
+            text = (
+                f"s3://{self.bucket}/{_printable(item.key)}: its key holds a control character "
+                "(escaped here), with which it cannot be loaded: copy it to a key without"
+            )
+            return FileVerdict(item, 0, (), 0, problem=text)
         try:
             if item.key.endswith(".gz") and item.size > 0:
                 body = _gunzip(body)
@@ -313,6 +321,11 @@ def _sorted_out(prefix: str, items: Iterable[dict[str, Any]], wanted: FilePatter
         else:
             ignored.append(item["Key"])
     return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
+
+
+def _printable(key: str) -> str:
+    """The key with its control characters escaped, so that it is one line of one colour."""
+    return "".join(repr(c)[1:-1] if c in _CONTROL else c for c in key)
 
 
 def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:

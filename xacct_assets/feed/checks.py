@@ -146,8 +146,8 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Compares what the crawler inferred with the feed's columns.
 
     It stops nothing: the load goes by the header of each file, which raw_partition has proven, and
-    a value that does not fit its type is rejected by name. A crawler may also be wrong: it takes a
-    header for data if all columns are text.
+    a value that does not fit its type is rejected by name. Where the catalog was mended (the crawl
+    had seen other files, or taken a header for data), it is judged as it is now.
     """
 
     def evaluate(
@@ -168,7 +168,7 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
             ]
             verdicts[day] = Verdict(
                 not found,
-                "; ".join(found) or "the crawled columns are the feed's",
+                "; ".join(found) or "the columns in the catalog are the feed's",
                 {"columns missing": missing, "columns unknown": unknown, "type drift": drift},
                 dg.AssetCheckSeverity.ERROR if missing or unknown else dg.AssetCheckSeverity.WARN,
             )

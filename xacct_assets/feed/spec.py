@@ -190,6 +190,14 @@ class ColumnType(BaseModel):
             "decimal(p,s) or varchar(n) with their sizes"
         )
 
+    @property
+    def hive(self) -> str:
+        """The type that a reader of the CSV files through the Glue catalog can use for it."""
+        if self.name == "decimal":
+            return str(self)
+        # Hive reads no ISO 8601 moment from text, and knows no length in bytes.
+        return _HIVE_TYPES.get(self.name, self.name)
+
     def __str__(self) -> str:
         if self.name == "varchar":
             return f"varchar({self.length})"
@@ -201,6 +209,13 @@ class ColumnType(BaseModel):
 _SIMPLE_TYPES = frozenset(
     {"bigint", "integer", "smallint", "double precision", "real", "boolean", "date", "timestamp"}
 )
+_HIVE_TYPES = {
+    "integer": "int",
+    "double precision": "double",
+    "real": "float",
+    "varchar": "string",
+    "timestamp": "string",
+}
 
 
 class Column(_Strict):

@@ -77,22 +77,35 @@ def test_many_partitions_are_asked_for_in_batches(modelled):
     assert sizes == [BATCH, 1]
 
 
-def test_an_added_partition_is_described_as_its_table_is(modelled):
+COLUMNS = [("id", "bigint"), ("name", "string")]
+DESCRIBED = [{"Name": "id", "Type": "bigint"}, {"Name": "name", "Type": "string"}]
+
+
+@pytest.mark.parametrize(
+    ("write", "operation"),
+    [
+        (Catalog.add_partition, "create_partition"),
+        (Catalog.update_partition, "update_partition"),
+    ],
+)
+def test_a_partition_is_described_as_its_table_is_with_the_columns_given(
+    modelled, write, operation
+):
     table = {
         "Name": "t",
         "StorageDescriptor": {"Location": "s3://raw/products/", "Columns": [], "Compressed": False},
         "Parameters": {"classification": "csv", "recordCount": "7"},
     }
-    client = modelled(
-        "glue", get_table=lambda **_: {"Table": table}, create_partition=lambda **_: {}
-    )
-    Catalog(client).add_partition("d", "t", ["2026", "01", "02"], "s3://raw/products/2026/01/02/")
-    (call,) = client.named("create_partition")
+    client = modelled("glue", get_table=lambda **_: {"Table": table}, **{operation: lambda **_: {}})
+    values, place = ["2026", "01", "02"], "s3://raw/products/2026/01/02/"
+    write(Catalog(client), "d", "t", values, place, COLUMNS)
+    (call,) = client.named(operation)
+    assert call.get("PartitionValueList", values) == values
     assert call["PartitionInput"] == {
         "Values": ["2026", "01", "02"],
         "StorageDescriptor": {
             "Location": "s3://raw/products/2026/01/02/",
-            "Columns": [],
+            "Columns": DESCRIBED,
             "Compressed": False,
         },
         "Parameters": {"classification": "csv"},
@@ -108,4 +121,30 @@ def test_adding_a_partition_that_is_there_is_no_error(modelled, refusal):
         get_table=lambda **_: {"Table": {"Name": "t", "StorageDescriptor": {}}},
         create_partition=there,
     )
-    Catalog(client).add_partition("d", "t", ["1"], "s3://raw/products/1/")
+    Catalog(client).add_partition("d", "t", ["1"], "s3://raw/products/1/", COLUMNS)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_table_is_made_as_the_crawler_would_and_one_that_is_there_is_left(
+    modelled, refusal, there
+):
+    def create(**_):
+        if there:
+            raise refusal("AlreadyExistsException")
+        return {}
+
+    client = modelled("glue", create_table=create)
+    Catalog(client).create_table(
+        *("d", "t", "s3://raw/products/"),
+        columns=COLUMNS,
+        partition_keys=["year", "month", "day"],
+        delimiter=";",
+        crawler="xacct-products",
+    )
+    (call,) = client.named("create_table")
+    table = call["TableInput"]
+    assert table["StorageDescriptor"]["Columns"] == DESCRIBED
+    assert table["StorageDescriptor"]["SerdeInfo"]["Parameters"] == {"field.delim": ";"}
+    assert [key["Name"] for key in table["PartitionKeys"]] == ["year", "month", "day"]
+    assert table["Parameters"]["UPDATED_BY_CRAWLER"] == "xacct-products"
+    assert table["Parameters"]["skip.header.line.count"] == "1"

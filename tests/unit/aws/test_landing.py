@@ -182,6 +182,16 @@ def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
     assert [bool(each.problem) for each in found] == [False, True] * 3
 
 
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x00", "\x1b", "\x7f"])
+def test_a_key_with_a_control_character_is_refused_in_one_line(bucket, character):
+    made = bucket({f"p/a{character}b.csv": GOOD, "p/good.csv": GOOD})
+    bad, good = verdict(made, f"p/a{character}b.csv"), verdict(made, "p/good.csv")
+    assert good.problem is None
+    assert character not in bad.problem
+    assert "s3://raw/p/a\\" in bad.problem
+    assert "copy it to a key without" in bad.problem
+
+
 def test_a_file_replaced_between_listing_and_reading_is_noticed(bucket):
     made = bucket({"p/a.csv": GOOD})
     listed = landing(made).list_objects("p/", ["*.csv"])

@@ -102,6 +102,10 @@ class S3Mirror:
             items = self._list(bucket, _unescape(key[: wildcard.start()]), whole_name=False)
         else:
             items = self._list(bucket, _unescape(key))
+            if "\\" in key:
+                # With Spark's option __globPaths__ false a path is literal, backslashes and all;
+                # which it is cannot be seen from here.
+                items += self._list(bucket, key)
         return bucket, items
 
     def _list(self, bucket: str, prefix: str, *, whole_name: bool = True) -> list[dict[str, Any]]:
