@@ -42,6 +42,7 @@ class World:
     Attributes:
         raw: key -> (etag, rows, problem) of each landed file.
         reject: rows that the job will reject, per day.
+        doubled: fact rows whose key another one has, per day.
         calls: what was asked of the services, in order.
         needed: what each crawl was wanted for.
         hooks: run by name when that point is reached; they may change the world or raise.
@@ -55,6 +56,7 @@ class World:
     staging: dict[date, int] = field(default_factory=dict)
     ledger: dict[date, dict[str, Any]] = field(default_factory=dict)
     fact: dict[date, int] = field(default_factory=dict)
+    doubled: dict[date, int] = field(default_factory=dict)
     exported: dict[str, dict[str, int]] = field(default_factory=dict)
     reject: dict[date, int] = field(default_factory=dict)
     reject_manifests: dict[date, RejectManifest] = field(default_factory=dict)
@@ -205,7 +207,11 @@ class FakeWarehouse:
             ]
         table = self.world.fact if '"products_f"' in sql else self.world.staging
         return [
-            {"partition_date": day, "row_count": rows}
+            {
+                "partition_date": day,
+                "row_count": rows,
+                "key_count": rows - self.world.doubled.get(day, 0),
+            }
             for day, rows in table.items()
             if first <= day <= last and rows
         ]

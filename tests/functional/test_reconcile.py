@@ -66,6 +66,7 @@ def test_a_day_of_which_nothing_is_known_is_no_problem() -> None:
     [
         ({"fact": 97}, "fact has 97 rows and 2 were rejected, but the raw files hold 100"),
         ({"fact": 99}, "fact has 99 rows"),
+        ({"fact_keys": 97}, "fact has 98 rows of 97 different keys"),
         ({"export": ExportDay(rows=97)}, "the export holds 97 rows, but fact has 98"),
         ({"export": ExportDay(rows=None)}, "there is no export manifest"),
         ({"export": ExportDay(98, problems=("stray file x",))}, "stray file x"),
@@ -106,6 +107,14 @@ def test_known_files_are_not_read_again(pipeline: Any, world: Any) -> None:
     assert pipeline.run("2026-01-02", checks=True).success
     # Once by raw_partition; the check of the export goes by what that has counted.
     assert world.count("inspect") == 1
+
+
+def test_a_row_that_stands_in_for_a_lost_one_is_found_out(pipeline: Any, world: Any) -> None:
+    world.land("2026-01-02")
+    assert pipeline.run("2026-01-02").success
+    world.doubled[DAY] = 1
+    (verdict,) = reconcile(world.feed, pipeline.services, [DAY])
+    assert "fact has 10 rows of 9 different keys" in "; ".join(verdict.problems)
 
 
 def test_files_that_changed_since_are_read_again(pipeline: Any, world: Any) -> None:

@@ -18,7 +18,7 @@ from tests.integration.pipeline import Pipeline, Reconciliation, Run
 from xacct_sandbox.products import ProductFile
 
 RANGE = ("2026-02-01", "2026-02-10")
-UNTOUCHED = ("2026-02-01", "2026-02-07")
+UNTOUCHED = ("2026-02-07",)
 
 
 def delete_a_fact_row(pipeline: Pipeline, day: str) -> None:
@@ -29,6 +29,15 @@ def double_a_fact_row(pipeline: Pipeline, day: str) -> None:
     pipeline.execute(
         "INSERT INTO public.products_f "
         "SELECT * FROM public.products_f WHERE partition_date = %s AND id = 100001",
+        day,
+    )
+
+
+def swap_a_fact_row(pipeline: Pipeline, day: str) -> None:
+    delete_a_fact_row(pipeline, day)
+    pipeline.execute(
+        "INSERT INTO public.products_f "
+        "SELECT * FROM public.products_f WHERE partition_date = %s AND id = 100002",
         day,
     )
 
@@ -88,6 +97,7 @@ class Change:
 
 # First those that need the day to be loaded again, then those that a new export mends.
 CHANGES = [
+    Change("2026-02-01", swap_a_fact_row, "fact has 97 rows of 96 different keys"),
     Change("2026-02-02", delete_a_fact_row, "fact has 96 rows and 3 were rejected, but the raw"),
     Change("2026-02-03", double_a_fact_row, "fact has 98 rows and 3 were rejected, but the raw"),
     Change("2026-02-04", land_a_late_file, "hold 130; files have changed since"),
@@ -135,7 +145,7 @@ def story(pipeline: Pipeline) -> Story:
         checked=pipeline.check(*RANGE),
         exported_again=pipeline.run("2026-02-05", "2026-02-10", assets=["s3_export"]),
         after_export=pipeline.reconcile("2026-02-05...2026-02-10"),
-        loaded_again=pipeline.run("2026-02-02", "2026-02-04"),
+        loaded_again=pipeline.run("2026-02-01", "2026-02-04"),
         mended=pipeline.reconcile("...".join(RANGE)),
         rows_before=rows_before,
     )

@@ -1,0 +1,41 @@
+"""What the documents name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TESTS = {
+    name
+    for path in (ROOT / "tests").rglob("test_*.py")
+    for name in re.findall(r"^\s*(?:async )?def (test_\w+)\(", path.read_text(), re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    named = re.findall(r"`(test_\w+)`", document.read_text())
+    assert [name for name in named if name not in TESTS] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_a_document_links_to_or_names_exists(document: Path) -> None:
+    text = document.read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text)
+    assert [link for link in links if not (document.parent / link).exists()] == []
+    paths = re.findall(r"`((?:tests|xacct_assets|xacct_sandbox|infra)/[\w./-]+)`", text)
+    # A step of "how to add" names what is not there yet.
+    own = [path for path in paths if "/orders/" not in path]
+    assert [path for path in own if not (ROOT / path).exists()] == []
+
+
+def test_reliability_names_a_test_for_every_promise() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    promises = text.partition("## What is promised")[2].partition("\n### ")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| **")]
+    assert rows
+    assert [row for row in rows if "`test_" not in row.rpartition(" | ")[2]] == []
