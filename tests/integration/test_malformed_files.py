@@ -260,7 +260,7 @@ def test_a_malformed_day_is_stopped_before_anything_is_touched(
 
 def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcome) -> None:
     for asset in CHAIN:
-        assert first.run.days_of(asset) == GOOD_DAYS, asset
+        assert first.run.days_of(asset) == GOOD_DAYS, first.run.why
     for day in GOOD_DAYS:
         assert first.reconciled.rows[day]["ok"], first.reconciled.problems(day)
     assert first.reconciled.exit_code != 0
