@@ -55,7 +55,7 @@ class S3Reader:
         self._principal = principal
 
     def folders(self, target: S3Target) -> list[Folder]:
-        """Folders with files, in key order, hidden and excluded ones left out.
+        """Folders with files, in key order; hidden, nameless and excluded ones left out.
 
         Raises:
             S3Denied, S3Failed
@@ -66,7 +66,8 @@ class S3Reader:
         for file in self._list(target.bucket, base):
             relative = file.key[len(base) :]
             parts = relative.split("/")
-            if not parts[-1] or any(part[:1] in {"_", "."} for part in parts):
+            # An empty part (//) is left out with the hidden ones: no partition can be called "".
+            if any(part[:1] in {"", "_", "."} for part in parts):
                 continue
             if not excluded(relative):
                 found.setdefault(tuple(parts[:-1]), []).append(file)

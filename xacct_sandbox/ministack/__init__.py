@@ -40,6 +40,7 @@ from xacct_sandbox.ministack.logs import write_log
 from xacct_sandbox.ministack.policies import (
     mend_denials,
     mend_principals,
+    mend_wildcards,
     refuse_root_key,
     require_pass_role,
     require_permission,
@@ -114,6 +115,7 @@ def boot(config: SandboxConfig) -> Application:
     emulator = _emulator.Emulator(config, _emulator.load_hooks(), write_state)
     _emulator.begin(emulator)
     mend_principals(emulator)
+    mend_wildcards(emulator)
     mend_denials(emulator)
     mend_buckets(emulator)
     mend_uploads(emulator)

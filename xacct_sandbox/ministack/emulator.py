@@ -66,6 +66,7 @@ _HOOKS: dict[str, tuple[str, ...]] = {
     "ministack.core.iam_evaluator": (
         "AuthError",
         "EvalContext",
+        "_fnmatch_compile",
         "_principal_matches",
         "_resolve_condition_key",
         "caller_arn",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 import re
 import uuid
@@ -18,7 +19,9 @@ _refused_arn: contextvars.ContextVar[str] = contextvars.ContextVar(
     "sandbox_refused_arn", default=""
 )
 
-_ARN_SEPARATOR = "\n"
+# Joins the ARNs of a call that touches several resources. Half a surrogate pair is the one
+# character that no S3 key holds: a key with a line break was judged as two resources.
+_ARN_SEPARATOR = "\ud800"
 
 # SQS has no permissions for its batch calls; it asks for those of the single ones (d).
 _ACTION_OF_BATCH = {
@@ -69,6 +72,18 @@ def bucket_owner(emulator: Emulator, arn: str) -> str | None:
         return None
     bucket = arn.removeprefix("arn:aws:s3:::").partition("/")[0]
     return emulator.s3._bucket_owner_account(bucket)
+
+
+def mend_wildcards(emulator: Emulator) -> None:
+    """``*`` and ``?`` stand for any character (d); the emulator's stop at a line break."""
+    compile_pattern = emulator.evaluator._fnmatch_compile
+
+    @functools.cache
+    def of_every_character(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+        found = compile_pattern(pattern, ignore_case)
+        return re.compile(f"{found.pattern.removesuffix('$')}\\Z", found.flags | re.DOTALL)
+
+    emulator.evaluator._fnmatch_compile = of_every_character
 
 
 def mend_denials(emulator: Emulator) -> None:

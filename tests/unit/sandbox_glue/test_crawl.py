@@ -70,7 +70,14 @@ def test_crawling_again_changes_nothing_and_reads_nothing(bench):
 
 def test_hidden_and_excluded_files_are_never_read(bench):
     bench.day(1)
-    for key in ("_tmp/2026/01/02/x.csv", "2026/01/03/.x.csv", "2026/01/04/x.bak", "2026/01/05/"):
+    for key in (
+        "_tmp/2026/01/02/x.csv",
+        "2026/01/03/.x.csv",
+        "2026/01/04/x.bak",
+        "2026/01/05/",
+        "2026//x.csv",
+        "2026/01/01/../x.csv",
+    ):
         bench.s3.objects[f"products/{key}"] = b"id,name\n1,a\n"
     bench.crawl(target={"Exclusions": ["**.bak"]})
     assert bench.values() == [("2026", "01", "01")]
