@@ -98,14 +98,14 @@ class S3Mirror:
         bucket, key = _split(path)
         self._mount(bucket)
         wildcard = WILDCARD.search(key)
-        if wildcard:
-            items = self._list(bucket, _unescape(key[: wildcard.start()]), whole_name=False)
-        else:
-            items = self._list(bucket, _unescape(key))
-            if "\\" in key:
-                # With Spark's option __globPaths__ false a path is literal, backslashes and all;
-                # which it is cannot be seen from here.
-                items += self._list(bucket, key)
+        start = key[: wildcard.start()] if wildcard else key
+        # With Spark's option __globPaths__ false a path is literal, backslashes and all; whether it
+        # is set cannot be seen from here, and a file that is not fetched is not missed by Spark.
+        items = [
+            item
+            for prefix in {start, _unescape(start)}
+            for item in self._list(bucket, prefix, whole_name=not wildcard)
+        ]
         return bucket, items
 
     def _list(self, bucket: str, prefix: str, *, whole_name: bool = True) -> list[dict[str, Any]]:
