@@ -621,6 +621,22 @@ def test_glue_on_a_table_without_its_catalog_is_denied_by_name(databases: World)
     )
 
 
+def test_a_line_break_in_a_key_is_a_character_like_any_other(world: World) -> None:
+    key = f"secret/a\n{WHOLE}/products/a.csv"
+    world.sandbox.client("account-a-admin", "s3").put_object(Bucket=BUCKET, Key=key, Body=b"1")
+    world.permit(ROLE, allow("s3:GetObject", on=OBJECTS))
+    world.bucket_policy(allow("s3:GetObject", on=OBJECTS, Principal=aws(ROLE)))
+    s3 = world.s3(ROLE)
+    assert passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
+    # Not even the end of the key makes it one of products.
+    world.permit(ROLE, allow("s3:GetObject", on=f"{WHOLE}/products/*"))
+    assert not passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
+    world.permit(
+        ROLE, allow("s3:GetObject", on=OBJECTS), deny("s3:GetObject", on=f"{WHOLE}/secret/*")
+    )
+    assert not passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
+
+
 def test_a_secret_cannot_be_read_without_permission(world: World) -> None:
     secrets = world.sandbox.client("account-b-admin", "secretsmanager")
     arn = secrets.create_secret(Name="iam-cases", SecretString="x")["ARN"]
