@@ -35,7 +35,9 @@ for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
     rows += of_file
 
 text = io.StringIO(newline="")
-csv.writer(text).writerows([*row, options["day"]] for row in rows)
+# A row with too few or too many fields is cut to fit, as Spark does.
+width, missing = len(header), [""] * len(header)
+csv.writer(text).writerows([*(row + missing)[:width], options["day"]] for row in rows)
 temporary = f"{options['tmp_dir']}{options['day']}/rows.csv.gz"
 working, _, key = temporary.removeprefix("s3://").partition("/")
 s3.put_object(Bucket=working, Key=key, Body=gzip.compress(text.getvalue().encode(), 1))
