@@ -101,7 +101,7 @@ def test_a_run_that_may_not_be_looked_at_is_stopped_as_far_as_that_can_be_seen(
 
 def test_the_log_is_shown_while_the_run_goes_on(runs: GlueRuns, modelled: Any, clock: Any) -> None:
     """PipesGlueClient reads CloudWatch when the run is over."""
-    runs.plan = ["RUNNING"] * 6 + ["SUCCEEDED"]
+    runs.plan = ["RUNNING"] * 40 + ["SUCCEEDED"]
     written = [f"line {number}" for number in range(3)]
 
     def events(logGroupName: str, nextToken: str = "0", **_: Any) -> dict[str, Any]:
