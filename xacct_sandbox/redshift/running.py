@@ -87,11 +87,11 @@ class Runner:
             if isinstance(plan, Steps):
                 tag = await self.exclusively(self._steps(plan))
             elif isinstance(plan, Copy):
-                tag = await self.exclusively(run_copy(self._session, plan.statement, query_id))
-                await self._take_time("COPY", query_id, began)
+                work = run_copy(self._session, plan.statement, query_id)
+                tag = await self.exclusively(self._in_time(work, f"COPY {query_id}", began))
             elif isinstance(plan, Unload):
-                tag = await self.exclusively(run_unload(self._session, plan.statement, query_id))
-                await self._take_time("UNLOAD", query_id, began)
+                work = run_unload(self._session, plan.statement, query_id)
+                tag = await self.exclusively(self._in_time(work, f"UNLOAD {query_id}", began))
             else:
                 assert isinstance(plan, SwitchUser)
                 tag = await self.exclusively(self._switch_user(plan))
@@ -109,11 +109,12 @@ class Runner:
             give_memory_back()
         return error
 
-    async def _take_time(self, what: str, query_id: int, began: float) -> None:
+    async def _in_time(self, work: Coroutine[Any, Any, str], what: str, began: float) -> str:
+        """The statement, ended no sooner than its service time is over; it can be cancelled."""
+        tag = await work
         config = self._session.front.config
-        await asyncio.sleep(
-            service_times.remaining(config, "statement", f"{what} {query_id}", began)
-        )
+        await asyncio.sleep(service_times.remaining(config, "statement", what, began))
+        return tag
 
     async def _steps(self, plan: Steps) -> str:
         assert self._session.backend is not None
