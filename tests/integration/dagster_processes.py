@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -108,6 +108,62 @@ class DagsterProcesses:
         )["launchPartitionBackfill"]
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
+
+    def launch(
+        self, feed: str, first: str, last: str | None = None, assets: Sequence[str] = ()
+    ) -> str:
+        """Launch a day or a range, all assets or some, with the call of the UI; the run's id."""
+        selector: dict[str, Any] = {
+            "repositoryLocationName": "xacct_assets",
+            "repositoryName": "__repository__",
+            "jobName": f"{feed}_day",
+        }
+        if assets:
+            selector["assetSelection"] = [{"path": [feed, name]} for name in assets]
+            selector["assetCheckSelection"] = []
+        answer = self.graphql(
+            "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename "
+            "... on LaunchRunSuccess { run { runId } } ... on PythonError { message } "
+            "... on RunConfigValidationInvalid { errors { message } } } }",
+            {
+                "p": {
+                    "selector": selector,
+                    "runConfigData": {},
+                    "executionMetadata": {
+                        "tags": [
+                            {"key": key, "value": value} for key, value in tags(first, last).items()
+                        ]
+                    },
+                }
+            },
+        )["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def terminate(self, run_id: str) -> None:
+        """Terminate a run with the call of the UI's button."""
+        answer = self.graphql(
+            "mutation($ids: [String!]!) { terminateRuns(runIds: $ids, "
+            "terminatePolicy: SAFE_TERMINATE) { __typename ... on TerminateRunsResult "
+            "{ terminateRunResults { __typename ... on TerminateRunFailure { message } } } } }",
+            {"ids": [run_id]},
+        )["terminateRuns"]
+        (result,) = answer["terminateRunResults"]
+        assert result["__typename"] == "TerminateRunSuccess", answer
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        """A run as it is now."""
+        known = self.instance.get_run_by_id(run_id)
+        assert known is not None, run_id
+        return known
+
+    def ended(self, run_id: str, seconds: float) -> dg.DagsterRunStatus:
+        """How a run ended, once it has."""
+        return self.wait_for(
+            f"run {run_id} to end",
+            lambda: self.run(run_id).status if self.run(run_id).is_finished else None,
+            seconds,
+        )
 
     def execute(self, feed: str, first: str, last: str | None = None) -> subprocess.Popen[str]:
         """A day or a range of a feed in a process of its own; its log comes out of ``stdout``."""
