@@ -4,6 +4,7 @@ Nothing of Dagster is faked: run requests are resolved against real definitions,
 real run storage with the tags that the daemon would give them. Only S3 and SQS are models.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -89,7 +90,9 @@ class Sensing:
         self.cursor: str | None = None
         self.services = Services()
         self.instance = dg.DagsterInstance.ephemeral()
-        self.sensor = build_sensor(self.feed, clock=lambda: self.now)
+        self.slept: list[float] = []
+        self.before_waking: Callable[[], None] = lambda: None
+        self.sensor = build_sensor(self.feed, clock=lambda: self.now, sleep=self.sleep)
         self.definitions = dg.Definitions(
             assets=[raw_partition_of(self.feed)],
             jobs=[dg.define_asset_job(job_name(self.feed), selection=dg.AssetSelection.all())],
@@ -97,6 +100,11 @@ class Sensing:
             resources={"services": self.services},
             executor=in_process,
         )
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        self.before_waking()
 
     def put(self, day: date, name: str = "a.csv", body: str = "1", age: float = 3600) -> None:
         prefix = day_prefix(self.feed.source.prefix, self.feed.source.layout, day)
@@ -348,6 +356,39 @@ def test_the_tags_of_the_longest_range_fit_every_run_storage() -> None:
             assert len(value.encode()) < POSTGRES_INDEX_ROW
 
 
+@pytest.mark.parametrize("mode", ["poll", "events"])
+def test_a_day_that_settles_in_a_moment_is_waited_for_and_requested_by_the_same_tick(
+    mode: str,
+) -> None:
+    sensing = Sensing(mode=mode, settle_seconds=60)
+    sensing.put(YESTERDAY, age=25)
+    pages = sensing.services.bucket.pages
+    asked = sensing.tick().run_requests or []
+    assert [request.partition_key for request in asked] == ["2026-03-09"]
+    assert sensing.slept == [pytest.approx(5.0, abs=0.5)]
+    # Only the day itself is looked at again, not its whole window.
+    assert sensing.services.bucket.pages - pages == 9 + 5 + 1
+    assert sensing.quiet() == []
+
+
+def test_a_day_that_was_written_to_while_it_was_waited_for_is_not_requested() -> None:
+    sensing = Sensing(settle_seconds=60)
+    sensing.put(YESTERDAY, age=25)
+    sensing.before_waking = lambda: sensing.put(YESTERDAY, "b.csv", age=1)
+    assert not sensing.tick().run_requests
+    sensing.before_waking = lambda: None
+    assert len(sensing.tick(after=60).run_requests or []) == 1
+
+
+def test_a_tick_waits_for_no_day_that_settles_later_and_for_none_while_others_are_ready() -> None:
+    sensing = Sensing(settle_seconds=60)
+    sensing.put(YESTERDAY, age=0)
+    assert not sensing.tick(after=30).run_requests
+    sensing.put(TODAY, age=-20)
+    assert len(sensing.tick(after=60).run_requests or []) == 1
+    assert sensing.slept == []
+
+
 def test_an_emptied_day_is_observed_on_its_asset_and_nothing_is_run(sensing: Sensing) -> None:
     sensing.put(YESTERDAY)
     sensing.quiet()
@@ -386,7 +427,7 @@ def test_a_cursor_that_cannot_be_read_is_made_anew(sensing: Sensing) -> None:
 
 
 def test_a_notice_is_deleted_only_once_the_run_exists() -> None:
-    sensing = Sensing(mode="events", settle_seconds=10)
+    sensing = Sensing(mode="events", settle_seconds=15)
     sensing.tick(after=5)
     sensing.now += 1
     sensing.put(TODAY, age=0)

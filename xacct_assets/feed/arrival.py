@@ -253,6 +253,7 @@ class Outcome:
         requests: runs to launch, youngest day first.
         emptied: days to tell people about.
         waiting: why a day that changed was not requested yet.
+        settles_in: seconds until the first of them has settled, if time is all they wait for.
         failures: days that could not be looked at.
         handled: days with nothing left to do as this tick began, and when they were last looked at:
             what is known of them is durable, notifications received before that time can go.
@@ -265,6 +266,7 @@ class Outcome:
     requests: list[RunAsk] = field(default_factory=list)
     emptied: list[EmptiedDay] = field(default_factory=list)
     waiting: dict[date, str] = field(default_factory=dict)
+    settles_in: float | None = None
     failures: dict[date, AwsFailure] = field(default_factory=dict)
     handled: dict[date, float] = field(default_factory=dict)
     progress: bool = False
@@ -272,6 +274,18 @@ class Outcome:
     days: int = 0
     pages: int = 0
     objects: int = 0
+
+    def after(self, earlier: Outcome) -> Outcome:
+        """What both looks of a tick found; this one went on from the other's cursor."""
+        return replace(
+            self,
+            # Only what was known as the tick began is durable: its cursor is not stored yet.
+            handled=earlier.handled,
+            progress=self.progress or earlier.progress,
+            days=self.days + earlier.days,
+            pages=self.pages + earlier.pages,
+            objects=self.objects + earlier.objects,
+        )
 
 
 def look_for_arrivals(
@@ -596,16 +610,22 @@ class _Tick:
         quiet = quiet_for >= policy.settle_seconds
         still = f"unchanged for {max(0, quiet_for):.0f} of {policy.settle_seconds} s"
         if look.content == EMPTY:
-            return None if quiet else f"no files are left, {still}"
-        if look.count < policy.min_files:
+            reason = f"no files are left, {still}"
+        elif look.count < policy.min_files:
             return f"{look.count} of {policy.min_files} files"
-        if policy.marker is None:
-            return None if quiet else still
-        if look.marker is None:
+        elif policy.marker is None:
+            reason = still
+        elif look.marker is None:
             return f"{look.count} files, no {policy.marker} yet"
-        if look.marker >= look.newest or quiet:
+        elif look.marker >= look.newest:
             return None
-        return f"changed after its {policy.marker}, {still}"
+        else:
+            reason = f"changed after its {policy.marker}, {still}"
+        if quiet:
+            return None
+        left = policy.settle_seconds - quiet_for
+        self._out.settles_in = min(left, self._out.settles_in or left)
+        return reason
 
     def _is_done_already(self, day: date, content: str, state: DayState) -> bool:
         if state.requested is None:

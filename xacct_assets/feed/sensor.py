@@ -5,7 +5,7 @@ times below add up to less. What a tick could not do, the next one goes on with.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -38,6 +38,10 @@ DRAIN_SECONDS = 5.0
 # The daemon looks every five seconds whether a sensor is due, counted from when its last tick
 # began, a little after such a look: asked for exactly, most intervals are five seconds longer.
 EARLY_SECONDS = 2
+# A day that settles within these seconds is waited for: the next tick would come later.
+SETTLE_WAIT_SECONDS = 8.0
+# Waited in addition, as two clocks tell when it is over.
+SETTLE_SLACK_SECONDS = 0.1
 # Seconds between two looks at the window if notifications tell most of it.
 WINDOW_EVERY_SECONDS = 300
 # Days named in a tick's message; the counts are always complete.
@@ -48,12 +52,18 @@ class ArrivalsUnknown(Exception):
     """The raw bucket or the queue could not be read and nothing else was learned either."""
 
 
-def build_sensor(feed: FeedSpec, *, clock: Callable[[], float] = time.time) -> dg.SensorDefinition:
+def build_sensor(
+    feed: FeedSpec,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dg.SensorDefinition:
     """The feed's sensor, which launches the feed's job for each day that has arrived.
 
     Args:
         feed: the feed.
         clock: seconds since 1970.
+        sleep: waits so many seconds.
     """
 
     @dg.sensor(
@@ -74,7 +84,7 @@ def build_sensor(feed: FeedSpec, *, clock: Callable[[], float] = time.time) -> d
     def arrivals(
         context: dg.SensorEvaluationContext, services: dg.ResourceParam[Services]
     ) -> dg.SensorResult:
-        return _Evaluation(feed, services, context, clock).result()
+        return _Evaluation(feed, services, context, clock, sleep).result()
 
     return arrivals
 
@@ -123,12 +133,14 @@ class _Evaluation:
         services: Services,
         context: dg.SensorEvaluationContext,
         clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         self._feed = feed
         self._services = services
         self._context = context
         self._log = context.log
         self._clock = clock
+        self._sleep = sleep
         self._bucket = services.input_bucket(feed)
         self._policy = policy_of(feed, datetime.fromtimestamp(clock(), UTC).date())
 
@@ -139,18 +151,13 @@ class _Evaluation:
         if inbox.trouble:
             # Without notifications the sensor polls, as if there had never been any.
             policy = replace(policy, window_every_seconds=0)
-        outcome = look_for_arrivals(
-            policy,
-            cursor,
-            self._services.landing(self._feed),
-            RunJournal(
-                self._context.instance,
-                self._feed.name,
-                asset_key(self._feed, raw_partition.NAME),
-            ),
-            now=self._clock(),
-            hints={day for _, day in inbox.notices},
-        )
+        outcome = self._look(policy, cursor, hints={day for _, day in inbox.notices})
+        settles_in = _worth_waiting_for(outcome)
+        if settles_in is not None:
+            self._sleep(settles_in + SETTLE_SLACK_SECONDS)
+            # The window was looked at a moment ago; the days that wait are looked at again.
+            policy = replace(policy, window_every_seconds=WINDOW_EVERY_SECONDS)
+            outcome = self._look(policy, Cursor.decode(outcome.cursor)).after(outcome)
         self._close(inbox, outcome)
         for gone in outcome.emptied:
             self._log.warning(_about_emptied(self._feed, gone))
@@ -165,6 +172,20 @@ class _Evaluation:
             skip_reason=None if outcome.requests else _about_nothing(outcome, troubles),
             cursor=outcome.cursor,
             asset_events=[self._observation(gone) for gone in outcome.emptied],
+        )
+
+    def _look(self, policy: Policy, cursor: Cursor, hints: Collection[date] = ()) -> Outcome:
+        return look_for_arrivals(
+            policy,
+            cursor,
+            self._services.landing(self._feed),
+            RunJournal(
+                self._context.instance,
+                self._feed.name,
+                asset_key(self._feed, raw_partition.NAME),
+            ),
+            now=self._clock(),
+            hints=hints,
         )
 
     def _cursor(self) -> Cursor:
@@ -245,6 +266,16 @@ class _Evaluation:
             description=_about_emptied(self._feed, gone),
             metadata={"all raw files are gone": True, "content that was requested": gone.requested},
         )
+
+
+def _worth_waiting_for(outcome: Outcome) -> float | None:
+    """Seconds until a day can be requested by this very tick, if it has nothing else to tell."""
+    if outcome.requests or outcome.emptied or outcome.failures or outcome.settles_in is None:
+        return None
+    unfinished = Cursor.decode(outcome.cursor)
+    if unfinished.resume is not None or unfinished.halves:
+        return None
+    return outcome.settles_in if outcome.settles_in <= SETTLE_WAIT_SECONDS else None
 
 
 def _about_emptied(feed: FeedSpec, gone: EmptiedDay) -> str:
