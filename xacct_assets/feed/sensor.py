@@ -156,7 +156,11 @@ class _Evaluation:
         if settles_in is not None:
             self._sleep(settles_in + SETTLE_SLACK_SECONDS)
             # The window was looked at a moment ago; the days that wait are looked at again.
-            policy = replace(policy, window_every_seconds=WINDOW_EVERY_SECONDS)
+            policy = replace(
+                policy,
+                window_every_seconds=WINDOW_EVERY_SECONDS,
+                tick_seconds=LISTING_SECONDS / 2,
+            )
             outcome = self._look(policy, Cursor.decode(outcome.cursor)).after(outcome)
         self._close(inbox, outcome)
         for gone in outcome.emptied:
