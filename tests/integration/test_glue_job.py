@@ -528,6 +528,7 @@ def test_a_day_with_everything_in_it_loads_whole_and_again_the_same(
         "rows_loaded": 0,
         "rows_rejected": 0,
         "reasons": {},
+        "sample": [],
     }
 
     rows = _rows(load)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.integration.conftest import RunningSandbox
 from tests.integration.pipeline import CHAIN, Pipeline
+from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed.reconcile import DayReconciliation, reconcile
 
 DAY = "2026-04-10"
@@ -241,12 +242,17 @@ OTHERS = [
     ),
     Case(
         RolePolicy(ORCHESTRATOR, "glue", "RunLoadJobs"),
-        *("staging_table", ORCHESTRATOR, "glue:GetJobRuns", "arn:aws:glue:us-east-1:222222222222:"),
+        *(
+            "staging_table",
+            ORCHESTRATOR,
+            "glue:StartJobRun",
+            "arn:aws:glue:us-east-1:222222222222:",
+        ),
         (B, "statement RunLoadJobs"),
     ),
     Case(
         RolePolicy(ORCHESTRATOR, "working-bucket", "ExchangePipesMessages"),
-        *("staging_table", ORCHESTRATOR, "s3:PutObject", f"arn:aws:s3:::{WORK}/pipes/products/"),
+        *("staging_table", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{WORK}/pipes/products/"),
         (B, "statement ExchangePipesMessages"),
     ),
     Case(
@@ -256,16 +262,19 @@ OTHERS = [
         (B, "statement RunStatements"),
     ),
     Case(
-        RolePolicy(ORCHESTRATOR, "redshift", "FollowOwnStatements"),
-        *("fact_table", ORCHESTRATOR, "redshift-data:DescribeStatement", "*"),
-        (B, "statement FollowOwnStatements"),
-    ),
-    Case(
         RolePolicy(ORCHESTRATOR, "redshift", "ReadSecret"),
         *("fact_table", ORCHESTRATOR, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:"),
         (B, "statement ReadSecret"),
     ),
 ]
+
+
+# A day's statements end within the request that submits them, so a day alone does not show it.
+FOLLOWING = Case(
+    RolePolicy(ORCHESTRATOR, "redshift", "FollowOwnStatements"),
+    *("fact_table", ORCHESTRATOR, "redshift-data:DescribeStatement", "*"),
+    (B, "statement FollowOwnStatements"),
+)
 
 
 @dataclass(frozen=True)
@@ -309,6 +318,19 @@ def run_without(pipeline: Pipeline, case: Case) -> None:
 def test_every_grant_is_needed(case: Case, pipeline: Pipeline, before: State) -> None:
     run_without(pipeline, case)
     assert pipeline.fact_rows(DAY) == before.fact
+
+
+def test_a_statement_that_outlasts_its_request_is_followed_by_a_grant_of_its_own(
+    pipeline: Pipeline,
+) -> None:
+    with (
+        FOLLOWING.grant.taken_away(pipeline.sandbox),
+        pipeline.environment(),
+        pytest.raises(AccessDenied) as told,
+    ):
+        # With less time than a long poll takes, the submission waits for no end.
+        pipeline.services.data_api.execute("SELECT 1", timeout=5)
+    assert FOLLOWING.is_told_by(str(told.value))
 
 
 @pytest.mark.parametrize("case", NAMED, ids=str)

@@ -10,7 +10,7 @@ the feed says what the catalog should.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from xacct_assets.aws.errors import NotFound
@@ -35,6 +35,10 @@ _INFERRED = {
     "date": {"date", "string"},
     "timestamp": {"timestamp", "date", "string"},
 }
+
+# Glue tells the time in whole seconds, S3 may tell it more exactly: a file and the crawl that saw
+# it may seem to have come in the wrong order.
+_GRAIN = timedelta(seconds=1)
 
 
 def mend(
@@ -112,7 +116,7 @@ def _outdated(feed: FeedSpec, partition: CatalogPartition, newest: datetime) -> 
         return "; ".join(names)
     # Types are the crawler's to judge, as long as it was these files that it saw.
     crawled = partition.created
-    if crawled is None or newest <= crawled.astimezone(UTC):
+    if crawled is None or newest <= crawled.astimezone(UTC) + _GRAIN:
         return None
     drift = type_drift(feed, inferred)
     return f"{'; '.join(drift)} that were there before" if drift else None
