@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any
 
 import dagster as dg
+from dagster_pipes import decode_param
 
 from tests.chaos.oracle import Problem
 from tests.chaos.world import World
@@ -36,7 +37,7 @@ def leftovers(world: World, instance: dg.DagsterInstance, since: datetime) -> It
             if run["JobRunState"] not in ENDED_JOB_RUNS:
                 text = f"Glue job run {run['Id']} is {run['JobRunState']}"
                 yield Problem("orphaned", name, text)
-        spans = [_span(world, name, run) for run in runs if "CompletedOn" in run]
+        spans = [_span(world, run) for run in runs if "CompletedOn" in run]
         for text in twice_at_once(spans):
             yield Problem("twice at once", name, text)
         crawler = world.job_name(name)
@@ -89,8 +90,11 @@ def twice_at_once(spans: Sequence[JobRunSpan]) -> Iterator[str]:
             yield f"job runs {one.run_id} and {other.run_id} were both at work on {sorted(both)}"
 
 
-def _span(world: World, feed: str, run: dict[str, Any]) -> JobRunSpan:
-    key = f"pipes/{feed}/{run['Arguments']['--work_id']}/context.json"
-    told = world.processing.get_object(Bucket=world.processing_bucket, Key=key)["Body"].read()
-    days = frozenset(item["day"] for item in json.loads(told)["extras"]["days"])
+def _span(world: World, run: dict[str, Any]) -> JobRunSpan:
+    # A short context is in the arguments themselves, a long one where they say.
+    told = decode_param(run["Arguments"]["--dagster-pipes-context"])
+    if "data" not in told:
+        found = world.processing.get_object(Bucket=told["bucket"], Key=told["key"])
+        told = {"data": json.loads(found["Body"].read())}
+    days = frozenset(item["day"] for item in told["data"]["extras"]["days"])
     return JobRunSpan(run["Id"], days, run["StartedOn"], run["CompletedOn"])
