@@ -1,7 +1,8 @@
 """What AWS bills, in US dollars: list prices of us-east-1 (N. Virginia), without free tiers.
 
-Looked up on the services' pricing pages in 2025; a price list is not asked when this runs. Only
-what differs between two orchestrators is here: S3, Redshift and the network cost both the same.
+As remembered from the services' pricing pages of 2025, not looked up since: check them against your
+Region's before you rely on sums. Only what differs between two orchestrators is here: S3, Redshift
+and the network cost both the same.
 """
 
 from __future__ import annotations
