@@ -9,10 +9,10 @@ A run whose process died with its code server (a machine that went down, a `kill
 wait behind it. With this launcher run monitoring (dagster.yaml) fails the run, and run retries take
 it up where it was.
 
-It knows processes of this machine only. Runs of code servers that are reached by host and port, or
-that use another Python than this process, are launched as Dagster's launcher does, by the code
-server, and are left to themselves. Other launchers (ECS, Kubernetes, Docker) have a check of their
-own already.
+Runs that use another Python than this process, and all runs on other systems than Linux, are
+launched as Dagster's launcher does, by the code server, and found by the process id in their first
+event. Runs of code servers that are reached by host and port are left to themselves: their process
+may be on another machine. Other launchers (ECS, Kubernetes, Docker) have a check of their own.
 """
 
 import json
@@ -122,6 +122,9 @@ class LocalRunLauncher(DefaultRunLauncher):
 
 def _is_ours(context: LaunchRunContext, origin: JobPythonOrigin | None) -> bool:
     """Whether the run's code is reached by a socket of this machine and runs in this Python."""
+    # Elsewhere a fork may crash in the system's own libraries (macOS; CPython bpo-33725).
+    if sys.platform != "linux":
+        return False
     if origin is None or context.workspace is None or context.dagster_run.remote_job_origin is None:
         return False
     if origin.executable_path != sys.executable:
