@@ -318,6 +318,10 @@ def run_without(pipeline: Pipeline, case: Case) -> None:
 def test_every_grant_is_needed(case: Case, pipeline: Pipeline, before: State) -> None:
     run_without(pipeline, case)
     assert pipeline.fact_rows(DAY) == before.fact
+    if (case.asset, case.who, case.action) == ("staging_table", ORCHESTRATOR, "s3:GetObject"):
+        # The job had loaded the day by then, and nobody heard of it.
+        mended = pipeline.run(DAY, assets=CHAIN[CHAIN.index("staging_table") :])
+        assert mended.success, mended.why
 
 
 def test_a_statement_that_outlasts_its_request_is_followed_by_a_grant_of_its_own(

@@ -13,16 +13,18 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from xacct_sandbox.redshift import protocol
 from xacct_sandbox.redshift.copy_rows import Rows
 from xacct_sandbox.redshift.errors import BackendError
 
 AUTH_MD5 = 5
+_T = TypeVar("_T")
 _ERROR = ord("E")
 FEED_SECONDS = 24 * 3600.0  # PostgreSQL may wait for a lock for as long as it likes
 READ_AHEAD = 1 << 20  # bytes kept for an exchange before PostgreSQL is asked to wait
@@ -207,14 +209,7 @@ class Backend(asyncio.Protocol):
         Cancelled, it still reads to the end: a cancelled statement's error that stayed in the
         buffer would be taken for the answer to the next one.
         """
-        reading = asyncio.ensure_future(self._finish())
-        try:
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await asyncio.wait([reading])
-            if not reading.cancelled():
-                reading.exception()
-            raise
+        return await _to_its_end(self._finish())
 
     async def _finish(self) -> Result:
         result, error = Result(), None
@@ -250,14 +245,12 @@ class Backend(asyncio.Protocol):
         cancelled, ``give_up`` is called, to end a ``next_chunk`` that waits for something.
         """
         self.write(protocol.query(sql))
-        while True:
-            kind, body = await self.read_message()
-            if kind == b"G":
-                break
-            if kind == b"E":
-                error = BackendError(protocol.parse_fields(body))
-                await self._read_to_ready()
-                raise error
+
+        async def end_at_once() -> None:
+            self.write(protocol.message(b"f", b"cancelled\x00"))
+            await self._read_to_ready()
+
+        await self._begin_copy(b"G", end_at_once)
         stop = threading.Event()
         feeding = _in_a_thread(self._feed, next_chunk, stop)
         try:
@@ -310,6 +303,9 @@ class Backend(asyncio.Protocol):
             + protocol.message(b"D", b"S\x00")
             + protocol.SYNC
         )
+        return await _to_its_end(self._description())
+
+    async def _description(self) -> list[tuple[str, int, int]]:
         columns: list[tuple[str, int, int]] = []
         error = None
         while True:
@@ -336,14 +332,12 @@ class Backend(asyncio.Protocol):
         cancelled, the COPY is ended with ``cancel``; the connection is then ready again.
         """
         self.write(protocol.query(sql))
-        while True:
-            kind, body = await self.read_message()
-            if kind == b"H":
-                break
-            if kind == b"E":
-                error = BackendError(protocol.parse_fields(body))
-                await self._read_to_ready()
-                raise error
+
+        async def end_at_once() -> None:
+            await cancel()
+            await self._read_to_ready()
+
+        await self._begin_copy(b"H", end_at_once)
         self.pause_reading()
         stop = threading.Event()
         moving = _in_a_thread(self._move_rows, take, stop)
@@ -381,12 +375,46 @@ class Backend(asyncio.Protocol):
                 self._moving = None
                 self._incoming += rows.rest()
 
+    async def _begin_copy(self, begun: bytes, end: Callable[[], Awaitable[None]]) -> None:
+        """Read until a COPY has begun; cancelled meanwhile, it is ended with ``end`` if it has."""
+
+        async def until_begun() -> None:
+            while True:
+                kind, body = await self.read_message()
+                if kind == begun:
+                    return
+                if kind == b"E":
+                    error = BackendError(protocol.parse_fields(body))
+                    await self._read_to_ready()
+                    raise error
+
+        reading = asyncio.ensure_future(until_begun())
+        try:
+            await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await asyncio.wait([reading])
+            if reading.exception() is None:
+                await end()
+            raise
+
     async def _read_to_ready(self) -> None:
         while True:
             kind, body = await self.read_message()
             if kind == b"Z":
                 self.status = body
                 return
+
+
+async def _to_its_end(answer: Coroutine[Any, Any, _T]) -> _T:
+    """Read an answer, to its end even if this is cancelled, which is then raised."""
+    reading = asyncio.ensure_future(answer)
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        await asyncio.wait([reading])
+        if not reading.cancelled():
+            reading.exception()
+        raise
 
 
 def _in_a_thread(work: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
