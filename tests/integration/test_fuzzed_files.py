@@ -18,7 +18,7 @@ import pytest
 from tests.integration.pipeline import Pipeline
 from xacct_assets.aws.csv_count import MalformedCsv, count_records
 
-DAY = "2026-05-01"
+DAY = "2026-07-01"
 FILES = 120
 # What decides where a record ends, and what readers like to take for a line end or for nothing.
 ALPHABET = 'aa,,""\n\n\r é;\t\x00\x0b\x0c\x1c\x85\u2028\ufeff\\#'
