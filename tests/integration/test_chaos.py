@@ -17,7 +17,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.chaos.leaks import leaks, secrets_of
+from tests.chaos.leaks import leaks
 from tests.chaos.leftovers import JobRunSpan, leftovers, twice_at_once
 from tests.chaos.oracle import judge_days
 from tests.chaos.schedule import schedule_of
@@ -25,6 +25,7 @@ from tests.chaos.seed import Result, run_seed, world_of
 from tests.chaos.world import World
 from tests.integration.conftest import RunningSandbox
 from tests.integration.warehouse import connect
+from tests.secret_scan import secrets_of
 
 SHORT = schedule_of(1, days=3, rounds=1, faults=14)
 FAULTS = 8
@@ -83,8 +84,8 @@ def broken_on_purpose(world: World, home: Path, since: datetime) -> set[tuple[st
     swap_two_values(world, third)
     another = f"{world.feeds['orders'].export.prefix}/year=1999/month=01/day=01/manifest"
     world.central.put_object(Bucket=world.export_bucket, Key=another, Body=b"{}")
-    (home / "compute" / "said.log").write_text(next(iter(secrets_of(world).values())))
     config = world.sandbox.config
+    (home / "compute" / "said.log").write_text(secrets_of(config.home)[0].value)
     unfinished = connect(config, "rdsdb", config.token_path.read_text())
     try:
         unfinished.cursor().execute("SELECT 1 FROM public.orders_f")
