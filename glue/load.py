@@ -87,6 +87,8 @@ CONFLICT = re.compile(
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+# What S3 answers to whoever may not: HEAD requests have no body, and so no code but the status.
+DENIED = ("AccessDenied", "403")
 S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 
 
@@ -252,7 +254,7 @@ def _require(condition: object, what: str, value: object, rule: str) -> None:
 
 def main() -> None:
     """Run the job that the arguments describe."""
-    arguments = getResolvedOptions(sys.argv, ["JOB_NAME", "work_id"])
+    arguments = getResolvedOptions(sys.argv, ["JOB_NAME", "work_id", "bucket_owners"])
     if "--dagster-pipes-context" not in sys.argv:
         raise LoadError(
             "--dagster-pipes-context is missing: this job is started by its Dagster asset, "
@@ -263,6 +265,7 @@ def main() -> None:
     job.init(arguments["JOB_NAME"], arguments)
     # One connection for each thread: beyond its pool, every request is a handshake of its own.
     s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
+    expect_owners(s3, parse_owners(arguments["bucket_owners"]))
     with open_dagster_pipes(
         context_loader=ContextLoader(client=s3),
         message_writer=MessageWriter(client=s3),
@@ -336,6 +339,8 @@ def load(
     spark.sparkContext.setLogLevel("ERROR")
     glue = boto3.client("glue", region_name=region_of(s3, request))
     check_connection(glue, request)
+    for bucket in {split_uri(uri)[0] for uri in (request.tmp_dir, request.rejects)}:
+        check_bucket(s3, bucket)
 
     locations = find_partitions(glue, request)
     files = list_files(s3, request, locations)
@@ -1210,13 +1215,71 @@ def split_uri(uri: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+def parse_owners(text: str) -> dict[str, str]:
+    """The account of each bucket, from ``bucket=account,bucket=account``.
+
+    Raises:
+        LoadError: it is not written so.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    for bucket, _, account in pairs:
+        _require(
+            bucket and re.fullmatch(r"\d{12}", account),
+            "--bucket_owners",
+            text,
+            "must be bucket=account id, parted by commas",
+        )
+    return {bucket: account for bucket, _, account in pairs}
+
+
+def expect_owners(s3: Any, owners: Mapping[str, str]) -> None:
+    """Have every call of this client say which account must own the bucket.
+
+    Also the calls that Pipes and paginators make. S3 refuses what is asked of a bucket of another
+    account (ExpectedBucketOwner): a name that was let go can be taken by anybody. Bound to the
+    client so that no call can be without it.
+    """
+
+    def name_owner(
+        params: Mapping[str, Any], context: dict[str, Any], **_: Any
+    ) -> Mapping[str, Any]:
+        bucket = params["Bucket"]
+        if bucket not in owners:
+            raise LoadError(
+                f"s3://{bucket} is no bucket of this load, which has {', '.join(sorted(owners))}: "
+                "a location in the catalog or a setting leads elsewhere; correct it"
+            )
+        context["expected_owner"] = owners[bucket]
+        return {**params, "ExpectedBucketOwner": owners[bucket]}
+
+    def tell_owner(parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
+        # S3 does not say whether the owner was the reason.
+        if parsed.get("Error", {}).get("Code") in DENIED:
+            said = parsed["Error"].get("Message") or "Access Denied"
+            parsed["Error"]["Message"] = (
+                f"{said}; account {context['expected_owner']} must own the bucket"
+            )
+
+    s3.meta.events.register("provide-client-params.s3", name_owner)
+    s3.meta.events.register("after-call.s3", tell_owner)
+
+
+def check_bucket(s3: Any, bucket: str) -> None:
+    """Make sure whose bucket it is before Spark, which cannot name an owner, writes to it."""
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except (ClientError, BotoCoreError) as problem:
+        why = denial(s3, problem, "s3:ListBucket", f"arn:aws:s3:::{bucket}") or problem
+        raise LoadError(f"cannot use s3://{bucket}: {why}") from problem
+
+
 def denial(s3: Any, problem: Exception, action: str, resource: str) -> str | None:
     """A denial of S3 in full, or None if it is none: to another account S3 says "Access Denied".
 
     The words are IAM's own, so that whoever reads the run's error understands them as such.
     """
-    code = getattr(problem, "response", {}).get("Error", {}).get("Code")
-    if code not in ("AccessDenied", "403"):
+    error = getattr(problem, "response", {}).get("Error", {})
+    if error.get("Code") not in DENIED:
         return None
     try:
         sts = boto3.client("sts", region_name=s3.meta.region_name)
@@ -1225,7 +1288,7 @@ def denial(s3: Any, problem: Exception, action: str, resource: str) -> str | Non
         caller = f"(unknown: {unknown})"
     return (
         f"User: {caller} is not authorized to perform: {action} on resource: {resource} "
-        "(Access Denied)"
+        f"({error['Message']})"
     )
 
 

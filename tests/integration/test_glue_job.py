@@ -320,8 +320,13 @@ class Load:
                 },
             )
 
-    def run(self, days: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Run the job for these days: the job run, and what it reported for each day."""
+    def run(self, days: Sequence[str], **owners: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Run the job for these days: the job run, and what it reported for each day.
+
+        ``owners``: accounts that are said to own the raw and the working bucket.
+        """
+        config = self.sandbox.config
+        owner = {"raw": config.account_a, "working": config.account_b, **owners}
         work_id = uuid.uuid4().hex
         prefix = f"pipes/{work_id}"
         s3 = self.client("s3")
@@ -338,6 +343,8 @@ class Load:
             JobName=self.name,
             Arguments={
                 "--work_id": work_id,
+                "--bucket_owners": f"{config.input_bucket}={owner['raw']},"
+                f"{self.processing}={owner['working']}",
                 "--dagster-pipes-context": _encoded(
                     {"bucket": self.processing, "key": f"{prefix}/context.json"}
                 ),
@@ -629,6 +636,19 @@ def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: Load) -> None:
     run, _ = load.run(["2031-12-24"])
     assert run["JobRunState"] == "FAILED"
     assert "has no partition for 2031-12-24" in run["ErrorMessage"]
+
+
+@pytest.mark.parametrize("bucket", ["raw", "working"])
+def test_a_bucket_that_another_account_owns_fails_the_run_by_name_and_changes_nothing(
+    load: Load, clean: Callable[[str, bytes | str], None], bucket: str
+) -> None:
+    before = _ledger(load)
+    clean("a.csv", f"{HEADER}\n1,a,1,,,{AT}\n")
+    run, report = load.run([DAY], **{bucket: "333333333333"})
+    assert run["JobRunState"] == "FAILED"
+    assert "account 333333333333 must own the bucket" in run["ErrorMessage"]
+    assert report == {}
+    assert _ledger(load) == before
 
 
 def test_the_script_in_s3_is_the_one_in_the_repository(load: Load) -> None:

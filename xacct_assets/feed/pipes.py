@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.glue_job import JobRunResult
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.services import Services
+    from xacct_assets.settings import Settings
 
 
 #: A context of no more characters (as Pipes encodes it) is one of the job's arguments. Glue's
@@ -102,6 +103,18 @@ def job_extras(
     }
 
 
+def bucket_owners(settings: Settings) -> str:
+    """The account of each bucket that the job uses, which it has S3 hold against the true one.
+
+    An argument of its own: the script must know it before it reads its context from S3.
+    """
+    owners = {
+        settings.input_bucket: settings.account_a,
+        settings.processing_bucket: settings.account_b,
+    }
+    return ",".join(f"{bucket}={account}" for bucket, account in owners.items())
+
+
 def run_load_job(
     context: dg.AssetExecutionContext,
     feed: FeedSpec,
@@ -144,7 +157,10 @@ def run_load_job(
         result = services.glue_job.run(
             feed.job_name(settings.suffix),
             work_id,
-            dict(session.get_bootstrap_cli_arguments()),
+            {
+                **session.get_bootstrap_cli_arguments(),
+                "--bucket_owners": bucket_owners(services.settings),
+            },
             worker_type=feed.load.worker_type,
             number_of_workers=feed.load.number_of_workers,
             timeout_minutes=feed.load.timeout_minutes,
