@@ -26,7 +26,14 @@ from xacct_assets.aws.errors import (
     http_status,
 )
 from xacct_assets.aws.log_tail import LogTail
-from xacct_assets.aws.passing import is_passing
+from xacct_assets.aws.passing import (
+    is_busy_service,
+    is_conflict,
+    is_lost_connection,
+    is_lost_machine,
+    is_passing,
+    is_too_big,
+)
 from xacct_assets.aws.waiting import Backoff, Pace, Waiter, quietly
 
 logger = logging.getLogger(__name__)
@@ -417,7 +424,7 @@ def _refusal(error: Mapping[str, Any]) -> str:
 
 def _failure(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRunFailed:
     about = {
-        "FAILED": "read the error; the error log has the whole traceback",
+        "FAILED": _advice(result.error),
         "ERROR": "Glue failed on its own side; materialize again",
         "TIMEOUT": f"it ran longer than {timeout_minutes} min: give the feed's job more time or "
         "workers, or fewer days per run",
@@ -434,6 +441,27 @@ def _failure(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRu
         or (result.state == "FAILED" and is_passing(result.error)),
         **{**facts, **denial_in(result.error)},
     )
+
+
+def _advice(error: str | None) -> str:
+    """On whose side a run failed that Glue calls FAILED, whoever's fault it was, and what to do."""
+    if is_conflict(error):
+        return "another transaction got in the way, in Redshift: materialize again"
+    if is_lost_connection(error):
+        return "a connection was lost, at its other end or on the way: materialize again"
+    if is_too_big(error):
+        return (
+            "the work is too big for its workers, on our side: give the feed's job a larger "
+            "worker_type or more workers, or load fewer days per run"
+        )
+    if is_lost_machine(error):
+        return (
+            "Glue lost a machine or had none, on its own side: materialize again. If it stays, the "
+            "work may be too big for its workers: give the feed's job a larger worker_type"
+        )
+    if is_busy_service(error):
+        return "a service failed or was too busy, on AWS's side: materialize again"
+    return "the script failed, on our side: read the error; the error log has the whole traceback"
 
 
 def forbid_unsafe_retries(client: Any, operation: str) -> None:

@@ -219,22 +219,53 @@ def test_a_short_outage_before_the_start_is_waited_out(glue, job, refusal):
     assert glue.started == 1
 
 
+GLUE, REDSHIFT, SERVICE, PATH, OURS, TOO_BIG = (
+    "Glue lost a machine or had none, on its own side",
+    "another transaction got in the way, in Redshift",
+    "on AWS's side",
+    "at its other end or on the way",
+    "the script failed, on our side",
+    "larger worker_type",
+)
+LOST_EXECUTOR = (
+    "LoadError: Job aborted due to stage failure: Task 0 in stage 4.0 failed 4 times, most recent "
+    "failure: Lost task 0.3 in stage 4.0 (TID 9) (10.0.0.5 executor 2): ExecutorLostFailure "
+    "(executor 2 exited caused by one of the running tasks) Reason: "
+)
+
+
 @pytest.mark.parametrize(
-    ("message", "passes"),
+    ("message", "side"),
     [
-        ("LoadError: ERROR: 1023 DETAIL: Serializable isolation violation on table", True),
-        ("LoadError: could not serialize access due to concurrent update", True),
-        ("LoadError: terminating connection due to administrator command", True),
-        ("Rate exceeded (Service: AmazonS3; Status Code: 503; Error Code: SlowDown)", True),
-        ("LoadError: partition 2026-01-01 is missing", False),
-        ("LoadError: 1023 rows were read", False),
+        ("LoadError: ERROR: 1023 DETAIL: Serializable isolation violation on table", REDSHIFT),
+        ("LoadError: could not serialize access due to concurrent update", REDSHIFT),
+        ("LoadError: terminating connection due to administrator command", PATH),
+        ("Rate exceeded (Service: AmazonS3; Status Code: 503; Error Code: SlowDown)", SERVICE),
+        ("Internal service error: the job run failed before it ended.", SERVICE),
+        ("Command failed with exit code 10", GLUE),
+        (f"{LOST_EXECUTOR}Remote RPC client disassociated.", GLUE),
+        (f"{LOST_EXECUTOR}Executor heartbeat timed out after 139520 ms", GLUE),
+        (f"{LOST_EXECUTOR}Container from a bad node: Slave lost", GLUE),
+        ("SparkException: Job 3 cancelled because SparkContext was shut down", GLUE),
+        ("Resource unavailable: not enough capacity for this run", GLUE),
+        ("ResourceUnavailable", GLUE),
+        ("The specified subnet does not have enough free addresses to satisfy the request.", GLUE),
+        ("LoadError: partition 2026-01-01 is missing", OURS),
+        ("LoadError: 1023 rows were read", OURS),
+        ("Command failed with exit code 1", OURS),
+        ("Command failed with exit code 101", OURS),
+        (f"{LOST_EXECUTOR}Container killed by YARN for exceeding memory limits.", TOO_BIG),
+        ("java.lang.OutOfMemoryError: Java heap space; SparkContext was shut down", TOO_BIG),
     ],
 )
-def test_a_run_that_failed_for_what_passes_can_be_retried(glue, job, message, passes):
+def test_a_run_that_failed_says_on_whose_side_and_can_be_retried_if_not_on_ours(
+    glue, job, message, side
+):
     glue.add("work-1", ["RUNNING", "FAILED"], ErrorMessage=message)
     with pytest.raises(JobRunFailed) as caught:
         job.run("load", "work-1", {}, **OPTIONS)
-    assert caught.value.retryable == passes
+    assert side in caught.value.fix
+    assert caught.value.retryable == (side not in (OURS, TOO_BIG))
 
 
 def test_a_missing_permission_is_not_waited_for(glue, job, refusal):
