@@ -1,12 +1,17 @@
 """How the steps of a run are executed: in one process, one after the other, waiting idly.
 
 The chain is serial and waits on AWS, so a process per step would only cost seconds each. Dagster's
-own in-process executor (1.13) does almost this, but a run whose next step waits for its pool turns
-in a loop without pause: it takes a whole core for as long as it waits, and hears of its
-termination only when it gets its place (dagster-io/dagster#20367, not merged: the interval it
-sleeps is the least of 0 and the right one). A year's backfill has several runs waiting at any time.
-And a step that has a retry policy and is interrupted is retried by Dagster, as if its termination
-had been a failure: the run goes on. Here it ends.
+own in-process executor (1.13) does almost this, but
+
+- a run whose next step waits for its pool turns in a loop without pause: it takes a whole core for
+  as long as it waits, and hears of its termination only when it gets its place
+  (dagster-io/dagster#20367, not merged: the interval it sleeps is the least of 0 and the right
+  one). A year's backfill has several runs waiting at any time.
+- a run that queues up for a place in the very moment in which it becomes free is overlooked:
+  Dagster looks whether a place is free, then queues up, and who frees one in between wakes nobody.
+  The run would wait for ever beside an empty pool; here it looks again.
+- a step that has a retry policy and is interrupted is retried, as if its termination had been a
+  failure: the run goes on. Here it ends.
 
 What is taken from inside Dagster, which is pinned exactly, is what its executor consists of;
 tests/functional/test_executor.py fails if it changes.
@@ -47,11 +52,24 @@ class PatientConcurrencyContext(InstanceConcurrencyContext):
         # Between steps interrupts are only noted down; this raises one that was.
         with dg.raise_execution_interrupts():
             pass
+        tried = self._pending_claim_counts[step_key]
         claimed = super().claim(concurrency_key, step_key, step_priority)
         if not claimed:
             latest = time.time() + CLAIM_SECONDS
             self._pending_timeouts[step_key] = min(self._pending_timeouts[step_key], latest)
+            if self._pending_claim_counts[step_key] > tried:
+                self._queue_anew_if_overlooked(concurrency_key, step_key)
         return claimed
+
+    def _queue_anew_if_overlooked(self, concurrency_key: str, step_key: str) -> None:
+        """A place is free, and nobody is told: the next turn queues up again and gets it."""
+        storage = self._instance.event_log_storage
+        pool = storage.get_concurrency_info(concurrency_key)
+        # A step keeps its entry, as an assigned one, for as long as it has its place.
+        assigned = [step for step in pool.pending_steps if step.assigned_timestamp is not None]
+        if len(assigned) < pool.slot_count:
+            storage.free_concurrency_slot_for_step(self._run_id, step_key)
+            self._pending_timeouts[step_key] = 0.0
 
     def interval_to_next_pending_claim_check(self) -> float:
         """Seconds to sleep before `claim` is called again."""

@@ -93,6 +93,22 @@ def test_a_step_that_waits_for_its_pool_sleeps(
     assert len(turns) < 50
 
 
+@pytest.mark.timeout(60)
+def test_a_run_that_queues_up_while_the_place_becomes_free_gets_it(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = instance.event_log_storage
+    queue_up = storage.add_pending_step
+
+    def after_the_place_was_freed(*args: object, **kwargs: object) -> None:
+        storage.free_concurrency_slot_for_step(*OTHER)
+        queue_up(*args, **kwargs)
+
+    monkeypatch.setattr(storage, "add_pending_step", after_the_place_was_freed)
+    result = dg.execute_job(dg.reconstructable(_day), instance, raise_on_error=False)
+    assert result.success
+
+
 def test_a_run_that_waits_for_its_pool_can_be_terminated(instance: dg.DagsterInstance) -> None:
     def terminate(run: dg.DagsterRun) -> None:
         instance.report_run_canceling(run)
