@@ -110,7 +110,9 @@ class Runs:
     def pump(self) -> None:
         """Start, end and take up what is due. Call it often."""
         for run in list(self._running):
-            self._look_at(run)
+            # A run that ended may have launched another, and so have pumped already.
+            if run in self._running:
+                self._look_at(run)
         while self._waiting and len(self._running) < AT_ONCE:
             self._start(self._waiting.pop(0))
 
