@@ -113,32 +113,24 @@ def every_day_succeeded(feed: FeedSpec, name: str) -> dg.AssetChecksDefinition:
 def files_have_rows(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Warns of files without rows: allowed, but rarely meant."""
 
-    def evaluate(
-        context: dg.AssetCheckExecutionContext,
-        services: Services,
-        days: Sequence[date],
-        events: DayEvents,
-    ) -> dict[date, Verdict]:
-        verdicts = {}
-        for day, event in events.items():
-            empty = event.metadata[raw_partition.EMPTY_FILES]
-            rows = event.metadata[raw_partition.ROWS]
-            verdicts[day] = Verdict(
-                not empty,
-                f"{len(empty)} of {event.metadata[raw_partition.FILES]} files hold no rows"
-                if empty
-                else f"{rows} rows",
-                {"files without rows": empty, "rows": rows},
-                dg.AssetCheckSeverity.WARN,
-            )
-        return verdicts
+    def judge(event: Materialization) -> Verdict:
+        empty = event.metadata[raw_partition.EMPTY_FILES]
+        rows = event.metadata[raw_partition.ROWS]
+        return Verdict(
+            not empty,
+            f"{len(empty)} of {event.metadata[raw_partition.FILES]} files hold no rows"
+            if empty
+            else f"{rows} rows",
+            {"files without rows": empty, "rows": rows},
+            dg.AssetCheckSeverity.WARN,
+        )
 
-    return _day_check(
+    return _materialization_check(
         feed,
         raw_partition.NAME,
         "files_have_rows",
         "No file of the day is empty or has a header only (a warning: such a day is loaded).",
-        evaluate,
+        judge,
     )
 
 
@@ -150,67 +142,51 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
     had seen other files, or taken a header for data), it is judged as it is now.
     """
 
-    def evaluate(
-        context: dg.AssetCheckExecutionContext,
-        services: Services,
-        days: Sequence[date],
-        events: DayEvents,
-    ) -> dict[date, Verdict]:
-        verdicts = {}
-        for day, event in events.items():
-            missing = event.metadata[catalog_table.MISSING_COLUMNS]
-            unknown = event.metadata[catalog_table.UNKNOWN_COLUMNS]
-            drift = event.metadata[catalog_table.DRIFT]
-            found = [
-                *(f"{name} is missing" for name in missing),
-                *(f"{name} is not of the feed" for name in unknown),
-                *drift,
-            ]
-            verdicts[day] = Verdict(
-                not found,
-                "; ".join(found) or "the columns in the catalog are the feed's",
-                {"columns missing": missing, "columns unknown": unknown, "type drift": drift},
-                dg.AssetCheckSeverity.ERROR if missing or unknown else dg.AssetCheckSeverity.WARN,
-            )
-        return verdicts
+    def judge(event: Materialization) -> Verdict:
+        missing = event.metadata[catalog_table.MISSING_COLUMNS]
+        unknown = event.metadata[catalog_table.UNKNOWN_COLUMNS]
+        drift = event.metadata[catalog_table.DRIFT]
+        found = [
+            *(f"{name} is missing" for name in missing),
+            *(f"{name} is not of the feed" for name in unknown),
+            *drift,
+        ]
+        return Verdict(
+            not found,
+            "; ".join(found) or "the columns in the catalog are the feed's",
+            {"columns missing": missing, "columns unknown": unknown, "type drift": drift},
+            dg.AssetCheckSeverity.ERROR if missing or unknown else dg.AssetCheckSeverity.WARN,
+        )
 
-    return _day_check(
+    return _materialization_check(
         feed,
         catalog_table.NAME,
         "schema_matches_feed",
         "The columns that the crawler found are the feed's, with types that fit.",
-        evaluate,
+        judge,
     )
 
 
 def few_rows_rejected(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Keeps a day with too many rejected rows from the fact table."""
 
-    def evaluate(
-        context: dg.AssetCheckExecutionContext,
-        services: Services,
-        days: Sequence[date],
-        events: DayEvents,
-    ) -> dict[date, Verdict]:
-        verdicts = {}
-        for day, event in events.items():
-            read = event.metadata[staging_table.READ]
-            rejected = event.metadata[staging_table.REJECTED]
-            problem = staging_table.too_many_rejects(feed, event.metadata)
-            verdicts[day] = Verdict(
-                problem is None,
-                problem or f"{rejected} of {read} rows rejected",
-                {"rows rejected": rejected, "rows read": read, "allowed": feed.reject_threshold},
-            )
-        return verdicts
+    def judge(event: Materialization) -> Verdict:
+        read = event.metadata[staging_table.READ]
+        rejected = event.metadata[staging_table.REJECTED]
+        problem = staging_table.too_many_rejects(feed, event.metadata)
+        return Verdict(
+            problem is None,
+            problem or f"{rejected} of {read} rows rejected",
+            {"rows rejected": rejected, "rows read": read, "allowed": feed.reject_threshold},
+        )
 
-    return _day_check(
+    return _materialization_check(
         feed,
         staging_table.NAME,
         "few_rows_rejected",
         f"At most {feed.reject_threshold:.1%} of the day's rows were rejected; a day with more "
         "does not go on to the fact table.",
-        evaluate,
+        judge,
         stops=Stops.IF_NO_DAY_IS_LEFT,
     )
 
@@ -287,6 +263,28 @@ def _known(
             if event.run_id == run_id and event.metadata[s3_export.FILES]
         },
     )
+
+
+def _materialization_check(
+    feed: FeedSpec,
+    asset_name: str,
+    name: str,
+    description: str,
+    judge: Callable[[Materialization], Verdict],
+    *,
+    stops: Stops = Stops.NEVER,
+) -> dg.AssetChecksDefinition:
+    """A check that needs to know no more of a day than its newest materialization says."""
+
+    def evaluate(
+        context: dg.AssetCheckExecutionContext,
+        services: Services,
+        days: Sequence[date],
+        events: DayEvents,
+    ) -> dict[date, Verdict]:
+        return {day: judge(event) for day, event in events.items()}
+
+    return _day_check(feed, asset_name, name, description, evaluate, stops=stops)
 
 
 def _day_check(
