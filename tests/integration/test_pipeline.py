@@ -28,6 +28,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 from tests.integration.conftest import RunningSandbox
 from tests.integration.pipeline import CHAIN, Pipeline, Run
 from tests.integration.truth import expected_rows, fields_of
+from xacct_assets.aws.warehouse import Warehouse
 from xacct_assets.deployment.deploy import Deployment
 from xacct_assets.deployment.plan import repository_root
 from xacct_assets.feed.loading import load_feeds
@@ -566,3 +567,16 @@ def test_the_password_is_in_no_event_run_config_or_log(
     password = login["password"]
     spellings = {password, quote(password, safe=""), json.dumps(password)[1:-1]}
     assert [name for name, text in said.items() if any(word in text for word in spellings)] == []
+
+
+# -- logging in ------------------------------------------------------------------------------------
+
+
+def test_a_statement_may_be_silent_for_longer_than_a_login(pipeline: Pipeline) -> None:
+    with pipeline.environment():
+        login = pipeline.services.warehouse.credentials
+        warehouse = Warehouse(lambda: login, login_timeout=2)
+        with warehouse.connect() as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT pg_sleep(2.5)")
+            assert len(cursor.fetchall()) == 1

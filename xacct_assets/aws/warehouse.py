@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xacct_assets.aws import keepalive
 from xacct_assets.aws.errors import (
     AwsFailure,
     CommitUnknown,
@@ -35,7 +36,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10.0
-#: Seconds without a byte from the server before a statement counts as lost.
+#: Seconds without a byte from the server while it greets us. A workgroup that slept wakes up then.
+LOGIN_TIMEOUT = 60.0
+#: Seconds without a byte from a server that lives before a statement counts as lost. That it lives
+#: is asked more often: see `keepalive`.
 STATEMENT_TIMEOUT = 900
 ATTEMPTS = 6
 #: Seconds that a connection is kept for the next transaction.
@@ -65,7 +69,7 @@ class Warehouse:
         credentials_provider: called once, and again if the login is refused: the password may have
             been rotated since.
         connect_timeout: seconds; a time-out named in the secret has precedence.
-        statement_timeout: seconds without an answer.
+        login_timeout, statement_timeout: seconds without an answer.
         connector: `redshift_connector.connect`; for tests.
     """
 
@@ -74,7 +78,8 @@ class Warehouse:
         credentials_provider: Callable[[], WarehouseCredentials],
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
-        statement_timeout: int = STATEMENT_TIMEOUT,
+        login_timeout: float = LOGIN_TIMEOUT,
+        statement_timeout: float = STATEMENT_TIMEOUT,
         connector: Callable[..., Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -85,6 +90,7 @@ class Warehouse:
         self._kept: list[tuple[Any, float]] = []
         self._clock = clock
         self._connect_timeout = connect_timeout
+        self._login_timeout = login_timeout
         self._statement_timeout = statement_timeout
         self._connector = connector
         self._sleep = sleep
@@ -254,7 +260,7 @@ class Warehouse:
 
             connector = redshift_connector.connect
         with database_errors(where, user=credentials.user):
-            return connector(
+            connection = connector(
                 host=credentials.host,
                 port=credentials.port,
                 database=credentials.database,
@@ -262,13 +268,12 @@ class Warehouse:
                 password=credentials.password,
                 ssl=True,
                 sslmode="verify-full",
-                timeout=self._statement_timeout,
-                tcp_keepalive=True,
-                tcp_keepalive_idle=60,
-                tcp_keepalive_interval=30,
-                tcp_keepalive_count=4,
+                timeout=self._login_timeout,
                 application_name="xacct_assets",
+                **keepalive.DRIVER_OPTIONS,
             )
+            keepalive.watch(connection, self._statement_timeout)
+            return connection
 
 
 def probe(host: str, port: int, timeout: float) -> None:

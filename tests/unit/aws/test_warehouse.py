@@ -3,6 +3,7 @@
 import socket
 import ssl
 import struct
+import threading
 
 import pytest
 import redshift_connector
@@ -13,6 +14,7 @@ from xacct_assets.aws.errors import (
     LoginFailed,
     StatementFailed,
 )
+from xacct_assets.aws.keepalive import DEAD_AFTER
 from xacct_assets.aws.secrets import WarehouseCredentials
 from xacct_assets.aws.warehouse import Warehouse, probe, probe_tls
 
@@ -32,6 +34,7 @@ class Connection:
     def __init__(self, database):
         self.database = database
         self.log = database.log
+        self._usock = database.socket
 
     def cursor(self):
         return Cursor(self)
@@ -76,6 +79,7 @@ class Database:
         self.log: list[str] = []
         self.options: list[dict] = []
         self.errors: dict[str, list] = {}
+        self.socket = socket.socket()
 
     def raise_next(self, where):
         error = self.errors.get(where, [None]).pop(0) if self.errors.get(where) else None
@@ -90,7 +94,9 @@ class Database:
 
 @pytest.fixture
 def database():
-    return Database()
+    database = Database()
+    yield database
+    database.socket.close()
 
 
 @pytest.fixture
@@ -302,6 +308,46 @@ def test_an_unknown_host_name_is_told_as_such(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(ConnectionFailed, match="not known here"):
         probe("nowhere.example", 5439, 1)
+
+
+@pytest.mark.parametrize("greeting", [b"", b"S"], ids=["at-once", "in-the-tls-handshake"])
+def test_a_server_that_falls_silent_at_the_login_is_given_up_soon(greeting):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        login = WarehouseCredentials("127.0.0.1", server.getsockname()[1], "dev", "etl", "s3cr3t")
+        warehouse = Warehouse(lambda: login, login_timeout=0.2)
+
+        def greet():
+            server.accept()[0].close()  # the probe
+            with server.accept()[0] as there:
+                there.sendall(greeting)
+                while there.recv(1024):
+                    pass
+
+        greeter = threading.Thread(target=greet)
+        greeter.start()
+        with (
+            pytest.raises(ConnectionFailed, match=r"was lost: .*time") as caught,
+            warehouse.connect(),
+        ):
+            pass
+        greeter.join()
+    assert caught.value.retryable
+
+
+def test_a_silent_statement_is_let_be_but_a_dead_server_is_noticed_soon(database):
+    with Warehouse(lambda: LOGIN, connector=database, statement_timeout=77).connect():
+        pass
+    (options,) = database.options
+    noticed = (
+        options["tcp_keepalive_idle"]
+        + options["tcp_keepalive_interval"] * options["tcp_keepalive_count"]
+    )
+    assert options["tcp_keepalive"]
+    assert noticed == DEAD_AFTER <= 30
+    assert database.socket.gettimeout() == 77
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        unanswered = database.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert unanswered == DEAD_AFTER * 1000
 
 
 def test_a_server_that_refuses_tls_is_told_as_such(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import redshift_connector
@@ -25,6 +26,7 @@ class Database:
         self.refuse = refuse
         self.executed: list[tuple[str, tuple[Any, ...]]] = []
         self.ended: list[str] = []
+        self._usock = MagicMock()
 
     def __call__(self, **_: Any) -> Database:
         return self
