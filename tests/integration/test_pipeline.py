@@ -332,13 +332,18 @@ def test_a_range_is_one_job_run_and_tells_of_each_day(
 URI_SECRET = "airflow/connections/xacct_redshift"
 
 
-@pytest.fixture(scope="module")
-def login(pipeline: Pipeline) -> dict[str, Any]:
-    """What the deployed secret holds."""
+def deployed_secret(pipeline: Pipeline) -> dict[str, Any]:
+    """What the deployed secret holds now."""
     secrets = pipeline.sandbox.client("account-b-admin", "secretsmanager")
     name = pipeline.services.settings.redshift_secret
     told: dict[str, Any] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
     return told
+
+
+@pytest.fixture(scope="module")
+def login(pipeline: Pipeline) -> dict[str, Any]:
+    """The secret as it was deployed."""
+    return deployed_secret(pipeline)
 
 
 @pytest.fixture(scope="module")
@@ -580,3 +585,37 @@ def test_a_statement_may_be_silent_for_longer_than_a_login(pipeline: Pipeline) -
             cursor = connection.cursor()
             cursor.execute("SELECT pg_sleep(2.5)")
             assert len(cursor.fetchall()) == 1
+
+
+def test_a_warehouse_that_moves_keeps_the_password_that_its_database_knows(
+    pipeline: Pipeline, login: dict[str, Any]
+) -> None:
+    stacks = pipeline.sandbox.client("account-b-admin", "cloudformation")
+    name = f"xacct-account-b-{pipeline.sandbox.config.suffix}"
+
+    def move_to(host: str) -> dict[str, Any]:
+        (stack,) = stacks.describe_stacks(StackName=name)["Stacks"]
+        kept = [parameter["ParameterKey"] for parameter in stack["Parameters"]]
+        stacks.update_stack(
+            StackName=name,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": host}
+                if key == "WarehouseHost"
+                else {"ParameterKey": key, "UsePreviousValue": True}
+                for key in kept
+            ],
+        )
+        waiter = stacks.get_waiter("stack_update_complete")
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+        return deployed_secret(pipeline)
+
+    moved = move_to("localhost")
+    me = pipeline.query("SELECT current_user AS me")
+    back = move_to(login["host"])
+
+    assert moved["host"] == "localhost"
+    assert moved["password"] == login["password"]
+    assert me == [{"me": login["username"]}]
+    assert back == login

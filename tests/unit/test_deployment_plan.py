@@ -156,3 +156,13 @@ class Tree:
 def test_days_are_found_by_their_folders_and_nothing_else_is(layout, folder):
     tree = Tree(f"p/{folder}/a.csv", "p/2026/1/3/a.csv", "p/2026/02/30/a", "p/tmp/x/y/z", "p/a")
     assert [day.isoformat() for day in days_in(tree, "p", layout)] == ["2026-01-31"]
+
+
+def test_no_parameter_can_make_another_password():
+    """Another one would be generated, and the namespace would not be told of it."""
+    template = plan.template(ROOT, "account_b.yaml")
+    (generated,) = re.findall(r"(?m)^      GenerateSecretString:\n((?:        .*\n)+)", template)
+    assert "PasswordLength" in generated
+    assert not re.search(r"!|Fn::|\$\{", generated)
+    references = re.findall(r"\{\{resolve:secretsmanager:[^}]*\}[^}]*\}\}", template)
+    assert references == ["{{resolve:secretsmanager:${AdminPassword}:SecretString}}"] * 2
