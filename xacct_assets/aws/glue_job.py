@@ -2,7 +2,9 @@
 
 StartJobRun takes no idempotency token (Glue API reference), so each run carries its work in the
 argument ``--work_id``. Before starting, and after every answer that got lost, the job's newest runs
-are searched for that marker: a live or succeeded one is attached to instead of paying twice.
+are searched for that marker: a live or succeeded one is attached to instead of paying twice. (Its
+JobRunId is no such token: it names an earlier run to be retried, and Glue makes the ids.) If none
+shows up after a lost answer another is started, and watched for a twin that shows up late.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ QUEUE_TIMEOUT = 3600.0
 END_GRACE = 900.0
 #: Seconds a stopped run is given to reach STOPPED.
 STOP_TIMEOUT = 120.0
-#: Seconds in which a run whose start got no answer must show up in GetJobRuns.
+#: Seconds in which a run whose start got no answer is looked for before another one is started.
+#: Glue says nowhere how soon GetJobRuns shows a run; as a rule it is at once. One that comes later
+#: is stopped as a twin, so this need only be so long that there rarely is any.
 LOST_ANSWER_WINDOW = 15.0
 #: Seconds in which it is looked for if nobody waits for it any more: it is to be stopped.
 INTERRUPTED_WINDOW = 5.0
@@ -162,7 +166,7 @@ class GlueJob:
         }
         run_id: str | None = None
         try:
-            run_id, attached = self._find_or_start(
+            run_id, attached, may_have_twin = self._find_or_start(
                 job_name, work_id, request, waiter, queue_timeout, search=not first_attempt
             )
             tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
@@ -173,7 +177,16 @@ class GlueJob:
             sleep = tail.while_sleeping(self._sleep) if tail else self._sleep
             waiter = Waiter(pace, on_tick=on_tick, sleep=sleep, clock=self._clock)
             limit = timeout_minutes * 60 + END_GRACE + queue_timeout
-            run = self._wait(job_name, run_id, waiter, limit, tail, just_started=not attached)
+            known = run_id
+
+            def look() -> dict[str, Any]:
+                run = self._get(job_name, known)
+                if may_have_twin:
+                    # Also once ours has ended: what the twin does then would undo what follows.
+                    self._stop_marked_now(job_name, work_id, spare=known)
+                return run
+
+            run = self._wait(job_name, run_id, look, waiter, limit, tail, just_started=not attached)
         except BaseException as reason:
             if run_id is not None:
                 known = run_id
@@ -261,7 +274,9 @@ class GlueJob:
         queue_timeout: float,
         *,
         search: bool,
-    ) -> tuple[str, bool]:
+    ) -> tuple[str, bool, bool]:
+        """The run's id, whether it was there before, and whether it may have a twin unseen."""
+        may_have_twin = False
         deadline = self._clock() + queue_timeout
         delays = self._backoff.delays()
         while True:
@@ -273,17 +288,19 @@ class GlueJob:
             search = True
             if existing is not None and existing["JobRunState"] != "STOPPING":
                 logger.info("attaching to run %s of %s", existing["Id"], job_name)
-                return str(existing["Id"]), True
+                return str(existing["Id"]), True, may_have_twin
             if existing is not None:
                 self._await_stopped(job_name, str(existing["Id"]), waiter)
                 continue
             try:
                 with aws_call("glue:StartJobRun", f"job {job_name}"):
-                    return str(self._glue.start_job_run(**request)["JobRunId"]), False
+                    started = self._glue.start_job_run(**request)
+                return str(started["JobRunId"]), False, may_have_twin
             except Unavailable as lost:
                 found = self._await_lost(job_name, work_id, lost)
                 if found is not None:
-                    return found, False
+                    return found, False, may_have_twin
+                may_have_twin = True
                 refusal: AwsFailure = lost
             except AwsFailure as failure:
                 if failure.code not in _FULL and not failure.retryable:
@@ -334,18 +351,26 @@ class GlueJob:
         """Stop the live runs of this work, if any shows up within a moment."""
         deadline = self._clock() + INTERRUPTED_WINDOW
         delays = self._backoff.delays()
-        while True:
-            live = [run for run in self._marked(job_name, work_id) if run["JobRunState"] in LIVE]
-            for run in live:
-                self.stop(job_name, str(run["Id"]))
-            if live or self._clock() >= deadline:
-                return
+        while not self._stop_marked_now(job_name, work_id) and self._clock() < deadline:
             self._sleep(next(delays))
+
+    def _stop_marked_now(self, job_name: str, work_id: str, *, spare: str | None = None) -> int:
+        """Stop the live runs of this work but the one spared; how many there were."""
+        live = [
+            str(run["Id"])
+            for run in self._marked(job_name, work_id)
+            if run["JobRunState"] in LIVE and run["Id"] != spare
+        ]
+        for run_id in live:
+            logger.warning("stopping run %s of %s: nobody follows it", run_id, job_name)
+            self.stop(job_name, run_id)
+        return len(live)
 
     def _wait(
         self,
         job_name: str,
         run_id: str,
+        look: Callable[[], dict[str, Any]],
         waiter: Waiter,
         timeout: float,
         tail: LogTail | None,
@@ -353,7 +378,7 @@ class GlueJob:
         just_started: bool,
     ) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
-            run = self._get(job_name, run_id)
+            run = look()
             state = run["JobRunState"]
             if state not in LIVE and state not in ENDED:
                 logger.warning("run %s is in a state unknown to us: %s", run_id, state)

@@ -22,7 +22,7 @@ class GlueRuns:
             "glue",
             start_job_run=self.start,
             get_job_run=self.get,
-            get_job_runs=self.list,
+            get_job_runs=lambda **asked: self.list(**asked),
             batch_stop_job_run=self.stop,
         )
 

@@ -117,6 +117,30 @@ def test_a_run_that_shows_up_late_after_a_lost_answer_is_still_found(glue, job):
     assert len(glue.runs) == 1
 
 
+@pytest.mark.parametrize("looks", [1, 2], ids=["while-ours-runs", "as-ours-ends"])
+def test_a_run_that_shows_up_after_a_second_one_was_started_is_stopped(
+    glue, job, monkeypatch, looks
+):
+    """Glue hides the first run until `looks` looks after the second one was started."""
+    glue.start_errors = [lost_answer(glue, ["RUNNING"])]
+    shown = glue.list
+
+    def list_late(JobName, MaxResults, NextToken=None):
+        answer = shown(JobName, MaxResults)
+        late = len(glue.client.named("get_job_run")) < looks
+        runs = [run for run in answer["JobRuns"] if not (late and run["Id"] == "jr_1")]
+        return {"JobRuns": runs}
+
+    monkeypatch.setattr(glue, "list", list_late)
+
+    assert job.run("load", "work-1", {}, first_attempt=True, **OPTIONS).run_id == "jr_2"
+
+    assert [(run["Id"], run["states"]) for run in glue.runs] == [
+        ("jr_2", ["SUCCEEDED"]),
+        ("jr_1", ["STOPPED"]),
+    ]
+
+
 def test_a_request_that_was_lost_before_the_start_is_made_again(glue, job, refusal):
     glue.start_errors = [refusal("InternalServiceException", status=500)]
     assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_1"
