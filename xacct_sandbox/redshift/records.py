@@ -380,11 +380,23 @@ def _parse(chunk: bytes, rules: Rules, null_values: list[str]) -> object:
     )
     if wrong:
         row = wrong[0]
-        place = chunk.find(row.text.encode())
-        raise FieldCountError(
-            row.text, row.expected_columns, row.actual_columns, chunk.count(b"\n", 0, max(place, 0))
-        )
+        line = _lines_before(chunk, row.number, quote or None)
+        raise FieldCountError(row.text, row.expected_columns, row.actual_columns, line)
     return table
+
+
+def _lines_before(chunk: bytes, record: int, quote: str | None) -> int:
+    """Line feeds before a record (from 1). Its text may occur in others, so it is counted off."""
+    mark = quote.encode() if quote else None
+    open_quotes = 0
+    for line, text in enumerate(chunk.split(b"\n")):
+        if open_quotes == 0:
+            record -= 1
+            if record == 0:
+                return line
+        if mark:
+            open_quotes = (open_quotes + text.count(mark)) % 2
+    raise AssertionError("the record is one of the chunk")
 
 
 def _truncated(values: object, size: int) -> object:
