@@ -20,7 +20,7 @@ from xacct_assets.aws.crawler import CrawlResult, Needed
 from xacct_assets.aws.data_api import StatementResult
 from xacct_assets.aws.errors import AccessDenied, NotFound
 from xacct_assets.aws.export import ExportManifest, ExportVerdict, ManifestEntry
-from xacct_assets.aws.glue_job import JobRunResult
+from xacct_assets.aws.job_result import JobRunResult
 from xacct_assets.aws.landing import FileVerdict, Listing, RawObject
 from xacct_assets.aws.rejects import RejectManifest
 from xacct_assets.executor import in_process

@@ -25,7 +25,7 @@ from xacct_assets.feed.spec import PARTITION_COLUMN
 if TYPE_CHECKING:
     from dagster_pipes import PipesContextData, PipesParams
 
-    from xacct_assets.aws.glue_job import JobRunResult
+    from xacct_assets.aws.job_result import JobRunResult
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.services import Services
     from xacct_assets.settings import Settings

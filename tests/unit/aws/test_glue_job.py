@@ -5,7 +5,8 @@ from botocore.exceptions import ReadTimeoutError
 
 from tests.unit.aws.glue_runs import OPTIONS, GlueRuns
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
-from xacct_assets.aws.glue_job import ENDED, GlueJob, log_urls
+from xacct_assets.aws.glue_job import ENDED, GlueJob
+from xacct_assets.aws.job_result import log_urls
 
 
 @pytest.fixture
