@@ -2,8 +2,9 @@
 
 Starting an interpreter and importing Dagster, boto3 and the Redshift driver costs a run a second of
 an idle core, several of a busy one, and 120 MB; a fork costs milliseconds and shares the memory.
-Only what is installed is imported beforehand: the pipeline's own modules are read anew by each run,
-as by a process of its own, so an edit counts at once.
+Only what is installed is imported beforehand, and botocore's descriptions of the services: the
+pipeline's own modules are read anew by each run, as by a process of its own, so an edit counts at
+once.
 
 The warm process has a single thread, which is what makes forking safe, and is a child of whoever
 launches runs. It ends when that one does; the runs go on.
@@ -22,6 +23,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+
+from xacct_assets.aws.service_models import read_ahead
 
 #: What a run imports sooner or later, whatever its feed.
 PRELOADED = (
@@ -189,6 +192,7 @@ def main() -> None:
     """``python -m xacct_assets.warm_process FD MODULE…``: import these, then serve that socket."""
     for name in sys.argv[2:]:
         importlib.import_module(name)
+    read_ahead()
     serve(socket.socket(fileno=int(sys.argv[1])), execute_run)
 
 

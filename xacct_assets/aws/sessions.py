@@ -16,6 +16,7 @@ from typing import Any
 
 from xacct_assets.aws.credentials import RenewableCredentials, install
 from xacct_assets.aws.errors import aws_call, error_code
+from xacct_assets.aws.service_models import use_shared
 
 #: Seconds. The longest long poll of the services used is 30 s, so an answer may take that long.
 READ_TIMEOUT = 75
@@ -117,6 +118,7 @@ class Sessions:
         from botocore.session import Session
 
         core = _reading_times_fast(Session())
+        use_shared(core)
         made = boto3.Session(
             profile_name=self.profile, region_name=self.region, botocore_session=core
         )
