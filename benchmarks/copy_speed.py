@@ -32,7 +32,7 @@ from xacct_sandbox.products import ProductFile, Record, quoted
 
 ROWS = 1_000_000
 FILES = 4
-REPEATS = 3
+REPEATS = 5
 NULL = "@NULL@"
 #: Small requests to S3, and how many callers make them at once.
 TRIPS = 300
