@@ -31,6 +31,8 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
+from xacct_assets.open_databases import written_fast
+
 #: Seconds between two looks at whether the run was terminated while it waits.
 TURN_SECONDS = 0.5
 #: Seconds at most between two attempts to get a place in a pool (Dagster's own limit is 15, and a
@@ -84,6 +86,12 @@ class PatientInProcessExecutor(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         """The run's events, as they happen."""
+        with written_fast(plan_context.instance, plan_context.run_id):
+            yield from self._execute(plan_context, execution_plan)
+
+    def _execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
         yield from ExecuteRunWithPlanIterable(
             execution_plan=execution_plan,
             iterator=_steps,

@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from dagster._core.remote_representation.code_location import GrpcServerCodeLoca
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.types import ExecuteRunArgs
 
+from xacct_assets.open_databases import hold_open
 from xacct_assets.warm_process import Unreachable, WarmProcess
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,16 @@ _WARM = WarmProcess()
 class LocalRunLauncher(DefaultRunLauncher):
     """`DefaultRunLauncher`, with forks for runs of this machine and a check of their processes."""
 
+    #: The daemon's hold on the database of all events, from its first run on: spares all others.
+    _held: ExitStack | None = None
+
+    def dispose(self) -> None:
+        """Let go of what is held; runs go on."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+        super().dispose()
+
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process.
 
@@ -60,6 +72,8 @@ class LocalRunLauncher(DefaultRunLauncher):
         if not _is_ours(context, origin):
             super().launch_run(context)
             return
+        if self._held is None:
+            self._held = hold_open(instance)
         arguments = ExecuteRunArgs(
             job_origin=origin,
             run_id=run.run_id,
