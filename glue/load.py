@@ -1013,24 +1013,23 @@ def write_rejects(
         return written
     kind, value = F.col("problem.kind"), F.col("problem.value")
     reason = F.when(value.isNull(), kind).otherwise(F.concat(kind, F.lit(": "), value))
-    rejected = (
+    # All days in one write: a write of its own for each takes Spark longer than their rows do. Its
+    # folders are `day=…`, so the files are put where they belong afterwards.
+    together = f"{request.tmp_dir}rejects/"
+    (
         rows.where(F.col("problem").isNotNull())
+        # As a date: Spark would sort a text that may be NULL again, by nothing else.
+        .withColumn("day", F.to_date("day"))
         .select("day", "source_file", "position", "raw_record", reason.alias("reason"))
         .coalesce(1 + tally.rejected // ROWS_PER_REJECT_FILE)
         .sortWithinPartitions("day", "source_file", "position")
-        .persist()
+        .drop("position")
+        .write.partitionBy("day")
+        .mode("overwrite")
+        .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+        .json(together, compression="gzip")
     )
-    try:
-        for day in days:
-            (
-                rejected.where(F.col("day") == str(day))
-                .select("source_file", "raw_record", "reason")
-                .write.mode("overwrite")
-                .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-                .json(f"{rejects_prefix(request, day)}{request.work_id}/", compression="gzip")
-            )
-    finally:
-        rejected.unpersist()
+    place_rejects(s3, request, days, together)
     count_rejects(spark, request, days, written)
     for day in days:
         rows_written = sum(file["rows"] for file in written[day])
@@ -1040,6 +1039,24 @@ def write_rejects(
                 f"{rejects_prefix(request, day)}{request.work_id}/; run the load again"
             )
     return written
+
+
+def place_rejects(s3: Any, request: Request, days: Sequence[date], together: str) -> None:
+    """Copy the days' files to this load's folder of each day; what was there goes."""
+    bucket, written_prefix = split_uri(together)
+
+    def place(day: date) -> None:
+        _, prefix = split_uri(f"{rejects_prefix(request, day)}{request.work_id}/")
+        delete_objects(s3, split_uri(request.rejects)[0], prefix)
+        for item in list_objects(s3, bucket, f"{written_prefix}day={day}/"):
+            s3.copy_object(
+                CopySource={"Bucket": bucket, "Key": item["Key"]},
+                Bucket=split_uri(request.rejects)[0],
+                Key=prefix + item["Key"].rpartition("/")[2],
+            )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(place, days))
 
 
 def count_rejects(
@@ -1068,7 +1085,9 @@ def publish_rejects(
     reject_files: Mapping[date, list[dict[str, Any]]],
 ) -> None:
     """Write each day's manifest (also when nothing was rejected), then drop older loads' files."""
-    for day, of_day in tally.days.items():
+
+    def publish(day: date) -> None:
+        of_day = tally.days[day]
         bucket, prefix = split_uri(rejects_prefix(request, day))
         manifest = {
             "feed": request.feed,
@@ -1087,6 +1106,9 @@ def publish_rejects(
         delete_objects(
             s3, bucket, prefix, keep=(f"{prefix}manifest.json", f"{prefix}{request.work_id}/")
         )
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(publish, tally.days))
 
 
 def sample_rejects(
@@ -1250,7 +1272,10 @@ def expect_owners(s3: Any, owners: Mapping[str, str]) -> None:
                 "a location in the catalog or a setting leads elsewhere; correct it"
             )
         context["expected_owner"] = owners[bucket]
-        return {**params, "ExpectedBucketOwner": owners[bucket]}
+        named = {**params, "ExpectedBucketOwner": owners[bucket]}
+        if "CopySource" in params:
+            named["ExpectedSourceBucketOwner"] = owners[params["CopySource"]["Bucket"]]
+        return named
 
     def tell_owner(parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
         # S3 does not say whether the owner was the reason.
