@@ -7,6 +7,8 @@ import dagster as dg
 import pytest
 import yaml
 from dagster._core.instance.config import dagster_instance_config
+from dagster._daemon.controller import create_daemon_of_type
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from xacct_assets.services import Services
 from xacct_assets.settings import SettingsError
@@ -100,6 +102,17 @@ def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
         "op_granularity_run_buffer": 2,
     }
     assert settings["telemetry"] == {"enabled": False}
+
+
+def test_the_queue_is_looked_at_twice_a_second_and_keeps_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        daemon = create_daemon_of_type("QUEUED_RUN_COORDINATOR", instance)
+        assert isinstance(daemon, QueuedRunCoordinatorDaemon)
+        assert daemon.interval_seconds == 0.5
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 6
 
 
 def test_the_daemon_finds_a_sensor_of_thirty_seconds_due_every_thirty(
