@@ -59,7 +59,7 @@ class Pace:
     unknown: Backoff
     silence: float = 60.0
     lag: float = 0.1
-    least: float = 0.3
+    least: float = 0.5
     cap: float = 60.0
 
     def delays(self) -> Iterator[float]:
@@ -67,7 +67,7 @@ class Pace:
         if not self.past:
             yield from self.unknown.delays()
         # A little more than it took, as one look too early costs another.
-        expected = sorted(self.past)[(len(self.past) - 1) // 4] * 1.02 + 0.08
+        expected = sorted(self.past)[(len(self.past) - 1) // 4] * 1.02 + 0.15
         waited = 0.0
         while True:
             remaining = expected - waited

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from xacct_assets.feed.partitions import parse_day
 
@@ -129,6 +130,14 @@ def run_family(run: dg.DagsterRun) -> set[str]:
 
 
 def family_began(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
-    """When the run was asked for, or the first of those it takes up."""
+    """When the run was asked for: by its backfill, by itself, or as the first of those it takes up.
+
+    What one run of a backfill has found out since then, its other runs need not find out again.
+    """
     records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_family(run))))
-    return min(record.create_timestamp for record in records)
+    asked = [record.create_timestamp for record in records]
+    backfill_id = run.tags.get(BACKFILL_ID_TAG)
+    backfill = instance.get_backfill(backfill_id) if backfill_id else None
+    if backfill is not None:
+        asked.append(datetime.fromtimestamp(backfill.backfill_timestamp, UTC))
+    return min(asked)
