@@ -19,6 +19,7 @@ import dagster as dg
 from benchmarks import dagster_instance, report, year_feed
 from benchmarks.dagster_instance import ASSETS, Dagster
 from benchmarks.own_sandbox import Progress, own_sandbox
+from xacct_assets.open_databases import hold_open
 from xacct_sandbox import lifecycle
 
 DAYS = int(os.environ.get("BENCH_DAYS", "1000"))
@@ -82,7 +83,8 @@ def main() -> int:
             with dagster_instance.running(folder, variables, say) as dagster:
                 before = _measured(dagster, say)
                 began = time.monotonic()
-                with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
+                home = str(folder / "home")
+                with dg.DagsterInstance.from_config(home) as instance, hold_open(instance):
                     events = _fill(instance, first, say)
                 filled = time.monotonic() - began
                 say(f"{events:,} events are written")
