@@ -30,13 +30,13 @@ stop: ## End everything that `make run` started
 test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
 test-unit: setup ## The claims that need no processes
-	@$(BIN)/python -m pytest tests/unit -q --numprocesses 2
+	@$(BIN)/python -m pytest tests/pipeline/unit tests/sandbox/unit tests/repository -q --numprocesses 2
 
 test-functional: setup ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
-	@$(BIN)/python -m pytest tests/functional -q --numprocesses 2
+	@$(BIN)/python -m pytest tests/pipeline/functional -q --numprocesses 2
 
 test-integration: setup ## The claims about the running system, on a sandbox of their own
-	@$(BIN)/python -m pytest tests/integration -q --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile
 
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
@@ -49,10 +49,10 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 	@touch $@
 
 test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
-	@$(BIN)/python -m pytest tests/faults -q
+	@$(BIN)/python -m pytest tests/long -q
 
 chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
-	@$(BIN)/python -W ignore -m tests.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
+	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
 lint: setup ## Style, imports, common mistakes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -25,10 +25,10 @@ import redshift_connector
 from benchmarks import processes, report, results
 from benchmarks.own_sandbox import Progress, environment, fresh_home, own_sandbox
 from benchmarks.postgres_socket import PostgresSocket
-from xacct_sandbox import env_file, lifecycle
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.homelock import daemon_pid
-from xacct_sandbox.products import ProductFile, Record, quoted
+from xacct_sandbox.daemon import env_file, lifecycle
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.instance_lock import daemon_pid
+from xacct_sandbox.sample_data import ProductFile, Record, quoted
 
 ROWS = 1_000_000
 FILES = 4
@@ -405,7 +405,7 @@ def _silent(_: str) -> None:
 
 
 _PARTS = {
-    "xacct_sandbox.server": "S3",
+    "xacct_sandbox.daemon.server": "S3",
     "xacct_sandbox.redshift": "front",
     "postgres": "PostgreSQL",
 }

@@ -19,8 +19,8 @@ import dagster as dg
 from benchmarks import dagster_instance, report, year_feed
 from benchmarks.dagster_instance import ASSETS, Dagster
 from benchmarks.own_sandbox import Progress, own_sandbox
-from xacct_assets.open_databases import hold_open
-from xacct_sandbox import lifecycle
+from xacct_assets.local_runtime.sqlite_tuning import hold_open
+from xacct_sandbox.daemon import lifecycle
 
 DAYS = int(os.environ.get("BENCH_DAYS", "1000"))
 REPEATS = 5

@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from xacct_sandbox import lifecycle, ports
-from xacct_sandbox.config import AWS_PORT_VARIABLE, HOST, REDSHIFT_PORT_VARIABLE, SandboxConfig
+from xacct_sandbox.daemon import lifecycle, ports
+from xacct_sandbox.daemon.config import (
+    AWS_PORT_VARIABLE,
+    HOST,
+    REDSHIFT_PORT_VARIABLE,
+    SandboxConfig,
+)
 
 #: The ports that Redshift Serverless allows, less the usual one.
 _WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
@@ -59,7 +64,7 @@ def own_sandbox(
         try:
             lifecycle.start(config, say)
             deployed = subprocess.run(
-                [sys.executable, "-m", "xacct_assets.cli", "--no-env-file", "deploy"],
+                [sys.executable, "-m", "xacct_assets.operations.cli", "--no-env-file", "deploy"],
                 env=lifecycle.client_environment(config),
                 cwd=folder,
                 capture_output=True,

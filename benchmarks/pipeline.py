@@ -32,7 +32,7 @@ from benchmarks.pipeline_rig import (
     rig,
 )
 from benchmarks.year_feed import FEED
-from xacct_sandbox.products import ProductFile
+from xacct_sandbox.sample_data import ProductFile
 
 NAME = "pipeline"
 FIXED_TIMES = "crawl=1,job=3,statement=0.1"

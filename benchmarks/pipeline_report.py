@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import pipeline_plot, prices, report
 from benchmarks.observation import CRAWL, JOB, STATEMENT
 from benchmarks.pipeline_rig import FAST, OURS
-from xacct_sandbox import service_times
+from xacct_sandbox.daemon import latency
 
 Figures = Mapping[str, Any]
 DAYS_OF_MONTH, DAYS_OF_YEAR = 30, 365
@@ -113,7 +113,7 @@ def _how() -> list[str]:
 
 def _day_text(known: Figures) -> str:
     overruns = known["one_day"]["overruns"]
-    times = service_times.parse(known["one_day"]["times"])
+    times = latency.parse(known["one_day"]["times"])
     text = (
         f"Service times are fixed (crawl {times.crawl:g} s, job run {times.job:g} s, each Data API "
         f"statement, COPY and UNLOAD {times.statement:g} s; the work is done, its end is told no "

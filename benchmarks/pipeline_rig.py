@@ -20,9 +20,9 @@ from benchmarks import dagster_instance, processes, year_feed
 from benchmarks.airflow import deployment, instance
 from benchmarks.observation import CRAWL, JOB, Services, Work, asked, busy_seconds, known_after
 from benchmarks.own_sandbox import own_sandbox
-from xacct_sandbox import calls, lifecycle, service_times
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.products import ProductFile
+from xacct_sandbox.daemon import latency, lifecycle, request_log
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.sample_data import ProductFile
 
 ROWS_A_DAY = 1000
 KEY_SECONDS = 3600
@@ -46,7 +46,7 @@ class Observed:
     """Seconds of it in which a service was at work."""
     first_call: float
     """Seconds from the request to the first AWS call."""
-    calls: int
+    request_log: int
     """AWS calls, less the reading of the data files."""
     by_operation: dict[str, int]
     processor: float
@@ -138,7 +138,7 @@ class Rig:
             began = time.time()
             ended = run()
         processor = processes.processor_seconds(_trees(pids)) - spent
-        made = calls.fetch(self.config, began)
+        made = request_log.fetch(self.config, began)
         mine = asked(made, self.config.input_bucket)
         work = self.services.work(*self._names(system), began)
         return Observed(
@@ -169,7 +169,7 @@ class Rig:
         before = {s: processes.processor_seconds(_trees(self._pids(s))) for s in (OURS, FAST)}
         began = time.time()
         time.sleep(seconds)
-        made = len(asked(calls.fetch(self.config, began), self.config.input_bucket))
+        made = len(asked(request_log.fetch(self.config, began), self.config.input_bucket))
         idle = {}
         for system, spent in before.items():
             peaks = processes.Peaks()
@@ -187,12 +187,12 @@ class Rig:
 
     def fix_times(self, text: str) -> None:
         """Service times from now on; what did not fit before is forgotten."""
-        service_times.overruns_path(self.config).unlink(missing_ok=True)
-        service_times.write(self.config, service_times.parse(text))
+        latency.overruns_path(self.config).unlink(missing_ok=True)
+        latency.write(self.config, latency.parse(text))
 
     def overruns(self) -> Counter[str]:
         """How much work of each kind took longer than its fixed time."""
-        path = service_times.overruns_path(self.config)
+        path = latency.overruns_path(self.config)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return Counter(line.split('"kind": "')[1].split('"')[0] for line in lines)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.redshift import protocol
-from xacct_sandbox.redshift.backend import AUTH_MD5, md5_answer
-from xacct_sandbox.redshift.postgres import DATABASE, SUPERUSER, PostgresCluster
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.redshift.server import protocol
+from xacct_sandbox.redshift.server.backend import AUTH_MD5, md5_answer
+from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER, PostgresCluster
 
 BLOCK = 1 << 20
 

@@ -22,10 +22,11 @@ from pathlib import Path
 from benchmarks import dagster_instance, processes, report, results
 from benchmarks.dagster_instance import Dagster, DagsterFailed
 from benchmarks.own_sandbox import Progress, own_sandbox
-from xacct_sandbox import landing, lifecycle
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.homelock import daemon_pid
-from xacct_sandbox.products import ProductFile
+from xacct_sandbox import landing
+from xacct_sandbox.daemon import lifecycle
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.instance_lock import daemon_pid
+from xacct_sandbox.sample_data import ProductFile
 
 #: Of the day of many rows (about 1.4 GB of CSV), and in how many files they come.
 ROWS = int(os.environ.get("BENCH_ROWS", "10000000"))
@@ -113,7 +114,13 @@ class Rig:
     def _reconcile(self, day: date) -> str:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "xacct_assets.cli", "--no-env-file", "reconcile"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "xacct_assets.operations.cli",
+                    "--no-env-file",
+                    "reconcile",
+                ),
                 *("--partition", str(day)),
             ],
             env={**os.environ, **self._variables},

@@ -18,14 +18,14 @@ from uuid import uuid4
 import dagster as dg
 
 from benchmarks.s3_listing import Folder
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks import feed_checks
-from xacct_assets.feed.loading import load_feed
+from xacct_assets.feed.checks.all_checks import feed_checks
+from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
-from xacct_assets.feed.sensor import build_sensor
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 from xacct_assets.settings import Settings
 
 ACCOUNT_A, ACCOUNT_B = "111111111111", "222222222222"

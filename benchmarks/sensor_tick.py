@@ -41,9 +41,9 @@ from benchmarks.sensor_rig import (
     products_feed,
     window_days,
 )
-from xacct_assets.feed import sensor as product
-from xacct_sandbox import env_file
-from xacct_sandbox.config import SandboxConfig
+from xacct_assets.feed.arrival import sensor as product
+from xacct_sandbox.daemon import env_file
+from xacct_sandbox.daemon.config import SandboxConfig
 
 REPEATS = 3
 WINDOWS = (1, 1_000, 50_000)

@@ -7,9 +7,11 @@ import os
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from xacct_assets.feed.loading import load_feed
+from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
+
+pytest_plugins = ["tests.support.sandbox"]
 
 # What the shell points at is not ours: neither its AWS nor its installation (its feeds, its names).
 # At import, since test modules read the settings while they are collected.

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from xacct_assets.executor import in_process
 from xacct_assets.feed.component import more_feeds
+from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.resources import ServicesResource
 from xacct_assets.settings import Settings
 

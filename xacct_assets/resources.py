@@ -6,7 +6,7 @@ from typing import Self
 import dagster as dg
 from pydantic import Field
 
-from xacct_assets.services import Services
+from xacct_assets.aws_clients import Services
 from xacct_assets.settings import Settings
 
 

@@ -13,10 +13,11 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from xacct_sandbox import calls, demo, env_file, landing, lifecycle, service_times
+from xacct_sandbox import demo, landing
 from xacct_sandbox.clients import ask_daemon
-from xacct_sandbox.config import SandboxConfig, SandboxError
 from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.daemon import env_file, latency, lifecycle, request_log
+from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from xacct_sandbox.faults import cli as faults_cli
 
 ROLES = ("orchestrator", "glue", "account-a-admin", "account-b-admin")
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     called = commands.add_parser(
         "calls",
         help="which AWS operations were called, and by whom",
-        description=f"Since the daemon started; the newest {calls.CAPACITY:,} requests are kept.",
+        description=f"Since the daemon started; the newest {request_log.CAPACITY:,} are kept.",
     )
     called.add_argument("--since", type=_moment, default=0.0, help="ISO time, or seconds ago: 90s")
     called.add_argument("--json", action="store_true", help="every request, as JSON")
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "times",
         help="fix how long crawls, job runs and statements take",
         description="Without arguments, says what holds. The work is still done; where it takes "
-        f"longer, the daemon's log says so. {service_times.VARIABLE} says the same at the start.",
+        f"longer, the daemon's log says so. {latency.VARIABLE} says the same at the start.",
     )
     times.add_argument(
         "times",
@@ -278,14 +279,14 @@ def _land(options: argparse.Namespace) -> int:
 
 
 def _calls(options: argparse.Namespace) -> int:
-    found = calls.fetch(SandboxConfig.load(), options.since)
+    found = request_log.fetch(SandboxConfig.load(), options.since)
     if options.json:
         print(json.dumps([call.document() for call in found], indent=2))
         return 0
     print(f"{'asked by':<10}{'service':<21}{'operation':<28}{'calls':>7}{'refused':>9}")
-    for origin, service, operation, count, refused in calls.counted(found):
+    for origin, service, operation, count, refused in request_log.counted(found):
         print(f"{origin:<10}{service:<21}{operation:<28}{count:>7}{refused or '':>9}")
-    mine = sum(call.origin == calls.CALLER for call in found)
+    mine = sum(call.origin == request_log.CALLER for call in found)
     print(f"\n{len(found)} requests, {len(found) - mine} of them by AWS services themselves")
     return 0
 
@@ -294,8 +295,8 @@ def _times(options: argparse.Namespace) -> int:
     config = SandboxConfig.load()
     lifecycle.health(config)
     if options.times:
-        service_times.write(config, service_times.parse(" ".join(options.times)))
-    print(service_times.read(config))
+        latency.write(config, latency.parse(" ".join(options.times)))
+    print(latency.read(config))
     return 0
 
 

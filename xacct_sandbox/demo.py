@@ -21,9 +21,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from xacct_sandbox.config import HOST, SandboxConfig, SandboxError
+from xacct_sandbox.daemon.config import HOST, SandboxConfig, SandboxError
+from xacct_sandbox.daemon.lifecycle import client
 from xacct_sandbox.landing import ADMIN, GENERATED_FEED
-from xacct_sandbox.lifecycle import client
 
 FEED = GENERATED_FEED
 ASSETS = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")

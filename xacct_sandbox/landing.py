@@ -12,9 +12,9 @@ from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from xacct_sandbox.config import SandboxConfig, SandboxError
-from xacct_sandbox.lifecycle import client
-from xacct_sandbox.products import ProductFile
+from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
+from xacct_sandbox.daemon.lifecycle import client
+from xacct_sandbox.sample_data import ProductFile
 
 ADMIN = "account-a-admin"
 GENERATED_FEED = "products"

@@ -15,9 +15,9 @@ import redshift_connector
 
 from benchmarks.own_sandbox import environment
 from benchmarks.year_feed import FEED
-from xacct_assets.aws.sql import split_statements
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.lifecycle import client
+from xacct_assets.aws.redshift.sql import split_statements
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.lifecycle import client
 
 HERE = Path(__file__).parent
 DATABASE = "products_reference"

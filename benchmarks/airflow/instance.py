@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.own_sandbox import free_port
-from xacct_sandbox.config import HOST
+from xacct_sandbox.daemon.config import HOST
 
 START_SECONDS = 120.0
 PARALLELISM = 16

@@ -22,9 +22,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.integration.conftest import RunningSandbox, free_port, running_sandbox
+from tests.support.sandbox import RunningSandbox, free_port, running_sandbox
 from tests.ui.dagster_ui import DagsterUi
-from xacct_sandbox import env_file
+from xacct_sandbox.daemon import env_file
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = PROJECT / "build" / "ui"
@@ -55,7 +55,7 @@ def landed_days() -> list[date]:
 def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
     """Both accounts deployed, the six days landed."""
     with running_sandbox() as running:
-        running.run("xacct_assets.cli", "deploy")
+        running.run("xacct_assets.operations.cli", "deploy")
         running.run(
             *("xacct_sandbox.cli", "land", "--rows", str(ROWS_A_DAY)),
             *("--date", str(landed_days[-1]), "--days", str(len(landed_days))),

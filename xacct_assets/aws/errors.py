@@ -10,7 +10,7 @@ import re
 from types import TracebackType
 from typing import Any, Self
 
-from xacct_assets.aws.grants import grant_hint
+from xacct_assets.iam_hints import grant_hint
 
 
 class AwsFailure(Exception):

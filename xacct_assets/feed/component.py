@@ -6,10 +6,10 @@ from typing import Self
 import dagster as dg
 from pydantic import BaseModel
 
+from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks import feed_checks
+from xacct_assets.feed.checks.all_checks import feed_checks
 from xacct_assets.feed.schedule import build_schedule, job_name
-from xacct_assets.feed.sensor import build_sensor
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -40,7 +40,7 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Everything Dagster needs to run the feed."""
-        from xacct_assets.feed.loading import DEFS_FOLDER, load_feeds
+        from xacct_assets.feed.loader import DEFS_FOLDER, load_feeds
 
         if DEFS_FOLDER in Path(context.path).parents:
             # Feeds that would overwrite each other are refused here, not found out in production.
@@ -71,7 +71,7 @@ def more_feeds(folder: Path) -> dg.Definitions:
         FeedFileError: a file is no valid feed, or claims what another feed has, also one of the
             package's.
     """
-    from xacct_assets.feed.loading import load_feeds
+    from xacct_assets.feed.loader import load_feeds
 
     ours = {feed.name for feed in load_feeds()}
     return dg.Definitions.merge(

@@ -4,14 +4,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.feed.arrival.run_history import FIRST, days_of
 from xacct_assets.feed.assets import raw_partition, s3_export
-from xacct_assets.feed.assets.common import asset_key
-from xacct_assets.feed.fingerprint import fingerprint
-from xacct_assets.feed.history import latest_materializations
-from xacct_assets.feed.raw import list_day
-from xacct_assets.feed.run_journal import FIRST, days_of
+from xacct_assets.feed.assets.defaults import asset_key
+from xacct_assets.feed.event_log import latest_materializations
+from xacct_assets.feed.raw_files import list_day
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,

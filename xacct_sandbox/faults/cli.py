@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from xacct_sandbox import faults, lifecycle
-from xacct_sandbox.config import SandboxConfig
+from xacct_sandbox import faults
+from xacct_sandbox.daemon import lifecycle
+from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.faults.kinds import KINDS
 
 ALWAYS = 0

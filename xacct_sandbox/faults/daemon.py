@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox import ministack
-from xacct_sandbox.config import SandboxConfig
+from xacct_sandbox import emulator
+from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.faults.http import Application, FaultyServices
 from xacct_sandbox.faults.kinds import DATABASE, KINDS
 from xacct_sandbox.faults.planned import FaultPlan, Struck
@@ -30,13 +30,13 @@ def install(config: SandboxConfig, app: Application) -> tuple[FaultPlan, FaultyS
     """Begin with an empty plan: it, and the services as it lets them be seen."""
     global _plan
     _plan = FaultPlan(config.fault_log, SignalFile(config.fault_signal))
-    ministack.disturb_queues(lambda: armed(*_QUEUE_KINDS), _delivery)
+    emulator.disturb_queues(lambda: armed(*_QUEUE_KINDS), _delivery)
     services = FaultyServices(
         app,
         _plan,
-        lambda headers, query: ministack.principal_of(headers, query)[0],
-        ministack.replace_object,
-        ministack.object_exists,
+        lambda headers, query: emulator.principal_of(headers, query)[0],
+        emulator.replace_object,
+        emulator.object_exists,
     )
     return _plan, services
 

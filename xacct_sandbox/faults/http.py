@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from xacct_sandbox.aws_requests import AwsRequest, mentions, needs_body, recognize
 from xacct_sandbox.clients import INTERNAL_AGENT
+from xacct_sandbox.emulator.request_parsing import AwsRequest, mentions, needs_body, recognize
 from xacct_sandbox.faults.answers import REFUSALS, refusal
 from xacct_sandbox.faults.kinds import KINDS
 from xacct_sandbox.faults.planned import FaultPlan, Struck

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from xacct_sandbox.config import SandboxConfig
-from xacct_sandbox.glue import catalog, crawler, job_definitions, jobs
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.glue.catalog import operations as catalog
+from xacct_sandbox.glue.crawler import operations as crawler
+from xacct_sandbox.glue.jobs import definitions, runs
 
 
 def install(config: SandboxConfig) -> None:
     """Put all Glue operations in place."""
     catalog.install()
     crawler.install()
-    job_definitions.install()
-    jobs.install(config)
+    definitions.install()
+    runs.install(config)
 
 
 def start(config: SandboxConfig) -> None:
     """End what an earlier process left open; Spark warms up in the background."""
-    jobs.start(config)
+    runs.start(config)
 
 
 def stop() -> None:
     """Stop all job runs and Spark."""
-    jobs.stop()
+    runs.stop()
 
 
 def healthy() -> bool:
     """Whether jobs can run."""
-    return jobs.healthy()
+    return runs.healthy()

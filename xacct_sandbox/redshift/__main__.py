@@ -15,11 +15,11 @@ import sys
 import threading
 from logging.handlers import RotatingFileHandler
 
-from xacct_sandbox.config import SandboxConfig, SandboxError
-from xacct_sandbox.redshift.errors import BackendError
-from xacct_sandbox.redshift.internal import Internal
-from xacct_sandbox.redshift.postgres import PostgresCluster
-from xacct_sandbox.redshift.wire import Front
+from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
+from xacct_sandbox.redshift.server.listener import Front
+from xacct_sandbox.redshift.sql.errors import BackendError
+from xacct_sandbox.redshift.sql.system_catalog import Internal
+from xacct_sandbox.redshift.storage.postgres import PostgresCluster
 
 logger = logging.getLogger("xacct_sandbox.redshift")
 

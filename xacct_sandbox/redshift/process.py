@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from xacct_sandbox.config import (
+from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
     HOME_VARIABLE,
     REDSHIFT_PORT_VARIABLE,

@@ -5,10 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from xacct_assets.aws.catalog import CatalogPartition
-from xacct_assets.aws.crawler import CrawlResult, Needed
 from xacct_assets.aws.errors import NotFound
-from xacct_assets.feed.assets.common import (
+from xacct_assets.aws.glue.catalog import CatalogPartition
+from xacct_assets.aws.glue.crawler import CrawlResult, Needed
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
@@ -17,7 +18,7 @@ from xacct_assets.feed.assets.common import (
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import NEWEST, ROWS
-from xacct_assets.feed.catalog_mending import (
+from xacct_assets.feed.catalog_repair import (
     day_location,
     mend,
     missing_columns,
@@ -25,11 +26,10 @@ from xacct_assets.feed.catalog_mending import (
     type_drift,
     unknown_columns,
 )
-from xacct_assets.feed.history import family_began
+from xacct_assets.feed.event_log import family_began
+from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
 from xacct_assets.feed.partitions import day_values
-from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 
 NAME = "catalog_table"
 DRIFT, MISSING_COLUMNS, UNKNOWN_COLUMNS = "type drift", "columns missing", "columns unknown"

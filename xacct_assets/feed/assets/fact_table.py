@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from xacct_assets.aws.data_api import StatementResult, token_of
-from xacct_assets.aws.sql import qualified
-from xacct_assets.feed.assets.common import (
+from xacct_assets.aws.redshift.data_api import StatementResult, token_of
+from xacct_assets.aws.redshift.sql import qualified
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
@@ -17,11 +18,10 @@ from xacct_assets.feed.assets.common import (
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
 from xacct_assets.feed.assets.staging_table import too_many_rejects
+from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
 from xacct_assets.feed.partitions import contiguous
-from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.reconcile import LedgerDay, count_by_day, read_ledger
+from xacct_assets.feed.reconciliation.equation import LedgerDay, count_by_day, read_ledger
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 
 NAME = "fact_table"
 

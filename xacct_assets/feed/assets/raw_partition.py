@@ -7,14 +7,14 @@ from threading import Event
 
 import dagster as dg
 
-from xacct_assets.aws.landing import FileVerdict, Listing
-from xacct_assets.feed.assets.common import ROWS_SHOWN as OBJECTS_SHOWN
-from xacct_assets.feed.assets.common import common, no_vain_retries, table
-from xacct_assets.feed.fingerprint import fingerprint
-from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.raw import inspect_day, raw_prefix, survey_days
+from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.feed.assets.defaults import ROWS_SHOWN as OBJECTS_SHOWN
+from xacct_assets.feed.assets.defaults import common, no_vain_retries, table
+from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.raw_files import inspect_day, raw_prefix, survey_days
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 
 NAME = "raw_partition"
 # Days read side by side; the files of a day are read side by side as well.

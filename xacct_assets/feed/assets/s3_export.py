@@ -6,9 +6,10 @@ from datetime import date
 
 import dagster as dg
 
-from xacct_assets.aws.sql import identifier, literal, qualified
-from xacct_assets.aws.unload import UnloadOptions, UnloadSpec, statement
-from xacct_assets.feed.assets.common import (
+from xacct_assets.aws.redshift.sql import identifier, literal, qualified
+from xacct_assets.aws.redshift.unload import UnloadOptions, UnloadSpec, statement
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
@@ -18,11 +19,10 @@ from xacct_assets.feed.assets.common import (
 )
 from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
+from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
 from xacct_assets.feed.partitions import batched, day_prefix
-from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.reconcile import ExportDay, count_by_day, export_days
+from xacct_assets.feed.reconciliation.equation import ExportDay, count_by_day, export_days
 from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
-from xacct_assets.services import Services
 
 NAME = "s3_export"
 ROWS, FILES, BYTES = "dagster/partition_row_count", "files", "bytes"

@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
-from xacct_assets.feed.assets.common import (
+from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
@@ -18,19 +20,17 @@ from xacct_assets.feed.assets.common import (
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import ROWS
-from xacct_assets.feed.fingerprint import fingerprint
-from xacct_assets.feed.history import (
+from xacct_assets.feed.event_log import (
     Materialization,
     latest_materializations,
     recent_materializations,
     run_family,
 )
+from xacct_assets.feed.load_job import DayLoad, LoadOutcome, run_load_job
+from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
 from xacct_assets.feed.partitions import batched
-from xacct_assets.feed.pipes import DayLoad, LoadOutcome, run_load_job
-from xacct_assets.feed.ranges import DayEvents, DayReport, StepDays
-from xacct_assets.feed.raw import survey_days
+from xacct_assets.feed.raw_files import survey_days
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.services import Services
 
 NAME = "staging_table"
 READ, REJECTED, WORK_ID = "rows read", "rows rejected", "work id"

@@ -1,5 +1,0 @@
-"""Imported by the process that runs are forked from: what is loaded here, no run has to load."""
-
-from tests.chaos.run_process import jobs
-
-jobs()

@@ -1,0 +1,124 @@
+"""The code location: what is in it, what it needs, what it runs under."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.instance.config import dagster_instance_config
+from dagster._daemon.controller import create_daemon_of_type
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
+from xacct_assets.aws_clients import Services
+from xacct_assets.settings import SettingsError
+
+ENVIRONMENT = {
+    "XACCT_ACCOUNT_A": "111111111111",
+    "XACCT_ACCOUNT_B": "222222222222",
+    "XACCT_SUFFIX": "test",
+    "AWS_REGION": "us-east-1",
+}
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def load() -> dg.Definitions:
+    from xacct_assets.definitions import defs
+
+    return defs()
+
+
+def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_a_schedule_and_a_sensor(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    definitions = load()
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    chain = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
+    for above, below in pairwise(chain):
+        parents = graph.get(dg.AssetKey(["products", below])).parent_keys
+        assert parents == {dg.AssetKey(["products", above])}
+    assert definitions.resolve_job_def("products_day")
+    assert definitions.resolve_schedule_def("products_daily").cron_schedule == "0 6 * * *"
+    assert definitions.resolve_sensor_def("products_arrivals")
+    checks = {key.name for key in graph.asset_check_keys}
+    assert checks == {
+        "every_day_succeeded",
+        "files_have_rows",
+        "schema_matches_feed",
+        "few_rows_rejected",
+        "row_counts_reconcile",
+    }
+
+
+def test_each_asset_says_what_it_is_and_whose(environment: pytest.MonkeyPatch) -> None:
+    for asset in load().assets or []:
+        (spec,) = asset.specs
+        assert spec.description
+        assert spec.owners == ["team:data-platform"]
+        assert spec.kinds
+        assert spec.code_version
+        assert spec.group_name == "products"
+
+
+def test_a_missing_setting_is_named_with_an_example(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("XACCT_SUFFIX")
+    with pytest.raises(
+        SettingsError, match=r"(?s)XACCT_SUFFIX: is required and not set.*XACCT_SUFFIX="
+    ):
+        load()
+
+
+def test_the_clients_are_built_once_per_process(environment: pytest.MonkeyPatch) -> None:
+    resource = load().resources["services"]
+    one, two = (resource.create_resource(dg.build_init_resource_context()) for _ in range(2))
+    assert one is two
+    assert isinstance(one, Services)
+    assert one.settings.suffix == "test"
+
+
+def test_the_workspace_names_the_same_location_as_the_project() -> None:
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (location,) = workspace["load_from"]
+    assert location["python_module"] == {
+        "module_name": "xacct_assets.definitions",
+        "location_name": "xacct_assets",
+    }
+
+
+def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    settings, _ = dagster_instance_config(str(tmp_path))
+    assert settings["concurrency"]["pools"] == {
+        "default_limit": 1,
+        "granularity": "op",
+        "op_granularity_run_buffer": 2,
+    }
+    assert settings["telemetry"] == {"enabled": False}
+
+
+def test_the_queue_is_looked_at_twice_a_second_and_keeps_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        daemon = create_daemon_of_type("QUEUED_RUN_COORDINATOR", instance)
+        assert isinstance(daemon, QueuedRunCoordinatorDaemon)
+        assert daemon.interval_seconds == 0.5
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 6
+
+
+def test_the_daemon_finds_a_sensor_of_thirty_seconds_due_every_thirty(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    least = load().resolve_sensor_def("products_arrivals").minimum_interval_seconds or 0
+    # It looks every five seconds, and at the tick's beginning a second or two had passed.
+    assert next(look for look in range(5, 61, 5) if look - 2 >= least) == 30
+    assert next(look for look in range(5, 61, 5) if look >= least) == 30

@@ -1,0 +1,140 @@
+"""Feeds that are YAML and SQL only, in a folder of their own, run beside products.
+
+``orders`` has a compound key and folders like ``year=2026/month=02/day=02``; ``customers`` comes as
+gzip CSV with semicolons and is exported as such.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet
+import pytest
+
+from tests.support.dagster_processes import DagsterProcesses
+from tests.support.pipeline import Pipeline
+from tests.support.sandbox import MORE_FEEDS, RunningSandbox
+from xacct_assets.feed.loader import load_feed
+
+DAY = "2026-02-02"
+NAMES = ("customers", "orders", "products")
+ORDERS = (
+    b"order_id,line_no,sku,quantity,amount,gift,note,ordered_at\n"
+    b'1,1,A-1,2,19.98,true,"wrap, please",2026-02-02 08:00:00\n'
+    b"1,2,B-7,1,5.00,false,,2026-02-02 08:00:00\n"
+    b'2,1,A-1,1,9.99,,"said ""thanks""",2026-02-02 09:30:00\n'
+    b"1,2,C-3,1,1.00,false,second of its key,2026-02-02 09:31:00\n"
+    b"2,2,,1,1.00,false,no sku,2026-02-02 09:32:00\n"
+)
+# The columns in another order, and a day with a second file.
+MORE_ORDERS = (
+    b"ordered_at,note,gift,amount,quantity,sku,line_no,order_id\n"
+    b"2026-02-02 10:00:00,,false,3.00,3,A-1,1,3\n"
+    b"2026-02-02 10:00:01,once more,false,3.00,3,A-1,1,2\n"
+)
+CUSTOMERS = '''customer_no;name;city;born;discount;active
+C1;"Müller; Söhne";Köln;1980-02-29;0.125;true
+C2;Ann, of Oslo;;;;false
+C1;second of its key;;;;false
+C3;"said ""so""";"two
+lines";2001-01-01;-2.5;true
+C4;no such day;;2001-02-29;;true
+'''.encode()
+
+
+@pytest.fixture(scope="module")
+def pipelines(feeds_sandbox: RunningSandbox, tmp_path_factory) -> Mapping[str, Pipeline]:
+    """The three feeds after a day of each was run, by three processes at the same time."""
+    # The processes load the project's own definitions; these here are not asked for.
+    made = {
+        name: Pipeline(feeds_sandbox, feed=(load_feed(name, more=MORE_FEEDS), dg.Definitions()))
+        for name in NAMES
+    }
+    made["orders"].put(DAY, ORDERS, "part-1.csv")
+    made["orders"].put(DAY, MORE_ORDERS, "part-2.csv")
+    made["customers"].put(DAY, gzip.compress(CUSTOMERS), "all.csv.gz")
+    made["products"].land(DAY, rows=100)
+    dagster = DagsterProcesses(feeds_sandbox, tmp_path_factory.mktemp("feeds"))
+    runs = {name: dagster.execute(name, DAY) for name in NAMES}
+    for name, run in runs.items():
+        said, _ = run.communicate(timeout=280)
+        assert run.returncode == 0, f"{name}: {said}"
+    return made
+
+
+def test_reconcile_shows_each_feed_and_each_adds_up(
+    feeds_sandbox: RunningSandbox, pipelines: Mapping[str, Pipeline]
+) -> None:
+    command = ("xacct_assets.operations.cli", "--no-env-file", "reconcile", "--partition", DAY)
+    rows = {row["feed"]: row for row in json.loads(feeds_sandbox.run(*command, "--json").stdout)}
+    assert tuple(rows) == NAMES
+    assert [row["problems"] for row in rows.values()] == [[], [], []]
+    counted = ("raw_files", "raw_rows", "rejected_rows", "fact_rows", "exported_rows", "manifest")
+    assert [rows["orders"][name] for name in counted] == [2, 7, 3, 4, 4, "whole"]
+    assert [rows["customers"][name] for name in counted] == [1, 5, 2, 3, 3, "whole"]
+    assert "3 days are right" in feeds_sandbox.run(*command).stdout
+
+
+def test_of_two_rows_with_one_compound_key_the_first_is_kept(
+    pipelines: Mapping[str, Pipeline],
+) -> None:
+    assert pipelines["orders"].fact_rows(DAY) == ORDER_ROWS
+
+
+def test_the_orders_are_exported_under_folders_like_those_they_came_in(
+    pipelines: Mapping[str, Pipeline],
+) -> None:
+    orders = pipelines["orders"]
+    assert orders.export_prefix(DAY) == "shop/orders/year=2026/month=02/day=02/"
+    rows: list[dict[str, Any]] = []
+    for name, body in orders.exported(DAY).items():
+        if name != "manifest":
+            rows += pyarrow.parquet.read_table(io.BytesIO(body)).to_pylist()
+    rows.sort(key=lambda row: (row["order_id"], row["line_no"]))
+    assert rows == [{**row, "partition_date": date(2026, 2, 2)} for row in ORDER_ROWS]
+
+
+def test_the_customers_go_out_as_they_came_in_with_semicolons_and_gzip(
+    pipelines: Mapping[str, Pipeline],
+) -> None:
+    files = pipelines["customers"].exported(DAY)
+    del files["manifest"]
+    ((name, body),) = files.items()
+    assert name.endswith(".gz")
+    text = gzip.decompress(body).decode()
+    header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=";")
+    assert header == [*pipelines["customers"].feed.column_names(), "partition_date"]
+    assert rows == [
+        ["C1", "Müller; Söhne", "Köln", "1980-02-29", "0.125", "t", DAY],
+        ["C2", "Ann, of Oslo", "", "", "", "f", DAY],
+        ["C3", 'said "so"', "two\nlines", "2001-01-01", "-2.5", "t", DAY],
+    ]
+
+
+def test_each_feed_has_a_stack_of_its_own(
+    feeds_sandbox: RunningSandbox, pipelines: Mapping[str, Pipeline]
+) -> None:
+    glue = feeds_sandbox.client("account-b-admin", "glue")
+    assert {f"xacct-local-{name}" for name in NAMES} <= set(glue.list_crawlers()["CrawlerNames"])
+    assert {f"xacct-local-{name}" for name in NAMES} <= set(glue.list_jobs()["JobNames"])
+
+
+def order(*values: Any) -> dict[str, Any]:
+    names = ("order_id", "line_no", "sku", "quantity", "amount", "gift", "note", "ordered_at")
+    return dict(zip(names, values, strict=True))
+
+
+ORDER_ROWS = [
+    order(1, 1, "A-1", 2, Decimal("19.98"), True, "wrap, please", datetime(2026, 2, 2, 8)),
+    order(1, 2, "B-7", 1, Decimal("5.00"), False, None, datetime(2026, 2, 2, 8)),
+    order(2, 1, "A-1", 1, Decimal("9.99"), None, 'said "thanks"', datetime(2026, 2, 2, 9, 30)),
+    order(3, 1, "A-1", 3, Decimal("3.00"), False, None, datetime(2026, 2, 2, 10)),
+]

@@ -1,0 +1,76 @@
+"""A feed whose first days a crawler can make nothing of: no table is there, and none appears.
+
+Its table in the catalog is deleted first, so that the days here are the first ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Mapping
+
+import pytest
+
+from tests.support.pipeline import Pipeline, Run
+from tests.support.sandbox import MORE_FEEDS, RunningSandbox
+from xacct_assets.feed.component import feed_definitions
+from xacct_assets.feed.loader import load_feed
+
+HEADER = b"order_id,line_no,sku,quantity,amount,gift,note,ordered_at\n"
+EMPTY, MIXED, NEXT = "2026-04-01", "2026-04-02", "2026-04-03"
+
+
+def line(number: int) -> bytes:
+    return b"%d,1,A-1,2,19.98,true,,2026-04-01 08:00:00\n" % number
+
+
+@pytest.fixture(scope="module")
+def orders(feeds_sandbox: RunningSandbox) -> Pipeline:
+    """Orders, in files that may be compressed or not."""
+    feed = load_feed("orders", more=MORE_FEEDS)
+    source = feed.source.model_copy(update={"patterns": ["*.csv", "*.csv.gz"]})
+    feed = feed.model_copy(update={"source": source})
+    glue = feeds_sandbox.client("account-b-admin", "glue")
+    with contextlib.suppress(glue.exceptions.EntityNotFoundException):
+        glue.delete_table(DatabaseName="shop_db", Name="orders")
+    return Pipeline(feeds_sandbox, feed=(feed, feed_definitions(feed)))
+
+
+@pytest.fixture(scope="module")
+def runs(orders: Pipeline) -> Mapping[str, Run]:
+    """Three days, one after the other; the empty one is run again once it has rows."""
+    made = {}
+    orders.put(EMPTY, HEADER, "a.csv")
+    made["empty"] = orders.run(EMPTY)
+    orders.put(MIXED, HEADER + line(1) + line(2), "a.csv")
+    orders.put(MIXED, gzip.compress(HEADER + line(3)), "b.csv.gz")
+    made["mixed"] = orders.run(MIXED)
+    orders.put(EMPTY, HEADER + line(4), "a.csv")
+    made["no longer empty"] = orders.run(EMPTY)
+    orders.put(NEXT, HEADER + line(5), "a.csv")
+    made["next"] = orders.run(NEXT)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"), [("empty", 0), ("mixed", 3), ("no longer empty", 1), ("next", 1)]
+)
+def test_a_first_day_goes_its_way_whatever_the_crawler_makes_of_it(
+    name: str, rows: int, runs: Mapping[str, Run]
+) -> None:
+    day = {"mixed": MIXED, "next": NEXT}.get(name, EMPTY)
+    run = runs[name]
+    assert run.success, run.why
+    assert run.metadata("s3_export", day)["dagster/partition_row_count"] == rows
+    assert run.verdicts() == {day: True}
+    assert run.verdicts("schema_matches_feed") == {day: True}
+
+
+def test_the_crawler_goes_on_with_the_table_that_was_made_for_it(
+    runs: Mapping[str, Run], orders: Pipeline
+) -> None:
+    assert runs["next"].metadata("catalog_table", NEXT)["mended after the crawl"] == "nothing"
+    glue = orders.sandbox.client("account-b-admin", "glue")
+    partitions = glue.get_partitions(DatabaseName="shop_db", TableName="orders")["Partitions"]
+    days = {"-".join(partition["Values"]) for partition in partitions}
+    assert days >= {EMPTY, MIXED, NEXT}

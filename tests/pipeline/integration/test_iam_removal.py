@@ -1,0 +1,360 @@
+"""Take any one grant away: what needs it fails and says who lacks what, and nothing else is harmed.
+
+Every policy is changed as an administrator of its account would, through S3 and IAM, in the same
+sandbox that deployed the templates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.support.pipeline import CHAIN, Pipeline
+from tests.support.sandbox import RunningSandbox
+from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.feed.reconciliation.equation import DayReconciliation, reconcile
+
+DAY = "2026-04-10"
+RAW, EXPORT = "sample-inp-bucket-etl-local", "sample-opt-bucket-etl-local"
+WORK = "xacct-processing-local"
+GLUE, ORCHESTRATOR = "xacct-glue-local", "xacct-orchestrator-local"
+ROLE_A, ROLE_B = "xacct-RoleA-local", "xacct-RoleB-local"
+ACCOUNT = {ROLE_A: "111111111111", ROLE_B: "222222222222", GLUE: "222222222222"}
+ACCOUNT[ORCHESTRATOR] = "222222222222"
+
+
+# -- what can be taken away ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BucketStatement:
+    """A statement of the policy of a bucket in account A."""
+
+    bucket: str
+    sid: str
+
+    @contextmanager
+    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+        s3 = sandbox.client("account-a-admin", "s3")
+        policy = s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
+        s3.put_bucket_policy(Bucket=self.bucket, Policy=without(json.loads(policy), self.sid))
+        try:
+            yield
+        finally:
+            s3.put_bucket_policy(Bucket=self.bucket, Policy=policy)
+
+
+@dataclass(frozen=True)
+class RolePolicy:
+    """An inline policy of a role, or one statement of it."""
+
+    role: str
+    policy: str
+    sid: str | None = None
+
+    @contextmanager
+    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+        iam = iam_of(sandbox, self.role)
+        names = {"RoleName": self.role, "PolicyName": self.policy}
+        document = iam.get_role_policy(**names)["PolicyDocument"]
+        if self.sid is None:
+            iam.delete_role_policy(**names)
+        else:
+            iam.put_role_policy(**names, PolicyDocument=without(document, self.sid))
+        try:
+            yield
+        finally:
+            iam.put_role_policy(**names, PolicyDocument=json.dumps(document))
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A role's trust of whom it lets in: afterwards only its own account's administrator."""
+
+    role: str
+
+    @contextmanager
+    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+        iam = iam_of(sandbox, self.role)
+        document = iam.get_role(RoleName=self.role)["Role"]["AssumeRolePolicyDocument"]
+        (statement,) = document["Statement"]
+        stranger = {"AWS": f"arn:aws:iam::{ACCOUNT[self.role]}:user/admin"}
+        changed = {**document, "Statement": [{**statement, "Principal": stranger}]}
+        iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(changed))
+        try:
+            yield
+        finally:
+            iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(document))
+
+
+def iam_of(sandbox: RunningSandbox, role: str) -> Any:
+    profile = "account-a-admin" if role == ROLE_A else "account-b-admin"
+    return sandbox.client(profile, "iam")
+
+
+def without(document: dict[str, Any], sid: str) -> str:
+    """The policy less one statement, which must be there."""
+    left = [statement for statement in document["Statement"] if statement.get("Sid") != sid]
+    assert len(left) == len(document["Statement"]) - 1, f"no statement {sid} in {document}"
+    return json.dumps({**document, "Statement": left})
+
+
+# -- what must come of it ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is taken away, the asset that then fails, and what its error must name."""
+
+    grant: BucketStatement | RolePolicy | Trust
+    asset: str
+    who: str
+    action: str
+    resource: str
+    fix: tuple[str, ...]
+
+    def __str__(self) -> str:
+        match self.grant:
+            case BucketStatement(_, sid):
+                return f"bucket-policy-{sid}"
+            case RolePolicy(role, policy, sid):
+                return f"{role.split('-')[1]}-{policy}" + (f"-{sid}" if sid else "")
+            case Trust(role):
+                return f"trust-of-{role.split('-')[1]}"
+
+    def is_told_by(self, text: str) -> bool:
+        session = f"arn:aws:sts::{ACCOUNT[self.who]}:assumed-role/{self.who}/"
+        lines = [
+            f"principal: {session}",
+            f"action: {self.action}\n",
+            f"resource: {self.resource}",
+            f"fix: let {session}",
+        ]
+        missing = [part for part in (*lines, *self.fix) if part not in text]
+        assert not missing, f"{missing} not in:\n{text}"
+        return True
+
+
+A, B = "infra/account_a.yaml", "infra/account_b.yaml"
+ROLE_A_ARN = f"arn:aws:iam::111111111111:role/{ROLE_A}"
+
+# The issue names six; both halves of the bucket policy's grants are taken away in turn.
+NAMED = [
+    Case(
+        BucketStatement(RAW, "GlueListsBucket"),
+        *("catalog_table", GLUE, "s3:ListBucket", f"arn:aws:s3:::{RAW}"),
+        (A, "statement GlueListsBucket"),
+    ),
+    Case(
+        BucketStatement(RAW, "GlueReadsObjects"),
+        *("staging_table", GLUE, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/04/10/"),
+        (A, "statement GlueReadsObjects"),
+    ),
+    Case(
+        BucketStatement(RAW, "OrchestratorListsBucket"),
+        *("raw_partition", ORCHESTRATOR, "s3:ListBucket", f"arn:aws:s3:::{RAW}"),
+        (A, "statement OrchestratorListsBucket"),
+    ),
+    Case(
+        BucketStatement(RAW, "OrchestratorReadsObjects"),
+        *("raw_partition", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{RAW}/products/2026/04/10"),
+        (A, "statement OrchestratorReadsObjects"),
+    ),
+    Case(
+        RolePolicy(GLUE, "s3-cross-account-access"),
+        *("catalog_table", GLUE, "s3:ListBucket", f"arn:aws:s3:::{RAW}"),
+        (B, "policy s3-cross-account-access", "statement ListRawBucket"),
+    ),
+    Case(
+        Trust(ROLE_A),
+        *("s3_export", ROLE_B, "sts:AssumeRole", ROLE_A_ARN),
+        (A, "the trust policy of RoleA"),
+    ),
+    Case(
+        RolePolicy(ROLE_B, "policy_for_roleB", "BecomeRoleAForUnload"),
+        *("s3_export", ROLE_B, "sts:AssumeRole", ROLE_A_ARN),
+        (B, "policy policy_for_roleB", "statement BecomeRoleAForUnload"),
+    ),
+    Case(
+        RolePolicy(ROLE_A, "policy_for_roleA", "WriteExports"),
+        *("s3_export", ROLE_A, "s3:PutObject", f"arn:aws:s3:::{EXPORT}/products/2026/04/10/"),
+        (A, "policy policy_for_roleA", "statement WriteExports"),
+    ),
+]
+
+# The rest of what the templates grant, but for what only a rare path needs.
+OTHERS = [
+    Case(
+        BucketStatement(EXPORT, "OrchestratorVerifiesExports"),
+        *("s3_export", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{EXPORT}/products/"),
+        (A, "statement OrchestratorVerifiesExports"),
+    ),
+    Case(
+        BucketStatement(EXPORT, "OrchestratorListsExports"),
+        *("s3_export", ORCHESTRATOR, "s3:ListBucket", f"arn:aws:s3:::{EXPORT}"),
+        (A, "statement OrchestratorListsExports"),
+    ),
+    Case(
+        RolePolicy(ROLE_A, "policy_for_roleA", "ReplaceExports"),
+        *("s3_export", ROLE_A, "s3:DeleteObject", f"arn:aws:s3:::{EXPORT}/products/"),
+        (A, "statement ReplaceExports"),
+    ),
+    Case(
+        RolePolicy(ROLE_A, "policy_for_roleA", "ListExports"),
+        *("s3_export", ROLE_A, "s3:ListBucket", f"arn:aws:s3:::{EXPORT}"),
+        (A, "statement ListExports"),
+    ),
+    Case(
+        RolePolicy(ROLE_B, "policy_for_roleB", "ReadTemporaryFilesForCopy"),
+        *("staging_table", ROLE_B, "s3:GetObject", f"arn:aws:s3:::{WORK}/glue-tmp/products/"),
+        (B, "statement ReadTemporaryFilesForCopy"),
+    ),
+    Case(
+        RolePolicy(GLUE, "working-bucket", "ReadScripts"),
+        *("staging_table", GLUE, "s3:GetObject", f"arn:aws:s3:::{WORK}/scripts/load.py"),
+        (B, "policy working-bucket", "statement ReadScripts"),
+    ),
+    Case(
+        RolePolicy(GLUE, "catalog", "CrawlAndReadTables"),
+        *("catalog_table", GLUE, "glue:GetDatabase", "arn:aws:glue:us-east-1:222222222222:"),
+        (B, "policy catalog", "statement CrawlAndReadTables"),
+    ),
+    Case(
+        RolePolicy(GLUE, "catalog", "ReadRedshiftConnection"),
+        *("staging_table", GLUE, "glue:GetConnection", "arn:aws:glue:us-east-1:222222222222:"),
+        (B, "statement ReadRedshiftConnection"),
+    ),
+    Case(
+        RolePolicy(GLUE, "redshift-secret"),
+        *("staging_table", GLUE, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:"),
+        (B, "policy redshift-secret"),
+    ),
+    Case(
+        RolePolicy(ORCHESTRATOR, "glue", "CrawlFeeds"),
+        *("catalog_table", ORCHESTRATOR, "glue:ListCrawls", "arn:aws:glue:us-east-1:222222222222:"),
+        (B, "statement CrawlFeeds"),
+    ),
+    Case(
+        RolePolicy(ORCHESTRATOR, "glue", "RunLoadJobs"),
+        *(
+            "staging_table",
+            ORCHESTRATOR,
+            "glue:StartJobRun",
+            "arn:aws:glue:us-east-1:222222222222:",
+        ),
+        (B, "statement RunLoadJobs"),
+    ),
+    Case(
+        RolePolicy(ORCHESTRATOR, "working-bucket", "ExchangePipesMessages"),
+        *("staging_table", ORCHESTRATOR, "s3:GetObject", f"arn:aws:s3:::{WORK}/pipes/products/"),
+        (B, "statement ExchangePipesMessages"),
+    ),
+    Case(
+        RolePolicy(ORCHESTRATOR, "redshift", "RunStatements"),
+        *("fact_table", ORCHESTRATOR, "redshift-data:ExecuteStatement"),
+        "arn:aws:redshift-serverless:us-east-1:222222222222:workgroup/",
+        (B, "statement RunStatements"),
+    ),
+    Case(
+        RolePolicy(ORCHESTRATOR, "redshift", "ReadSecret"),
+        *("fact_table", ORCHESTRATOR, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:"),
+        (B, "statement ReadSecret"),
+    ),
+]
+
+
+# A day's statements end within the request that submits them, so a day alone does not show it.
+FOLLOWING = Case(
+    RolePolicy(ORCHESTRATOR, "redshift", "FollowOwnStatements"),
+    *("fact_table", ORCHESTRATOR, "redshift-data:DescribeStatement", "*"),
+    (B, "statement FollowOwnStatements"),
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """All that exists of a day: its numbers, its fact rows, its export."""
+
+    numbers: DayReconciliation
+    fact: list[dict[str, Any]]
+    export: dict[str, bytes]
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> State:
+        with pipeline.environment():
+            (numbers,) = reconcile(pipeline.feed, pipeline.services, [date.fromisoformat(DAY)])
+        return cls(numbers, pipeline.fact_rows(DAY), pipeline.exported(DAY))
+
+
+@pytest.fixture(scope="module")
+def before(pipeline: Pipeline) -> State:
+    """The day after it went through all five assets while every grant was there."""
+    pipeline.land(DAY)
+    run = pipeline.run(DAY)
+    assert run.success, run.why
+    state = State.of(pipeline)
+    assert state.numbers.ok, state.numbers.problems
+    return state
+
+
+def run_without(pipeline: Pipeline, case: Case) -> None:
+    """Materialize the asset that needs the grant and all that follow: it alone fails, by name."""
+    with case.grant.taken_away(pipeline.sandbox):
+        run = pipeline.run(DAY, assets=CHAIN[CHAIN.index(case.asset) :])
+    assert set(run.failures) == {case.asset}, run.why
+    assert case.is_told_by(run.failures[case.asset])
+    for asset in CHAIN:
+        assert run.days_of(asset) == [], f"{asset} was materialized all the same"
+
+
+# These first: that everything comes back is seen by the cases after them.
+@pytest.mark.parametrize("case", OTHERS, ids=str)
+def test_every_grant_is_needed(case: Case, pipeline: Pipeline, before: State) -> None:
+    run_without(pipeline, case)
+    assert pipeline.fact_rows(DAY) == before.fact
+    if (case.asset, case.who, case.action) == ("staging_table", ORCHESTRATOR, "s3:GetObject"):
+        # The job had loaded the day by then, and nobody heard of it.
+        mended = pipeline.run(DAY, assets=CHAIN[CHAIN.index("staging_table") :])
+        assert mended.success, mended.why
+
+
+def test_a_statement_that_outlasts_its_request_is_followed_by_a_grant_of_its_own(
+    pipeline: Pipeline,
+) -> None:
+    with (
+        FOLLOWING.grant.taken_away(pipeline.sandbox),
+        pipeline.environment(),
+        pytest.raises(AccessDenied) as told,
+    ):
+        # With less time than a long poll takes, the submission waits for no end.
+        pipeline.services.data_api.execute("SELECT 1", timeout=5)
+    assert FOLLOWING.is_told_by(str(told.value))
+
+
+@pytest.mark.parametrize("case", NAMED, ids=str)
+def test_without_a_grant_its_asset_fails_by_name_and_is_mended_by_putting_it_back(
+    case: Case, pipeline: Pipeline, before: State
+) -> None:
+    run_without(pipeline, case)
+
+    after = State.of(pipeline)
+    assert after.fact == before.fact
+    if case.action == "s3:PutObject":
+        # UNLOAD with CLEANPATH has emptied the folder by then. What is left must not look whole.
+        assert after.export == {}
+        assert not after.numbers.ok
+    else:
+        assert after.numbers.ok, after.numbers.problems
+
+    last = "s3_export" if case.asset == "staging_table" else case.asset
+    mended = pipeline.run(DAY, assets=CHAIN[CHAIN.index(case.asset) : CHAIN.index(last) + 1])
+    assert mended.success, mended.why
+    now = State.of(pipeline)
+    assert now.numbers.ok, now.numbers.problems
+    assert now.fact == before.fact

@@ -1,0 +1,332 @@
+"""A day's raw files: what is listed, and the verdict on each."""
+
+import dataclasses
+import gzip
+import io
+import threading
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+
+from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
+from xacct_assets.aws.s3.csv_count import CsvFormat
+from xacct_assets.aws.s3.raw_bucket import CHUNK, Landing, ReadingStopped
+
+A = "111111111111"
+COLUMNS = ["id", "name"]
+GOOD = b"id,name\n1,a\n2,b\n"
+
+
+class Body(io.BytesIO):
+    """A body that may break off after some bytes."""
+
+    def __init__(self, data: bytes, breaks_at: int | None = None, error=None) -> None:
+        super().__init__(data)
+        self.breaks_at = breaks_at
+        self.error = error
+
+    def read(self, amount=-1):
+        if self.breaks_at is not None and self.tell() >= self.breaks_at:
+            raise self.error
+        if self.breaks_at is not None:
+            amount = min(amount, self.breaks_at - self.tell())
+        return super().read(amount)
+
+
+class Bucket:
+    """Objects by key, with the calls of S3 that the landing makes."""
+
+    def __init__(self, modelled, refusal, objects: dict[str, bytes]) -> None:
+        self.objects = dict(objects)
+        self.refusal = refusal
+        self.breaks: list[tuple[int, Exception]] = []
+        self.client = modelled("s3", list_objects_v2=self.list, get_object=self.get)
+
+    def list(self, Bucket, Prefix, ExpectedBucketOwner, StartAfter="", ContinuationToken="0", **_):
+        assert ExpectedBucketOwner == A
+        keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
+        start = int(ContinuationToken)
+        page = {
+            "Contents": [
+                {
+                    "Key": key,
+                    "Size": len(self.objects[key]),
+                    "ETag": f'"{zlib.crc32(self.objects[key]):x}"',
+                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+                for key in keys[start : start + 2]
+            ]
+        }
+        if start + 2 < len(keys):
+            page["NextContinuationToken"] = str(start + 2)
+        return page
+
+    def get(self, Bucket, Key, IfMatch, ExpectedBucketOwner, Range="bytes=0-"):
+        assert ExpectedBucketOwner == A
+        if Key not in self.objects:
+            raise self.refusal("NoSuchKey", status=404)
+        data = self.objects[Key]
+        if IfMatch != f'"{zlib.crc32(data):x}"':
+            raise self.refusal("PreconditionFailed", status=412)
+        start = int(Range.removeprefix("bytes=").removesuffix("-"))
+        if self.breaks:
+            at, error = self.breaks.pop(0)
+            return {"Body": Body(data[start:], at, error)}
+        return {"Body": Body(data[start:])}
+
+
+@pytest.fixture
+def bucket(modelled, refusal):
+    return lambda objects: Bucket(modelled, refusal, objects)
+
+
+def landing(made: Bucket) -> Landing:
+    return Landing(made.client, "raw", A)
+
+
+def verdict(made: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
+    listed = landing(made).list_objects("p/", ["*.csv", "*.csv.gz"])
+    (item,) = [each for each in listed if each.key == key]
+    (found,) = landing(made).inspect([item], CsvFormat(**dialect), columns)
+    return found
+
+
+def test_a_listing_takes_all_pages_and_leaves_out_what_is_no_data_file(bucket):
+    keys = ["p/b.csv", "p/a.csv.gz", "p/_SUCCESS", "p/.x.csv", "p/sub/c.csv", "p/d.txt", "q/e.csv"]
+    listing = landing(bucket(dict.fromkeys(keys, b"x"))).survey("p/", ["*.csv", "*.csv.gz"])
+    assert [item.key for item in listing.objects] == ["p/a.csv.gz", "p/b.csv"]
+    assert listing.ignored == ["p/d.txt", "p/sub/c.csv"]
+
+
+def test_a_denied_listing_names_bucket_and_account(modelled, refusal):
+    def refuse(**_):
+        raise refusal("AccessDenied", "Access Denied", 403)
+
+    made = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    with pytest.raises(AccessDenied) as caught:
+        made.list_objects("p/", ["*.csv"])
+    assert "arn:aws:s3:::raw" in str(caught.value)
+    assert A in str(caught.value)
+
+
+def test_a_good_file_has_its_rows_and_its_header(bucket):
+    found = verdict(bucket({"p/a.csv": GOOD}))
+    assert (found.rows, found.header, found.problem, found.note) == (2, ("id", "name"), None, None)
+    assert found.size == len(GOOD)
+
+
+def test_columns_may_stand_in_another_order(bucket):
+    assert verdict(bucket({"p/a.csv": b"name,id\na,1\n"})).rows == 1
+
+
+def test_a_gzip_file_is_counted_by_its_content(bucket):
+    found = verdict(bucket({"p/a.csv.gz": gzip.compress(GOOD, mtime=0)}), "p/a.csv.gz")
+    assert (found.rows, found.size) == (2, len(GOOD))
+
+
+def test_a_gzip_file_of_several_members_is_read_whole(bucket):
+    data = gzip.compress(b"id,name\n1,a\n", mtime=0) + gzip.compress(b"2,b\n")
+    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 2
+
+
+def test_a_gzip_bomb_is_read_in_small_pieces(bucket):
+    data = gzip.compress(b"id,name\n" + b"1,a\n" * 1_500_000, mtime=0)
+    assert len(data) < CHUNK
+    assert verdict(bucket({"p/a.csv.gz": data}), "p/a.csv.gz").rows == 1_500_000
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [(b"", "zero bytes"), (b"id,name\n", "a header and no rows"), (b"\n\n", "only empty lines")],
+)
+def test_a_file_without_rows_is_no_problem_but_noted(bucket, data, note):
+    found = verdict(bucket({"p/a.csv": data}))
+    assert (found.rows, found.problem, found.note) == (0, None, note)
+
+
+def test_an_empty_object_named_gz_has_no_rows(bucket):
+    assert verdict(bucket({"p/a.csv.gz": b""}), "p/a.csv.gz").note == "zero bytes"
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "said"),
+    [
+        ("p/a.csv", b"id;name\n1;a\n", "separated by a semicolon"),
+        ("p/a.csv", b"id\tname\n1\ta\n", "separated by a tab"),
+        ("p/a.csv", b"id\n1\n", "missing 'name'"),
+        ("p/a.csv", b"id,name,colour\n1,a,red\n", "not of the feed 'colour'"),
+        ("p/a.csv", b"id,name,name\n1,a,b\n", "twice 'name'"),
+        ("p/a.csv", b"ID,name\n1,a\n", "equal to the letter"),
+        ("p/a.csv", b"id,name\n1,caf\xe9\n", "not UTF-8"),
+        ("p/a.csv", b'id,name\n1,"open\n', "never closed"),
+        ("p/a.csv", gzip.compress(GOOD, mtime=0), "rename it to *.csv.gz"),
+        ("p/a.csv.gz", GOOD, "not gzip"),
+        ("p/a.csv.gz", gzip.compress(GOOD, mtime=0)[:-9], "cut off"),
+        ("p/a.csv.gz", gzip.compress(GOOD, mtime=0)[:-8] + b"xxxxxxxx", "damaged"),
+        ("p/a.csv.gz", gzip.compress(GOOD, mtime=0) + b"tail", "damaged"),
+    ],
+)
+def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
+    found = verdict(bucket({key: data}), key)
+    assert found.rows == 0
+    assert found.problem.startswith(f"s3://raw/{key}: ")
+    assert said in found.problem
+
+
+def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
+    made = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    found = landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert [each.object.key for each in found] == [f"p/{n}.csv" for n in range(6)]
+    assert [bool(each.problem) for each in found] == [False, True] * 3
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x00", "\x1b", "\x7f"])
+def test_a_key_with_a_control_character_is_refused_in_one_line(bucket, character):
+    made = bucket({f"p/a{character}b.csv": GOOD, "p/good.csv": GOOD})
+    bad, good = verdict(made, f"p/a{character}b.csv"), verdict(made, "p/good.csv")
+    assert good.problem is None
+    assert character not in bad.problem
+    assert "s3://raw/p/a\\" in bad.problem
+    assert "copy it to a key without" in bad.problem
+
+
+def test_a_file_replaced_between_listing_and_reading_is_noticed(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    made.objects["p/a.csv"] = GOOD + b"3,c\n"
+    with pytest.raises(ObjectChanged, match=r"p/a\.csv is no longer what was listed") as caught:
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert caught.value.retryable
+
+
+def test_a_file_deleted_between_listing_and_reading_is_noticed(bucket):
+    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    del made.objects["p/b.csv"]
+    with pytest.raises(ObjectChanged, match=r"p/b\.csv"):
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+
+
+class Endless:
+    """The body of a file that takes for ever to read."""
+
+    def __init__(self):
+        self.reads = 0
+        self.closed = threading.Event()
+
+    def read(self, amount):
+        self.reads += 1
+        return b"1,a\n" * 1000
+
+    def close(self):
+        self.closed.set()
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
+    made = bucket({f"p/{number}.csv": GOOD for number in range(files)})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    stop, bodies = threading.Event(), []
+
+    def get(**_):
+        bodies.append(Endless())
+        stop.set()
+        return {"Body": bodies[-1]}
+
+    made.client._operations["get_object"] = get
+    endless = [dataclasses.replace(item, size=10**12) for item in listed]
+    with pytest.raises(ReadingStopped, match="given up"):
+        landing(made).inspect(endless, CsvFormat(), COLUMNS, stop=stop)
+    assert all(body.closed.wait(10) for body in bodies)
+
+
+def test_a_file_that_was_replaced_is_told_though_another_takes_for_ever(bucket):
+    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = landing(made).list_objects("p/", ["*.csv"])
+    made.objects["p/a.csv"] = GOOD + b"3,c\n"
+    endless, get = Endless(), made.client._operations["get_object"]
+    made.client._operations["get_object"] = lambda Key, **request: (
+        {"Body": endless} if Key == "p/b.csv" else get(Key=Key, **request)
+    )
+    listed = [listed[0], dataclasses.replace(listed[1], size=10**12)]
+    with pytest.raises(ObjectChanged, match=r"p/a\.csv"):
+        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    assert endless.closed.wait(10) or endless.reads == 0
+
+
+def broken(position: int):
+    from botocore.exceptions import ResponseStreamingError
+
+    return position, ResponseStreamingError(error="reset")
+
+
+def test_a_connection_that_breaks_is_continued_where_it_broke(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    made.breaks = [broken(5), broken(4)]
+    assert verdict(made).rows == 2
+    assert [each.get("Range") for each in made.client.named("get_object")] == [
+        None,
+        "bytes=5-",
+        "bytes=9-",
+    ]
+
+
+def test_a_connection_that_brings_nothing_again_and_again_is_given_up(bucket):
+    made = bucket({"p/a.csv": GOOD})
+    made.breaks = [broken(0)] * 20
+    with pytest.raises(Unavailable):
+        verdict(made)
+
+
+class PagedBucket:
+    """S3's own paging: by StartAfter or token, keys in byte order, sometimes an empty page."""
+
+    def __init__(self, modelled, keys: list[str]) -> None:
+        self.keys = sorted(keys, key=str.encode)
+        self.client = modelled("s3", list_objects_v2=self.list)
+
+    def list(self, Bucket, Prefix, MaxKeys, StartAfter="", ContinuationToken=None, **_):
+        if ContinuationToken is None and StartAfter == "p/b":
+            # Seen where many delete markers lie between two keys.
+            return {"IsTruncated": True, "NextContinuationToken": "p/b"}
+        after = ContinuationToken or StartAfter
+        found = [key for key in self.keys if key.startswith(Prefix) and key > after]
+        page = {
+            "IsTruncated": len(found) > MaxKeys,
+            "Contents": [
+                {
+                    "Key": key,
+                    "Size": 1,
+                    "ETag": '"aa"',
+                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
+                }
+                for key in found[:MaxKeys]
+            ],
+        }
+        if page["IsTruncated"]:
+            page["NextContinuationToken"] = found[MaxKeys - 1]
+        return page
+
+
+def test_a_listing_can_be_taken_up_after_any_key(modelled):
+    keys = ["p/a", "p/b", "p/c", "p/é", "p/😀", "q/a"]
+    landing = Landing(PagedBucket(modelled, keys).client, "raw", A)
+    seen, after, more = [], None, True
+    while more:
+        objects, more = landing.list_page("p/", after, 2)
+        assert objects
+        seen += [item.key for item in objects]
+        after = objects[-1].key
+    assert seen == keys[:5]
+
+
+def test_a_page_of_a_denied_listing_names_the_bucket(modelled, refusal):
+    def refuse(**_):
+        raise refusal("AccessDenied", status=403, operation="ListObjectsV2")
+
+    landing = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    with pytest.raises(AccessDenied) as refused:
+        landing.list_page("p/", None, 1000)
+    assert "arn:aws:s3:::raw" in refused.value.resource

@@ -1,0 +1,239 @@
+"""CloudFormation stacks: created, updated, left alone; failures by the resource that failed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from xacct_assets.aws.cloudformation import Stacks
+from xacct_assets.aws.errors import DeployFailed
+
+STACK = "AWS::CloudFormation::Stack"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class CloudFormation:
+    """One stack, and what happens to it next."""
+
+    def __init__(self, modelled, refusal):
+        self.refusal = refusal
+        self.status: str | None = None
+        self.parameters = {"Old": "1"}
+        self.known = ["New", "Old"]
+        self.next: list[tuple[str, list[tuple[str, str, str]]]] = []
+        self.events: list[dict] = []
+        self.operation_events: list[dict] = []
+        self.nothing_to_update = False
+        self.client = modelled(
+            "cloudformation",
+            create_stack=self.create,
+            update_stack=self.update,
+            delete_stack=self.delete,
+            describe_stacks=self.describe,
+            describe_stack_events=lambda StackName: {"StackEvents": list(reversed(self.events))},
+            describe_events=lambda **_: {"OperationEvents": self.operation_events},
+            validate_template=lambda TemplateBody: {
+                "Parameters": [{"ParameterKey": key} for key in self.known]
+            },
+        )
+
+    def event(self, resource, status, reason="", type_="AWS::S3::Bucket"):
+        self.events.append(
+            {
+                "StackId": "id",
+                "EventId": str(len(self.events)),
+                "StackName": "s",
+                "LogicalResourceId": resource,
+                "ResourceType": type_,
+                "ResourceStatus": status,
+                "ResourceStatusReason": reason,
+                "Timestamp": NOW,
+            }
+        )
+
+    def _go(self, status):
+        self.status = status
+        self.event("s", status, type_=STACK)
+
+    def create(self, **_):
+        self._go("CREATE_IN_PROGRESS")
+        return {"StackId": "id"}
+
+    def update(self, Parameters, **_):
+        if self.nothing_to_update:
+            raise self.refusal("ValidationError", "No updates are to be performed.")
+        self._go("UPDATE_IN_PROGRESS")
+        return {"StackId": "id"}
+
+    def delete(self, StackName):
+        self._go("DELETE_IN_PROGRESS")
+        return {}
+
+    def describe(self, StackName):
+        moving = str(self.status).endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+        if moving and self.next:
+            self.status, events = self.next.pop(0)
+            for event in events:
+                self.event(*event)
+        if self.status is None or (self.status == "DELETE_COMPLETE" and StackName != "id"):
+            raise self.refusal("ValidationError", f"Stack with id {StackName} does not exist")
+        return {
+            "Stacks": [
+                {
+                    "StackId": "id",
+                    "StackName": "s",
+                    "StackStatus": self.status,
+                    "CreationTime": NOW,
+                    "Parameters": [
+                        {"ParameterKey": key, "ParameterValue": value}
+                        for key, value in self.parameters.items()
+                    ],
+                    "Outputs": [{"OutputKey": "Out", "OutputValue": "1"}],
+                }
+            ]
+        }
+
+
+@pytest.fixture
+def cloud(modelled, refusal):
+    return CloudFormation(modelled, refusal)
+
+
+@pytest.fixture
+def stacks(cloud, clock):
+    return Stacks(cloud.client, sleep=clock.sleep, clock=clock)
+
+
+def test_a_new_stack_is_created_and_its_outputs_returned(cloud, stacks):
+    cloud.next = [("CREATE_COMPLETE", [("Raw", "CREATE_COMPLETE", "")])]
+    result = stacks.deploy("s", "t", {"New": "x"})
+    assert (result.change, result.outputs) == ("created", {"Out": "1"})
+    (request,) = cloud.client.named("create_stack")
+    assert request["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
+    assert request["RetainExceptOnCreate"] is True
+
+
+def test_an_unchanged_stack_is_left_alone(cloud, stacks):
+    cloud.status, cloud.nothing_to_update = "CREATE_COMPLETE", True
+    assert stacks.deploy("s", "t", {"New": "x"}).change == "up to date"
+
+
+def test_an_update_keeps_parameters_that_are_not_given(cloud, stacks):
+    cloud.status = "CREATE_COMPLETE"
+    cloud.next = [("UPDATE_COMPLETE", [])]
+    assert stacks.deploy("s", "t", {"New": "x"}).change == "updated"
+    assert cloud.client.named("update_stack")[0]["Parameters"] == [
+        {"ParameterKey": "New", "ParameterValue": "x"},
+        {"ParameterKey": "Old", "UsePreviousValue": True},
+    ]
+
+
+@pytest.mark.parametrize("dead", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
+def test_what_a_failed_creation_left_is_removed_first(cloud, stacks, dead):
+    cloud.status = dead
+    cloud.next = [("DELETE_COMPLETE", []), ("CREATE_COMPLETE", [])]
+    assert stacks.deploy("s", "t", {}).change == "created"
+    assert len(cloud.client.named("delete_stack")) == 1
+
+
+def test_a_stack_that_somebody_else_is_updating_is_waited_for(cloud, stacks):
+    cloud.status, cloud.nothing_to_update = "UPDATE_IN_PROGRESS", True
+    cloud.next = [("UPDATE_COMPLETE", [])]
+    assert stacks.deploy("s", "t", {}).change == "up to date"
+
+
+def test_a_failure_names_the_resource_that_failed_first(cloud, stacks):
+    cloud.event("Old", "CREATE_FAILED", "of another time")
+    cloud.next = [
+        (
+            "ROLLBACK_COMPLETE",
+            [
+                ("Policy", "CREATE_FAILED", "Invalid principal in policy"),
+                ("Queue", "CREATE_FAILED", "Resource creation cancelled"),
+                ("s", "ROLLBACK_IN_PROGRESS", "Policy failed"),
+            ],
+        )
+    ]
+    with pytest.raises(DeployFailed) as caught:
+        stacks.deploy("s", "t", {})
+    assert "Policy (AWS::S3::Bucket): Invalid principal in policy" in str(caught.value)
+    assert "ROLLBACK_COMPLETE" in str(caught.value)
+
+
+def test_a_name_that_is_taken_gets_advice(cloud, stacks):
+    cloud.next = [("ROLLBACK_COMPLETE", [("Raw", "CREATE_FAILED", "raw already exists")])]
+    with pytest.raises(DeployFailed, match="XACCT_SUFFIX"):
+        stacks.deploy("s", "t", {})
+
+
+def test_a_stack_refused_by_validation_names_what_was_refused(cloud, stacks):
+    stack = ("s", "CREATE_FAILED", "Validation failed. Call DescribeEvents", STACK)
+    cloud.next = [("ROLLBACK_COMPLETE", [stack])]
+    cloud.operation_events = [
+        {
+            "EventType": "VALIDATION_ERROR",
+            "OperationId": operation,
+            "LogicalResourceId": resource,
+            "ResourceType": "AWS::S3::Bucket",
+            "ValidationStatusReason": "identifier raw already exists",
+            "Timestamp": NOW + timedelta(minutes=minute),
+        }
+        for operation, resource, minute in (("1", "Past", 0), ("2", "Raw", 1))
+    ]
+    with pytest.raises(DeployFailed) as caught:
+        stacks.deploy("s", "t", {})
+    assert "Raw (AWS::S3::Bucket): identifier raw already exists" in str(caught.value)
+    assert "Past" not in str(caught.value)
+
+
+def test_an_update_that_is_refused_says_how_to_go_on(cloud, stacks, refusal):
+    cloud.status = "UPDATE_ROLLBACK_FAILED"
+
+    def refuse(**_):
+        raise refusal("ValidationError", "is in UPDATE_ROLLBACK_FAILED state")
+
+    cloud.update = refuse
+    cloud.client._operations["update_stack"] = refuse
+    with pytest.raises(DeployFailed, match="continue-update-rollback"):
+        stacks.deploy("s", "t", {})
+
+
+def test_events_are_shown_once_each_and_only_those_of_this_deployment(cloud, clock):
+    cloud.status = "CREATE_COMPLETE"
+    cloud.event("Raw", "CREATE_COMPLETE")
+    cloud.next = [
+        ("UPDATE_IN_PROGRESS", [("Raw", "UPDATE_IN_PROGRESS", "")]),
+        ("UPDATE_COMPLETE", [("Raw", "UPDATE_COMPLETE", "")]),
+    ]
+    shown = []
+    stacks = Stacks(
+        cloud.client,
+        on_event=lambda event: shown.append((event.resource, event.status)),
+        sleep=clock.sleep,
+        clock=clock,
+    )
+    stacks.deploy("s", "t", {})
+    assert shown == [
+        ("s", "UPDATE_IN_PROGRESS"),
+        ("Raw", "UPDATE_IN_PROGRESS"),
+        ("Raw", "UPDATE_COMPLETE"),
+    ]
+
+
+def test_deleting_waits_for_the_end_and_tells_if_there_was_nothing(cloud, stacks):
+    assert stacks.delete("s") is False
+    cloud.status = "CREATE_COMPLETE"
+    cloud.next = [("DELETE_COMPLETE", [])]
+    assert stacks.delete("s") is True
+
+
+def test_a_delete_that_fails_names_what_stayed(cloud, stacks):
+    cloud.status = "CREATE_COMPLETE"
+    cloud.next = [("DELETE_FAILED", [("Raw", "DELETE_FAILED", "the bucket is not empty")])]
+    with pytest.raises(DeployFailed, match="the bucket is not empty"):
+        stacks.delete("s")
+
+
+def test_a_template_that_is_too_long_is_refused_before_anything_is_done(cloud, stacks):
+    with pytest.raises(DeployFailed, match="51,200"):
+        stacks.deploy("s", "x" * 51_201, {})
+    assert cloud.client.calls == []

@@ -1,0 +1,315 @@
+"""What a message says, who it belongs to, and when it may be deleted."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.aws.sqs import (
+    UNCLAIMED_SECONDS,
+    Notifications,
+    ObjectNotice,
+    UnknownNotification,
+    read_notification,
+)
+
+URL = "https://sqs.us-east-1.amazonaws.com/222222222222/arrivals"
+
+
+def s3_event(*keys: str, bucket: str = "raw", name: str = "ObjectCreated:Put") -> str:
+    """The shape S3 sends; the keys are encoded as S3 encodes them."""
+    return json.dumps(
+        {
+            "Records": [
+                {
+                    "eventVersion": "2.1",
+                    "eventSource": "aws:s3",
+                    "awsRegion": "us-east-1",
+                    "eventTime": "2026-03-10T12:00:00.000Z",
+                    "eventName": name,
+                    "s3": {
+                        "s3SchemaVersion": "1.0",
+                        "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
+                        "object": {"key": key, "size": 1, "eTag": "aa", "sequencer": "01"},
+                    },
+                }
+                for key in keys
+            ]
+        }
+    )
+
+
+TEST_EVENT = json.dumps(
+    {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "raw", "RequestId": "1"}
+)
+BRIDGE_EVENT = json.dumps(
+    {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": "raw"}, "object": {"key": "products/a+b%20.csv"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "key"),
+    [
+        ("products/2026/03/10/a.csv", "products/2026/03/10/a.csv"),
+        ("a+b.csv", "a b.csv"),
+        ("a%2Bb.csv", "a+b.csv"),
+        ("100%25.csv", "100%.csv"),
+        ("%C3%A9%F0%9F%98%80.csv", "é😀.csv"),
+        ("year%3D2026/a.csv", "year=2026/a.csv"),
+    ],
+)
+def test_keys_of_s3_are_decoded(encoded: str, key: str) -> None:
+    assert read_notification(s3_event(encoded)) == [ObjectNotice("raw", key)]
+
+
+def test_keys_of_eventbridge_are_taken_as_they_are() -> None:
+    assert read_notification(BRIDGE_EVENT) == [ObjectNotice("raw", "products/a+b%20.csv")]
+
+
+def test_a_notification_in_an_envelope_of_sns_is_read() -> None:
+    body = json.dumps({"Type": "Notification", "Message": s3_event("a+b.csv")})
+    assert read_notification(body) == [ObjectNotice("raw", "a b.csv")]
+
+
+def test_a_test_event_speaks_of_no_object() -> None:
+    assert read_notification(TEST_EVENT) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("hello", "not JSON"),
+        ("[]", "a JSON list"),
+        ('{"a": 1}', r"none of the known shapes; it has \['a'\]"),
+        ('{"Records": [{}]}', "lacks a part"),
+        ('{"Records": [5]}', "lacks a part"),
+    ],
+)
+def test_anything_else_is_refused_with_a_reason(body: str, said: str) -> None:
+    with pytest.raises(UnknownNotification, match=said):
+        read_notification(body)
+
+
+class Queue:
+    """A standard queue: visibility timeouts, a new receipt for each receipt, at most ten a call."""
+
+    def __init__(self, modelled: Any, refusal: Any) -> None:
+        self.now = 1_000_000.0
+        self.refusal = refusal
+        self.denied: set[str] = set()
+        self.undeletable: set[str] = set()
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.client = modelled(
+            "sqs", receive_message=self.receive, delete_message_batch=self.delete
+        )
+
+    def send(self, body: str) -> str:
+        message_id = str(uuid.uuid4())
+        self.messages[message_id] = {"body": body, "visible": 0.0, "receipt": "", "sent": self.now}
+        return message_id
+
+    def receive(
+        self, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, **_: Any
+    ) -> dict[str, Any]:
+        assert QueueUrl == URL
+        if "receive" in self.denied:
+            raise self.refusal("AccessDenied", operation="ReceiveMessage")
+        given = []
+        for message_id, message in self.messages.items():
+            if message["visible"] <= self.now and len(given) < MaxNumberOfMessages:
+                message["visible"] = self.now + VisibilityTimeout
+                message["receipt"] = str(uuid.uuid4())
+                given.append(
+                    {
+                        "MessageId": message_id,
+                        "ReceiptHandle": message["receipt"],
+                        "Body": message["body"],
+                        "Attributes": {"SentTimestamp": str(int(message["sent"] * 1000))},
+                    }
+                )
+        return {"Messages": given} if given else {}
+
+    def delete(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        assert QueueUrl == URL
+        assert 1 <= len(Entries) <= 10
+        if "delete" in self.denied:
+            raise self.refusal("AccessDenied", operation="DeleteMessageBatch")
+        done, failed = [], []
+        for entry in Entries:
+            known = [
+                message_id
+                for message_id, message in self.messages.items()
+                if message["receipt"] == entry["ReceiptHandle"]
+            ]
+            if not known or known[0] in self.undeletable:
+                failed.append({"Id": entry["Id"], "Code": "Stale", "SenderFault": True})
+                continue
+            del self.messages[known[0]]
+            done.append({"Id": entry["Id"]})
+        return {"Successful": done, "Failed": failed}
+
+
+@pytest.fixture
+def queue(modelled, refusal) -> Queue:
+    return Queue(modelled, refusal)
+
+
+@pytest.fixture
+def inbox(queue: Queue) -> Notifications:
+    inbox = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
+    inbox.claim("products", lambda notice: notice.key.startswith("products/"))
+    inbox.claim("orders", lambda notice: notice.key.startswith("orders/"))
+    return inbox
+
+
+def fill(inbox: Notifications) -> int:
+    return inbox.receive(wait_seconds=0, seconds=5)
+
+
+def test_a_message_stays_on_the_queue_until_it_is_dealt_with(queue, inbox) -> None:
+    queue.send(s3_event("products/a.csv"))
+    fill(inbox)
+    (notice,) = inbox.mine("products")
+    assert notice.object == ObjectNotice("raw", "products/a.csv")
+    assert queue.messages
+    inbox.dealt_with([notice])
+    assert not queue.messages
+    assert inbox.mine("products") == []
+
+
+def test_a_message_of_another_feed_is_kept_for_that_feed(queue, inbox) -> None:
+    queue.send(s3_event("orders/a.csv"))
+    fill(inbox)
+    assert inbox.mine("products") == []
+    inbox.dealt_with(inbox.mine("orders"))
+    assert not queue.messages
+
+
+def test_a_message_of_two_feeds_is_deleted_when_both_are_done_with_it(queue, inbox) -> None:
+    queue.send(s3_event("products/a.csv", "orders/a.csv"))
+    fill(inbox)
+    inbox.dealt_with(inbox.mine("products"))
+    assert queue.messages
+    inbox.dealt_with(inbox.mine("orders"))
+    assert not queue.messages
+
+
+def test_duplicates_are_all_deleted(queue, inbox) -> None:
+    for _ in range(25):
+        queue.send(s3_event("products/a.csv"))
+    assert fill(inbox) == 25
+    inbox.dealt_with(inbox.mine("products"))
+    assert not queue.messages
+
+
+def test_a_process_that_dies_loses_no_message(queue, inbox) -> None:
+    queue.send(s3_event("products/a.csv"))
+    fill(inbox)
+    queue.now += 301
+    reborn = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
+    reborn.claim("products", lambda notice: True)
+    fill(reborn)
+    reborn.dealt_with(reborn.mine("products"))
+    assert not queue.messages
+
+
+def test_a_receipt_that_is_about_to_end_is_not_used_and_the_message_comes_again(
+    queue, inbox
+) -> None:
+    queue.send(s3_event("products/a.csv"))
+    fill(inbox)
+    (old,) = inbox.mine("products")
+    queue.now += 295
+    assert inbox.mine("products") == []
+    inbox.dealt_with([old])
+    assert queue.messages
+    queue.now += 10
+    fill(inbox)
+    inbox.dealt_with(inbox.mine("products"))
+    assert not queue.messages
+
+
+def test_a_test_event_is_deleted_at_once(queue, inbox) -> None:
+    queue.send(TEST_EVENT)
+    fill(inbox)
+    assert not queue.messages
+
+
+def test_a_message_that_makes_no_sense_is_left_on_the_queue_and_said_aloud(
+    queue, inbox, caplog
+) -> None:
+    message_id = queue.send("hello")
+    fill(inbox)
+    assert list(queue.messages) == [message_id]
+    assert message_id in caplog.text
+    assert "not JSON" in caplog.text
+
+
+def test_what_nobody_claims_waits_for_a_feed_that_is_just_starting(queue, inbox) -> None:
+    queue.send(s3_event("customers/a.csv"))
+    fill(inbox)
+    inbox.claim("customers", lambda notice: notice.key.startswith("customers/"))
+    inbox.dealt_with(inbox.mine("customers"))
+    assert not queue.messages
+
+
+def test_what_nobody_claims_for_an_hour_is_dropped_and_said_aloud(queue, inbox, caplog) -> None:
+    queue.send(s3_event("nobody/a.csv"))
+    fill(inbox)
+    assert queue.messages
+    queue.now += UNCLAIMED_SECONDS
+    fill(inbox)
+    assert not queue.messages
+    assert "s3://raw/nobody/a.csv" in caplog.text
+
+
+def test_a_message_that_could_not_be_deleted_comes_again(queue, inbox, caplog) -> None:
+    message_id = queue.send(s3_event("products/a.csv"))
+    queue.undeletable.add(message_id)
+    fill(inbox)
+    inbox.dealt_with(inbox.mine("products"))
+    assert message_id in caplog.text
+    queue.undeletable.clear()
+    queue.now += 301
+    fill(inbox)
+    inbox.dealt_with(inbox.mine("products"))
+    assert not queue.messages
+
+
+def test_draining_stops_at_its_limit(queue, inbox) -> None:
+    for number in range(60):
+        queue.send(s3_event(f"products/{number}.csv"))
+    assert inbox.receive(wait_seconds=0, seconds=5, limit=30) == 30
+    assert len(queue.client.named("receive_message")) == 3
+
+
+def test_only_the_first_call_waits_and_never_longer_than_sqs_allows(queue, inbox) -> None:
+    for number in range(15):
+        queue.send(s3_event(f"products/{number}.csv"))
+    inbox.receive(wait_seconds=60, seconds=5)
+    waits = [call["WaitTimeSeconds"] for call in queue.client.named("receive_message")]
+    assert waits == [20, 0, 0]
+
+
+def test_a_refusal_to_hand_out_messages_names_the_queue(queue, inbox) -> None:
+    queue.denied.add("receive")
+    with pytest.raises(AccessDenied) as refused:
+        fill(inbox)
+    assert refused.value.resource == URL
+
+
+def test_a_refusal_to_delete_messages_names_the_queue(queue, inbox) -> None:
+    queue.send(s3_event("products/a.csv"))
+    fill(inbox)
+    queue.denied.add("delete")
+    with pytest.raises(AccessDenied) as refused:
+        inbox.dealt_with(inbox.mine("products"))
+    assert refused.value.resource == URL

@@ -1,0 +1,107 @@
+"""A feed is added by a file: it loads beside the others, and a wrong one is named by its line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
+
+from xacct_assets.feed import CrossAccountFeed
+from xacct_assets.feed.component import more_feeds
+from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError
+from xacct_assets.feed.spec import FeedSpec
+
+ORDERS = """
+type: xacct_assets.feed.CrossAccountFeed
+attributes:
+  name: orders
+  description: Orders of all shops.
+  start_date: 2026-02-01
+  source:
+    prefix: shop/orders
+    layout: year=YYYY/month=MM/day=DD
+    patterns: ["*.csv.gz"]
+    csv: {delimiter: ";"}
+  columns:
+    - {name: shop, type: varchar(8), nullable: false}
+    - {name: order_no, type: bigint, nullable: false}
+    - {name: total, type: "decimal(18,2)"}
+  key: [shop, order_no]
+  catalog: {database: shop_db, table: orders}
+  warehouse: {staging: shop.orders, fact: shop.orders_f, procedure: shop.sp_orders}
+  export: {prefix: shop/orders, format: csv, header: false, compression: zstd}
+  schedule: {hour: 3, timezone: Europe/Berlin}
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[DefsFolderSandbox]:
+    with create_defs_folder_sandbox() as sandbox:
+        yield sandbox
+
+
+def write(folder: DefsFolderSandbox, name: str, text: str) -> Path:
+    path = folder.defs_folder_path / name
+    path.mkdir()
+    (path / "defs.yaml").write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
+    write(folder, "products", (DEFS_FOLDER / "products" / "defs.yaml").read_text(encoding="utf-8"))
+    write(folder, "orders", ORDERS)
+    with (
+        folder.load_component_and_build_defs(folder.defs_folder_path / "products") as (_, one),
+        folder.load_component_and_build_defs(folder.defs_folder_path / "orders") as (_, other),
+    ):
+        definitions = dg.Definitions.merge(
+            one,
+            other,
+            dg.Definitions(resources={"services": dg.ResourceDefinition.none_resource()}),
+        )
+        graph = definitions.resolve_asset_graph()
+        assert len(graph.get_all_asset_keys()) == 10
+        orders = graph.get(dg.AssetKey(["orders", "staging_table"]))
+        assert orders.group_name == "orders"
+        assert orders.partitions_def is not None
+        assert orders.partitions_def.get_first_partition_key() == "2026-02-01"
+        schedule = definitions.resolve_schedule_def("orders_daily")
+        assert (schedule.cron_schedule, schedule.execution_timezone) == (
+            "0 3 * * *",
+            "Europe/Berlin",
+        )
+
+
+def test_a_folder_of_feeds_can_be_anywhere() -> None:
+    definitions = more_feeds(Path(__file__).parents[3] / "feeds")
+    groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
+    assert groups == {"customers", "orders"}
+    assert [sensor.name for sensor in definitions.sensors or []] == [
+        "customers_arrivals",
+        "orders_arrivals",
+    ]
+
+
+def test_a_feed_elsewhere_that_claims_what_products_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "goods" / "defs.yaml"
+    path.parent.mkdir()
+    path.write_text(ORDERS.replace("prefix: shop/orders", "prefix: products/old"), encoding="utf-8")
+    with pytest.raises(FeedFileError, match=r"source\.prefix 'products/old' is also claimed by"):
+        more_feeds(tmp_path)
+
+
+def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) -> None:
+    write(folder, "orders", ORDERS.replace("type: bigint", "type: int8"))
+    with pytest.raises(Exception, match="Error while loading") as caught, folder.build_all_defs():
+        pass
+    told = f"{caught.value}\n{caught.value.__cause__}"
+    assert "attributes.columns.1.type" in told
+    assert "orders/defs.yaml:14" in told
+    assert "'int8' is not a supported type: use bigint" in told
+
+
+def test_the_component_documents_the_feeds_own_fields() -> None:
+    assert CrossAccountFeed.get_model_cls() is FeedSpec
+    properties = FeedSpec.model_json_schema()["properties"]
+    assert set(properties) == set(FeedSpec.model_fields)

@@ -1,0 +1,239 @@
+"""A feed's file: what is refused, and that the message names field and fix."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from xacct_assets.feed import spec
+from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feed, load_feeds
+from xacct_assets.feed.spec import ColumnType, FeedSpec
+
+PRODUCTS = (DEFS_FOLDER / "products" / "defs.yaml").read_text(encoding="utf-8")
+
+
+def attributes() -> dict[str, Any]:
+    return yaml.safe_load(PRODUCTS)["attributes"]
+
+
+def refused(change: Callable[[dict[str, Any]], Any]) -> str:
+    """The message with which a changed feed is refused."""
+    values = attributes()
+    change(values)
+    with pytest.raises(ValidationError) as caught:
+        FeedSpec.model_validate(values)
+    return str(caught.value)
+
+
+def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(values: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for part in parents:
+            values = values[int(part)] if isinstance(values, list) else values[part]
+        values[last] = value
+
+    return change
+
+
+def test_every_field_has_a_description() -> None:
+    models = [
+        kind
+        for kind in vars(spec).values()
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not ColumnType
+    ]
+    assert len(models) > 8
+    for model in models:
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name} has no description"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("warehouse.staging", "public.products; DROP TABLE x"),
+        ("warehouse.staging", 'public."products"'),
+        ("warehouse.fact", "products_f"),
+        ("warehouse.procedure", "public.sp_products()"),
+        ("warehouse.ledger", "public.xacct_loads--"),
+        ("catalog.database", "Products_DB"),
+        ("catalog.table", "products/../x"),
+        ("catalog.crawler", "name with spaces"),
+        ("columns.0.name", "id; --"),
+        ("columns.0.name", "naïve"),
+        ("columns.0.name", "x" * 128),
+        ("key", ["id'"]),
+        ("name", "Products"),
+        ("name", "a__b"),
+        ("name", "x" * 41),
+        ("name", "../products"),
+        ("source.prefix", "../products"),
+        ("source.prefix", "/products"),
+        ("source.prefix", "products/"),
+        ("source.prefix", "products//raw"),
+        ("source.prefix", "pro ducts"),
+        ("source.prefix", "products'"),
+        ("source.prefix", ""),
+        ("export.prefix", "a/./b"),
+        ("source.bucket", "Bucket_With_Case"),
+        ("source.patterns", []),
+        ("source.patterns", ["sub/*.csv"]),
+        ("source.patterns", ["**.csv"]),
+        ("source.patterns", [""]),
+        ("source.layout", "YYYY-MM-DD"),
+        ("source.csv.delimiter", ";;"),
+        ("source.csv.delimiter", "\n"),
+        ("source.csv.delimiter", "§"),
+        ("source.csv.quote", "x"),
+        ("source.csv.encoding", "latin-1"),
+        ("start_date", "2026-02-30"),
+        ("start_date", "01/02/2026"),
+        ("schedule.timezone", "Europe/Nowhere"),
+        ("schedule.hour", 24),
+        ("load.number_of_workers", 1),
+        ("load.worker_type", "G.3X"),
+        ("load.timeout_minutes", "sixty"),
+        ("export.format", "orc"),
+        ("export.header", True),
+        ("export.compression", "gzip"),
+        ("export.max_file_size_mb", 4),
+        ("max_days_per_run", 0),
+        ("reject_threshold", 1.5),
+        ("owners", ["somebody"]),
+        ("tags", {"a b": "c"}),
+        ("arrival", {"marker": "../_SUCCESS"}),
+        ("arrival", {"mode": "push"}),
+        ("arrival", {"queue": "arrivals"}),
+        ("arrival", {"window_every_seconds": 300}),
+        ("arrival", {"mode": "events", "queue": "https://sqs/1/arrivals"}),
+        ("arrival", {"mode": "events", "queue": "arrivals.fifo"}),
+        ("arrival", {"sweep_days_back": 3}),
+        ("arrival", {"interval_seconds": 1}),
+        ("unknown_setting", 1),
+        ("source.unknown_setting", 1),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(path: str, value: Any) -> None:
+    message = refused(put(path, value))
+    assert path.split(".")[0] in message
+
+
+def test_a_key_must_be_among_the_columns() -> None:
+    assert "'sku' is not among the columns (id, name," in refused(put("key", ["sku"]))
+
+
+def test_a_key_column_must_not_be_nullable() -> None:
+    assert "'brand' is nullable; set nullable: false" in refused(put("key", ["brand"]))
+
+
+def test_a_column_twice_is_refused() -> None:
+    assert "'id' is there 2 times" in refused(put("columns.1.name", "id"))
+
+
+@pytest.mark.parametrize("name", ["partition_date", "loaded_at", "partition_0"])
+def test_a_column_that_the_pipeline_adds_itself_is_refused(name: str) -> None:
+    assert f"{name!r} is added by the pipeline" in refused(put("columns.1.name", name))
+
+
+def test_year_is_a_column_only_where_the_folders_do_not_make_it_one() -> None:
+    values = attributes()
+    values["columns"][1]["name"] = "year"
+    FeedSpec.model_validate(values)
+    values["source"]["layout"] = "year=YYYY/month=MM/day=DD"
+    with pytest.raises(ValidationError, match="'year' is added by the pipeline"):
+        FeedSpec.model_validate(values)
+
+
+def test_staging_and_fact_must_be_two_tables() -> None:
+    message = refused(put("warehouse.fact", "public.products"))
+    assert "staging, fact and ledger must be three tables" in message
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("BIGINT", "bigint"),
+        ("decimal(12, 2)", "decimal(12,2)"),
+        ("numeric(5,0)", "decimal(5,0)"),
+        ("double  precision", "double precision"),
+        ("varchar( 256 )", "varchar(256)"),
+    ],
+)
+def test_types_are_read_however_they_are_written(written: str, meant: str) -> None:
+    assert str(ColumnType.parse(written)) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["varchar", "varchar(0)", "varchar(65536)", "decimal(39,2)", "decimal(5,6)", "super", "text"],
+)
+def test_types_that_the_pipeline_cannot_load_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=text.replace("(", r"\(").replace(")", r"\)")):
+        ColumnType.parse(text)
+
+
+def test_names_follow_from_the_suffix_unless_given() -> None:
+    feed = load_feed("products")
+    assert feed.crawler_name("dev") == feed.job_name("dev") == "xacct-dev-products"
+    named = feed.model_copy(update={"name": "raw_orders"})
+    assert named.stack_name("dev") == "xacct-feed-raw-orders-dev"  # stacks know no underscore
+
+
+def test_a_file_that_is_refused_is_named_with_field_and_reason(
+    feed_yaml: Callable[..., Path],
+) -> None:
+    folder = feed_yaml(PRODUCTS.replace("key: [id]", "key: [sku]"))
+    with pytest.raises(FeedFileError, match=r"feed/defs\.yaml is not a valid feed:\s+key: 'sku'"):
+        load_feeds(folder)
+
+
+def test_a_key_given_twice_is_refused(feed_yaml: Callable[..., Path]) -> None:
+    folder = feed_yaml(PRODUCTS + "\n  max_days_per_run: 5\n")
+    with pytest.raises(FeedFileError, match="'max_days_per_run' is given twice"):
+        load_feeds(folder)
+
+
+def test_a_yaml_bomb_is_refused(feed_yaml: Callable[..., Path]) -> None:
+    bomb = "a: &a [x, x]\nb: &b [*a, *a]\n"
+    with pytest.raises(FeedFileError, match="aliases are not allowed"):
+        load_feeds(feed_yaml(bomb))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ([], "name 'products'"),
+        ([("name: products", "name: other")], "warehouse.staging"),
+        (
+            [("name: products", "name: other"), ("staging: public.products", "staging: public.o")],
+            "warehouse.fact",
+        ),
+        (
+            [
+                ("name: products", "name: other"),
+                ("staging: public.products", "staging: public.o"),
+                ("fact: public.products_f", "fact: public.o_f"),
+                ("    prefix: products", "    prefix: products/inner"),
+            ],
+            "source.prefix",
+        ),
+    ],
+)
+def test_two_feeds_that_would_overwrite_each_other_are_refused(
+    feed_yaml: Callable[..., Path], changes: list[tuple[str, str]], field: str
+) -> None:
+    other = PRODUCTS
+    for old, new in changes:
+        assert old in other
+        other = other.replace(old, new, 1)
+    feed_yaml(PRODUCTS, "one")
+    folder = feed_yaml(other, "two")
+    with pytest.raises(FeedFileError, match=field):
+        load_feeds(folder)
+
+
+def test_an_unknown_feed_is_answered_with_those_there_are() -> None:
+    with pytest.raises(FeedFileError, match=r"no feed 'orders'.*there are: products"):
+        load_feed("orders")

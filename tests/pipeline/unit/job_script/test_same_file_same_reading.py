@@ -1,0 +1,116 @@
+"""raw_partition and the load job judge a file by code of their own: they must read it alike.
+
+What raw_partition passes, the job must not refuse, and must read with the same header; what it
+finds no row in, the job must find no layout in. (How many records Spark cuts is compared in
+`tests/pipeline/integration/test_fuzzed_files.py`.)
+"""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from xacct_assets.aws.s3.csv_count import CsvFormat
+from xacct_assets.aws.s3.raw_bucket import Landing, RawObject
+
+COLUMNS = ("id", "name", "price")
+SETTINGS = settings(max_examples=400)
+
+
+class Bucket:
+    """One object, as S3 hands it out."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        return {"Body": self}
+
+    def read(self, size: int) -> bytes:
+        piece, self.body = self.body[:size], self.body[size:]
+        return piece
+
+    def close(self) -> None:
+        pass
+
+
+def verdict(body: bytes, key: str) -> Any:
+    """What raw_partition says."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    landing = Landing(Bucket(body), "b", "1")
+    (said,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvFormat(), COLUMNS)
+    return said
+
+
+def layout(script: ModuleType, body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
+    """What the job says: a layout, None for no row, or an error."""
+    source = script.CsvFormat(",", '"', '"', "utf-8", ("*",))
+    if not body:
+        return None
+    whole = len(body) <= script.HEAD_BYTES
+    found = script.parse_head(body[: script.HEAD_BYTES], key, whole, source)
+    if found is not None and (difference := script.header_difference(found.header, columns)):
+        raise ValueError(difference)
+    return found
+
+
+# Pieces of which nasty files are made; most of them begin as one of the feed should.
+names = st.sampled_from([*COLUMNS, '"id"', '"na\nme"', " id", "ID", "", "é", "x\ry"])
+headers = st.one_of(
+    st.permutations(COLUMNS).map(",".join),
+    st.permutations(COLUMNS).map(lambda found: ",".join(f'"{name}"' for name in found)),
+    st.lists(names, max_size=4).map(",".join),
+)
+line_ends = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\n\r\n", ""])
+bodies = st.text(alphabet='1a,;"\n\r\t é\x00\u2028\ufeff', max_size=40)
+marks = st.sampled_from(["", "", "\ufeff", "\n", "\r\n", "\n\r\n", " "])
+texts = st.builds(
+    lambda mark, header, end, body: f"{mark}{header}{end}{body}", marks, headers, line_ends, bodies
+)
+files = st.one_of(
+    texts.map(str.encode),
+    texts.map(lambda text: text.encode("utf-16")),
+    texts.map(lambda text: text.encode("latin-1", errors="ignore")),
+    st.binary(max_size=40),
+)
+
+
+@SETTINGS
+@given(body=files)
+@example(body=b"\xef\xbb\xbf")
+@example(body=b"id,name,price")
+@example(body=b"\r\nid,name,price\n")
+def test_a_file_that_passes_is_read_with_the_same_header(script: ModuleType, body: bytes) -> None:
+    said = verdict(body, "a.csv")
+    if said.problem is None:
+        found = layout(script, body, "a.csv")
+        assert said.header == (found.header if found else ())
+
+
+@SETTINGS
+@given(body=texts.map(str.encode), cut=st.integers(0, 30), parts=st.integers(1, 3))
+def test_a_gzip_file_that_passes_is_read_with_the_same_header(
+    script: ModuleType, body: bytes, cut: int, parts: int
+) -> None:
+    step = len(body) // parts + 1
+    members = [gzip.compress(body[i : i + step], mtime=0) for i in range(0, len(body) or 1, step)]
+    packed = b"".join(members)
+    for data in (packed, packed[: len(packed) - cut]):
+        said = verdict(data, "a.csv.gz")
+        if said.problem is None:
+            found = layout(script, data, "a.csv.gz")
+            assert said.header == (found.header if found else ())
+
+
+@SETTINGS
+@given(body=files)
+def test_what_the_job_would_refuse_never_gets_to_it(script: ModuleType, body: bytes) -> None:
+    try:
+        layout(script, body, "a.csv")
+    except ValueError:
+        assert verdict(body, "a.csv").problem is not None

@@ -1,0 +1,155 @@
+"""`xacct doctor`: one finding per hop, the fix beside it, nothing asked for in vain."""
+
+import pytest
+
+from xacct_assets.aws.errors import AccessDenied, ConnectionFailed, NotFound
+from xacct_assets.aws.secretsmanager import WarehouseCredentials
+from xacct_assets.feed.loader import load_feed
+from xacct_assets.operations.doctor import Doctor
+from xacct_assets.settings import Settings
+
+SETTINGS = Settings.load(
+    {
+        "XACCT_ACCOUNT_A": "111111111111",
+        "XACCT_ACCOUNT_B": "222222222222",
+        "XACCT_SUFFIX": "local",
+        "AWS_REGION": "us-east-1",
+    }
+)
+LOGIN = WarehouseCredentials("h", 5439, "dev", "xacct", "s3cr3t", "arn:secret", True)
+
+
+class Anything:
+    """A client or wrapper all of whose calls give the same kind of answer, unless told to fail."""
+
+    bucket = "bucket"
+
+    def __init__(self, services):
+        self.services = services
+
+    def __getattr__(self, name):
+        def call(*args, **_options):
+            failure = self.services.failures.get(name)
+            if failure is not None:
+                raise failure
+            return self.services.answers.get(name)
+
+        return call
+
+
+class Services:
+    """Stands in for the pipeline's clients."""
+
+    settings = SETTINGS
+
+    def __init__(self):
+        self.failures: dict[str, Exception] = {}
+        self.answers = {
+            "identity": ("222222222222", "arn:aws:iam::222222222222:role/orchestrator"),
+            "folders": ["2026"],
+            "query": [{"name": "xacct", "version": "Redshift", "proname": "sp_products"}],
+            "execute": type("Result", (), {"id": "statement-1"}),
+            "table": type("Table", (), {"columns": [1, 2]}),
+            "get_crawler": {"Crawler": {"State": "READY"}},
+            "get_job": {"Job": {"GlueVersion": "5.0"}},
+            "get_workgroup": {"workgroup": {"status": "AVAILABLE", "namespaceName": "n"}},
+            "get_namespace": {"namespace": {"iamRoles": [f"IamRole(arn={SETTINGS.role_b_arn})"]}},
+        }
+        self.sessions = self.warehouse = self.data_api = self.catalog = Anything(self)
+
+    def landing(self, _feed):
+        return Anything(self)
+
+    exports = client = landing
+
+    def warehouse_credentials(self):
+        if "secret" in self.failures:
+            raise self.failures["secret"]
+        return LOGIN
+
+
+@pytest.fixture
+def services(monkeypatch):
+    made = Services()
+
+    def probe(*_args):
+        if "reach" in made.failures:
+            raise made.failures["reach"]
+        return "h"
+
+    monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe_tls", probe)
+    return made
+
+
+def examine(services):
+    shown = []
+    findings = Doctor(services, [load_feed("products")], shown.append).run()
+    assert findings == shown
+    return {finding.check: finding for finding in findings}
+
+
+def test_a_sound_installation_passes_every_check(services):
+    findings = examine(services)
+    assert {finding.outcome for finding in findings.values()} == {"ok"}
+    assert len(findings) >= 12
+
+
+def test_no_finding_shows_the_password(services):
+    assert all("s3cr3t" not in str(finding) for finding in examine(services).values())
+
+
+def test_credentials_of_the_wrong_account_are_told_with_the_right_one(services):
+    services.answers["identity"] = ("999999999999", "arn:aws:iam::999999999999:user/me")
+    found = examine(services)["credentials"]
+    assert found.outcome == "FAIL"
+    assert "999999999999" in found.detail
+    assert "222222222222" in found.detail
+    assert "AWS_PROFILE" in found.fix
+
+
+def test_a_denial_in_account_a_names_the_principal_and_the_fix(services):
+    services.failures["folders"] = AccessDenied(
+        "s3:ListBucket was denied", principal="arn:me", fix="let it"
+    )
+    found = examine(services)["products: raw files in A"]
+    assert (found.outcome, found.fix) == ("FAIL", "let it")
+    assert "arn:me" in found.detail
+
+
+def test_what_stands_on_a_missing_hop_is_skipped_by_name(services):
+    services.failures["reach"] = ConnectionFailed("no connection", fix="VPC peering")
+    findings = examine(services)
+    assert findings["network path and TLS to Redshift"].outcome == "FAIL"
+    assert findings["tables and procedures"].outcome == "skipped"
+    assert findings["Data API"].outcome == "ok"
+
+
+def test_a_missing_secret_skips_the_network_and_not_the_data_api(services):
+    services.failures["secret"] = NotFound("no secret")
+    findings = examine(services)
+    assert findings["login for Redshift"].outcome == "FAIL"
+    assert findings["network path and TLS to Redshift"].outcome == "skipped"
+
+
+def test_a_missing_procedure_is_told(services):
+    services.answers["query"] = []
+
+    def login(sql, *_args):
+        return [{"name": "x", "version": "y"}] if "current_user" in sql else []
+
+    services.warehouse = type("Warehouse", (), {"query": staticmethod(login)})
+    found = examine(services)["products: tables and procedure"]
+    assert "no procedure public.sp_products" in found.detail
+    assert "xacct deploy" in found.fix
+
+
+def test_a_role_that_is_not_attached_is_told(services):
+    services.answers["get_namespace"] = {"namespace": {"iamRoles": []}}
+    found = examine(services)["role chain of UNLOAD"]
+    assert found.outcome == "FAIL"
+    assert "not attached" in found.detail
+
+
+def test_a_workgroup_that_is_not_available_is_told(services):
+    services.answers["get_workgroup"]["workgroup"]["status"] = "CREATING"
+    assert "is CREATING" in examine(services)["role chain of UNLOAD"].detail

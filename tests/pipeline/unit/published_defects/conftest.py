@@ -1,0 +1,27 @@
+"""AWS services in memory, as the claims about single clients have them.
+
+Each test here names a defect that was found in a published client of these services, and fails if
+ours had it. Which defect is met by which means is in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.pipeline.unit.aws.conftest import clock, modelled, refusal  # noqa: F401
+from tests.support.glue_runs import GlueRuns
+from xacct_assets.aws.glue.job import GlueJob
+
+
+@pytest.fixture
+def runs(modelled: Any, refusal: Any) -> GlueRuns:  # noqa: F811
+    """The runs of a Glue job."""
+    return GlueRuns(modelled, refusal)
+
+
+@pytest.fixture
+def job(runs: GlueRuns, clock: Any) -> GlueJob:  # noqa: F811
+    """Our client of that job."""
+    return GlueJob(runs.client, sleep=clock.sleep, clock=clock)

@@ -1,0 +1,155 @@
+"""Settings: names by convention, and every mistake told at once."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xacct_assets.settings import Settings, SettingsError
+
+REQUIRED = {
+    "XACCT_ACCOUNT_A": "111111111111",
+    "XACCT_ACCOUNT_B": "222222222222",
+    "XACCT_SUFFIX": "local",
+    "AWS_REGION": "us-east-1",
+}
+
+
+def test_four_variables_are_enough_and_the_rest_follows_by_convention():
+    settings = Settings.load(REQUIRED)
+    assert settings.input_bucket == "sample-inp-bucket-etl-local"
+    assert settings.export_bucket == "sample-opt-bucket-etl-local"
+    assert settings.processing_bucket == "xacct-processing-local"
+    assert settings.role_a_arn == "arn:aws:iam::111111111111:role/xacct-RoleA-local"
+    assert settings.role_b_arn == "arn:aws:iam::222222222222:role/xacct-RoleB-local"
+    assert settings.orchestrator_role_arn.endswith(":role/xacct-orchestrator-local")
+    assert settings.glue_role_arn.endswith(":role/xacct-glue-local")
+    assert (settings.workgroup, settings.database) == ("xacct-local", "dev")
+    assert settings.redshift_secret == "xacct/redshift-local"
+    assert settings.data_api_secret is None
+    assert settings.glue_connection == "xacct-redshift-local"
+    assert (settings.stack_a, settings.stack_b) == (
+        "xacct-account-a-local",
+        "xacct-account-b-local",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "attribute"),
+    [
+        ("XACCT_INPUT_BUCKET", "our.raw", "input_bucket"),
+        ("XACCT_EXPORT_BUCKET", "our-exports", "export_bucket"),
+        ("XACCT_PROCESSING_BUCKET", "our-work", "processing_bucket"),
+        ("XACCT_ROLE_A_ARN", "arn:aws:iam::111111111111:role/p/A", "role_a_arn"),
+        ("XACCT_ROLE_B_ARN", "arn:aws:iam::222222222222:role/B", "role_b_arn"),
+        ("XACCT_WORKGROUP", "ours", "workgroup"),
+        ("XACCT_DATABASE", "prod", "database"),
+        ("XACCT_REDSHIFT_SECRET", "airflow/connections/redshift", "redshift_secret"),
+        ("XACCT_DATA_API_SECRET", "other", "data_api_secret"),
+        ("XACCT_GLUE_CONNECTION", "ours", "glue_connection"),
+        ("XACCT_ACCOUNT_A_PROFILE", "central", "account_a_profile"),
+        ("XACCT_ACCOUNT_B_PROFILE", "processing", "account_b_profile"),
+        ("XACCT_WAREHOUSE_HOST", "127.0.0.1", "warehouse_host"),
+    ],
+)
+def test_each_name_can_be_overridden(variable, value, attribute):
+    assert getattr(Settings.load(REQUIRED | {variable: value}), attribute) == value
+
+
+def test_a_folder_of_more_feeds_is_known_wherever_the_process_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "feeds").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert Settings.load(REQUIRED).more_feeds is None
+    more = Settings.load(REQUIRED | {"XACCT_MORE_FEEDS": "feeds"}).more_feeds
+    assert more == tmp_path / "feeds"
+
+
+def test_every_missing_variable_is_named_at_once_with_an_example():
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({})
+    assert set(caught.value.problems) == set(REQUIRED)
+    for part in ("XACCT_ACCOUNT_A=111111111111", "XACCT_SUFFIX=dev1", "AWS_REGION=us-east-1"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("XACCT_ACCOUNT_A", "123"),
+        ("XACCT_ACCOUNT_B", "111111111111"),
+        ("XACCT_SUFFIX", "Local"),
+        ("XACCT_SUFFIX", "-a"),
+        ("XACCT_SUFFIX", "a" * 22),
+        ("AWS_REGION", "virginia"),
+        ("XACCT_INPUT_BUCKET", "Bad_Bucket"),
+        ("XACCT_INPUT_BUCKET", "a..b"),
+        ("XACCT_EXPORT_BUCKET", "sample-inp-bucket-etl-local"),
+        ("XACCT_ROLE_A_ARN", "RoleA"),
+        ("XACCT_ROLE_A_ARN", "arn:aws:iam::222222222222:role/A"),
+        ("XACCT_WORKGROUP", "no spaces"),
+        ("XACCT_DATABASE", "Dev;drop"),
+        ("XACCT_REDSHIFT_SECRET", "a b"),
+        ("XACCT_GLUE_CONNECTION", "a/b"),
+        ("XACCT_WAREHOUSE_PORT", "70000"),
+        ("XACCT_WAREHOUSE_PORT", "5439x"),
+        ("XACCT_WAREHOUSE_HOST", "a b"),
+        ("XACCT_ORCHESTRATOR_TRUSTED_ARNS", "me"),
+        ("XACCT_MORE_FEEDS", "/no/such/folder"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(variable, value):
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(REQUIRED | {variable: value})
+    assert list(caught.value.problems) == [variable]
+    assert "e.g." in str(caught.value) or "own" in str(caught.value) or "same" in str(caught.value)
+
+
+@given(st.text(max_size=30), st.sampled_from(sorted(REQUIRED)))
+def test_no_value_gets_past_as_anything_else_than_usable(value, variable):
+    try:
+        settings = Settings.load(REQUIRED | {variable: value})
+    except SettingsError as error:
+        assert variable in error.problems or variable == "XACCT_ACCOUNT_A"  # noqa: PT017
+        return
+    assert len(settings.input_bucket) <= 63
+    assert "\n" not in repr(dataclasses.astuple(settings))
+
+
+def test_an_empty_variable_means_the_same_as_none():
+    assert Settings.load(REQUIRED | {"XACCT_WORKGROUP": " "}).workgroup == "xacct-local"
+
+
+def test_the_default_region_is_enough():
+    env = {key: value for key, value in REQUIRED.items() if key != "AWS_REGION"}
+    assert Settings.load(env | {"AWS_DEFAULT_REGION": "eu-west-1"}).region == "eu-west-1"
+
+
+def test_other_partitions_have_their_own_arns():
+    settings = Settings.load(REQUIRED | {"AWS_REGION": "us-gov-west-1"})
+    assert settings.role_a_arn.startswith("arn:aws-us-gov:iam::")
+
+
+def test_trusted_principals_are_a_list():
+    arns = "arn:aws:iam::222222222222:user/developer, arn:aws:iam::222222222222:role/x/engineer"
+    settings = Settings.load(REQUIRED | {"XACCT_ORCHESTRATOR_TRUSTED_ARNS": arns})
+    assert settings.trusted_arns == tuple(arns.split(", "))
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings.load(REQUIRED).suffix = "x"
+
+
+def test_importing_settings_and_clients_loads_neither_boto3_nor_dagster():
+    code = (
+        "import sys, xacct_assets.settings, xacct_assets.aws_clients, xacct_assets.aws.sessions\n"
+        "from xacct_assets.aws.s3 import exports, raw_bucket\n"
+        "from xacct_assets.aws.glue import crawler, job\n"
+        "from xacct_assets.aws.redshift import data_api, warehouse\n"
+        "heavy = {'boto3', 'botocore', 'dagster', 'redshift_connector'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,313 @@
+"""The sandbox's own commands and doors, as a person or a stranger meets them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.sandbox import RunningSandbox
+from xacct_sandbox.clients import ask_daemon
+from xacct_sandbox.sample_data import ProductFile
+
+WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+
+
+def ask(sandbox: RunningSandbox, path: str, method: str = "GET", token: str = "") -> int:
+    """The status of a request with, perhaps, a token."""
+    request = urllib.request.Request(
+        sandbox.config.endpoint_url + path, method=method, headers={"x-sandbox-token": token}
+    )
+    context = ssl.create_default_context(cafile=str(sandbox.config.ca_pem))
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+# -- doors -------------------------------------------------------------------------------------
+
+
+def test_the_own_doors_want_the_token(bare_sandbox: RunningSandbox) -> None:
+    token = bare_sandbox.config.token_path.read_text().strip()
+    assert ask(bare_sandbox, "/_sandbox/health", token=token) == 200
+    assert ask(bare_sandbox, "/_sandbox/health") == 403
+    assert ask(bare_sandbox, "/_sandbox/health", token=token[:-1]) == 403
+    assert ask(bare_sandbox, "/_sandbox/service-role", method="POST") == 403
+    assert ask(bare_sandbox, "/_sandbox/calls") == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/_ministack/reset", "/_ministack/config", "/_localstack/health", "/_aws/sqs/messages"]
+)
+def test_the_emulators_own_pages_are_closed(bare_sandbox: RunningSandbox, path: str) -> None:
+    assert ask(bare_sandbox, path, method="POST") == 403
+
+
+def test_secrets_in_the_home_are_for_its_owner_only(bare_sandbox: RunningSandbox) -> None:
+    config = bare_sandbox.config
+    state = config.ministack_dir / "state"
+    for path in (config.token_path, config.server_key, config.aws_credentials_file):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert state.stat().st_mode & 0o077 == 0
+
+
+# -- status ------------------------------------------------------------------------------------
+
+
+def test_status_tells_machines_what_it_tells_people(sandbox: RunningSandbox) -> None:
+    status = json.loads(sandbox.run("xacct_sandbox.cli", "status", "--json").stdout)
+    assert status["ready"]
+    assert status["parts"] == {"aws": True, "redshift": True, "glue": True}
+    assert status["aws_port"] == sandbox.config.aws_port
+    stacks = {(stack["account"], stack["name"]): stack["status"] for stack in status["stacks"]}
+    for stack in (("A", "xacct-account-a-local"), ("B", "xacct-account-b-local")):
+        assert stacks[stack] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    told = sandbox.run("xacct_sandbox.cli", "status").stdout
+    assert str(sandbox.config.aws_port) in told
+    assert "xacct-account-a-local" in told
+
+
+# -- env ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "arn"),
+    [
+        ("account-a-admin", "arn:aws:iam::111111111111:user/admin"),
+        ("account-b-admin", "arn:aws:iam::222222222222:user/admin"),
+        ("orchestrator", "arn:aws:sts::222222222222:assumed-role/xacct-orchestrator-local/"),
+        ("glue", "arn:aws:sts::222222222222:assumed-role/xacct-glue-local/"),
+    ],
+)
+def test_a_shell_becomes_who_env_says(sandbox: RunningSandbox, role: str, arn: str) -> None:
+    exports = sandbox.run("xacct_sandbox.cli", "env", "--as", role).stdout
+    done = subprocess.run(
+        ["bash", "-c", f'{exports}\nexec "$0" -c "$1"', sys.executable, WHO],
+        env={"PATH": "/usr/bin:/bin", "AWS_PROFILE": "someone-else"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith(arn), done.stderr
+
+
+def test_dotenv_alone_makes_a_client_the_orchestrator(sandbox: RunningSandbox) -> None:
+    dotenv = (sandbox.folder / ".env").read_text().splitlines()
+    variables = dict(line.split("=", 1) for line in dotenv if not line.startswith("#"))
+    done = subprocess.run(
+        [sys.executable, "-c", WHO], env=variables, capture_output=True, text=True, check=False
+    )
+    assert "assumed-role/xacct-orchestrator-local" in done.stdout, done.stderr
+
+
+# -- calls -------------------------------------------------------------------------------------
+
+
+def test_calls_are_told_by_who_made_them_and_services_apart(sandbox: RunningSandbox) -> None:
+    config = sandbox.config
+    since = datetime.now(UTC).isoformat()
+    sandbox.client("account-a-admin", "s3").list_objects_v2(Bucket=config.input_bucket)
+    with pytest.raises(ClientError):
+        sandbox.client("developer", "s3").head_object(Bucket=config.input_bucket, Key="private")
+    _as_redshift_at_an_unload(sandbox, "s3").list_objects_v2(Bucket="sample-opt-bucket-etl-local")
+    done = sandbox.run("xacct_sandbox.cli", "calls", "--since", since, "--json")
+    found = [
+        (call["origin"], call["principal"], call["service"], call["operation"], call["resource"])
+        for call in json.loads(done.stdout)
+    ]
+    role_b = "arn:aws:sts::222222222222:assumed-role/xacct-RoleB-local/test"
+    role_a = "arn:aws:sts::111111111111:assumed-role/xacct-RoleA-local/unload"
+    assert found == [
+        (
+            *("caller", "arn:aws:iam::111111111111:user/admin", "s3", "ListObjectsV2"),
+            "sample-inp-bucket-etl-local/",
+        ),
+        (
+            *("caller", "arn:aws:iam::222222222222:user/developer", "s3", "HeadObject"),
+            "sample-inp-bucket-etl-local/private",
+        ),
+        (
+            *("redshift", role_b, "sts", "AssumeRole"),
+            "arn:aws:iam::111111111111:role/xacct-RoleA-local",
+        ),
+        ("redshift", role_a, "s3", "ListObjectsV2", "sample-opt-bucket-etl-local/"),
+    ]
+    statuses = [call["status"] for call in json.loads(done.stdout)]
+    assert statuses == [200, 403, 200, 200]
+    told = sandbox.run("xacct_sandbox.cli", "calls", "--since", since).stdout
+    assert "4 requests, 2 of them by AWS services themselves" in told
+    assert sandbox.run("xacct_sandbox.cli", "calls", "--since", "soon", check=False).returncode == 2
+
+
+def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
+    """A client with the keys that Redshift has at the end of its role chain."""
+    region, account = sandbox.config.region, sandbox.config.account_b
+    role_b = ask_daemon(
+        "/_sandbox/service-role",
+        {
+            "service": "redshift.amazonaws.com",
+            "role_arn": f"arn:aws:iam::{account}:role/xacct-RoleB-local",
+            "source_arn": f"arn:aws:redshift-serverless:{region}:{account}:namespace/n",
+            "session_name": "test",
+        },
+        config=sandbox.config,
+    )
+    first = boto3.Session(
+        role_b["access_key_id"], role_b["secret_access_key"], role_b["session_token"], region
+    )
+    role_a = sandbox.client_of(first, "sts").assume_role(
+        RoleArn=f"arn:aws:iam::{sandbox.config.account_a}:role/xacct-RoleA-local",
+        RoleSessionName="unload",
+        ExternalId=f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct",
+    )["Credentials"]
+    last = boto3.Session(
+        role_a["AccessKeyId"], role_a["SecretAccessKey"], role_a["SessionToken"], region
+    )
+    return sandbox.client_of(last, service)
+
+
+# -- times -------------------------------------------------------------------------------------
+
+
+def test_a_statement_takes_the_time_that_was_fixed_for_it(sandbox: RunningSandbox) -> None:
+    data = sandbox.client("account-b-admin", "redshift-data")
+    secret = "xacct/redshift-local"
+    try:
+        assert sandbox.run("xacct_sandbox.cli", "times", "statement=0.4").stdout == (
+            "statement=0.4\n"
+        )
+        given = data.execute_statement(
+            WorkgroupName="xacct-local", Database="dev", SecretArn=secret, Sql="SELECT 1"
+        )
+        described = data.describe_statement(Id=given["Id"], WaitTimeSeconds=20)
+        assert described["Status"] == "FINISHED"
+        assert described["Duration"] >= 0.4e9
+        refused = sandbox.run("xacct_sandbox.cli", "times", "statements=1", check=False)
+        assert refused.returncode == 1
+        assert "statement=SECONDS" in refused.stderr
+    finally:
+        sandbox.run("xacct_sandbox.cli", "times", "true")
+    assert sandbox.run("xacct_sandbox.cli", "times").stdout == "true\n"
+
+
+# -- land --------------------------------------------------------------------------------------
+
+
+def objects(sandbox: RunningSandbox, prefix: str) -> dict[str, bytes]:
+    s3 = sandbox.client("account-a-admin", "s3")
+    bucket = sandbox.config.input_bucket
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+    return {
+        entry["Key"]: s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        for entry in listed
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _old_days_are_taken_away(sandbox: RunningSandbox) -> Iterator[None]:
+    """Other tests crawl the same bucket."""
+    yield
+    s3 = sandbox.client("account-a-admin", "s3")
+    for prefix in ("products/2020/", "orders/2020/"):
+        for key in objects(sandbox, prefix):
+            s3.delete_object(Bucket=sandbox.config.input_bucket, Key=key)
+
+
+def test_land_puts_generated_days_where_the_feed_looks(sandbox: RunningSandbox) -> None:
+    sandbox.run(
+        *("xacct_sandbox.cli", "land", "--date", "2020-03-01"),
+        *("--days", "2", "--rows", "150", "--seed", "4"),
+    )
+    found = objects(sandbox, "products/2020/")
+    assert found == {
+        f"products/2020/{day:%m/%d}/products.csv": b"".join(ProductFile(4, day, 150).chunks())
+        for day in (date(2020, 2, 29), date(2020, 3, 1))
+    }
+
+
+def test_land_spreads_a_day_over_files_that_share_no_row(sandbox: RunningSandbox) -> None:
+    sandbox.run(
+        *("xacct_sandbox.cli", "land", "--date", "2020-04-01"),
+        *("--rows", "10", "--files", "3", "--key", "part.csv"),
+    )
+    found = objects(sandbox, "products/2020/04/01/")
+    assert [key.rpartition("/")[2] for key in found] == [
+        "part-001.csv",
+        "part-002.csv",
+        "part-003.csv",
+    ]
+    rows = [row for body in found.values() for row in csv.reader(io.StringIO(body.decode()))]
+    keys = [row[0] for row in rows if row[0] != "id"]
+    assert len(keys) == len(set(keys)) == 10
+
+
+def test_land_takes_a_file_as_it_is(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    path = tmp_path / "anything.csv.gz"
+    path.write_bytes(b"\x00not gzip\xff")
+    sandbox.run(
+        *("xacct_sandbox.cli", "land", "--file", str(path)),
+        *("--date", "2020-05-01", "--feed", "orders"),
+    )
+    assert objects(sandbox, "orders/2020/") == {
+        "orders/2020/05/01/anything.csv.gz": b"\x00not gzip\xff"
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--file", "/nowhere.csv"), "/nowhere.csv"),
+        (("--feed", "orders"), "--file"),
+        (("--file", "/dev/null", "--rows", "3"), "--rows"),
+        (("--rows", "2", "--files", "3"), "2 rows"),
+    ],
+)
+def test_land_says_what_it_cannot_do(
+    sandbox: RunningSandbox, arguments: tuple[str, ...], said: str
+) -> None:
+    refused = sandbox.run("xacct_sandbox.cli", "land", *arguments, check=False)
+    assert refused.returncode == 1
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+# -- the emulator ------------------------------------------------------------------------------
+
+OTHER_EMULATOR = """
+import ministack.services.s3 as s3
+del s3._foreign_bucket_allows
+from xacct_sandbox import ministack
+from xacct_sandbox.config import SandboxConfig, SandboxError
+from pathlib import Path
+import sys
+try:
+    ministack.boot(SandboxConfig(home=Path(sys.argv[1])))
+except SandboxError as refusal:
+    print(refusal)
+"""
+
+
+def test_an_emulator_that_lacks_what_we_mend_is_refused_by_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_EMULATOR, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "has no ministack.services.s3._foreign_bucket_allows" in done.stdout, done.stderr
+    assert "ministack 1." in done.stdout

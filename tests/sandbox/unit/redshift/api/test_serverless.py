@@ -1,0 +1,273 @@
+"""redshift-serverless: one namespace, one workgroup, passwords that end."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.redshift.api import serverless as module
+from xacct_sandbox.redshift.api.cloudformation import _Types
+from xacct_sandbox.redshift.api.control import md5_digest
+from xacct_sandbox.redshift.api.serverless import database_user
+
+ROLE = "arn:aws:iam::222222222222:role/RoleB"
+
+
+def test_a_namespace_makes_its_admin_and_tells_the_database_who_it_is(bench):
+    assert bench.control.users["xacct"] == {"password": "Secret1234", "superuser": True}
+    assert bench.control.namespace["admin_user"] == "xacct"
+    assert bench.control.namespace["status"] == "available"
+    shown = bench.serverless.get_namespace({"namespaceName": "ns-one"})["namespace"]
+    assert shown["namespaceArn"].endswith(f":namespace/{shown['namespaceId']}")
+    assert "Secret1234" not in str(bench.aws.states)
+
+
+def test_without_a_workgroup_nobody_can_connect(bench):
+    bench.serverless.delete_workgroup({"workgroupName": "wg-one"})
+    assert bench.control.namespace["status"] == "paused"
+
+
+def test_a_workgroup_listens_where_the_sandbox_does(bench):
+    endpoint = bench.serverless.get_workgroup({"workgroupName": "wg-one"})["workgroup"]["endpoint"]
+    assert (endpoint["address"], endpoint["port"]) == ("127.0.0.1", 5439)
+
+
+def test_roles_are_attached_as_they_are_given_and_shown_as_aws_shows_them(bench):
+    bench.serverless.update_namespace(
+        {"namespaceName": "ns-one", "iamRoles": [ROLE], "defaultIamRoleArn": ROLE}
+    )
+    assert bench.control.namespace["iam_roles"] == ROLE
+    shown = bench.serverless.get_namespace({"namespaceName": "ns-one"})["namespace"]["iamRoles"]
+    assert shown == [f"IamRole(applyStatus=in-sync, iamRoleArn={ROLE})"]
+    bench.serverless.update_namespace({"namespaceName": "ns-one", "iamRoles": shown})
+    assert bench.control.namespace["iam_roles"] == ROLE
+
+
+def test_attaching_a_role_needs_pass_role(bench):
+    bench.aws.denied.add("iam:PassRole")
+    with pytest.raises(ServiceError, match="iam:PassRole"):
+        bench.serverless.update_namespace({"namespaceName": "ns-one", "iamRoles": [ROLE]})
+    assert bench.control.namespace["iam_roles"] == ""
+
+
+def test_deleting_the_namespace_deletes_its_data_but_not_before_its_workgroup(bench):
+    with pytest.raises(ServiceError, match="wg-one") as refusal:
+        bench.serverless.delete_namespace({"namespaceName": "ns-one"})
+    assert refusal.value.code == "ConflictException"
+    assert not bench.control.dropped
+    bench.serverless.delete_workgroup({"workgroupName": "wg-one"})
+    bench.serverless.delete_namespace({"namespaceName": "ns-one"})
+    assert bench.control.dropped
+    assert bench.control.namespace is None
+
+
+@pytest.mark.parametrize(
+    ("call", "request_", "code", "text"),
+    [
+        ("create_namespace", {"namespaceName": "ns-one"}, "ConflictException", "already exists"),
+        ("create_namespace", {"namespaceName": "two"}, "ValidationException", "a second one"),
+        (
+            "create_workgroup",
+            {"workgroupName": "two", "namespaceName": "ns-one"},
+            "ValidationException",
+            "a second one",
+        ),
+        (
+            "create_workgroup",
+            {"workgroupName": "two", "namespaceName": "nope"},
+            "ResourceNotFoundException",
+            "nope",
+        ),
+        ("get_namespace", {"namespaceName": "nope"}, "ResourceNotFoundException", "nope"),
+        ("get_workgroup", {"workgroupName": "nope"}, "ResourceNotFoundException", "nope"),
+        (
+            "update_workgroup",
+            {"workgroupName": "wg-one", "port": 5440},
+            "ValidationException",
+            "XACCT_SANDBOX_REDSHIFT_PORT=5440",
+        ),
+        (
+            "update_workgroup",
+            {"workgroupName": "wg-one", "port": 80},
+            "ValidationException",
+            "5431",
+        ),
+        (
+            "update_workgroup",
+            {"workgroupName": "wg-one", "baseCapacity": 9},
+            "ValidationException",
+            "baseCapacity 9",
+        ),
+        (
+            "update_workgroup",
+            {"workgroupName": "wg-one", "trackName": "x"},
+            "ValidationException",
+            "trackName",
+        ),
+        (
+            "update_namespace",
+            {"namespaceName": "ns-one", "iamRoles": ["RoleB"]},
+            "ValidationException",
+            "RoleB",
+        ),
+        (
+            "update_namespace",
+            {"namespaceName": "ns-one", "defaultIamRoleArn": ROLE},
+            "ValidationException",
+            "not one of iamRoles",
+        ),
+        (
+            "delete_namespace",
+            {"namespaceName": "ns-one", "finalSnapshotName": "s"},
+            "ValidationException",
+            "finalSnapshotName",
+        ),
+        (
+            "get_credentials",
+            {"workgroupName": "wg-one", "durationSeconds": 899},
+            "ValidationException",
+            "durationSeconds 899",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(bench, call, request_, code, text):
+    with pytest.raises(ServiceError) as refusal:
+        getattr(bench.serverless, call)(request_)
+    assert refusal.value.code == code
+    assert text in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ({"manageAdminPassword": True}, "manageAdminPassword"),
+        ({"kmsKeyId": "k"}, "kmsKeyId"),
+        ({"dbName": "other"}, "'other'"),
+        ({"adminUsername": "a"}, "together"),
+        ({"adminUsername": "rdsdb", "adminUserPassword": "Secret1234"}, "rdsdb"),
+        ({"adminUsername": "a", "adminUserPassword": "short1A"}, "8 to 64"),
+        ({"adminUsername": "a", "adminUserPassword": "alllowercase1"}, "upper-case"),
+        ({"adminUsername": "a", "adminUserPassword": "With'Quote1"}, "printable"),
+    ],
+)
+def test_a_namespace_that_cannot_be_is_refused_and_nothing_is_made(empty, option, text):
+    with pytest.raises(ServiceError, match=text):
+        empty.serverless.create_namespace({"namespaceName": "one", **option})
+    assert empty.control.users == {}
+    assert empty.serverless.list_namespaces({})["namespaces"] == []
+
+
+# -- temporary credentials -------------------------------------------------------------------
+
+
+def test_credentials_are_the_callers_own_and_end(bench):
+    before = datetime.now(UTC)
+    answer = bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": 900})
+    assert answer["dbUser"] == "IAMR:orchestrator"
+    made = bench.control.users["IAMR:orchestrator"]
+    assert made["password"] == answer["dbPassword"]
+    assert timedelta(seconds=890) < made["valid_until"] - before < timedelta(seconds=910)
+    assert answer["expiration"] == pytest.approx(made["valid_until"].timestamp())
+
+
+def test_asking_again_soon_gives_the_same_password_asking_late_another(bench, monkeypatch):
+    ask = {"workgroupName": "wg-one", "durationSeconds": 3600}
+    first = bench.serverless.get_credentials(ask)
+    assert bench.serverless.get_credentials(ask)["dbPassword"] == first["dbPassword"]
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(module, "datetime", Later)
+    assert bench.serverless.get_credentials(ask)["dbPassword"] != first["dbPassword"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "user"),
+    [
+        ("arn:aws:iam::2:user/ann", "IAM:ann"),
+        ("arn:aws:iam::2:user/team/ann", "IAM:ann"),
+        ("arn:aws:sts::2:assumed-role/etl/session", "IAMR:etl"),
+    ],
+)
+def test_an_iam_identity_has_the_database_user_that_aws_gives_it(arn, user):
+    assert database_user(arn) == user
+
+
+def test_an_accounts_root_has_no_database_user():
+    with pytest.raises(ServiceError, match="root"):
+        database_user("arn:aws:iam::222222222222:root")
+
+
+def test_a_password_reaches_the_database_as_its_digest_only():
+    digest = md5_digest("xacct", "Secret1234")
+    assert "Secret1234" not in digest
+    assert digest == f"md5{hashlib.md5(b'Secret1234xacct').hexdigest()}"
+
+
+# -- CloudFormation --------------------------------------------------------------------------
+
+
+def test_a_stack_makes_both_and_reads_the_endpoint(empty):
+    types = _Types(empty.serverless)
+    name, attributes = types.create_namespace(
+        "N",
+        {
+            "NamespaceName": "one",
+            "AdminUsername": "xacct",
+            "AdminUserPassword": "Secret1234",
+            "IamRoles": [ROLE],
+            "Tags": [{"Key": "k", "Value": "v"}],
+        },
+        "stack",
+    )
+    assert name == "one"
+    assert attributes["Namespace.NamespaceArn"].startswith("arn:aws:redshift-serverless:")
+    assert attributes["Namespace.NamespaceId"] in attributes["Namespace.NamespaceArn"]
+    name, attributes = types.create_workgroup(
+        "W",
+        {
+            "WorkgroupName": "wg-one",
+            "NamespaceName": "one",
+            "BaseCapacity": "8",
+            "Port": "5439",
+            "PubliclyAccessible": "false",
+            "ConfigParameters": [{"ParameterKey": "require_ssl", "ParameterValue": "true"}],
+        },
+        "stack",
+    )
+    assert name == "wg-one"
+    assert attributes["Workgroup.Endpoint.Address"] == "127.0.0.1"
+    assert attributes["Workgroup.Endpoint.Port"] == 5439
+    shown = empty.serverless.get_workgroup({"workgroupName": "wg-one"})["workgroup"]
+    assert shown["baseCapacity"] == 8
+    assert shown["publiclyAccessible"] is False
+    assert shown["configParameters"] == [{"parameterKey": "require_ssl", "parameterValue": "true"}]
+
+
+def test_a_changed_property_updates_and_a_changed_name_is_refused(empty):
+    types = _Types(empty.serverless)
+    old = {"NamespaceName": "one", "IamRoles": [ROLE]}
+    types.create_namespace("N", old, "stack")
+    types.update_namespace("one", old, {"NamespaceName": "one"}, "stack")
+    assert empty.control.namespace["iam_roles"] == ""
+    with pytest.raises(ServiceError, match="NamespaceName changed"):
+        types.update_namespace("one", old, {"NamespaceName": "two"}, "stack")
+
+
+def test_an_unknown_property_is_refused_by_name(empty):
+    with pytest.raises(ServiceError, match="FinalSnapshotName"):
+        _Types(empty.serverless).create_namespace(
+            "N", {"NamespaceName": "one", "FinalSnapshotName": "s"}, "stack"
+        )
+
+
+def test_deleting_what_is_gone_already_is_no_error(empty):
+    types = _Types(empty.serverless)
+    types.delete_workgroup("nope", {})
+    types.delete_namespace("nope", {})

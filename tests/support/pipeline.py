@@ -1,0 +1,319 @@
+"""Drives the pipeline of the shared sandbox: lands days, materializes them, asks what came of it.
+
+Runs are made in this process, through the job that the UI and `dagster job execute` run, in an
+instance of their own: starting an interpreter would cost each of them seconds. Land each day in one
+test file only: the sandbox is shared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from xacct_assets.aws_clients import Services
+from xacct_assets.feed.loader import load_feed
+from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.feed.schedule import job_name
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.local_runtime.executor import in_process
+from xacct_assets.operations import cli
+from xacct_assets.resources import ServicesResource
+from xacct_assets.settings import Settings
+from xacct_sandbox.sample_data import ProductFile
+
+if TYPE_CHECKING:
+    from tests.support.sandbox import RunningSandbox
+
+FEED = "products"
+CHAIN = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
+CHECK = "row_counts_reconcile"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+# The environment belongs to the process, so runs in it take turns.
+_ENVIRONMENT = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one run."""
+
+    result: dg.ExecuteInProcessResult
+    instance: dg.DagsterInstance
+    feed: str = FEED
+
+    @property
+    def success(self) -> bool:
+        return self.result.success
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What each failed step said, by the name of the asset, or of asset and check."""
+        told = {}
+        for event in self.result.all_events:
+            if event.is_step_failure:
+                data = event.step_failure_data
+                text = data.user_failure_data and data.user_failure_data.description
+                name = str(event.step_key).removeprefix(f"{self.feed}__")
+                told[name] = str(text or data.error)
+        return told
+
+    @property
+    def why(self) -> str:
+        """The messages of all failed steps."""
+        return "\n".join(f"{name}: {text}" for name, text in self.failures.items())
+
+    def days_of(self, asset: str) -> list[str]:
+        """The days that this run materialized the asset for."""
+        events = self.result.get_asset_materialization_events()
+        return [str(e.partition) for e in events if e.asset_key == self._key(asset)]
+
+    def metadata(self, asset: str, day: str) -> dict[str, Any]:
+        """What this run reported of one asset's day."""
+        for event in self.result.get_asset_materialization_events():
+            if event.asset_key == self._key(asset) and event.partition == day:
+                return {name: value.value for name, value in event.materialization.metadata.items()}
+        raise AssertionError(f"{asset} of {day} was not materialized by this run: {self.why}")
+
+    def verdicts(self, check: str = CHECK) -> dict[str, bool]:
+        """What a check said of each day."""
+        return {
+            str(evaluation.partition): evaluation.passed
+            for evaluation in self.result.get_asset_check_evaluations()
+            if evaluation.check_name == check
+        }
+
+    def verdict_texts(self, check: str = CHECK) -> dict[str, str]:
+        """In which words a check said it."""
+        return {
+            str(evaluation.partition): evaluation.description or ""
+            for evaluation in self.result.get_asset_check_evaluations()
+            if evaluation.check_name == check
+        }
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """When the run began and ended, in seconds since 1970."""
+        times = [entry.timestamp for entry in self.instance.all_logs(self.result.run_id)]
+        return min(times), max(times)
+
+    @property
+    def log(self) -> list[str]:
+        """Everything that the run left in Dagster's event log, entry by entry, as it is stored."""
+        entries = self.instance.all_logs(self.result.run_id)
+        return [dg.serialize_value(entry) for entry in entries]
+
+    def _key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.feed, asset])
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What `xacct reconcile --json` answered."""
+
+    exit_code: int
+    rows: dict[str, dict[str, Any]]
+
+    def problems(self, day: str) -> str:
+        """All that is wrong with a day, in words."""
+        return "; ".join(self.rows[day]["problems"])
+
+
+class Pipeline:
+    """The pipeline as its users see it, on the shared sandbox.
+
+    Args:
+        more: variables beside those of the sandbox's ``.env``, or in place of them.
+        instance: the event log to go on with; by default one of its own, in memory.
+        feed: another feed than products, with the definitions that its component makes.
+    """
+
+    def __init__(
+        self,
+        sandbox: RunningSandbox,
+        more: Mapping[str, str] | None = None,
+        *,
+        instance: dg.DagsterInstance | None = None,
+        feed: tuple[FeedSpec, dg.Definitions] | None = None,
+    ) -> None:
+        self.sandbox = sandbox
+        self.variables = {**sandbox.variables, **(more or {})}
+        self.instance = instance or dg.DagsterInstance.ephemeral()
+        sandbox.instances.append(self.instance)
+        self.feed, self._feed_definitions = feed or (load_feed(FEED), None)
+
+    @contextlib.contextmanager
+    def environment(self) -> Iterator[None]:
+        """This process as one that was started with the sandbox's ``.env``."""
+        with _ENVIRONMENT:
+            before = {name: os.environ.get(name) for name in self.variables}
+            os.environ.update(self.variables)
+            try:
+                yield
+            finally:
+                for name, value in before.items():
+                    if value is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = value
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """The project's own definitions, and a job for its check alone."""
+        from xacct_assets.definitions import defs
+
+        check = dg.AssetSelection.checks(dg.AssetCheckKey(self._key("s3_export"), CHECK))
+        job = dg.define_asset_job("check_only", selection=check)
+        with self.environment():
+            if self._feed_definitions is None:
+                return dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
+            services = ServicesResource.from_settings(Settings.load())
+            shared = dg.Definitions(
+                jobs=[job], resources={"services": services}, executor=in_process
+            )
+            return dg.Definitions.merge(self._feed_definitions, shared)
+
+    @cached_property
+    def services(self) -> Services:
+        """The pipeline's own clients, e.g. ``services.warehouse.query(sql, parameters)``."""
+        services = Services(Settings.load(self.variables), self.variables)
+        with self.environment():
+            for name in ("s3", "glue", "secretsmanager", "redshift-data", "logs"):
+                services.client(name)
+        return services
+
+    # -- what lands --------------------------------------------------------------------------
+
+    def land(self, day: str, rows: int = 120, *, seed: int = 1, number: int = 0) -> ProductFile:
+        """A generated file of products; it knows what must become of each row."""
+        made = ProductFile(seed=seed, day=date.fromisoformat(day), rows=rows, number=number)
+        self.put(day, b"".join(made.chunks()), f"products-{number}.csv")
+        return made
+
+    def put(self, day: str, body: bytes, name: str = "products-0.csv") -> str:
+        """Any file, as account A's supplier puts it there; its key."""
+        source = self.feed.source
+        key = day_prefix(source.prefix, source.layout, date.fromisoformat(day)) + name
+        self.sandbox.client("account-a-admin", "s3").put_object(
+            Bucket=self.sandbox.config.input_bucket, Key=key, Body=body
+        )
+        return key
+
+    # -- runs --------------------------------------------------------------------------------
+
+    def run(self, first: str, last: str | None = None, assets: Sequence[str] | None = None) -> Run:
+        """Materialize a day or a range: all five assets with their checks, or some of the assets.
+
+        Never raises for a failed step: ``why`` of the run says what happened.
+        """
+        return self._execute(job_name(self.feed), first, last, [self._key(a) for a in assets or ()])
+
+    def check(self, first: str, last: str | None = None) -> Run:
+        """Evaluate `row_counts_reconcile` alone, as its button in the UI does."""
+        return self._execute("check_only", first, last, [])
+
+    def _execute(self, job: str, first: str, last: str | None, assets: list[dg.AssetKey]) -> Run:
+        definition = self.definitions.resolve_job_def(job)
+        with self.environment():
+            result = definition.execute_in_process(
+                instance=self.instance,
+                raise_on_error=False,
+                tags=tags(first, last),
+                run_config=QUIET,
+                asset_selection=assets or None,
+            )
+        return Run(result, self.instance, self.feed.name)
+
+    def run_together(self, days: Sequence[str]) -> list[Run]:
+        """All five assets of each day in a run of its own, all at the same moment.
+
+        Each run has an event log of its own: nothing keeps them apart but the services themselves.
+        """
+        definition = self.definitions.resolve_job_def(job_name(self.feed))
+        start = threading.Barrier(len(days))
+
+        def one(day: str) -> Run:
+            instance = dg.DagsterInstance.ephemeral()
+            self.sandbox.instances.append(instance)
+            start.wait()
+            result = definition.execute_in_process(
+                instance=instance, raise_on_error=False, tags=tags(day), run_config=QUIET
+            )
+            return Run(result, instance, self.feed.name)
+
+        with self.environment(), ThreadPoolExecutor(len(days)) as threads:
+            return list(threads.map(one, days))
+
+    # -- what came of it ---------------------------------------------------------------------
+
+    def reconcile(self, *days: str) -> Reconciliation:
+        """`xacct reconcile --json` for days or ranges (2026-01-01...2026-01-05) of products."""
+        options = [part for day in days for part in ("--partition", day)]
+        with self.environment(), contextlib.redirect_stdout(io.StringIO()) as said:
+            code = cli.main(["--no-env-file", "reconcile", "--feed", FEED, "--json", *options])
+        rows = json.loads(said.getvalue())
+        return Reconciliation(code, {row["partition"]: row for row in rows})
+
+    def fact_rows(self, day: str) -> list[dict[str, Any]]:
+        """The day's rows in the fact table, by id, without the time of their load."""
+        names = ", ".join(self.feed.column_names())
+        return self.query(
+            f"SELECT {names} FROM {self.feed.warehouse.fact} "
+            f"WHERE partition_date = %s ORDER BY {', '.join(self.feed.key)}",
+            date.fromisoformat(day),
+        )
+
+    def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a SELECT, over the wire."""
+        with self.environment():
+            return self.services.warehouse.query(sql, parameters)
+
+    def execute(self, sql: str, *parameters: Any) -> None:
+        """A statement that changes something, over the wire, in a transaction."""
+        with self.environment():
+            self.services.warehouse.transaction(
+                lambda connection: connection.cursor().execute(sql, parameters)
+            )
+
+    def exported(self, day: str) -> dict[str, bytes]:
+        """The objects under the day's export, the manifest too, by their names in the folder."""
+        s3 = self.sandbox.client("account-a-admin", "s3")
+        bucket, prefix = self.export_bucket, self.export_prefix(day)
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return {
+            item["Key"].removeprefix(prefix): s3.get_object(Bucket=bucket, Key=item["Key"])[
+                "Body"
+            ].read()
+            for item in found
+        }
+
+    @property
+    def export_bucket(self) -> str:
+        return self.services.settings.export_bucket
+
+    def export_prefix(self, day: str) -> str:
+        export = self.feed.export
+        return day_prefix(export.prefix, export.layout, date.fromisoformat(day))
+
+    def _key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.feed.name, asset])
+
+
+def tags(first: str, last: str | None = None) -> dict[str, str]:
+    """The tags that make a run cover a day or a range."""
+    if last is None:
+        return {"dagster/partition": first}
+    return {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
+    }

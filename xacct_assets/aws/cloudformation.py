@@ -1,0 +1,304 @@
+"""CloudFormation stacks: create, update or leave as they are; the reason of a failure by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from xacct_assets.aws.errors import DeployFailed, aws_call, error_code
+from xacct_assets.aws.polling import Backoff, Waiter
+
+#: Bytes that CloudFormation takes as TemplateBody (its quota).
+MAX_TEMPLATE_BYTES = 51_200
+TIMEOUT = 3600.0
+BACKOFF = Backoff(first=0.2, factor=1.5, cap=5.0)
+
+Change = Literal["created", "updated", "up to date"]
+
+#: A creation that failed leaves a stack that can only be deleted.
+_DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
+_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    """One line of a stack's progress."""
+
+    resource: str
+    type: str
+    status: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class StackResult:
+    """What became of a stack, and its outputs."""
+
+    name: str
+    change: Change
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+class Stacks:
+    """Deploys and deletes the stacks of one account.
+
+    Args:
+        cloudformation: boto3's client.
+        on_event: called with each new event of the stack being worked on.
+    """
+
+    def __init__(
+        self,
+        cloudformation: Any,
+        *,
+        on_event: Callable[[StackEvent], None] | None = None,
+        backoff: Backoff = BACKOFF,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = cloudformation
+        self._on_event = on_event
+        self._backoff = backoff
+        self._sleep = sleep
+        self._clock = clock
+
+    def deploy(
+        self,
+        name: str,
+        template: str,
+        parameters: Mapping[str, str],
+        *,
+        tags: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> StackResult:
+        """Bring the stack to what template and parameters say, and wait for it.
+
+        Parameters of the template that are not given keep their present values (a new stack takes
+        the template's defaults).
+
+        Raises:
+            DeployFailed: naming the resource that failed first, and why.
+        """
+        if len(template.encode()) > MAX_TEMPLATE_BYTES:
+            raise DeployFailed(
+                f"the template of stack {name} is too long",
+                reason=f"{len(template.encode()):,} bytes; CloudFormation takes "
+                f"{MAX_TEMPLATE_BYTES:,}",
+                fix="split it",
+            )
+        self._settle(name, timeout)
+        stack = self._describe(name)
+        if stack is not None and stack["StackStatus"] in _DEAD:
+            # What a failed creation left; nothing of value can be in it.
+            self.delete(name, timeout=timeout)
+            stack = None
+        request: dict[str, Any] = {
+            "StackName": name,
+            "TemplateBody": template,
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
+            "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())],
+        }
+        change: Change
+        since: str | None = None
+        if stack is None:
+            request["Parameters"] = _parameters(parameters, keep=())
+            # With it, a creation that is rolled back also removes what has DeletionPolicy Retain:
+            # otherwise the next attempt would find its buckets in the way.
+            request["RetainExceptOnCreate"] = True
+            with aws_call("cloudformation:CreateStack", f"stack {name}"):
+                self._client.create_stack(**request)
+            change = "created"
+        else:
+            since = self._last_event(name)
+            keep = self._parameters_to_keep(name, template, stack, parameters)
+            request["Parameters"] = _parameters(parameters, keep=keep)
+            if not self._update(name, request):
+                return StackResult(name, "up to date", _outputs(stack))
+            change = "updated"
+        stack = self._wait(name, timeout, since)
+        if stack is None or stack["StackStatus"] not in _GOOD:
+            raise self._failure(name, "gone" if stack is None else stack["StackStatus"], change)
+        return StackResult(name, change, _outputs(stack))
+
+    def outputs(self, name: str) -> dict[str, str] | None:
+        """The outputs of a stack; None if there is no such stack."""
+        stack = self._describe(name)
+        return None if stack is None else _outputs(stack)
+
+    def status(self, name: str) -> str | None:
+        """The stack's status; None if there is no such stack."""
+        stack = self._describe(name)
+        return None if stack is None else str(stack["StackStatus"])
+
+    def delete(self, name: str, *, timeout: float = TIMEOUT) -> bool:
+        """Delete the stack and wait; False if there was none.
+
+        Raises:
+            DeployFailed: something in it could not be deleted.
+        """
+        stack = self._describe(name)
+        if stack is None:
+            return False
+        stack_id = str(stack["StackId"])
+        since = self._last_event(name)
+        with aws_call("cloudformation:DeleteStack", f"stack {name}"):
+            self._client.delete_stack(StackName=name)
+        # By its id a stack is found after its deletion too, with its last status.
+        stack = self._wait(stack_id, timeout, since)
+        if stack is not None and stack["StackStatus"] != "DELETE_COMPLETE":
+            raise self._failure(stack_id, stack["StackStatus"], "deleted")
+        return True
+
+    def _settle(self, name: str, timeout: float) -> None:
+        """Wait for the end of what somebody else is doing with the stack."""
+        stack = self._describe(name)
+        if stack is not None and _moving(stack["StackStatus"]):
+            self._wait(str(stack["StackId"]), timeout, self._last_event(name))
+
+    def _parameters_to_keep(
+        self, name: str, template: str, stack: dict[str, Any], given: Mapping[str, str]
+    ) -> list[str]:
+        with aws_call("cloudformation:ValidateTemplate", f"the template of stack {name}"):
+            answer = self._client.validate_template(TemplateBody=template)
+        known = {parameter["ParameterKey"] for parameter in answer.get("Parameters", [])}
+        present = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
+        return sorted((known & present) - set(given))
+
+    def _update(self, name: str, request: dict[str, Any]) -> bool:
+        """False if there is nothing to update."""
+        with aws_call("cloudformation:UpdateStack", f"stack {name}", passing=("ValidationError",)):
+            try:
+                self._client.update_stack(**request)
+            except Exception as error:
+                # The service has no code of its own for this.
+                if "No updates are to be performed" in str(error):
+                    return False
+                if error_code(error) == "ValidationError":
+                    raise DeployFailed(
+                        f"stack {name} cannot be updated",
+                        reason=str(error),
+                        fix="if it is in UPDATE_ROLLBACK_FAILED: aws cloudformation "
+                        f"continue-update-rollback --stack-name {name}",
+                    ) from error
+                raise
+        return True
+
+    def _describe(self, name: str) -> dict[str, Any] | None:
+        with aws_call(
+            "cloudformation:DescribeStacks", f"stack {name}", passing=("ValidationError",)
+        ):
+            try:
+                stacks = self._client.describe_stacks(StackName=name)["Stacks"]
+            except Exception as error:
+                if error_code(error) == "ValidationError" and "does not exist" in str(error):
+                    return None
+                raise
+        return dict(stacks[0]) if stacks else None
+
+    def _wait(self, name: str, timeout: float, since: str | None) -> dict[str, Any] | None:
+        """Follow the stack's events until it stands still. None: it is gone."""
+        seen = {since} if since else set()
+        gone: dict[str, Any] = {}
+
+        def poll() -> dict[str, Any] | None:
+            stack = self._describe(name)
+            if stack is None:
+                return gone
+            self._show_events(name, seen, since)
+            return None if _moving(stack["StackStatus"]) else stack
+
+        waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
+        stack = waiter.until(poll, what=f"stack {name} to be ready", timeout=timeout)
+        return stack or None
+
+    def _show_events(self, name: str, seen: set[str], since: str | None) -> None:
+        new = []
+        for event in self._events(name):
+            if event["EventId"] == since or event["EventId"] in seen:
+                break
+            new.append(event)
+        for event in reversed(new):
+            seen.add(event["EventId"])
+            if self._on_event is not None:
+                self._on_event(
+                    StackEvent(
+                        resource=event["LogicalResourceId"],
+                        type=event.get("ResourceType", ""),
+                        status=event["ResourceStatus"],
+                        reason=event.get("ResourceStatusReason") or None,
+                    )
+                )
+
+    def _events(self, name: str) -> list[dict[str, Any]]:
+        """Newest first, one page: as many as one operation makes between two looks."""
+        with aws_call("cloudformation:DescribeStackEvents", f"stack {name}"):
+            return list(self._client.describe_stack_events(StackName=name)["StackEvents"])
+
+    def _last_event(self, name: str) -> str | None:
+        events = self._events(name)
+        return str(events[0]["EventId"]) if events else None
+
+    def _validation_errors(self, name: str) -> list[str]:
+        """What CloudFormation refused before it began with any resource, in the last operation."""
+        with aws_call("cloudformation:DescribeEvents", f"stack {name}"):
+            answer = self._client.describe_events(StackName=name, Filters={"FailedEvents": True})
+        events = answer.get("OperationEvents", [])
+        last = max(events, key=lambda event: event["Timestamp"], default={}).get("OperationId")
+        return [
+            _about(event, "ValidationStatusReason")
+            for event in events
+            if event.get("EventType") == "VALIDATION_ERROR" and event.get("OperationId") == last
+        ]
+
+    def _failure(self, name: str, status: str, change: str) -> DeployFailed:
+        first: dict[str, Any] | None = None
+        for event in self._events(name):
+            # Newest first: the last one kept is the first that failed in this operation.
+            failed = event["ResourceStatus"].endswith("_FAILED")
+            if failed and "cancelled" not in str(event.get("ResourceStatusReason", "")).lower():
+                first = event
+            if _begins_operation(event):
+                break
+        about = ""
+        if first is not None:
+            about = _about(first, "ResourceStatusReason")
+            if first.get("ResourceType") == "AWS::CloudFormation::Stack":
+                # The stack itself failed: what its validation found is kept elsewhere.
+                about = "; ".join(self._validation_errors(name)) or about
+        fix = "correct it and run `xacct deploy` again: it goes on from here"
+        if "already exists" in about:
+            fix = (
+                "something of that name is there that this stack did not make (left by an earlier "
+                "installation?): delete it, or choose another XACCT_SUFFIX, then deploy again"
+            )
+        return DeployFailed(
+            f"stack {name} was not {change}: it is {status}", reason=about or None, fix=fix
+        )
+
+
+def _about(event: dict[str, Any], reason: str) -> str:
+    return f"{event['LogicalResourceId']} ({event.get('ResourceType')}): {event.get(reason)}"
+
+
+def _begins_operation(event: dict[str, Any]) -> bool:
+    return event.get("ResourceType") == "AWS::CloudFormation::Stack" and event[
+        "ResourceStatus"
+    ] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+
+
+def _moving(status: str) -> bool:
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+def _parameters(
+    given: Mapping[str, str], keep: tuple[str, ...] | list[str]
+) -> list[dict[str, Any]]:
+    return [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(given.items())
+    ] + [{"ParameterKey": key, "UsePreviousValue": True} for key in keep]
+
+
+def _outputs(stack: dict[str, Any]) -> dict[str, str]:
+    return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}

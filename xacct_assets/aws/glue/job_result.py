@@ -1,0 +1,128 @@
+"""How a Glue job run ended: in figures, in links, and as a failure that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from xacct_assets.aws.errors import JobRunFailed, denial_in
+from xacct_assets.aws.transient_errors import (
+    is_busy_service,
+    is_conflict,
+    is_lost_connection,
+    is_lost_machine,
+    is_passing,
+    is_too_big,
+)
+
+
+@dataclass(frozen=True)
+class JobRunResult:
+    """How a run ended.
+
+    Attributes:
+        run_id: Glue's id.
+        state: of the service model; SUCCEEDED unless this came with a `JobRunFailed`.
+        error: Glue's error message: the script's own failure.
+        execution_seconds: billed run time.
+        dpu_seconds: as Glue reports them, else capacity x run time.
+        attached: True if the run had been started before this call.
+        log_urls: names and console links: the run, its output log, its error log.
+    """
+
+    run_id: str
+    state: str
+    error: str | None
+    execution_seconds: int
+    dpu_seconds: float | None
+    attached: bool
+    started: datetime | None = None
+    completed: datetime | None = None
+    log_urls: dict[str, str] = field(default_factory=dict)
+
+
+def result_of(run: Mapping[str, Any], region: str, *, attached: bool) -> JobRunResult:
+    """What GetJobRun says of a run that has ended."""
+    seconds = int(run.get("ExecutionTime") or 0)
+    capacity = run.get("MaxCapacity")
+    dpu = run.get("DPUSeconds")
+    if dpu is None and capacity is not None:
+        dpu = float(capacity) * seconds
+    group = run.get("LogGroupName") or "/aws-glue/jobs"
+    return JobRunResult(
+        run_id=str(run["Id"]),
+        state=str(run["JobRunState"]),
+        error=run.get("ErrorMessage") or None,
+        execution_seconds=seconds,
+        dpu_seconds=dpu,
+        attached=attached,
+        started=run.get("StartedOn"),
+        completed=run.get("CompletedOn"),
+        log_urls=log_urls(region, str(run["JobName"]), str(run["Id"]), group),
+    )
+
+
+def failure_of(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRunFailed:
+    """What is raised of a run that ended in another state than SUCCEEDED."""
+    about = {
+        "FAILED": _advice(result.error),
+        "ERROR": "Glue failed on its own side; materialize again",
+        "TIMEOUT": f"it ran longer than {timeout_minutes} min: give the feed's job more time or "
+        "workers, or fewer days per run",
+        "STOPPED": "somebody stopped it: materialize again",
+        "EXPIRED": "it waited too long for capacity (FLEX): materialize again, or use the "
+        "STANDARD execution class",
+    }
+    facts = {"resource": result.log_urls["job run"], "fix": about.get(result.state)}
+    return JobRunFailed(
+        f"run {result.run_id} of Glue job {job_name} ended as {result.state}",
+        result=result,
+        reason=result.error or "Glue gives no message",
+        retryable=result.state in ("ERROR", "STOPPED", "EXPIRED")
+        or (result.state == "FAILED" and is_passing(result.error)),
+        **{**facts, **denial_in(result.error)},
+    )
+
+
+def _advice(error: str | None) -> str:
+    """On whose side a run failed that Glue calls FAILED, whoever's fault it was, and what to do."""
+    if is_conflict(error):
+        return "another transaction got in the way, in Redshift: materialize again"
+    if is_lost_connection(error):
+        return "a connection was lost, at its other end or on the way: materialize again"
+    if is_too_big(error):
+        return (
+            "the work is too big for its workers, on our side: give the feed's job a larger "
+            "worker_type or more workers, or load fewer days per run"
+        )
+    if is_lost_machine(error):
+        return (
+            "Glue lost a machine or had none, on its own side: materialize again. If it stays, the "
+            "work may be too big for its workers: give the feed's job a larger worker_type"
+        )
+    if is_busy_service(error):
+        return "a service failed or was too busy, on AWS's side: materialize again"
+    return "the script failed, on our side: read the error; the error log has the whole traceback"
+
+
+def log_urls(region: str, job_name: str, run_id: str, group: str) -> dict[str, str]:
+    """Console links: the run in Glue Studio, its output and its error log in CloudWatch."""
+    # The console's own encoding: percent-encoding with "%" written as "$25".
+    logs = (
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        "#logsV2:log-groups/log-group/"
+    )
+
+    def stream(kind: str) -> str:
+        encoded = quote(quote(f"{group}/{kind}", safe=""), safe="").replace("%", "$")
+        return f"{logs}{encoded}/log-events/{run_id}"
+
+    return {
+        "job run": f"https://{region}.console.aws.amazon.com/gluestudio/home?region={region}"
+        f"#/job/{quote(job_name, safe='')}/run/{run_id}",
+        "output log": stream("output"),
+        "error log": stream("error"),
+    }

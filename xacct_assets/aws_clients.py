@@ -1,0 +1,204 @@
+"""The AWS clients that the pipeline uses, built from the settings when first asked for.
+
+No Dagster here: the command line uses the same object. One instance per process is enough; the
+clients below it refresh their credentials by themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from xacct_assets.aws.glue.catalog import Catalog
+    from xacct_assets.aws.glue.crawler import Crawler
+    from xacct_assets.aws.glue.job import GlueJob
+    from xacct_assets.aws.redshift.data_api import DataApi
+    from xacct_assets.aws.redshift.warehouse import Warehouse
+    from xacct_assets.aws.s3.exports import Exports
+    from xacct_assets.aws.s3.raw_bucket import Landing
+    from xacct_assets.aws.s3.rejects import Rejects
+    from xacct_assets.aws.secretsmanager import WarehouseCredentials
+    from xacct_assets.aws.sessions import Sessions
+    from xacct_assets.aws.sqs import Notifications
+    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Services:
+    """Clients for one installation (two accounts, one suffix). Safe to share between threads.
+
+    Args:
+        settings: names, accounts and Region of the installation.
+        env: where the fall-back login to Redshift is looked for if there is no secret.
+    """
+
+    def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
+        self.settings = settings
+        self._env = os.environ if env is None else env
+        self._lock = threading.RLock()
+        self._built: dict[object, Any] = {}
+
+    def _once(self, key: object, build: Callable[[], T]) -> T:
+        with self._lock:
+            if key not in self._built:
+                self._built[key] = build()
+            return self._built[key]  # type: ignore[no-any-return]
+
+    @property
+    def sessions(self) -> Sessions:
+        """boto3 clients of the orchestrator's own identity."""
+        from xacct_assets.aws.sessions import Sessions
+
+        return self._once("sessions", lambda: Sessions(self.settings.region))
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of an AWS service."""
+        return self.sessions.client(service)
+
+    def input_bucket(self, feed: FeedSpec) -> str:
+        """Account A's bucket that the feed lands in."""
+        return feed.source.bucket or self.settings.input_bucket
+
+    def export_bucket(self, feed: FeedSpec) -> str:
+        """Account A's bucket that the feed is exported to."""
+        return feed.export.bucket or self.settings.export_bucket
+
+    def landing(self, feed: FeedSpec) -> Landing:
+        """The feed's raw files in account A."""
+        from xacct_assets.aws.s3.raw_bucket import Landing
+
+        bucket = self.input_bucket(feed)
+        return self._once(
+            ("landing", bucket),
+            lambda: Landing(self.client("s3"), bucket, self.settings.account_a),
+        )
+
+    def notifications(self, feed: FeedSpec) -> Notifications:
+        """S3's notifications of new raw files; feeds that share a queue share this object.
+
+        Raises:
+            NotFound, AccessDenied: the queue, by name.
+        """
+        from xacct_assets.aws.errors import aws_call
+        from xacct_assets.aws.sqs import Notifications
+
+        name = feed.arrival.queue or f"xacct-arrivals-{self.settings.suffix}"
+
+        def build() -> Notifications:
+            sqs = self.client("sqs")
+            account = self.settings.account_b
+            arn = f"arn:{self.settings.partition}:sqs:{self.settings.region}:{account}:{name}"
+            with aws_call("sqs:GetQueueUrl", arn, account=account):
+                url = sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+            return Notifications(sqs, url)
+
+        return self._once(("notifications", name), build)
+
+    @property
+    def crawler(self) -> Crawler:
+        """Glue crawlers."""
+        from xacct_assets.aws.glue.crawler import Crawler
+
+        return self._once("crawler", lambda: Crawler(self.client("glue")))
+
+    @property
+    def catalog(self) -> Catalog:
+        """The Glue Data Catalog."""
+        from xacct_assets.aws.glue.catalog import Catalog
+
+        return self._once("catalog", lambda: Catalog(self.client("glue")))
+
+    @property
+    def glue_job(self) -> GlueJob:
+        """Glue jobs and their logs."""
+        from xacct_assets.aws.glue.job import GlueJob
+
+        return self._once("glue_job", lambda: GlueJob(self.client("glue"), self.client("logs")))
+
+    @property
+    def data_api(self) -> DataApi:
+        """The Redshift Data API, logged in with the secret it can read itself."""
+        from xacct_assets.aws.redshift.data_api import DataApi
+
+        return self._once(
+            "data_api",
+            lambda: DataApi(
+                self.client("redshift-data"),
+                self.settings.workgroup,
+                self.settings.database,
+                self._data_api_secret(),
+            ),
+        )
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Redshift over its wire protocol; the login is read once, and again if it is refused."""
+        from xacct_assets.aws.redshift.warehouse import Warehouse
+
+        return self._once("warehouse", lambda: Warehouse(self.warehouse_credentials))
+
+    def exports(self, feed: FeedSpec) -> Exports:
+        """The feed's exports in account A."""
+        from xacct_assets.aws.s3.exports import Exports
+
+        bucket = self.export_bucket(feed)
+        return self._once(
+            ("exports", bucket),
+            lambda: Exports(self.client("s3"), bucket, self.settings.account_a),
+        )
+
+    def rejects(self, feed: FeedSpec) -> Rejects:
+        """The feed's rejected rows in account B."""
+        from xacct_assets.aws.s3.rejects import Rejects
+
+        return self._once(
+            ("rejects", feed.name),
+            lambda: Rejects(
+                self.client("s3"),
+                self.settings.processing_bucket,
+                self.settings.account_b,
+                feed.name,
+            ),
+        )
+
+    def warehouse_credentials(self) -> WarehouseCredentials:
+        """The login to Redshift: the secret, or where there is none XACCT_REDSHIFT_HOST and so on.
+
+        Raises:
+            NotFound: there is neither; AccessDenied, SecretInvalid: the secret is of no use.
+        """
+        from xacct_assets.aws.errors import AccessDenied, NotFound
+        from xacct_assets.aws.secretsmanager import from_environment, read_warehouse_credentials
+
+        name = self.settings.redshift_secret
+        try:
+            return read_warehouse_credentials(self.client("secretsmanager"), name)
+        except (NotFound, AccessDenied) as absent:
+            # Of a secret that a role may not read, AWS does not say whether it exists: to a role
+            # that may read one secret only, any other name is denied rather than not found.
+            if not self._env.get("XACCT_REDSHIFT_HOST"):
+                raise
+            logger.info("XACCT_REDSHIFT_* is used to log in to Redshift: %s", absent.what)
+            return from_environment(self._env, database=self.settings.database)
+
+    def _data_api_secret(self) -> str:
+        from xacct_assets.aws.errors import SecretInvalid
+
+        if self.settings.data_api_secret:
+            return self.settings.data_api_secret
+        credentials = self.warehouse.credentials
+        if credentials.secret_arn is None or not credentials.data_api_compatible:
+            raise SecretInvalid(
+                f"The Data API cannot log in with {self.settings.redshift_secret}",
+                reason='it reads only JSON secrets with "username" and "password"',
+                fix="set XACCT_DATA_API_SECRET to such a secret of the same database user",
+            )
+        return credentials.secret_arn

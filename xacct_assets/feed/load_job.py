@@ -1,0 +1,279 @@
+"""The load job and Dagster talk through Dagster Pipes over S3: what it must do, what it did.
+
+Everything of one piece of work lives under one prefix that follows from its id,
+``pipes/<feed>/<work_id>/`` in the processing bucket, instead of under random keys: whoever attaches
+to a job run that somebody else started finds its messages. They are read once, when the job has
+ended: Dagster's own reader waits ten seconds more at that point, and polls S3 all the while. What
+the job says meanwhile is in its log, which is followed anyway. A lifecycle rule clears the prefix.
+A context that is short enough goes with the job's arguments instead, which saves a request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from xacct_assets.feed.partitions import day_values, parse_day
+from xacct_assets.feed.spec import PARTITION_COLUMN
+
+if TYPE_CHECKING:
+    from dagster_pipes import PipesContextData, PipesParams
+
+    from xacct_assets.aws.glue.job_result import JobRunResult
+    from xacct_assets.aws_clients import Services
+    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.settings import Settings
+
+
+#: A context of no more characters (as Pipes encodes it) is one of the job's arguments. Glue's
+#: reference names no limit for these; a context of a month of days is about half of this.
+INLINE_CHARACTERS = 6_000
+
+
+@dataclass(frozen=True)
+class DayLoad:
+    """What the job says it did for one day; counts of files and rows."""
+
+    files: int
+    rows_read: int
+    rows_loaded: int
+    rows_rejected: int
+    reasons: Mapping[str, int]
+    sample: Sequence[Mapping[str, str]] = ()
+    """A few rejected rows: source_file, reason, raw_record (its beginning)."""
+
+
+@dataclass(frozen=True)
+class LoadOutcome:
+    """A finished load: the job run and its account of each day."""
+
+    job_run: JobRunResult
+    days: Mapping[date, DayLoad]
+
+
+def work_prefix(feed: FeedSpec, work_id: str) -> str:
+    """Key prefix of the work's context and messages."""
+    return f"pipes/{feed.name}/{work_id}/"
+
+
+def job_extras(
+    feed: FeedSpec, services: Services, work_id: str, raw_rows: Mapping[date, int]
+) -> dict[str, Any]:
+    """What the job script needs to know, as plain data.
+
+    ``rows`` of a day lets the script tell a day without rows, for which a crawler makes no
+    partition, from a day whose partition is missing.
+    """
+    settings = services.settings
+    bucket = settings.processing_bucket
+    source = feed.source.csv
+    return {
+        "feed": feed.name,
+        "work_id": work_id,
+        "days": [
+            {"day": day.isoformat(), "values": day_values(day), "rows": raw_rows[day]}
+            for day in sorted(raw_rows)
+        ],
+        "catalog": {"database": feed.catalog.database, "table": feed.catalog.table},
+        "source": {
+            "delimiter": source.delimiter,
+            "quote": source.quote,
+            "escape": source.quote,
+            "encoding": source.encoding,
+            "pattern": list(feed.source.patterns),
+        },
+        "columns": [
+            {"name": column.name, "type": column.type, "nullable": column.nullable}
+            for column in feed.columns
+        ],
+        "key": list(feed.key),
+        "partition_column": PARTITION_COLUMN,
+        "staging": {"table": feed.warehouse.staging, "ledger": feed.warehouse.ledger},
+        "connection": settings.glue_connection,
+        "database": settings.database,
+        "tmp_dir": f"s3://{bucket}/glue-tmp/{feed.name}/{work_id}/",
+        "copy_role": settings.role_b_arn,
+        "rejects": f"s3://{bucket}/rejects/{feed.name}/",
+    }
+
+
+def bucket_owners(settings: Settings) -> str:
+    """The account of each bucket that the job uses, which it has S3 hold against the true one.
+
+    An argument of its own: the script must know it before it reads its context from S3.
+    """
+    owners = {
+        settings.input_bucket: settings.account_a,
+        settings.processing_bucket: settings.account_b,
+    }
+    return ",".join(f"{bucket}={account}" for bucket, account in owners.items())
+
+
+def run_load_job(
+    context: dg.AssetExecutionContext,
+    feed: FeedSpec,
+    services: Services,
+    work_id: str,
+    raw_rows: Mapping[date, int],
+    *,
+    first_attempt: bool = False,
+    past_seconds: Sequence[float] = (),
+) -> LoadOutcome:
+    """Run the job for these days, or follow the run of the same work that is already there.
+
+    Args:
+        raw_rows: rows counted in the raw files of each day.
+        first_attempt: True if there can be no such run.
+        past_seconds: how long runs of its like took.
+
+    Raises:
+        AwsFailure: the job run did not succeed, or could not be started.
+        Failure: it succeeded but gave no account of what it did.
+    """
+    settings = services.settings
+    prefix = work_prefix(feed, work_id)
+    injector_class, reader_class = _pipes_classes()
+    s3 = services.client("s3")
+    owner = settings.account_b
+    injector = injector_class(s3, settings.processing_bucket, owner, prefix)
+    reader = reader_class(s3, settings.processing_bucket, owner, prefix)
+
+    def announce(run_id: str, attached: bool) -> None:
+        verb = "Following" if attached else "Started"
+        context.log.info(f"{verb} Glue job run {run_id} for work {work_id}")
+
+    with dg.open_pipes_session(
+        context=context,
+        context_injector=injector,
+        message_reader=reader,
+        extras=job_extras(feed, services, work_id, raw_rows),
+    ) as session:
+        result = services.glue_job.run(
+            feed.job_name(settings.suffix),
+            work_id,
+            {
+                **session.get_bootstrap_cli_arguments(),
+                "--bucket_owners": bucket_owners(services.settings),
+            },
+            worker_type=feed.load.worker_type,
+            number_of_workers=feed.load.number_of_workers,
+            timeout_minutes=feed.load.timeout_minutes,
+            execution_class=feed.load.execution_class,
+            first_attempt=first_attempt,
+            past_seconds=past_seconds,
+            on_start=announce,
+            on_log=lambda line: context.log.info(f"[glue] {line}"),
+        )
+    return LoadOutcome(result, _account(session.get_custom_messages(), work_id, result.run_id))
+
+
+def _account(messages: Sequence[Any], work_id: str, run_id: str) -> dict[date, DayLoad]:
+    accounts = [
+        message
+        for message in messages
+        if isinstance(message, dict) and message.get("work_id") == work_id and "days" in message
+    ]
+    if not accounts:
+        raise dg.Failure(
+            f"Glue job run {run_id} succeeded but left no account of what it loaded (no Pipes "
+            f"message for work {work_id}). Is glue/load.py of this version deployed? Run "
+            "`xacct deploy`, then materialize again.",
+            allow_retries=False,
+        )
+    return {
+        parse_day(day): DayLoad(
+            files=int(counts["files"]),
+            rows_read=int(counts["rows_read"]),
+            rows_loaded=int(counts["rows_loaded"]),
+            rows_rejected=int(counts["rows_rejected"]),
+            reasons={str(kind): int(count) for kind, count in counts["reasons"].items()},
+            sample=[
+                {name: str(row[name]) for name in ("source_file", "reason", "raw_record")}
+                for row in counts.get("sample", ())
+            ],
+        )
+        for day, counts in accounts[-1]["days"].items()
+    }
+
+
+def _pipes_classes() -> tuple[type[Any], type[Any]]:
+    """Dagster's Pipes over S3, bound to the work's prefix.
+
+    Made here because importing dagster_aws costs over a second and 50 MB, which only the process
+    that runs a load should pay.
+    """
+    from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
+    from dagster_pipes import encode_param
+
+    from xacct_assets.aws.errors import NotFound, aws_call
+    from xacct_assets.aws.polling import quietly
+
+    class WorkContextInjector(PipesS3ContextInjector):
+        """Puts the context where the work's id says."""
+
+        def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
+            super().__init__(bucket=bucket, client=client, key_prefix=prefix)
+            self._owner = owner
+
+        @contextmanager
+        def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
+            inline: PipesParams = {"data": context}
+            if len(encode_param(inline)) <= INLINE_CHARACTERS:
+                yield inline
+                return
+            key = f"{self.key_prefix}context.json"
+            arn = f"arn:aws:s3:::{self.bucket}/{key}"
+            with aws_call("s3:PutObject", arn, account=self._owner):
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=json.dumps(context).encode(),
+                    ExpectedBucketOwner=self._owner,
+                )
+            # Not deleted: a job run may outlive us, and be followed by somebody else.
+            yield {"bucket": self.bucket, "key": key}
+
+    class WorkMessageReader(PipesS3MessageReader):
+        """Reads the work's messages once the job has ended."""
+
+        def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
+            super().__init__(bucket=bucket, client=client)
+            self._owner = owner
+            self._prefix = prefix
+
+        @contextmanager
+        def read_messages(self, handler: Any) -> Iterator[PipesParams]:
+            # The writer appends /1.json and so on; here too no random part.
+            try:
+                yield {"bucket": self.bucket, "key_prefix": f"{self._prefix}messages"}
+            except BaseException:
+                # What the job said before it failed helps, but must not hide how it failed.
+                quietly(lambda: self._deliver(handler), f"reading messages under {self._prefix}")
+                raise
+            self._deliver(handler)
+
+        def _deliver(self, handler: Any) -> None:
+            for message in self._messages():
+                handler.handle_message(message)
+
+        def _messages(self) -> list[Mapping[str, Any]]:
+            """The messages of the work's last run: one object, written when the script ends."""
+            key = f"{self._prefix}messages/1.json"
+            try:
+                with aws_call(
+                    "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self._owner
+                ):
+                    body = self.client.get_object(
+                        Bucket=self.bucket, Key=key, ExpectedBucketOwner=self._owner
+                    )["Body"].read()
+            except NotFound:
+                return []
+            return [json.loads(line) for line in body.decode().splitlines()]
+
+    return WorkContextInjector, WorkMessageReader

@@ -1,0 +1,55 @@
+"""A day's raw files in account A: which they are, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from threading import Event
+from typing import TYPE_CHECKING
+
+from xacct_assets.feed.partitions import day_prefix
+
+if TYPE_CHECKING:
+    from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
+    from xacct_assets.aws_clients import Services
+    from xacct_assets.feed.spec import FeedSpec
+
+
+def raw_prefix(feed: FeedSpec, day: date) -> str:
+    """Key prefix of the day's raw files."""
+    return day_prefix(feed.source.prefix, feed.source.layout, day)
+
+
+def list_day(feed: FeedSpec, services: Services, day: date) -> list[RawObject]:
+    """The day's files that belong to the feed, by key."""
+    return services.landing(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
+
+
+def survey_days(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, Listing]:
+    """Each day's files, and the keys beside them that are none of the feed's."""
+    prefixes = {day: raw_prefix(feed, day) for day in days}
+    found = services.landing(feed).survey_all(list(prefixes.values()), feed.source.patterns)
+    return {day: found[prefix] for day, prefix in prefixes.items()}
+
+
+def inspect_day(
+    feed: FeedSpec,
+    services: Services,
+    objects: Sequence[RawObject],
+    *,
+    stop: Event | None = None,
+) -> list[FileVerdict]:
+    """Read the files: rows, header, and what is wrong with a file as a whole, if anything.
+
+    Once ``stop`` is set, reading ends with `ReadingStopped`.
+    """
+    from xacct_assets.aws.s3.csv_count import CsvFormat
+
+    dialect = CsvFormat(
+        delimiter=feed.source.csv.delimiter,
+        quote=feed.source.csv.quote,
+        escape=feed.source.csv.quote,
+        encoding=feed.source.csv.encoding,
+    )
+    columns = feed.column_names()
+    return services.landing(feed).inspect(objects, dialect, columns, stop=stop)

@@ -1,0 +1,48 @@
+"""The two accounts as their administrators: sessions, and proof that each is the right account."""
+
+from __future__ import annotations
+
+from xacct_assets.aws.errors import CredentialsProblem
+from xacct_assets.aws.sessions import Sessions
+from xacct_assets.operations.deployment.plan import Account
+from xacct_assets.settings import Settings
+
+
+class Accounts:
+    """Clients with deployment rights in each account.
+
+    Args:
+        settings: XACCT_ACCOUNT_A_PROFILE and XACCT_ACCOUNT_B_PROFILE name the profiles to use;
+            without them both are reached with the default credentials.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.sessions: dict[Account, Sessions] = {
+            "a": Sessions(settings.region, settings.account_a_profile),
+            "b": Sessions(settings.region, settings.account_b_profile),
+        }
+
+    def id_of(self, account: Account) -> str:
+        """The account id that the settings name."""
+        return self._settings.account_a if account == "a" else self._settings.account_b
+
+    def prove(self, account: Account) -> str:
+        """The principal used in the account.
+
+        Raises:
+            CredentialsProblem: the credentials are of another account.
+        """
+        actual, arn = self.sessions[account].identity()
+        expected = self.id_of(account)
+        if actual != expected:
+            variable = f"XACCT_ACCOUNT_{account.upper()}_PROFILE"
+            profile = self.sessions[account].profile
+            raise CredentialsProblem(
+                f"the credentials for account {account.upper()} ({expected}) are of account "
+                f"{actual}",
+                principal=arn,
+                fix=f"set {variable} to an AWS profile of account {expected}"
+                + (f" (it is {profile!r} now)" if profile else ""),
+            )
+        return arn

@@ -1,0 +1,177 @@
+"""What is to be deployed: which template with which parameters in which account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from xacct_assets.aws.errors import DeployFailed
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.settings import Settings
+
+SCRIPT_KEY = "scripts/load.py"
+PIPES_KEY = "scripts/dagster_pipes.zip"
+Account = Literal["a", "b"]
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """One stack to deploy."""
+
+    name: str
+    account: Account
+    template: str
+    parameters: dict[str, str]
+
+
+def repository_root() -> Path:
+    """The checkout that this package runs from: templates, script and SQL are not in the wheel.
+
+    Raises:
+        DeployFailed: the package is not installed from a checkout.
+    """
+    root = Path(__file__).resolve().parents[3]
+    missing = [name for name in ("infra", "sql", "glue") if not (root / name).is_dir()]
+    if missing:
+        raise DeployFailed(
+            f"{root} has no {', '.join(missing)}",
+            reason="templates, SQL and the job's script are part of the repository, not of the "
+            "installed package",
+            fix="run `xacct deploy` from a checkout (pip install --editable .)",
+        )
+    return root
+
+
+def template(root: Path, name: str) -> str:
+    """The text of a template.
+
+    Raises:
+        DeployFailed: there is none.
+    """
+    path = root / "infra" / name
+    if not path.is_file():
+        raise DeployFailed(f"{path} does not exist", fix="restore it: git checkout -- infra")
+    return path.read_text(encoding="utf-8")
+
+
+def account_b(settings: Settings, root: Path) -> StackPlan:
+    """Account B: deployed first, since account A's bucket policies name its roles."""
+    parameters = {
+        "AccountAId": settings.account_a,
+        "Suffix": settings.suffix,
+        "InputBucket": settings.input_bucket,
+        "ExportBucket": settings.export_bucket,
+        "ProcessingBucket": settings.processing_bucket,
+        "RoleAArn": settings.role_a_arn,
+        "SecretName": settings.redshift_secret,
+        "GlueConnectionName": settings.glue_connection,
+        "WorkgroupName": settings.workgroup,
+        "DatabaseName": settings.database,
+    }
+    if settings.warehouse_host:
+        parameters["WarehouseHost"] = settings.warehouse_host
+    if settings.warehouse_port:
+        parameters["WarehousePort"] = str(settings.warehouse_port)
+    if settings.trusted_arns:
+        parameters["OrchestratorTrustedArns"] = ",".join(settings.trusted_arns)
+    return StackPlan(settings.stack_b, "b", template(root, "account_b.yaml"), parameters)
+
+
+def account_a(
+    settings: Settings, root: Path, outputs_b: Mapping[str, str], feeds: Sequence[FeedSpec]
+) -> StackPlan:
+    """Account A, naming the roles that account B's stack made, and the queue if a feed reads it.
+
+    Where every feed polls, nobody would take the notifications off the queue again.
+    """
+    listening = any(
+        feed.arrival.mode == "events"
+        and feed.arrival.queue in (None, f"xacct-arrivals-{settings.suffix}")
+        for feed in feeds
+    )
+    parameters = {
+        "AccountBId": settings.account_b,
+        "Suffix": settings.suffix,
+        "InputBucket": settings.input_bucket,
+        "ExportBucket": settings.export_bucket,
+        "GlueRoleArn": outputs_b["GlueRoleArn"],
+        "OrchestratorRoleArn": outputs_b["OrchestratorRoleArn"],
+        "RoleBArn": outputs_b["RoleBArn"],
+        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if listening else "",
+    }
+    return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
+
+
+def feed_stack(
+    settings: Settings, root: Path, feed: FeedSpec, outputs_b: Mapping[str, str]
+) -> StackPlan:
+    """One feed's catalog database, crawler and job."""
+    bucket = feed.source.bucket or settings.input_bucket
+    if bucket != settings.input_bucket:
+        raise DeployFailed(
+            f"feed {feed.name} reads bucket {bucket}",
+            reason=f"this installation's roles and policies are for {settings.input_bucket} only",
+            fix="leave source.bucket out of the feed's defs.yaml, or set XACCT_INPUT_BUCKET",
+        )
+    load = feed.load
+    parameters = {
+        "Feed": feed.name,
+        "CatalogDatabase": feed.catalog.database,
+        "CrawlerName": feed.crawler_name(settings.suffix),
+        "JobName": feed.job_name(settings.suffix),
+        "GlueRoleArn": outputs_b["GlueRoleArn"],
+        "InputBucket": bucket,
+        "InputPrefix": feed.source.prefix,
+        "ProcessingBucket": settings.processing_bucket,
+        "GlueConnectionName": settings.glue_connection,
+        "WorkerType": load.worker_type,
+        "NumberOfWorkers": str(load.number_of_workers),
+        "TimeoutMinutes": str(load.timeout_minutes),
+        "MaxConcurrentRuns": str(load.max_concurrent_runs),
+    }
+    return StackPlan(feed.stack_name(settings.suffix), "b", template(root, "feed.yaml"), parameters)
+
+
+def with_overrides(plan: StackPlan, overrides: Mapping[str, str]) -> StackPlan:
+    """The plan with the parameters given on the command line that its template has."""
+    own = {key: value for key, value in overrides.items() if has_parameter(plan.template, key)}
+    return StackPlan(plan.name, plan.account, plan.template, {**plan.parameters, **own})
+
+
+def has_parameter(template_text: str, name: str) -> bool:
+    """True if the template declares the parameter."""
+    _, found, rest = template_text.partition("\nParameters:\n")
+    if not found:
+        return False
+    section: list[str] = []
+    for line in rest.splitlines():
+        if line and not line[0].isspace() and not line.startswith("#"):
+            break
+        section.append(line)
+    return any(line.rstrip() == f"  {name}:" for line in section)
+
+
+def scripts(root: Path, feeds: Sequence[FeedSpec], more: Path | None = None) -> list[Path]:
+    """The SQL scripts in the order they are applied: shared ones, then each feed's tables before
+    its procedures. A feed of the folder ``more`` has its SQL beside its defs.yaml.
+
+    Raises:
+        DeployFailed: a feed has no SQL.
+    """
+    found = sorted((root / "sql").glob("*.sql"))
+    for feed in feeds:
+        folders = [root / "sql" / feed.name, *([more / feed.name] if more else [])]
+        own = sorted(
+            (path for folder in folders for path in folder.glob("*.sql")),
+            key=lambda path: (path.name.startswith("procedure"), path.name),
+        )
+        if not own:
+            raise DeployFailed(
+                f"feed {feed.name} has no SQL",
+                reason=f"there is no .sql file in {' or '.join(map(str, folders))}",
+                fix="write its staging table, fact table and procedure there (see sql/products)",
+            )
+        found += own
+    return found

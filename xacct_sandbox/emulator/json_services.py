@@ -1,0 +1,87 @@
+"""JSON services of our own, authorized by IAM like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.emulator.loader import Emulator, Operation, Response, booted
+from xacct_sandbox.emulator.state import observed
+
+logger = logging.getLogger(__name__)
+
+JSON_1_1 = "application/x-amz-json-1.1"
+
+
+def json_response(data: dict[str, Any], status: int = 200) -> Response:
+    """An answer in AWS's JSON 1.1 shape."""
+    return booted().responses.json_response(data, status, content_type=JSON_1_1)
+
+
+def error_response(error: ServiceError) -> Response:
+    """An error in AWS's JSON 1.1 shape."""
+    return booted().responses.error_response_json(
+        error.code, error.message, error.status, content_type=JSON_1_1
+    )
+
+
+def add_service(
+    name: str,
+    target_prefix: str,
+    iam_namespace: str,
+    operations: dict[str, Operation],
+    resource_arn: Callable[[str, dict[str, Any]], str],
+) -> None:
+    """Register a JSON 1.1 service; IAM authorizes it like any other.
+
+    ``name`` is botocore's name of the service (``redshift-data``), ``resource_arn`` gives the ARN
+    that an operation's request is authorized on.
+    """
+    emulator = booted()
+
+    async def handle(
+        _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, Any]
+    ) -> Response:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        run = operations.get(operation)
+        if run is None:
+            return error_response(
+                ServiceError(
+                    "UnknownOperationException",
+                    f"The sandbox has no {name} operation {operation!r}.",
+                )
+            )
+        return await run_operation(emulator, f"{name} {operation}", run, body)
+
+    emulator.app.SERVICE_HANDLERS[name] = observed(emulator, handle, frozenset())
+    emulator.router.SERVICE_PATTERNS[name] = {"target_prefixes": [f"{target_prefix}."]}
+    emulator.actions.SERVICE_TO_IAM_NAMESPACE[name] = iam_namespace
+    emulator.resource_arns[name] = resource_arn
+
+
+async def run_operation(emulator: Emulator, label: str, run: Operation, body: bytes) -> Response:
+    try:
+        request = json.loads(body) if body else {}
+    except ValueError:
+        return error_response(ServiceError("SerializationException", "The body is not JSON."))
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    try:
+        answer = await loop.run_in_executor(emulator.operations, context.run, run, request)
+    except ServiceError as error:
+        return error_response(error)
+    except Exception:
+        logger.exception("%s failed", label)
+        return error_response(
+            ServiceError(
+                "InternalFailure",
+                f"The sandbox failed in {label}; its log {emulator.config.daemon_log} says why.",
+                500,
+            )
+        )
+    return json_response(answer)

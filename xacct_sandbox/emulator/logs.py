@@ -1,0 +1,42 @@
+# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
+"""CloudWatch Logs, written from inside."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.emulator.loader import booted
+
+
+def write_log(group: str, stream: str, messages: list[str]) -> None:
+    """Append events to CloudWatch Logs of the current account, making group and stream.
+
+    Raises:
+        ServiceError: the service refused (a malformed name).
+    """
+    if not messages:
+        return
+    emulator = booted()
+    logs, now = emulator.logs, int(time.time() * 1000)
+    with emulator.logs_lock:
+        if group not in logs._log_groups:
+            _ask_logs(logs._create_log_group, {"logGroupName": group})
+        if stream not in logs._log_groups[group]["streams"]:
+            _ask_logs(logs._create_log_stream, {"logGroupName": group, "logStreamName": stream})
+        events = [{"timestamp": now, "message": message} for message in messages]
+        _ask_logs(
+            logs._put_log_events,
+            {"logGroupName": group, "logStreamName": stream, "logEvents": events},
+        )
+    emulator.snapshots.mark(["cloudwatch_logs"])
+
+
+def _ask_logs(operation: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> None:
+    status, _, body = operation(request)
+    if status >= 400:
+        document = json.loads(body)
+        raise ServiceError(document["__type"], document.get("message", ""), status)

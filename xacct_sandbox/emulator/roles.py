@@ -1,0 +1,154 @@
+# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
+"""Roles that AWS services take on, and IAM asked from inside."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.daemon.config import SandboxError
+from xacct_sandbox.emulator.loader import Emulator, booted
+from xacct_sandbox.emulator.requests import account_id, acting_in
+from xacct_sandbox.emulator.state import SESSIONS
+
+SESSION_SECONDS = 3600
+
+
+def assume_service_role(
+    service: str,
+    role_arn: str,
+    *,
+    source_arn: str,
+    session_name: str,
+    source_account: str | None = None,
+) -> Credentials:
+    """A session of the role for an AWS service, if its trust policy allows that service.
+
+    ``service`` is the principal, e.g. ``glue.amazonaws.com``. ``source_account`` defaults to the
+    account in ``source_arn``.
+
+    Raises:
+        ServiceError: AccessDenied naming principal, action and resource.
+    """
+    emulator = booted()
+    owner = source_account or source_arn.split(":")[4]
+    role = _find_role(emulator, role_arn)
+    if role is None or not _trusts_service(emulator, role, service, source_arn, owner):
+        raise ServiceError(
+            "AccessDenied",
+            f"Service: {service} is not authorized to perform: sts:AssumeRole on resource: "
+            f"{role_arn} because the role does not exist or its trust policy does not allow it "
+            f"(aws:SourceAccount {owner}, aws:SourceArn {source_arn})",
+            403,
+        )
+    account, name = role["Arn"].split(":")[4], role["RoleName"]
+    expiration = time.time() + SESSION_SECONDS
+    key = emulator.iam._gen_session_access_key()
+    session = {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
+        "UserId": f"{emulator.sts._role_id(role['Arn'])}:{session_name}",
+        "SecretAccessKey": emulator.iam._gen_secret(),
+        "SessionToken": emulator.iam._gen_session_token(),
+        "Expiration": expiration,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+        "SourcePrincipalArn": service,
+        "SessionTags": [],
+        "SessionPolicies": None,
+    }
+    emulator.sts.register_session(key, session)
+    emulator.snapshots.mark([SESSIONS])
+    return Credentials(
+        access_key_id=key,
+        secret_access_key=session["SecretAccessKey"],
+        session_token=session["SessionToken"],
+        expiration=datetime.fromtimestamp(expiration, UTC),
+    )
+
+
+def _find_role(emulator: Emulator, role_arn: str) -> dict[str, Any] | None:
+    arn = re.fullmatch(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)", role_arn)
+    if arn is None:
+        return None
+    role = emulator.iam._roles.get_scoped(arn[1], None, arn[2])
+    return role if role and role["Arn"] == role_arn else None
+
+
+def _trusts_service(
+    emulator: Emulator, role: dict[str, Any], service: str, source_arn: str, source_account: str
+) -> bool:
+    policy = role.get("AssumeRolePolicyDocument") or {}
+    if isinstance(policy, str):
+        policy = json.loads(policy)
+    statements = policy.get("Statement", [])
+    context = emulator.evaluator.EvalContext(
+        principal_arn="",
+        principal_type="AWSService",
+        principal_account="",
+        action="sts:AssumeRole",
+        resource_arn=role["Arn"],
+        region=emulator.responses.get_region(),
+        service_context={
+            "aws:sourcearn": source_arn,
+            "aws:sourceaccount": source_account,
+            "aws:principalservicename": service,
+            "aws:principalisawsservice": "true",
+        },
+    )
+    # Only statements that name this service count, and for it they name everyone they need to.
+    addressed = [
+        {**statement, "Principal": "*"}
+        for statement in ([statements] if isinstance(statements, dict) else statements)
+        if _names_service(statement.get("Principal"), service)
+    ]
+    return emulator.evaluator.evaluate_trust_policy({"Statement": addressed}, service, context)
+
+
+def _names_service(principal: object, service: str) -> bool:
+    if principal == "*":
+        return True
+    names = principal.get("Service", []) if isinstance(principal, dict) else []
+    return service in ([names] if isinstance(names, str) else names)
+
+
+def role_arn(name_or_arn: str) -> str:
+    """Glue takes a role by name or by ARN: its ARN, in the current account."""
+    if name_or_arn.startswith("arn:"):
+        return name_or_arn
+    role = booted().iam._roles.get(name_or_arn.rpartition("/")[2])
+    return role["Arn"] if role else f"arn:aws:iam::{account_id()}:role/{name_or_arn.lstrip('/')}"
+
+
+def iam(account: str, action: str, **parameters: str) -> str:
+    """Call IAM as the service itself in an account; its XML answer.
+
+    This is how the two accounts get their first users, before anyone has a key to ask with.
+
+    Raises:
+        ServiceError: IAM's own refusal.
+    """
+    emulator = booted()
+    query = {name: [value] for name, value in {"Action": action, **parameters}.items()}
+    with acting_in(account):
+        status, _, body = _finish(emulator.iam.handle_request("POST", "/", {}, b"", query))
+    emulator.snapshots.mark(["iam"])
+    text = body.decode() if isinstance(body, bytes) else str(body)
+    if status >= 400:
+        code = re.search(r"<Code>([^<]+)", text)
+        message = re.search(r"<Message>([^<]*)", text)
+        raise ServiceError(code[1] if code else "IAMError", message[1] if message else text, status)
+    return text
+
+
+def _finish(coroutine: Any) -> Any:
+    """The result of a handler that never really waits (IAM's does not)."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    coroutine.close()
+    raise SandboxError("a ministack handler that answered at once now waits; see ministack.py")

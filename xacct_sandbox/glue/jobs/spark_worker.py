@@ -1,0 +1,289 @@
+"""The process that runs job scripts: Spark stays warm in it from one script to the next.
+
+    python -m xacct_sandbox.glue.jobs.spark_worker FOLDER MEMORY CORES CONTROL_FD
+
+Orders come in on standard input and reports go out on the control descriptor, one JSON object a
+line. Standard output and error belong to the script (and to its JVM). When standard input ends
+the process ends, and with it the JVM: a sandbox that was killed leaves no worker behind.
+
+What a script cannot leave to the next one: arguments, environment, credentials, module globals,
+modules of its own, working folder, objects read from S3, cached data, temporary views and Spark
+SQL settings. What cannot be cleaned (a stopped Spark, threads still running) ends the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import json
+import logging
+import os
+import queue
+import runpy
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+import botocore.credentials
+import botocore.session
+from awsglue.s3_mirror import S3Mirror
+from awsglue.session import start_session
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
+
+NOT_IN_GLUE = frozenset(
+    {"dagster", "dagster_aws", "dagster_pipes", "dagster_shared", "xacct_assets"}
+)
+"""Installed here, absent from Glue: a script gets them from --extra-py-files or not at all."""
+
+MAX_ERROR_CHARACTERS = 10_000
+THREADS_END_SECONDS = 3.0
+WARM_UP_ROUNDS = 3
+
+
+class Orders:
+    """What the daemon sends: runs to execute, and newer keys for the run under way."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self.runs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.credentials: dict[str, str] = {}
+
+    def read(self) -> None:
+        for line in self._stream:
+            order = json.loads(line)
+            self.credentials = order["credentials"]
+            if "run_id" in order:
+                self.runs.put(order)
+        os._exit(0)  # the daemon is gone; a script under way must not outlive it
+
+
+class ExtraModules:
+    """Finds modules of --extra-py-files, and hides what Glue does not have."""
+
+    def __init__(self, places: Sequence[str]) -> None:
+        self._places = list(places)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if path is not None:
+            return None
+        found = importlib.machinery.PathFinder.find_spec(name, self._places)
+        if found is None and name in NOT_IN_GLUE:
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: AWS Glue does not have it; put it into a zip in S3 "
+                "and name that in --extra-py-files",
+                name=name,
+            )
+        return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Start Spark, then execute what is ordered until standard input ends."""
+    folder, memory, cores, descriptor = Path(arguments[0]), *arguments[1:4]
+    control = os.fdopen(int(descriptor), "w", encoding="utf-8", buffering=1)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("glue").setLevel(logging.INFO)
+    orders = Orders(sys.stdin)
+    threading.Thread(target=orders.read, name="orders", daemon=True).start()
+
+    spark, mirror = start_session(folder, memory=memory, cores=int(cores))
+    _report(control, {"ready": True})
+    warm_up(spark, folder / "warm-up", until=lambda: not orders.runs.empty())
+    while True:
+        order = orders.runs.get()
+        _mark_output(START_OF_OUTPUT)
+        error = execute(order, orders, spark)
+        usable, reason = clean_up(spark, mirror)
+        _mark_output(END_OF_OUTPUT)
+        _report(control, {"run_id": order["run_id"], "error": error, "usable": usable})
+        if not usable:
+            sys.stderr.write(f"this Spark worker ends: {reason}\n")
+            return
+
+
+def execute(order: dict[str, Any], orders: Orders, spark: SparkSession) -> str | None:
+    """Run one script; None, or what Glue would say of its failure."""
+    try:
+        with _own_surroundings(order, orders), _own_session(spark):
+            runpy.run_path(order["script"], run_name="__main__")
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            return f"SystemExit: {end.code}"
+    except BaseException as problem:  # noqa: BLE001 -- whatever a script raises is its failure
+        _print_failure(problem, order["script"])
+        return f"{type(problem).__name__}: {problem}"[:MAX_ERROR_CHARACTERS]
+    return None
+
+
+def _print_failure(problem: BaseException, script: str) -> None:
+    """The traceback as the script's author knows it: without the frames that started it."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != script:
+        trace = trace.tb_next
+    traceback.print_exception(type(problem), problem, trace or problem.__traceback__)
+
+
+@contextlib.contextmanager
+def _own_surroundings(order: dict[str, Any], orders: Orders) -> Iterator[None]:
+    environment, arguments, path = dict(os.environ), sys.argv, list(sys.path)
+    folder, modules = os.getcwd(), set(sys.modules)
+    finder = ExtraModules(order["py_files"])
+    os.environ.update(_aws_environment(order["credentials"]))
+    os.chdir(order["folder"])
+    sys.argv = [order["script"], *order["arguments"]]
+    sys.path[:0] = order["py_files"]
+    sys.meta_path.insert(0, finder)
+    boto3.setup_default_session(botocore_session=_refreshing_session(orders))
+    try:
+        yield
+    finally:
+        boto3.DEFAULT_SESSION = None
+        sys.meta_path.remove(finder)
+        sys.path[:] = path
+        sys.argv = arguments
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        for name in set(sys.modules) - modules:
+            if name.partition(".")[0] in NOT_IN_GLUE or _is_below(name, order["folder"]):
+                del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _own_session(spark: SparkSession) -> Iterator[None]:
+    """A Spark session of its own settings and views, which getOrCreate() finds."""
+    SparkSession._instantiatedSession = None  # noqa: SLF001
+    spark.newSession()
+    try:
+        yield
+    finally:
+        SparkSession._instantiatedSession = None  # noqa: SLF001
+
+
+def _refreshing_session(orders: Orders) -> botocore.session.Session:
+    """Clients made in the script live as long as its run, the role's keys an hour."""
+
+    def newest() -> dict[str, str]:
+        keys = orders.credentials
+        return {
+            "access_key": keys["access_key_id"],
+            "secret_key": keys["secret_access_key"],
+            "token": keys["session_token"],
+            "expiry_time": keys["expiration"],
+        }
+
+    session = botocore.session.Session()
+    session._credentials = (  # noqa: SLF001 -- botocore has no public way to set a provider
+        botocore.credentials.RefreshableCredentials.create_from_metadata(
+            newest(), refresh_using=newest, method="glue-job-role"
+        )
+    )
+    return session
+
+
+def _aws_environment(credentials: dict[str, str]) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": credentials["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": credentials["secret_access_key"],
+        "AWS_SESSION_TOKEN": credentials["session_token"],
+    }
+
+
+def _is_below(module: str, folder: str) -> bool:
+    file = getattr(sys.modules[module], "__file__", None)
+    return file is not None and file.startswith(f"{folder}{os.sep}")
+
+
+def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
+    """Whether the worker can take another script, or why not."""
+    if spark.sparkContext._jsc is None or spark.sparkContext._jsc.sc().isStopped():  # noqa: SLF001
+        return False, "the script stopped Spark"
+    context = spark.sparkContext._jsc  # noqa: SLF001
+    context.sc().cancelAllJobs()
+    spark.sparkContext.setLogLevel("WARN")
+    spark.catalog.clearCache()
+    for data in context.getPersistentRDDs().values():
+        data.unpersist(False)
+    mirror.clear()
+    deadline = time.monotonic() + THREADS_END_SECONDS
+    while left := [thread for thread in threading.enumerate() if not thread.daemon][1:]:
+        if time.monotonic() > deadline:
+            return False, f"the script left threads running: {', '.join(t.name for t in left)}"
+        time.sleep(0.05)
+    return True, ""
+
+
+def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> None:
+    """Have the JVM load and compile what a load of CSV files uses; the first run is then quick.
+
+    A run that arrives meanwhile waits for one round at most, which it would need to warm up anyway.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "source.csv"
+    text = "".join(f'{n},"a ""{n}""\nb",{n}.5,2026-01-01T00:00:00\n' for n in range(2000))
+    source.write_text("id,name,price,at\n" + text, encoding="utf-8")
+    options = {"multiLine": "true", "quote": '"', "escape": '"', "lineSep": "\n"}
+    schema = "id STRING, name STRING, price STRING, at STRING, bad STRING"
+    for _ in range(WARM_UP_ROUNDS):
+        if until():
+            return
+        cut = spark.read.schema("a STRING, record STRING").options(
+            **options, header="true", columnNameOfCorruptRecord="record"
+        )
+        rows = (
+            cut.csv(source.as_uri())
+            .select(
+                F.expr("_metadata.file_path").alias("file"),
+                F.monotonically_increasing_id().alias("position"),
+                F.coalesce("record", "a").alias("record"),
+            )
+            .select(
+                "*",
+                F.from_csv("record", schema, {**options, "columnNameOfCorruptRecord": "bad"}).alias(
+                    "parsed"
+                ),
+            )
+            .selectExpr(
+                "file",
+                "record",
+                "CASE WHEN parsed.id RLIKE '^[0-9]+' "
+                "THEN CAST(TRY_CAST(parsed.id AS BIGINT) AS STRING) END AS id",
+                "CAST(TRY_CAST(parsed.price AS DECIMAL(12,2)) AS STRING) AS price",
+                "DATE_FORMAT(TRY_CAST(parsed.at AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss') AS at",
+                "ROW_NUMBER() OVER (PARTITION BY parsed.id ORDER BY position) AS turn",
+            )
+            .persist()
+        )
+        rows.groupBy("turn").count().collect()
+        for kind in ("csv", "json"):
+            rows.where("turn = 1").coalesce(1).write.mode("overwrite").option(
+                "compression", "gzip"
+            ).format(kind).save((folder / kind).as_uri())
+        spark.read.text((folder / "json").as_uri()).count()
+        rows.unpersist()
+
+
+def _mark_output(mark: str) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"{mark}\n")
+        stream.flush()
+
+
+def _report(control: IO[str], message: dict[str, Any]) -> None:
+    control.write(json.dumps(message) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    os._exit(0)

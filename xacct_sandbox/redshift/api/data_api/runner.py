@@ -1,0 +1,277 @@
+"""Running statements: from SUBMITTED to an end, in threads, against any database.
+
+What a database is stands in the protocols below, so that this can be tested without one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from xacct_sandbox.redshift.api.data_api.parameters import bind
+from xacct_sandbox.redshift.api.data_api.results import Column, ResultStore, ResultTooLarge
+from xacct_sandbox.redshift.api.data_api.statements import (
+    ABORTED,
+    AUTO_COMMIT,
+    FAILED,
+    FINISHED,
+    PICKED,
+    STARTED,
+    SUBMITTED,
+    Live,
+    SubStatement,
+)
+from xacct_sandbox.redshift.api.wire_client import ConnectionLost, DatabaseError
+
+logger = logging.getLogger(__name__)
+
+# Statements that run at the same moment; more wait as SUBMITTED.
+MAX_RUNNING = 16
+_TURN_SECONDS = 0.1
+
+# As the Data API words it for what follows a failed statement of a batch.
+AFTER_FAILURE = "Connection or an prior query failed."
+CANCELLED = "Query canceled on user's request"
+
+
+@dataclass(frozen=True)
+class Login:
+    """As whom, and into which database."""
+
+    database: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one SQL statement gave: a result set, or a number of rows it touched."""
+
+    columns: Sequence[Column] | None
+    rows: Sequence[Sequence[Any]]
+    row_count: int
+
+
+class Session(Protocol):
+    """A connection to the database that commits each statement until it is told ``begin``."""
+
+    pid: int
+
+    def execute(self, sql: str, values: Sequence[str]) -> Outcome:
+        """Run one statement with bound values; DatabaseError if it fails."""
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+
+class Database(Protocol):
+    def acquire(self, login: Login) -> Session:
+        """A session; DatabaseError if the login is refused."""
+
+    def release(self, login: Login, session: Session, *, reusable: bool) -> None:
+        """Give it back; one that is not reusable is closed."""
+
+    def cancel(self, session: Any) -> None:
+        """Cancel what the session runs."""
+
+
+TakeTime = Callable[[str, float, Callable[[], object]], None]
+
+
+def _true_time(_name: str, _began: float, _cancelled: Callable[[], object]) -> None:
+    """A statement ends when it ends."""
+
+
+class Runner:
+    """Threads that run statements."""
+
+    def __init__(
+        self,
+        database: Database,
+        results: ResultStore,
+        *,
+        spawn: Callable[..., object],
+        ended: Callable[[Live], None],
+        take_time: TakeTime = _true_time,
+        max_running: int = MAX_RUNNING,
+    ) -> None:
+        """
+        Args:
+            spawn: starts ``spawn(function, *arguments, name=...)`` in a thread.
+            ended: called, in that thread, once a statement has reached its end.
+            take_time: called with a name, when it began (``time.monotonic()``) and a function that
+                tells whether it was cancelled; returns when the statement may be told to end.
+        """
+        self._take_time = take_time
+        self._database = database
+        self._results = results
+        self._spawn = spawn
+        self._ended = ended
+        self._turns = threading.BoundedSemaphore(max_running)
+
+    def submit(self, live: Live, login: Callable[[], Login]) -> None:
+        """Run the statement in the background; ``login`` is asked for when its turn has come."""
+        self._spawn(self._run, live, login, name=f"data-api-{live.statement.id[:8]}")
+
+    def cancel(self, live: Live) -> None:
+        """Stop a statement that has not ended: at once if it waits, else in the database."""
+        with live.changed:
+            live.cancelled = True
+            statement = live.statement
+            if statement.status in (SUBMITTED, PICKED):
+                return
+            if statement.status == STARTED and live.session is not None:
+                # Inside the lock: the session cannot be given to anybody else meanwhile.
+                self._database.cancel(live.session)
+
+    # -- one statement ---------------------------------------------------------------------
+
+    def _run(self, live: Live, login: Callable[[], Login]) -> None:
+        try:
+            while not self._turns.acquire(timeout=_TURN_SECONDS):
+                if live.cancelled:
+                    break
+            else:
+                try:
+                    self._run_in_turn(live, login)
+                finally:
+                    self._turns.release()
+        except Exception as problem:
+            logger.exception("statement %s failed in the sandbox", live.statement.id)
+            self._fail_rest(live, f"Internal error of the sandbox: {problem!r}")
+        finally:
+            self._close(live)
+
+    def _run_in_turn(self, live: Live, login: Callable[[], Login]) -> None:
+        if not _advance(live, PICKED):
+            return
+        try:
+            as_whom = login()
+            session = self._database.acquire(as_whom)
+        except DatabaseError as problem:
+            self._fail_rest(live, str(problem))
+            return
+        live.statement.db_user = as_whom.user
+        reusable = False
+        try:
+            if _advance(live, STARTED, session):
+                reusable = self._run_all(live, session)
+        finally:
+            with live.changed:
+                # A cancel may still be on its way to this session: it is not used again.
+                reusable = reusable and not live.cancelled
+                live.session = None
+                live.statement.updated = time.time()
+            self._database.release(as_whom, session, reusable=reusable)
+
+    def _run_all(self, live: Live, session: Session) -> bool:
+        """Run every SQL statement; whether the session can be used again."""
+        statement = live.statement
+        in_transaction = statement.is_batch and statement.mode != AUTO_COMMIT
+        try:
+            if in_transaction:
+                session.begin()
+            for number, sub in enumerate(statement.subs, start=1):
+                if live.cancelled:
+                    break
+                if not self._run_one(live, session, number, sub) and in_transaction:
+                    break
+            done = all(sub.status == FINISHED for sub in statement.subs)
+            if in_transaction:
+                if done and not live.cancelled:
+                    session.commit()
+                else:
+                    session.rollback()
+        except ConnectionLost as problem:
+            self._fail_rest(live, str(problem))
+            return False
+        except DatabaseError as problem:
+            # BEGIN, COMMIT or ROLLBACK itself was refused (a conflict shows at COMMIT).
+            if statement.error is None:
+                statement.error = str(problem)
+            self._fail_rest(live, str(problem))
+            return False
+        return True
+
+    def _run_one(self, live: Live, session: Session, number: int, sub: SubStatement) -> bool:
+        statement = live.statement
+        identifier = f"{statement.id}:{number}"
+        sub.status, sub.updated = STARTED, time.time()
+        values = {entry["name"]: entry["value"] for entry in statement.parameters}
+        sql, bound = bind(sub.sql, values) if values else (sub.sql, [])
+        started = time.monotonic_ns()
+        try:
+            began = time.monotonic()
+            outcome = session.execute(sql, bound)
+            self._take_time(identifier, began, lambda: live.cancelled)
+            if outcome.columns is not None:
+                sub.rows, sub.size = self._results.write(identifier, outcome.columns, outcome.rows)
+                sub.has_result = True
+            else:
+                sub.rows = outcome.row_count
+        except (DatabaseError, ResultTooLarge) as problem:
+            self._results.drop(identifier)
+            aborted = live.cancelled and not isinstance(problem, ResultTooLarge)
+            sub.status = ABORTED if aborted else FAILED
+            sub.error, sub.updated = str(problem), time.time()
+            if statement.error is None:
+                statement.error = (
+                    f"Query #{number} failed with {problem}" if statement.is_batch else str(problem)
+                )
+            if isinstance(problem, ConnectionLost):
+                raise
+            return False
+        sub.duration = time.monotonic_ns() - started
+        sub.status, sub.updated = FINISHED, time.time()
+        return True
+
+    def _fail_rest(self, live: Live, error: str) -> None:
+        statement = live.statement
+        if statement.error is None:
+            statement.error = error
+        if not statement.is_batch:
+            sub = statement.subs[0]
+            sub.status, sub.error = FAILED, error
+
+    def _close(self, live: Live) -> None:
+        """Give the statement and what did not run its last state, and tell whoever waits."""
+        statement = live.statement
+        with live.changed:
+            failed = statement.error is not None
+            for sub in statement.subs:
+                if sub.status in (FINISHED, FAILED, ABORTED):
+                    continue
+                sub.status, sub.updated = ABORTED, time.time()
+                sub.error = AFTER_FAILURE if failed else CANCELLED
+            if all(sub.status == FINISHED for sub in statement.subs) and not failed:
+                status = FINISHED
+            elif live.cancelled:
+                status = ABORTED
+                statement.error = statement.error or CANCELLED
+            else:
+                status = FAILED
+            statement.updated = time.time()
+            statement.status = status
+            self._ended(live)
+            live.changed.notify_all()
+
+
+def _advance(live: Live, status: str, session: Session | None = None) -> bool:
+    """To the next state, unless it was cancelled meanwhile."""
+    with live.changed:
+        if live.cancelled:
+            return False
+        live.statement.status = status
+        live.statement.updated = time.time()
+        if session is not None:
+            live.session = session
+            live.statement.pid = session.pid
+        live.changed.notify_all()
+        return True

@@ -1,6 +1,0 @@
-"""The Redshift Data API (`redshift-data`) over the sandbox's Redshift endpoint."""
-
-from xacct_sandbox.redshift.data_api.metadata import Metadata
-from xacct_sandbox.redshift.data_api.operations import DataApi
-
-__all__ = ["DataApi", "Metadata"]
