@@ -19,7 +19,7 @@ import dagster as dg
 from benchmarks import dagster_instance, report, year_feed
 from benchmarks.dagster_instance import ASSETS, Dagster
 from benchmarks.own_sandbox import Progress, own_sandbox
-from xacct_assets.local_runtime.sqlite_tuning import hold_open
+from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open
 from xacct_sandbox.daemon import lifecycle
 
 DAYS = int(os.environ.get("BENCH_DAYS", "1000"))
@@ -76,7 +76,7 @@ def main() -> int:
         definition = feeds / year_feed.FEED / "defs.yaml"
         text = definition.read_text(encoding="utf-8")
         definition.write_text(text.replace(year_feed.FIRST_DAY, first.isoformat()))
-        settings = {"XACCT_SANDBOX_SPARK_WARM": "0", "XACCT_MORE_FEEDS": str(feeds)}
+        settings = {"XACCT_SANDBOX_SPARK_WARM": "0", "XACCT_EXTRA_FEEDS_DIR": str(feeds)}
         with own_sandbox(say, settings) as config:
             variables = lifecycle.client_environment(config)
             folder = Path(scratch) / "dagster"
@@ -84,7 +84,10 @@ def main() -> int:
                 before = _measured(dagster, say)
                 began = time.monotonic()
                 home = str(folder / "home")
-                with dg.DagsterInstance.from_config(home) as instance, hold_open(instance):
+                with (
+                    dg.DagsterInstance.from_config(home) as instance,
+                    keep_databases_open(instance),
+                ):
                     events = _fill(instance, first, say)
                 filled = time.monotonic() - began
                 say(f"{events:,} events are written")

@@ -224,7 +224,7 @@ def rig(programs: Path, say: Say) -> Iterator[Rig]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xacct-bench-")))
         folder.chmod(0o755)
         feeds = year_feed.write(folder / "feeds")
-        config = stack.enter_context(own_sandbox(say, {"XACCT_MORE_FEEDS": str(feeds)}))
+        config = stack.enter_context(own_sandbox(say, {"XACCT_EXTRA_FEEDS_DIR": str(feeds)}))
         days = [*YEAR, *SINGLE_DAYS, *(day for month in MONTHS for day in month)]
         land(config, days)
         say(f"{len(days)} days have landed")

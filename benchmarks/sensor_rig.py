@@ -18,7 +18,7 @@ from uuid import uuid4
 import dagster as dg
 
 from benchmarks.s3_listing import Folder
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks.all_checks import feed_checks
@@ -152,8 +152,8 @@ class SensorRig:
     cursor: str | None = None
 
     def __post_init__(self) -> None:
-        self.services = Services(settings_for(self.bucket))
-        self.s3 = self.services.client("s3")
+        self.aws = AwsClients(settings_for(self.bucket))
+        self.s3 = self.aws.client("s3")
         self.requests: list[str] = []
         self.s3.meta.events.register_first("before-send.s3", self._count)
         self.sensor = build_sensor(self.feed, clock=lambda: self.now)
@@ -167,7 +167,7 @@ class SensorRig:
                 )
             ],
             sensors=[self.sensor],
-            resources={"services": self.services},
+            resources={"aws": self.aws},
             executor=dg.in_process_executor,
         ).get_repository_def()
 
@@ -190,7 +190,7 @@ class SensorRig:
             instance=self.instance,
             cursor=self.cursor,
             repository_def=self.repository,
-            resources={"services": self.services},
+            resources={"aws": self.aws},
         ) as context:
             data = self.sensor.evaluate_tick(context)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -276,7 +276,7 @@ class Bench:
 
         for rig in rigs:
             # The first request connects, and assumes the role.
-            rig.services.landing(rig.feed).list_page("nothing/", None, 1)
+            rig.aws.raw_bucket(rig.feed).list_page("nothing/", None, 1)
         for number in range(REPEATS):
             measure("first look", keep=number == REPEATS - 1)
         for _ in range(REPEATS):

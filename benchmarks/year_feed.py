@@ -14,7 +14,7 @@ FIRST_DAY = "2025-01-01"
 
 
 def write(folder: Path) -> Path:
-    """The feed as XACCT_MORE_FEEDS wants it; the folder that variable names."""
+    """The feed as XACCT_EXTRA_FEEDS_DIR wants it; the folder that variable names."""
     source = PROJECT / "xacct_assets" / "defs" / "products" / "defs.yaml"
     target = folder / FEED
     target.mkdir(parents=True)

@@ -5,8 +5,8 @@ Pipes message. Read `main` first, then `load`: the rest is in the order in which
 
 What holds at the end of a run that succeeded, for every day asked for:
     rows read from the day's files = rows in staging + rows under the rejects prefix
-The rows of those days are replaced, and the ledger is written, in one transaction. A run that
-fails leaves staging, ledger and the published rejects as they were.
+The rows of those days are replaced, and the load audit table is written, in one transaction. A run
+that fails leaves staging, load audit and the published rejects as they were.
 
 A value is loaded only if nothing of it is lost:
     bigint, integer, smallint   digits with an optional sign, in range
@@ -140,7 +140,7 @@ class Request:
     """One load: what the orchestrator asked for."""
 
     feed: str
-    work_id: str
+    load_id: str
     days: tuple[Day, ...]
     catalog_database: str
     catalog_table: str
@@ -148,7 +148,7 @@ class Request:
     columns: tuple[FeedColumn, ...]
     key: tuple[str, ...]
     staging_table: str
-    ledger_table: str
+    load_audit_table: str
     connection: str
     database: str
     tmp_dir: str
@@ -165,7 +165,7 @@ class Request:
         try:
             request = cls(
                 feed=extras["feed"],
-                work_id=extras["work_id"],
+                load_id=extras["load_id"],
                 days=tuple(
                     Day(date.fromisoformat(item["day"]), tuple(item["values"]), item.get("rows"))
                     for item in extras["days"]
@@ -187,7 +187,7 @@ class Request:
                 ),
                 key=tuple(extras["key"]),
                 staging_table=extras["staging"]["table"],
-                ledger_table=extras["staging"]["ledger"],
+                load_audit_table=extras["staging"]["load_audit"],
                 connection=extras["connection"],
                 database=extras["database"],
                 tmp_dir=extras["tmp_dir"].rstrip("/") + "/",
@@ -206,9 +206,12 @@ class Request:
 
     def check(self) -> None:
         """Refuse what could not be loaded rightly, before anything is touched."""
-        for what, text in (("feed", self.feed), ("work_id", self.work_id)):
+        for what, text in (("feed", self.feed), ("load_id", self.load_id)):
             _require(NAME.fullmatch(text), what, text, f"must match {NAME.pattern}")
-        for what, text in (("staging table", self.staging_table), ("ledger", self.ledger_table)):
+        for what, text in (
+            ("staging table", self.staging_table),
+            ("load_audit", self.load_audit_table),
+        ):
             _require(TABLE.fullmatch(text), what, text, "must be schema.table in lower case")
         for what, text in (("tmp_dir", self.tmp_dir), ("rejects", self.rejects)):
             _require(S3_URI.fullmatch(text), what, text, "must be s3://bucket/prefix/")
@@ -241,7 +244,7 @@ class Request:
     @property
     def null_marker(self) -> str:
         """Stands for NULL in text. It holds the id of this load, so that no value can be it."""
-        return f"@NULL-{self.work_id}@"
+        return f"@NULL-{self.load_id}@"
 
 
 def _require(condition: object, what: str, value: object, rule: str) -> None:
@@ -254,7 +257,7 @@ def _require(condition: object, what: str, value: object, rule: str) -> None:
 
 def main() -> None:
     """Run the job that the arguments describe."""
-    arguments = getResolvedOptions(sys.argv, ["JOB_NAME", "work_id", "bucket_owners"])
+    arguments = getResolvedOptions(sys.argv, ["JOB_NAME", "load_id", "bucket_owners"])
     if "--dagster-pipes-context" not in sys.argv:
         raise LoadError(
             "--dagster-pipes-context is missing: this job is started by its Dagster asset, "
@@ -272,10 +275,10 @@ def main() -> None:
         params_loader=PipesCliArgsParamsLoader(),
     ) as pipes:
         request = Request.from_extras(pipes.extras)
-        if request.work_id != arguments["work_id"]:
+        if request.load_id != arguments["load_id"]:
             raise LoadError(
-                f"--work_id is {arguments['work_id']!r}, the Pipes context says "
-                f"{request.work_id!r}: they belong to different loads"
+                f"--load_id is {arguments['load_id']!r}, the Pipes context says "
+                f"{request.load_id!r}: they belong to different loads"
             )
         try:
             report = load(glue_context, s3, request, pipes)
@@ -957,7 +960,7 @@ class Tally:
     ) -> dict[str, Any]:
         """The message that goes back to the asset."""
         return {
-            "work_id": request.work_id,
+            "load_id": request.load_id,
             "days": {
                 str(day): {
                     "files": tally.files,
@@ -1036,7 +1039,7 @@ def write_rejects(
         if rows_written != tally.days[day].rejected:
             raise LoadError(
                 f"{rows_written} of {tally.days[day].rejected} rejects of {day} arrived under "
-                f"{rejects_prefix(request, day)}{request.work_id}/; run the load again"
+                f"{rejects_prefix(request, day)}{request.load_id}/; run the load again"
             )
     return written
 
@@ -1046,7 +1049,7 @@ def place_rejects(s3: Any, request: Request, days: Sequence[date], together: str
     bucket, written_prefix = split_uri(together)
 
     def place(day: date) -> None:
-        _, prefix = split_uri(f"{rejects_prefix(request, day)}{request.work_id}/")
+        _, prefix = split_uri(f"{rejects_prefix(request, day)}{request.load_id}/")
         delete_objects(s3, split_uri(request.rejects)[0], prefix)
         for item in list_objects(s3, bucket, f"{written_prefix}day={day}/"):
             s3.copy_object(
@@ -1066,7 +1069,7 @@ def count_rejects(
     written: dict[date, list[dict[str, Any]]],
 ) -> None:
     """Read back what was written: the manifest says what is there, not what should be."""
-    folders = {f"{rejects_prefix(request, day)}{request.work_id}/": day for day in days}
+    folders = {f"{rejects_prefix(request, day)}{request.load_id}/": day for day in days}
     counts = (
         spark.read.text([escape_glob(folder) for folder in folders])
         .groupBy(F.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))").alias("file"))
@@ -1092,7 +1095,7 @@ def publish_rejects(
         manifest = {
             "feed": request.feed,
             "day": str(day),
-            "work_id": request.work_id,
+            "load_id": request.load_id,
             "rejected_rows": of_day.rejected,
             "reasons": of_day.reasons,
             "files": reject_files[day],
@@ -1104,7 +1107,7 @@ def publish_rejects(
             ContentType="application/json",
         )
         delete_objects(
-            s3, bucket, prefix, keep=(f"{prefix}manifest.json", f"{prefix}{request.work_id}/")
+            s3, bucket, prefix, keep=(f"{prefix}manifest.json", f"{prefix}{request.load_id}/")
         )
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -1142,7 +1145,7 @@ def sample_rejects(
 def write_staging(
     glue_context: GlueContext, rows: DataFrame, request: Request, tally: Tally
 ) -> None:
-    """Replace the days in staging and ledger, in the connector's one transaction.
+    """Replace the days in staging and load audit, in the connector's one transaction.
 
     All values are texts already (COPY turns them into the table's types), so nothing between here
     and Redshift can round, trim or reformat them.
@@ -1212,18 +1215,18 @@ def preactions(request: Request) -> str:
     days = ", ".join(f"'{item.day}'" for item in request.days)
     of_feed = f"feed = '{request.feed}' AND partition_date IN ({days})"
     staging = f"DELETE FROM {request.staging_table} WHERE partition_date IN ({days})"  # noqa: S608
-    ledger = f"DELETE FROM {request.ledger_table} WHERE {of_feed}"  # noqa: S608
-    return f"{staging}; {ledger}"
+    load_audit = f"DELETE FROM {request.load_audit_table} WHERE {of_feed}"  # noqa: S608
+    return f"{staging}; {load_audit}"
 
 
 def postactions(request: Request, tally: Tally) -> str:
     """SQL after COPY: what was counted here, for the procedure to compare with what arrived."""
     rows = ", ".join(
-        f"('{request.feed}', '{day}', '{request.work_id}', {of_day.loaded}, GETDATE())"
+        f"('{request.feed}', '{day}', '{request.load_id}', {of_day.loaded}, GETDATE())"
         for day, of_day in tally.days.items()
     )
-    columns = "feed, partition_date, work_id, rows_loaded, loaded_at"
-    return f"INSERT INTO {request.ledger_table} ({columns}) VALUES {rows}"  # noqa: S608
+    columns = "feed, partition_date, load_id, rows_loaded, loaded_at"
+    return f"INSERT INTO {request.load_audit_table} ({columns}) VALUES {rows}"  # noqa: S608
 
 
 # --- S3 and failures -------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.redshift.data_api import DataApi
     from xacct_assets.aws.redshift.warehouse import Warehouse
     from xacct_assets.aws.s3.exports import Exports
-    from xacct_assets.aws.s3.raw_bucket import Landing
+    from xacct_assets.aws.s3.raw_bucket import RawBucket
     from xacct_assets.aws.s3.rejects import Rejects
     from xacct_assets.aws.secretsmanager import WarehouseCredentials
     from xacct_assets.aws.sessions import Sessions
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Services:
+class AwsClients:
     """Clients for one installation (two accounts, one suffix). Safe to share between threads.
 
     Args:
@@ -71,14 +71,14 @@ class Services:
         """Account A's bucket that the feed is exported to."""
         return feed.export.bucket or self.settings.export_bucket
 
-    def landing(self, feed: FeedSpec) -> Landing:
+    def raw_bucket(self, feed: FeedSpec) -> RawBucket:
         """The feed's raw files in account A."""
-        from xacct_assets.aws.s3.raw_bucket import Landing
+        from xacct_assets.aws.s3.raw_bucket import RawBucket
 
         bucket = self.input_bucket(feed)
         return self._once(
-            ("landing", bucket),
-            lambda: Landing(self.client("s3"), bucket, self.settings.account_a),
+            ("raw_bucket", bucket),
+            lambda: RawBucket(self.client("s3"), bucket, self.settings.account_a),
         )
 
     def notifications(self, feed: FeedSpec) -> Notifications:

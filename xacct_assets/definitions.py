@@ -7,8 +7,8 @@
 
 Every folder under ``defs/`` is a feed: a YAML file of type ``CrossAccountFeed``, which makes the
 five assets above with their checks, a job, a schedule and a sensor; so is every folder under the
-one that XACCT_MORE_FEEDS names. Which accounts and names they work on comes from the environment
-(``settings.py``), and shows in the UI as one resource.
+one that XACCT_EXTRA_FEEDS_DIR names. Accounts and names come from the environment
+(``settings.py``) and show in the UI as one resource.
 """
 
 import warnings
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from xacct_assets.feed.component import more_feeds
+from xacct_assets.feed.component import extra_feeds_dir
 from xacct_assets.local_runtime.executor import in_process
-from xacct_assets.resources import ServicesResource
+from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
 
 # That parts of Dagster's API may change with its next minor version is no news to each process
@@ -36,9 +36,9 @@ def defs() -> dg.Definitions:
         # What `load_from_defs_folder` does, less its catalogue of every installed component: for
         # that it imports dagster_aws, which costs each process half a second and 50 MB.
         tree.build_defs_at_path(tree.defs_module_path),
-        *([more_feeds(settings.more_feeds)] if settings.more_feeds else []),
+        *([extra_feeds_dir(settings.extra_feeds_dir)] if settings.extra_feeds_dir else []),
         dg.Definitions(
-            resources={"services": ServicesResource.from_settings(settings)},
+            resources={"aws": AwsClientsResource.from_settings(settings)},
             executor=in_process,
             component_tree=tree,
         ),

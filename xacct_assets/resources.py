@@ -6,11 +6,11 @@ from typing import Self
 import dagster as dg
 from pydantic import Field
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import Settings
 
 
-class ServicesResource(dg.ConfigurableResource[Services]):
+class AwsClientsResource(dg.ConfigurableResource[AwsClients]):
     """Clients for the two accounts. No secret is in here: logins are read when they are used."""
 
     account_a: str = Field(description="Account id of the central account (raw and exports).")
@@ -38,14 +38,14 @@ class ServicesResource(dg.ConfigurableResource[Services]):
         """The resource of an installation."""
         return cls(**{name: getattr(settings, name) for name in cls.model_fields})
 
-    def create_resource(self, context: dg.InitResourceContext) -> Services:
+    def create_resource(self, context: dg.InitResourceContext) -> AwsClients:
         """The process's clients: built once, however many steps and ticks ask for them."""
-        return _services(Settings(**{name: getattr(self, name) for name in _FIELDS}))
+        return _aws_clients(Settings(**{name: getattr(self, name) for name in _FIELDS}))
 
 
-_FIELDS = tuple(ServicesResource.model_fields)
+_FIELDS = tuple(AwsClientsResource.model_fields)
 
 
 @functools.cache
-def _services(settings: Settings) -> Services:
-    return Services(settings)
+def _aws_clients(settings: Settings) -> AwsClients:
+    return AwsClients(settings)

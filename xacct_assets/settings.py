@@ -54,7 +54,7 @@ class Settings:
         warehouse_host, warehouse_port: told to the templates by `xacct deploy`, where clients do
             not connect to the workgroup's own endpoint.
         trusted_arns: principals that may be the orchestrator besides ECS tasks (deploy only).
-        more_feeds: folder with further feeds, beside those that come with the package.
+        extra_feeds_dir: folder with further feeds, beside those that come with the package.
     """
 
     account_a: str
@@ -76,7 +76,7 @@ class Settings:
     warehouse_host: str | None = None
     warehouse_port: int | None = None
     trusted_arns: tuple[str, ...] = ()
-    more_feeds: Path | None = None
+    extra_feeds_dir: Path | None = None
 
     @property
     def partition(self) -> str:
@@ -201,7 +201,7 @@ class _Reader:
             or None,
             warehouse_port=self._port("XACCT_WAREHOUSE_PORT"),
             trusted_arns=self._arns("XACCT_ORCHESTRATOR_TRUSTED_ARNS"),
-            more_feeds=self._folder("XACCT_MORE_FEEDS"),
+            extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
         )
         self._distinct_buckets(values)
         if self._problems:

@@ -13,12 +13,12 @@ BEGIN
     END IF;
 
     SELECT COALESCE(SUM(rows_loaded), 0) INTO expected
-    FROM public.xacct_loads
+    FROM public.xacct_load_audit
     WHERE feed = 'products' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
 
     SELECT COUNT(*) INTO staged
     FROM public.products AS s
-    JOIN public.xacct_loads AS l ON l.feed = 'products' AND l.partition_date = s.partition_date
+    JOIN public.xacct_load_audit AS l ON l.feed = 'products' AND l.partition_date = s.partition_date
     WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
 
     IF staged <> expected THEN
@@ -28,7 +28,7 @@ BEGIN
 
     DELETE FROM public.products_f
     WHERE partition_date IN (
-        SELECT partition_date FROM public.xacct_loads
+        SELECT partition_date FROM public.xacct_load_audit
         WHERE feed = 'products' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL
     );
 
@@ -40,10 +40,10 @@ BEGIN
         s.id, s.name, s.category, s.brand, s.price, s.currency, s.stock, s.description, s.updated_at,
         s.partition_date, l.loaded_at
     FROM public.products AS s
-    JOIN public.xacct_loads AS l ON l.feed = 'products' AND l.partition_date = s.partition_date
+    JOIN public.xacct_load_audit AS l ON l.feed = 'products' AND l.partition_date = s.partition_date
     WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
 
-    UPDATE public.xacct_loads
+    UPDATE public.xacct_load_audit
     SET transformed_at = GETDATE()
     WHERE feed = 'products' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
 END;

@@ -8,14 +8,16 @@ from dataclasses import replace
 import pytest
 
 from tests.support.dagster_processes import DagsterProcesses
-from tests.support.sandbox import MORE_FEEDS, RunningSandbox, running_sandbox
+from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox, running_sandbox
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
     """Both accounts, with all feeds deployed."""
     with running_sandbox() as running:
-        more = replace(running, more={**running.more, "XACCT_MORE_FEEDS": str(MORE_FEEDS)})
+        more = replace(
+            running, more={**running.more, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
+        )
         more.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
         yield more
 

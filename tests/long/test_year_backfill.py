@@ -51,7 +51,7 @@ class Story:
     finished_before: set[str]
     """Days whose export was made before everything was killed."""
     loads_before: dict[str, str]
-    """Glue job runs that had succeeded or were under way by then, by work id."""
+    """Glue job runs that had succeeded or were under way by then, by load id."""
     runs: list[dg.RunRecord]
     job_runs: list[dict[str, Any]]
     crawls: list[dict[str, Any]]
@@ -79,7 +79,7 @@ def story(sandbox: RunningSandbox, dagster: DagsterProcesses) -> Story:
     dagster.wait_for("some runs to be done and a load under way", is_in_the_middle, SECONDS / 2)
     dagster.kill()
     before = set(exports(dagster))
-    loads = {run["Arguments"]["--work_id"]: run["Id"] for run in job_runs(sandbox)}
+    loads = {run["Arguments"]["--load_id"]: run["Id"] for run in job_runs(sandbox)}
 
     dagster.start_dev()
 
@@ -142,7 +142,7 @@ def test_account_a_holds_one_export_of_each_day_and_nothing_else(sandbox: Runnin
 
 
 def test_a_year_is_at_most_twelve_runs_of_the_job(story: Story) -> None:
-    work = {run["Arguments"]["--work_id"] for run in story.job_runs}
+    work = {run["Arguments"]["--load_id"] for run in story.job_runs}
     assert len(work) <= RUNS
     assert len(story.job_runs) == len(work), "some work was done twice"
     assert {run["JobRunState"] for run in story.job_runs} == {"SUCCEEDED"}
@@ -172,5 +172,5 @@ def test_what_was_done_before_the_kill_is_not_done_again(story: Story) -> None:
 
 
 def test_a_load_that_went_on_without_its_run_is_followed_and_not_repeated(story: Story) -> None:
-    known = {run["Arguments"]["--work_id"]: run["Id"] for run in story.job_runs}
+    known = {run["Arguments"]["--load_id"]: run["Id"] for run in story.job_runs}
     assert {work: known[work] for work in story.loads_before} == story.loads_before

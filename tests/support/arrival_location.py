@@ -45,13 +45,13 @@ class FolderLanding:
         return RawObject(key, len(body), etag, modified)
 
 
-class FolderServices:
+class FolderAwsClients:
     """The part of the services that the sensor asks for."""
 
     def input_bucket(self, feed: FeedSpec) -> str:
         return "raw"
 
-    def landing(self, feed: FeedSpec) -> FolderLanding:
+    def raw_bucket(self, feed: FeedSpec) -> FolderLanding:
         return FolderLanding(Path(os.environ["ARRIVAL_TEST_LANDING"]))
 
 
@@ -83,5 +83,5 @@ def defs() -> dg.Definitions:
         jobs=[dg.define_asset_job(job_name(feed), selection=dg.AssetSelection.all())],
         sensors=[build_sensor(feed)],
         schedules=[build_schedule(feed)],
-        resources={"services": FolderServices()},
+        resources={"aws": FolderAwsClients()},
     )

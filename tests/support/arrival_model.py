@@ -15,7 +15,7 @@ from xacct_assets.feed.arrival.decision import (
     Outcome,
     Policy,
     Requested,
-    look_for_arrivals,
+    evaluate_tick,
 )
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.spec import DayLayout
@@ -160,7 +160,7 @@ class World:
         def clock() -> float:
             return (self.bucket.pages - before) * self.seconds_per_page
 
-        return look_for_arrivals(
+        return evaluate_tick(
             self.policy,
             Cursor.decode(self.cursor),
             self.bucket,

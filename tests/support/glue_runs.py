@@ -26,11 +26,11 @@ class GlueRuns:
             batch_stop_job_run=self.stop,
         )
 
-    def add(self, work_id, states, **facts):
+    def add(self, load_id, states, **facts):
         run = {
             "Id": f"jr_{len(self.runs) + 1}",
             "JobName": "load",
-            "Arguments": {"--work_id": work_id},
+            "Arguments": {"--load_id": load_id},
             "StartedOn": datetime(2026, 1, 1, tzinfo=UTC),
             "states": list(states),
             **facts,
@@ -55,7 +55,7 @@ class GlueRuns:
             error = error(Arguments)
         if error is not None:
             raise error
-        return {"JobRunId": self.add(Arguments["--work_id"], self.plan)["Id"]}
+        return {"JobRunId": self.add(Arguments["--load_id"], self.plan)["Id"]}
 
     def get(self, JobName, RunId):
         (run,) = [run for run in self.runs if run["Id"] == RunId]

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.operations import cli
-from xacct_assets.resources import ServicesResource
+from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
 from xacct_sandbox.sample_data import ProductFile
 
@@ -177,20 +177,18 @@ class Pipeline:
         with self.environment():
             if self._feed_definitions is None:
                 return dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
-            services = ServicesResource.from_settings(Settings.load())
-            shared = dg.Definitions(
-                jobs=[job], resources={"services": services}, executor=in_process
-            )
+            aws = AwsClientsResource.from_settings(Settings.load())
+            shared = dg.Definitions(jobs=[job], resources={"aws": aws}, executor=in_process)
             return dg.Definitions.merge(self._feed_definitions, shared)
 
     @cached_property
-    def services(self) -> Services:
+    def aws(self) -> AwsClients:
         """The pipeline's own clients, e.g. ``services.warehouse.query(sql, parameters)``."""
-        services = Services(Settings.load(self.variables), self.variables)
+        aws = AwsClients(Settings.load(self.variables), self.variables)
         with self.environment():
             for name in ("s3", "glue", "secretsmanager", "redshift-data", "logs"):
-                services.client(name)
-        return services
+                aws.client(name)
+        return aws
 
     # -- what lands --------------------------------------------------------------------------
 
@@ -276,12 +274,12 @@ class Pipeline:
     def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         """Rows of a SELECT, over the wire."""
         with self.environment():
-            return self.services.warehouse.query(sql, parameters)
+            return self.aws.warehouse.query(sql, parameters)
 
     def execute(self, sql: str, *parameters: Any) -> None:
         """A statement that changes something, over the wire, in a transaction."""
         with self.environment():
-            self.services.warehouse.transaction(
+            self.aws.warehouse.transaction(
                 lambda connection: connection.cursor().execute(sql, parameters)
             )
 
@@ -299,7 +297,7 @@ class Pipeline:
 
     @property
     def export_bucket(self) -> str:
-        return self.services.settings.export_bucket
+        return self.aws.settings.export_bucket
 
     def export_prefix(self, day: str) -> str:
         export = self.feed.export

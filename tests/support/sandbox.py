@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 # Feeds that are added by YAML and SQL alone.
-MORE_FEEDS = Path(__file__).parents[1] / "feeds"
+EXTRA_FEEDS_DIR = Path(__file__).parents[1] / "feeds"
 # Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
 # Workers that test side by side take turns through them, so that none takes what another just saw
 # to be free.
@@ -210,7 +210,7 @@ def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
 @pytest.fixture(scope="session")
 def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
     """The same sandbox, with the feeds of ``tests/feeds`` deployed beside products."""
-    more = replace(sandbox, more={**sandbox.more, "XACCT_MORE_FEEDS": str(MORE_FEEDS)})
+    more = replace(sandbox, more={**sandbox.more, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)})
     more.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
     return more
 

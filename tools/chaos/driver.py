@@ -30,7 +30,7 @@ from tools.chaos.schedule import (
 )
 from tools.chaos.sensors import SETTLE_SECONDS, Sensors
 from tools.chaos.world import World
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.partitions import contiguous
 from xacct_assets.feed.reconciliation.equation import reconcile
 from xacct_sandbox import faults
@@ -73,13 +73,13 @@ class Driver:
         schedule: Schedule,
         runs: Runs,
         definitions: dg.Definitions,
-        services: Services,
+        aws: AwsClients,
         timeline: Timeline,
     ) -> None:
         self._world = world
         self._schedule = schedule
         self._runs = runs
-        self._services = services
+        self._aws_clients = aws
         self._timeline = timeline
         self._sensors = Sensors(world.feeds, schedule.days, definitions, runs, timeline.say)
         self._until = 0.0
@@ -198,7 +198,7 @@ class Driver:
         """Launch the days that are not right; what is wrong with them."""
         problems = []
         for name, feed in self._world.feeds.items():
-            verdicts = reconcile(feed, self._services, self._world.days)
+            verdicts = reconcile(feed, self._aws_clients, self._world.days)
             wrong = [verdict for verdict in verdicts if not verdict.ok]
             for verdict in wrong:
                 problems.append(f"{name} {verdict.partition}: {'; '.join(verdict.problems)}")

@@ -35,7 +35,7 @@ def _everything(world: World, home: Path, since: datetime) -> Iterator[secret_sc
     for feed in world.feeds:
         for run in job_runs(world, feed, since):
             yield f"job run {run['Id']}", json.dumps(run, default=str).encode()
-            prefix = f"pipes/{feed}/{run['Arguments']['--work_id']}/"
+            prefix = f"pipes/{feed}/{run['Arguments']['--load_id']}/"
             yield from objects(world.processing, world.processing_bucket, prefix).items()
     yield from _cloudwatch(world, since)
 

@@ -61,7 +61,7 @@ def judge_days(world: World, beside: Beside) -> Iterator[Problem]:
     for name, feed in world.feeds.items():
         facts = _by_day(world, feed, feed.warehouse.fact)
         staged = _by_day(world, feed, feed.warehouse.staging)
-        ledger = _ledger(world, feed)
+        load_audit = _load_audit(world, feed)
         failed = _failed_loads(world, name)
         for day in world.days:
             where = f"{name} {day}"
@@ -72,11 +72,11 @@ def judge_days(world: World, beside: Beside) -> Iterator[Problem]:
             truth = truth_of(feed, bodies)
             yield from _compare(where, "fact table", truth, facts.pop(day, []))
             yield from _export(world, name, day, truth)
-            yield from _rejects(world, name, day, truth, ledger.get(day), failed)
+            yield from _rejects(world, name, day, truth, load_audit.get(day), failed)
             if rows := staged.pop(day, []):
                 yield Problem("staging", where, f"{len(rows)} rows are left in staging")
-            if day not in ledger or not ledger[day][1]:
-                yield Problem("unbalanced", where, "the ledger has no finished load")
+            if day not in load_audit or not load_audit[day][1]:
+                yield Problem("unbalanced", where, "the load audit table has no finished load")
     now = world.beside()
     for key in sorted(now.keys ^ beside.keys):
         yield Problem("stray", "beside", f"{key} is of no day of the seed, and came or went")
@@ -116,14 +116,14 @@ def _by_day(world: World, feed: FeedSpec, table: str) -> dict[date, list[dict[st
     return rows
 
 
-def _ledger(world: World, feed: FeedSpec) -> dict[date, tuple[str, bool]]:
+def _load_audit(world: World, feed: FeedSpec) -> dict[date, tuple[str, bool]]:
     """Work id of the last load of each day, and whether it was transformed."""
     found = world.sql(
-        "SELECT partition_date, work_id, transformed_at IS NOT NULL "
-        f"FROM {feed.warehouse.ledger} WHERE feed = %s",
+        "SELECT partition_date, load_id, transformed_at IS NOT NULL "
+        f"FROM {feed.warehouse.load_audit} WHERE feed = %s",
         (feed.name,),
     )
-    return {day: (work_id, bool(done)) for day, work_id, done in found}
+    return {day: (load_id, bool(done)) for day, load_id, done in found}
 
 
 # -- export and rejects ----------------------------------------------------------------------------
@@ -189,11 +189,11 @@ def _rejects(
             where,
             f"{manifest['rejected_rows']} rows were rejected, {truth.rejected} had to be",
         )
-    if load is not None and manifest["work_id"] != load[0]:
+    if load is not None and manifest["load_id"] != load[0]:
         yield Problem("unbalanced", where, "the account of rejected rows is of another load")
     for key in sorted(set(found) - {file["key"] for file in manifest["files"]}):
-        work_id = key.removeprefix(world.rejects_prefix(name, day)).partition("/")[0]
-        if work_id not in failed:
+        load_id = key.removeprefix(world.rejects_prefix(name, day)).partition("/")[0]
+        if load_id not in failed:
             yield Problem("stray", where, f"{key} is not in the account of rejected rows")
 
 
@@ -206,4 +206,4 @@ def _failed_loads(world: World, name: str) -> set[str]:
 
 
 def _work_ids(runs: list[dict[str, Any]]) -> set[str]:
-    return {run["Arguments"]["--work_id"] for run in runs}
+    return {run["Arguments"]["--load_id"] for run in runs}

@@ -25,7 +25,7 @@ from tools.chaos.oracle import Problem, judge_days
 from tools.chaos.runs import Hung, Runs
 from tools.chaos.schedule import FAULTS, Schedule
 from tools.chaos.world import Beside, World
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import Settings
 from xacct_sandbox import faults
 
@@ -143,8 +143,8 @@ def _judged(
 ) -> Iterator[Problem]:
     from xacct_assets.definitions import defs
 
-    services = Services(Settings.load(world.variables), world.variables)
-    driver = Driver(world, schedule, runs, defs(), services, timeline)
+    aws = AwsClients(Settings.load(world.variables), world.variables)
+    driver = Driver(world, schedule, runs, defs(), aws, timeline)
     try:
         driver.storm(at_least)
         for text in driver.quiet():

@@ -38,7 +38,7 @@ class Sensors:
         say: Callable[[str], None],
     ) -> None:
         self._repository = definitions.get_repository_def()
-        self._services = definitions.resources["services"] if definitions.resources else None
+        self._aws_clients = definitions.resources["aws"] if definitions.resources else None
         self._runs = runs
         self._say = say
         self._sensors = {
@@ -59,7 +59,7 @@ class Sensors:
                 instance=self._runs.instance,
                 cursor=cursor,
                 repository_def=self._repository,
-                resources={"services": self._services},
+                resources={"aws": self._aws_clients},
             ) as context:
                 told = self._sensors[feed].evaluate_tick(context)
         except Exception as problem:  # noqa: BLE001 -- a tick may fail in any way, and is repeated

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from tests.support.sandbox import MORE_FEEDS, RunningSandbox, free_port, free_wire_port
+from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox, free_port, free_wire_port
 from tools.chaos.schedule import schedule_of
 from tools.chaos.seed import Result, run_seed, world_of
 from tools.chaos.state import State
@@ -36,7 +36,7 @@ def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
     config = SandboxConfig(
         home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
     )
-    sandbox = RunningSandbox(config, folder, more={"XACCT_MORE_FEEDS": str(MORE_FEEDS)})
+    sandbox = RunningSandbox(config, folder, more={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)})
     _command(sandbox, "xacct_sandbox.cli", "down")
     if config.token_path.exists():
         # What a worker that was killed has left.

@@ -13,7 +13,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from tests.support.sandbox import MORE_FEEDS, RunningSandbox
+from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
 from tests.support.warehouse import connect
 from tools.chaos.schedule import FEEDS
 from xacct_assets.feed.loader import load_feed
@@ -57,12 +57,12 @@ class World:
     @cached_property
     def feeds(self) -> Mapping[str, FeedSpec]:
         """Both feeds."""
-        return {name: load_feed(name, more=MORE_FEEDS) for name in FEEDS}
+        return {name: load_feed(name, more=EXTRA_FEEDS_DIR) for name in FEEDS}
 
     @property
     def variables(self) -> dict[str, str]:
         """The environment of a pipeline that works here."""
-        return {**self.sandbox.variables, "XACCT_MORE_FEEDS": str(MORE_FEEDS)}
+        return {**self.sandbox.variables, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
 
     # -- buckets -------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class World:
             for table in (feed.warehouse.staging, feed.warehouse.fact):
                 self.sql(f"DELETE FROM {table} WHERE partition_date BETWEEN %s AND %s", bounds)
             self.sql(
-                f"DELETE FROM {feed.warehouse.ledger} "
+                f"DELETE FROM {feed.warehouse.load_audit} "
                 "WHERE feed = %s AND partition_date BETWEEN %s AND %s",
                 (name, *bounds),
             )

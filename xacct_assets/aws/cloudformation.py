@@ -168,7 +168,9 @@ class Stacks:
 
     def _update(self, name: str, request: dict[str, Any]) -> bool:
         """False if there is nothing to update."""
-        with aws_call("cloudformation:UpdateStack", f"stack {name}", passing=("ValidationError",)):
+        with aws_call(
+            "cloudformation:UpdateStack", f"stack {name}", expected_codes=("ValidationError",)
+        ):
             try:
                 self._client.update_stack(**request)
             except Exception as error:
@@ -187,7 +189,7 @@ class Stacks:
 
     def _describe(self, name: str) -> dict[str, Any] | None:
         with aws_call(
-            "cloudformation:DescribeStacks", f"stack {name}", passing=("ValidationError",)
+            "cloudformation:DescribeStacks", f"stack {name}", expected_codes=("ValidationError",)
         ):
             try:
                 stacks = self._client.describe_stacks(StackName=name)["Stacks"]

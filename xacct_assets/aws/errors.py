@@ -420,8 +420,8 @@ def _denied(what: str, message: str, about: dict[str, Any], fix: str | None) -> 
 class aws_call:
     """Context manager: exceptions of botocore leave it as `AwsFailure`s, others unchanged.
 
-    Args: those of `translate`. `passing` names error codes that the caller handles itself: these
-    leave it as they are.
+    Args: those of `translate`, and `expected_codes`: error codes that the caller handles; errors
+    with these codes pass through unchanged.
     """
 
     def __init__(
@@ -431,13 +431,13 @@ class aws_call:
         *,
         account: str | None = None,
         fix: str | None = None,
-        passing: tuple[str, ...] = (),
+        expected_codes: tuple[str, ...] = (),
     ) -> None:
         self._action = action
         self._resource = resource
         self._account = account
         self._fix = fix
-        self._passing = passing
+        self._expected_codes = expected_codes
 
     def __enter__(self) -> Self:
         return self
@@ -450,7 +450,7 @@ class aws_call:
     ) -> None:
         if error is None or not isinstance(error, Exception) or isinstance(error, AwsFailure):
             return
-        if error_code(error) in self._passing and error_code(error):
+        if error_code(error) in self._expected_codes and error_code(error):
             return
         failure = translate(
             error,

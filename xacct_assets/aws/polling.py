@@ -41,7 +41,7 @@ class Backoff:
 
 
 @dataclass(frozen=True)
-class Pace:
+class AdaptivePolling:
     """Delays for work whose like has been seen: few looks, and little time lost at its end.
 
     Nothing is asked until the quicker ones of its like (a quarter of them) were over; then the time
@@ -95,7 +95,7 @@ class Waiter:
 
     def __init__(
         self,
-        backoff: Backoff | Pace | None = None,
+        backoff: Backoff | AdaptivePolling | None = None,
         *,
         on_tick: Callable[[float], None] | None = None,
         tolerated_outage: float = TOLERATED_OUTAGE,
@@ -169,7 +169,7 @@ class Waiter:
             if pause_between or failed:
                 self.sleep(min(next(delays), max(0.0, timeout - waited)))
 
-    def patiently(self, call: Callable[[], T], *, what: str) -> T:
+    def retry_transient(self, call: Callable[[], T], *, what: str) -> T:
         """The answer of `call`, asked again while it fails for reasons that pass.
 
         For questions at the start of a piece of work, which a short outage should not end.
@@ -185,7 +185,7 @@ class Waiter:
         return self.until(lambda: (call(),), what=what, timeout=math.inf)[0]
 
 
-def quietly(cleanup: Callable[[], object], what: str) -> None:
+def suppress_and_log(cleanup: Callable[[], object], what: str) -> None:
     """Run a clean-up while another exception is on its way: its own failure is logged, not raised.
 
     The exception on its way is what the user must see; losing it to a failed clean-up is the

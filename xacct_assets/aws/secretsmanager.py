@@ -90,7 +90,7 @@ def read_warehouse_credentials(
         "secretsmanager:GetSecretValue",
         name,
         fix=None,
-        passing=("InvalidRequestException", "DecryptionFailure"),
+        expected_codes=("InvalidRequestException", "DecryptionFailure"),
     ):
         try:
             answer = secrets_client.get_secret_value(SecretId=name)

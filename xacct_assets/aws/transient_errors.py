@@ -72,7 +72,7 @@ def is_busy_service(text: str | None) -> bool:
     return bool(_SERVICE.search(text or ""))
 
 
-def is_passing(text: str | None) -> bool:
+def is_transient(text: str | None) -> bool:
     """True if what the text tells of may not be met again by the same work."""
     return (
         is_conflict(text)

@@ -20,7 +20,7 @@ from xacct_assets.feed.spec import ColumnType, DayLayout, FeedSpec
 
 if TYPE_CHECKING:
     from xacct_assets.aws.glue.catalog import CatalogPartition
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
 
 # What a crawler may infer for a column whose values fit the feed's type. Digits in a text column
 # are inferred as numbers, so text accepts everything.
@@ -43,7 +43,7 @@ _GRAIN = timedelta(seconds=1)
 
 def mend(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     days: Sequence[date],
     newest: Mapping[date, datetime],
     found: Mapping[tuple[str, ...], CatalogPartition],
@@ -58,30 +58,30 @@ def mend(
     """
     done: dict[date, str] = {}
     absent = any(tuple(day_values(day)) not in found for day in days)
-    has_table = absent and _has_table(feed, services)
+    has_table = absent and _has_table(feed, aws)
     for day in newest:
         partition = found.get(tuple(day_values(day)))
         if partition is None:
             if not has_table:
                 continue  # the name is taken by a table of other files
-            _describe(feed, services, day, services.catalog.add_partition)
+            _describe(feed, aws, day, aws.catalog.add_partition)
             done[day] = "added: the crawl had seen the folder with files that it could not describe"
-        elif partition.location.rstrip("/") != day_location(feed, services, day).rstrip("/"):
+        elif partition.location.rstrip("/") != day_location(feed, aws, day).rstrip("/"):
             continue  # of other files: that is for a person to decide
         elif what := _outdated(feed, partition, newest[day]):
-            _describe(feed, services, day, services.catalog.update_partition)
+            _describe(feed, aws, day, aws.catalog.update_partition)
             done[day] = f"brought to the feed's columns: {what}"
     return done
 
 
-def day_location(feed: FeedSpec, services: Services, day: date) -> str:
+def day_location(feed: FeedSpec, aws: AwsClients, day: date) -> str:
     """Where the day's partition must be."""
-    return f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}"
+    return f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}"
 
 
-def table_location(feed: FeedSpec, services: Services) -> str:
+def table_location(feed: FeedSpec, aws: AwsClients) -> str:
     """Where the feed's table must be."""
-    return f"s3://{services.input_bucket(feed)}/{feed.source.prefix}/"
+    return f"s3://{aws.input_bucket(feed)}/{feed.source.prefix}/"
 
 
 def missing_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
@@ -122,31 +122,31 @@ def _outdated(feed: FeedSpec, partition: CatalogPartition, newest: datetime) -> 
     return f"{'; '.join(drift)} that were there before" if drift else None
 
 
-def _has_table(feed: FeedSpec, services: Services) -> bool:
+def _has_table(feed: FeedSpec, aws: AwsClients) -> bool:
     """Whether there is a table for the feed's partitions, made now if there was none."""
-    catalog, place = feed.catalog, table_location(feed, services)
+    catalog, place = feed.catalog, table_location(feed, aws)
     try:
-        table = services.catalog.table(catalog.database, catalog.table)
+        table = aws.catalog.table(catalog.database, catalog.table)
     except NotFound:
-        services.catalog.create_table(
+        aws.catalog.create_table(
             catalog.database,
             catalog.table,
             place,
             columns=_columns(feed),
             partition_keys=_partition_keys(feed),
             delimiter=feed.source.csv.delimiter,
-            crawler=feed.crawler_name(services.settings.suffix),
+            crawler=feed.crawler_name(aws.settings.suffix),
         )
         return True
     return table.location.rstrip("/") == place.rstrip("/")
 
 
-def _describe(feed: FeedSpec, services: Services, day: date, write: Callable[..., None]) -> None:
+def _describe(feed: FeedSpec, aws: AwsClients, day: date, write: Callable[..., None]) -> None:
     write(
         feed.catalog.database,
         feed.catalog.table,
         day_values(day),
-        day_location(feed, services, day),
+        day_location(feed, aws, day),
         _columns(feed),
     )
 

@@ -64,7 +64,7 @@ def feed_definitions(feed: FeedSpec) -> dg.Definitions:
     )
 
 
-def more_feeds(folder: Path) -> dg.Definitions:
+def extra_feeds_dir(folder: Path) -> dg.Definitions:
     """The feeds of a folder outside of the package, e.g. one that a company keeps for itself.
 
     Raises:

@@ -124,17 +124,17 @@ def _latest_ids(
     )
 
 
-def run_family(run: dg.DagsterRun) -> set[str]:
+def run_lineage(run: dg.DagsterRun) -> set[str]:
     """The run and, if it takes up where another failed, that one and the first of them."""
     return {name for name in (run.run_id, run.parent_run_id, run.root_run_id) if name}
 
 
-def family_began(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
+def requested_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
     """When the run was asked for: by its backfill, by itself, or as the first of those it takes up.
 
     What one run of a backfill has found out since then, its other runs need not find out again.
     """
-    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_family(run))))
+    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_lineage(run))))
     asked = [record.create_timestamp for record in records]
     backfill_id = run.tags.get(BACKFILL_ID_TAG)
     backfill = instance.get_backfill(backfill_id) if backfill_id else None

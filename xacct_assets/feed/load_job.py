@@ -1,7 +1,7 @@
 """The load job and Dagster talk through Dagster Pipes over S3: what it must do, what it did.
 
 Everything of one piece of work lives under one prefix that follows from its id,
-``pipes/<feed>/<work_id>/`` in the processing bucket, instead of under random keys: whoever attaches
+``pipes/<feed>/<load_id>/`` in the processing bucket, instead of under random keys: whoever attaches
 to a job run that somebody else started finds its messages. They are read once, when the job has
 ended: Dagster's own reader waits ten seconds more at that point, and polls S3 all the while. What
 the job says meanwhile is in its log, which is followed anyway. A lifecycle rule clears the prefix.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dagster_pipes import PipesContextData, PipesParams
 
     from xacct_assets.aws.glue.job_result import JobRunResult
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.settings import Settings
 
@@ -57,25 +57,25 @@ class LoadOutcome:
     days: Mapping[date, DayLoad]
 
 
-def work_prefix(feed: FeedSpec, work_id: str) -> str:
+def load_prefix(feed: FeedSpec, load_id: str) -> str:
     """Key prefix of the work's context and messages."""
-    return f"pipes/{feed.name}/{work_id}/"
+    return f"pipes/{feed.name}/{load_id}/"
 
 
 def job_extras(
-    feed: FeedSpec, services: Services, work_id: str, raw_rows: Mapping[date, int]
+    feed: FeedSpec, aws: AwsClients, load_id: str, raw_rows: Mapping[date, int]
 ) -> dict[str, Any]:
     """What the job script needs to know, as plain data.
 
     ``rows`` of a day lets the script tell a day without rows, for which a crawler makes no
     partition, from a day whose partition is missing.
     """
-    settings = services.settings
+    settings = aws.settings
     bucket = settings.processing_bucket
     source = feed.source.csv
     return {
         "feed": feed.name,
-        "work_id": work_id,
+        "load_id": load_id,
         "days": [
             {"day": day.isoformat(), "values": day_values(day), "rows": raw_rows[day]}
             for day in sorted(raw_rows)
@@ -94,10 +94,10 @@ def job_extras(
         ],
         "key": list(feed.key),
         "partition_column": PARTITION_COLUMN,
-        "staging": {"table": feed.warehouse.staging, "ledger": feed.warehouse.ledger},
+        "staging": {"table": feed.warehouse.staging, "load_audit": feed.warehouse.load_audit},
         "connection": settings.glue_connection,
         "database": settings.database,
-        "tmp_dir": f"s3://{bucket}/glue-tmp/{feed.name}/{work_id}/",
+        "tmp_dir": f"s3://{bucket}/glue-tmp/{feed.name}/{load_id}/",
         "copy_role": settings.role_b_arn,
         "rejects": f"s3://{bucket}/rejects/{feed.name}/",
     }
@@ -118,8 +118,8 @@ def bucket_owners(settings: Settings) -> str:
 def run_load_job(
     context: dg.AssetExecutionContext,
     feed: FeedSpec,
-    services: Services,
-    work_id: str,
+    aws: AwsClients,
+    load_id: str,
     raw_rows: Mapping[date, int],
     *,
     first_attempt: bool = False,
@@ -136,30 +136,30 @@ def run_load_job(
         AwsFailure: the job run did not succeed, or could not be started.
         Failure: it succeeded but gave no account of what it did.
     """
-    settings = services.settings
-    prefix = work_prefix(feed, work_id)
+    settings = aws.settings
+    prefix = load_prefix(feed, load_id)
     injector_class, reader_class = _pipes_classes()
-    s3 = services.client("s3")
+    s3 = aws.client("s3")
     owner = settings.account_b
     injector = injector_class(s3, settings.processing_bucket, owner, prefix)
     reader = reader_class(s3, settings.processing_bucket, owner, prefix)
 
     def announce(run_id: str, attached: bool) -> None:
         verb = "Following" if attached else "Started"
-        context.log.info(f"{verb} Glue job run {run_id} for work {work_id}")
+        context.log.info(f"{verb} Glue job run {run_id} for work {load_id}")
 
     with dg.open_pipes_session(
         context=context,
         context_injector=injector,
         message_reader=reader,
-        extras=job_extras(feed, services, work_id, raw_rows),
+        extras=job_extras(feed, aws, load_id, raw_rows),
     ) as session:
-        result = services.glue_job.run(
+        result = aws.glue_job.run(
             feed.job_name(settings.suffix),
-            work_id,
+            load_id,
             {
                 **session.get_bootstrap_cli_arguments(),
-                "--bucket_owners": bucket_owners(services.settings),
+                "--bucket_owners": bucket_owners(aws.settings),
             },
             worker_type=feed.load.worker_type,
             number_of_workers=feed.load.number_of_workers,
@@ -170,19 +170,19 @@ def run_load_job(
             on_start=announce,
             on_log=lambda line: context.log.info(f"[glue] {line}"),
         )
-    return LoadOutcome(result, _account(session.get_custom_messages(), work_id, result.run_id))
+    return LoadOutcome(result, _account(session.get_custom_messages(), load_id, result.run_id))
 
 
-def _account(messages: Sequence[Any], work_id: str, run_id: str) -> dict[date, DayLoad]:
+def _account(messages: Sequence[Any], load_id: str, run_id: str) -> dict[date, DayLoad]:
     accounts = [
         message
         for message in messages
-        if isinstance(message, dict) and message.get("work_id") == work_id and "days" in message
+        if isinstance(message, dict) and message.get("load_id") == load_id and "days" in message
     ]
     if not accounts:
         raise dg.Failure(
             f"Glue job run {run_id} succeeded but left no account of what it loaded (no Pipes "
-            f"message for work {work_id}). Is glue/load.py of this version deployed? Run "
+            f"message for work {load_id}). Is glue/load.py of this version deployed? Run "
             "`xacct deploy`, then materialize again.",
             allow_retries=False,
         )
@@ -212,7 +212,7 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     from dagster_pipes import encode_param
 
     from xacct_assets.aws.errors import NotFound, aws_call
-    from xacct_assets.aws.polling import quietly
+    from xacct_assets.aws.polling import suppress_and_log
 
     class WorkContextInjector(PipesS3ContextInjector):
         """Puts the context where the work's id says."""
@@ -254,7 +254,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 yield {"bucket": self.bucket, "key_prefix": f"{self._prefix}messages"}
             except BaseException:
                 # What the job said before it failed helps, but must not hide how it failed.
-                quietly(lambda: self._deliver(handler), f"reading messages under {self._prefix}")
+                suppress_and_log(
+                    lambda: self._deliver(handler), f"reading messages under {self._prefix}"
+                )
                 raise
             self._deliver(handler)
 

@@ -4,11 +4,10 @@ A run covers one day or many. For many, Dagster (1.13) offers one result for the
 day gets the same data version, and one bad day fails all. Here each day gets its own event with its
 own metadata, data version and provenance; a day with a problem gets none, is told apart by an
 observation that says why, and the others go on. The run is failed at its end by the check
-``every_day_succeeded``, so that exactly the bad days show as failed and can be retried alone.
+``every_partition_materialized``: exactly the bad days show as failed and can be retried alone.
 
-Two things are taken from inside Dagster, which is pinned exactly; tests/pipeline/functional/test_partition_results.py
-fails if they change: the names of the data version tags, and the output metadata key that says "the
-asset's events are already there", which Dagster uses for the same purpose in source assets.
+Two private names of Dagster are used: those of the data version tags, and the output metadata key
+that says "the asset's events are already there", which Dagster uses for source assets.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ from xacct_assets.feed.event_log import (
     PROBLEM,
     Materialization,
     latest_materializations,
-    run_family,
+    run_lineage,
 )
 from xacct_assets.feed.partitions import in_words, parse_day
 
-EVERY_DAY_CHECK = "every_day_succeeded"
+EVERY_PARTITION_CHECK = "every_partition_materialized"
 
-DayEvents = Iterator[
+PartitionEvents = Iterator[
     dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation | dg.Output[None]
 ]
 
 
 @dataclass(frozen=True)
-class DayReport:
+class PartitionResult:
     """What a step did for one day.
 
     Attributes:
@@ -60,7 +59,7 @@ class DayReport:
 
 
 @dataclass
-class StepDays:
+class PartitionBatch:
     """The days of one step, sorted into those to work on and those with a problem.
 
     Attributes:
@@ -76,7 +75,7 @@ class StepDays:
     inputs: dict[date, Materialization] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, context: dg.AssetExecutionContext, upstream: dg.AssetKey | None) -> StepDays:
+    def of(cls, context: dg.AssetExecutionContext, upstream: dg.AssetKey | None) -> PartitionBatch:
         """The run's days; with an upstream asset, those it is there for.
 
         If the upstream asset was (re)materialized for some days by this run, or by the run this one
@@ -89,7 +88,7 @@ class StepDays:
             return step
         name = upstream.to_user_string()
         step.inputs = latest_materializations(context.instance, upstream, days)
-        family = run_family(context.run)
+        family = run_lineage(context.run)
         by_this_run = {day for day, event in step.inputs.items() if event.run_id in family}
         for day in days:
             if by_this_run and day not in by_this_run:
@@ -114,7 +113,7 @@ class StepDays:
         if not self.ready:
             raise self._failure()
 
-    def report(self, reports: Mapping[date, DayReport]) -> DayEvents:
+    def report(self, reports: Mapping[date, PartitionResult]) -> PartitionEvents:
         """One event a day, then the output that lets the next step start.
 
         Raises:
@@ -134,7 +133,7 @@ class StepDays:
                 # same: above all a day for which nothing has landed.
                 yield dg.AssetCheckEvaluation(
                     asset_key=self.context.asset_key,
-                    check_name=EVERY_DAY_CHECK,
+                    check_name=EVERY_PARTITION_CHECK,
                     passed=False,
                     description=text,
                     metadata={"is upstream": day in self.inherited},
@@ -171,7 +170,7 @@ class StepDays:
     def _is_checked_later(self) -> bool:
         # A run may leave checks out; its job then has no node for them. Nodes are named so by
         # AssetCheckSpec.get_python_identifier.
-        node = f"{self.context.asset_key.to_python_identifier()}_{EVERY_DAY_CHECK}"
+        node = f"{self.context.asset_key.to_python_identifier()}_{EVERY_PARTITION_CHECK}"
         return self.context.job_def.has_node_named(node)
 
     def _failure(self) -> dg.Failure:

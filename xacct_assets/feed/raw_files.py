@@ -11,7 +11,7 @@ from xacct_assets.feed.partitions import day_prefix
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
 
@@ -20,21 +20,21 @@ def raw_prefix(feed: FeedSpec, day: date) -> str:
     return day_prefix(feed.source.prefix, feed.source.layout, day)
 
 
-def list_day(feed: FeedSpec, services: Services, day: date) -> list[RawObject]:
+def list_day(feed: FeedSpec, aws: AwsClients, day: date) -> list[RawObject]:
     """The day's files that belong to the feed, by key."""
-    return services.landing(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
+    return aws.raw_bucket(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
 
 
-def survey_days(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, Listing]:
+def survey_days(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, Listing]:
     """Each day's files, and the keys beside them that are none of the feed's."""
     prefixes = {day: raw_prefix(feed, day) for day in days}
-    found = services.landing(feed).survey_all(list(prefixes.values()), feed.source.patterns)
+    found = aws.raw_bucket(feed).survey_all(list(prefixes.values()), feed.source.patterns)
     return {day: found[prefix] for day, prefix in prefixes.items()}
 
 
 def inspect_day(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     objects: Sequence[RawObject],
     *,
     stop: Event | None = None,
@@ -52,4 +52,4 @@ def inspect_day(
         encoding=feed.source.csv.encoding,
     )
     columns = feed.column_names()
-    return services.landing(feed).inspect(objects, dialect, columns, stop=stop)
+    return aws.raw_bucket(feed).inspect(objects, dialect, columns, stop=stop)

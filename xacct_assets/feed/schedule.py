@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.arrival.run_history import FIRST, days_of
 from xacct_assets.feed.assets import raw_partition, s3_export
@@ -45,13 +45,13 @@ def build_schedule(feed: FeedSpec) -> dg.ScheduleDefinition:
         ),
     )
     def daily(
-        context: dg.ScheduleEvaluationContext, services: dg.ResourceParam[Services]
+        context: dg.ScheduleEvaluationContext, aws: dg.ResourceParam[AwsClients]
     ) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time
         day = ended_day(now)
         if day < feed.start:
             return dg.SkipReason(f"{day} is before the feed's first day, {feed.start}")
-        reason = already_seen_to(feed, services, context.instance, day)
+        reason = already_seen_to(feed, aws, context.instance, day)
         if reason:
             return dg.SkipReason(reason)
         return dg.RunRequest(
@@ -69,7 +69,7 @@ def ended_day(now: datetime) -> date:
 
 
 def already_seen_to(
-    feed: FeedSpec, services: Services, instance: dg.DagsterInstance, day: date
+    feed: FeedSpec, aws: AwsClients, instance: dg.DagsterInstance, day: date
 ) -> str | None:
     """Why the day needs no run; None if it does."""
     run = _under_way(feed, instance, day)
@@ -79,7 +79,7 @@ def already_seen_to(
     export = latest_materializations(instance, asset_key(feed, s3_export.NAME), [day]).get(day)
     if raw is None or export is None or export.storage_id < raw.storage_id:
         return None
-    objects = list_day(feed, services, day)
+    objects = list_day(feed, aws, day)
     if objects and fingerprint(objects) == raw.data_version:
         return f"the export of {day} is made from the files that are there"
     return None

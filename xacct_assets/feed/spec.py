@@ -390,16 +390,16 @@ class WarehouseTables(_Strict):
     procedure: QualifiedName = Field(
         description="Procedure called with the first and last day, e.g. public.sp_products."
     )
-    ledger: QualifiedName = Field(
-        default="public.xacct_loads",
+    load_audit: QualifiedName = Field(
+        default="public.xacct_load_audit",
         description="Table of committed loads and whether they were transformed; shared by feeds.",
     )
 
     @model_validator(mode="after")
     def _tables_differ(self) -> WarehouseTables:
-        if len({self.staging, self.fact, self.ledger}) != 3:
+        if len({self.staging, self.fact, self.load_audit}) != 3:
             raise ValueError(
-                "staging, fact and ledger must be three tables, but two of them are the same"
+                "staging, fact and load audit must be three tables, but two of them are the same"
             )
         return self
 

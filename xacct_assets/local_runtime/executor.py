@@ -31,7 +31,7 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 
-from xacct_assets.local_runtime.sqlite_tuning import written_fast
+from xacct_assets.local_runtime.sqlite_tuning import relaxed_durability
 
 #: Seconds between two looks at whether the run was terminated while it waits.
 TURN_SECONDS = 0.5
@@ -86,7 +86,7 @@ class PatientInProcessExecutor(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         """The run's events, as they happen."""
-        with written_fast(plan_context.instance, plan_context.run_id):
+        with relaxed_durability(plan_context.instance, plan_context.run_id):
             yield from self._execute(plan_context, execution_plan)
 
     def _execute(

@@ -50,7 +50,7 @@ class Unreachable(Exception):
     """The warm process is gone, and has not begun what it was asked for."""
 
 
-class WarmProcess:
+class ForkServer:
     """The launching side. Safe to share between threads; the process is started when first needed.
 
     Args:

@@ -34,8 +34,8 @@ from dagster._core.remote_representation.code_location import GrpcServerCodeLoca
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.types import ExecuteRunArgs
 
-from xacct_assets.local_runtime.fork_server import Unreachable, WarmProcess
-from xacct_assets.local_runtime.sqlite_tuning import hold_open
+from xacct_assets.local_runtime.fork_server import ForkServer, Unreachable
+from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ PROCESS_TAG = "xacct/process"
 _PROC = Path("/proc")
 # Linux counts the start of processes from the boot, whose time it tells in whole seconds.
 _CLOCK_SLACK_SECONDS = 2.0
-_WARM = WarmProcess()
+_WARM = ForkServer()
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -73,7 +73,7 @@ class LocalRunLauncher(DefaultRunLauncher):
             super().launch_run(context)
             return
         if self._held is None:
-            self._held = hold_open(instance)
+            self._held = keep_databases_open(instance)
         arguments = ExecuteRunArgs(
             job_origin=origin,
             run_id=run.run_id,

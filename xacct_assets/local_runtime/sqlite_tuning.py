@@ -27,7 +27,9 @@ import dagster as dg
 _ALL_EVENTS = "index"
 
 
-def hold_open(instance: dg.DagsterInstance, run_id: str | None = None) -> contextlib.ExitStack:
+def keep_databases_open(
+    instance: dg.DagsterInstance, run_id: str | None = None
+) -> contextlib.ExitStack:
     """Connections to the database of all events and to that of a run's; close what is returned."""
     held = contextlib.ExitStack()
     if _is_sqlite(instance):
@@ -43,7 +45,7 @@ def hold_open(instance: dg.DagsterInstance, run_id: str | None = None) -> contex
 
 
 @contextlib.contextmanager
-def written_fast(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+def relaxed_durability(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """What this process writes of a run is written without waiting for the disk."""
     if not _is_sqlite(instance):
         yield
@@ -53,7 +55,7 @@ def written_fast(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
     event.listen(Engine, "connect", _do_not_wait)
     try:
-        with hold_open(instance, run_id):
+        with keep_databases_open(instance, run_id):
             yield
     finally:
         event.remove(Engine, "connect", _do_not_wait)

@@ -127,7 +127,7 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
         overrides[name] = value
     with _progress() as say:
         deployment = Deployment(
-            settings, load_feeds(more=settings.more_feeds), repository_root(), say, overrides
+            settings, load_feeds(more=settings.extra_feeds_dir), repository_root(), say, overrides
         )
         changed = deployment.run(sql_over=options.sql_over)
         say("deployed" if changed else "up to date")
@@ -148,7 +148,7 @@ def _destroy(options: argparse.Namespace, settings: Settings) -> int:
         )
         return USAGE
     with _progress() as say:
-        left = Removal(settings, load_feeds(more=settings.more_feeds), say).run()
+        left = Removal(settings, load_feeds(more=settings.extra_feeds_dir), say).run()
         say("all removed" if not left else f"{len(left)} things are left")
     for leftover in left:
         _error(leftover)
@@ -158,7 +158,7 @@ def _destroy(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.loader import load_feeds
     from xacct_assets.operations.doctor import Doctor
 
@@ -168,7 +168,7 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
             f"ok       settings: accounts {settings.account_a} and {settings.account_b}, "
             f"{settings.region}, suffix {settings.suffix}"
         )
-    findings = Doctor(Services(settings), load_feeds(more=settings.more_feeds), show).run()
+    findings = Doctor(AwsClients(settings), load_feeds(more=settings.extra_feeds_dir), show).run()
     failed = [finding for finding in findings if finding.outcome == "FAIL"]
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -187,23 +187,23 @@ def _show_finding(finding: Finding) -> None:
 
 
 def _reconcile(options: argparse.Namespace, settings: Settings) -> int:
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.loader import load_feed, load_feeds
     from xacct_assets.feed.reconciliation.equation import reconcile
-    from xacct_assets.operations.discover_partitions import known_days
+    from xacct_assets.operations.discover_partitions import discover_partitions
 
-    more = settings.more_feeds
+    more = settings.extra_feeds_dir
     feeds = (
         [load_feed(name, more=more) for name in options.feed]
         if options.feed
         else load_feeds(more=more)
     )
-    services = Services(settings)
+    aws = AwsClients(settings)
     asked = sorted({day for days in options.partition or [] for day in days})
     rows: list[tuple[FeedSpec, DayReconciliation]] = []
     for feed in feeds:
-        days = asked or known_days(feed, services)
-        rows += [(feed, verdict) for verdict in reconcile(feed, services, days)]
+        days = asked or discover_partitions(feed, aws)
+        rows += [(feed, verdict) for verdict in reconcile(feed, aws, days)]
     wrong = [verdict for _, verdict in rows if not verdict.ok]
     if options.json:
         print(json.dumps([{"feed": f.name, **v.as_dict()} for f, v in rows], indent=2))

@@ -9,7 +9,7 @@ from xacct_assets.feed.partitions import day_folder
 from xacct_assets.feed.spec import DayLayout
 
 if TYPE_CHECKING:
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
 
@@ -19,20 +19,20 @@ class Folders(Protocol):
     def folders(self, prefix: str) -> list[str]: ...
 
 
-def known_days(feed: FeedSpec, services: Services) -> list[date]:
-    """Days with a raw folder, a ledger entry, fact rows or an export, in order."""
+def discover_partitions(feed: FeedSpec, aws: AwsClients) -> list[date]:
+    """Days with a raw folder, a load audit entry, fact rows or an export, in order."""
     from xacct_assets.aws.redshift.sql import qualified
 
     tables = feed.warehouse
-    rows = services.warehouse.query(
-        f"SELECT partition_date FROM {qualified(tables.ledger)} WHERE feed = %s "  # noqa: S608
+    rows = aws.warehouse.query(
+        f"SELECT partition_date FROM {qualified(tables.load_audit)} WHERE feed = %s "  # noqa: S608
         f"UNION SELECT partition_date FROM {qualified(tables.fact)} "
         f"UNION SELECT partition_date FROM {qualified(tables.staging)}",
         (feed.name,),
     )
     days = {row["partition_date"] for row in rows}
-    days |= set(days_in(services.landing(feed), feed.source.prefix, feed.source.layout))
-    days |= set(days_in(services.exports(feed), feed.export.prefix, feed.export.layout))
+    days |= set(days_in(aws.raw_bucket(feed), feed.source.prefix, feed.source.layout))
+    days |= set(days_in(aws.exports(feed), feed.export.prefix, feed.export.layout))
     return sorted(days)
 
 

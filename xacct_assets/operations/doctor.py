@@ -17,7 +17,7 @@ from xacct_assets.aws.errors import AwsFailure, CredentialsProblem, NotFound, aw
 
 if TYPE_CHECKING:
     from xacct_assets.aws.secretsmanager import WarehouseCredentials
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
 Outcome = Literal["ok", "FAIL", "skipped"]
@@ -50,10 +50,10 @@ class Doctor:
     """
 
     def __init__(
-        self, services: Services, feeds: Sequence[FeedSpec], report: Callable[[Finding], None]
+        self, aws: AwsClients, feeds: Sequence[FeedSpec], report: Callable[[Finding], None]
     ) -> None:
-        self._services = services
-        self._settings = services.settings
+        self._aws_clients = aws
+        self._settings = aws.settings
         self._feeds = feeds
         self._report = report
         self._findings: list[Finding] = []
@@ -110,7 +110,7 @@ class Doctor:
         self._report(finding)
 
     def _who(self) -> str:
-        account, arn = self._services.sessions.identity()
+        account, arn = self._aws_clients.sessions.identity()
         if account != self._settings.account_b:
             raise CredentialsProblem(
                 f"these credentials are of account {account}",
@@ -122,13 +122,13 @@ class Doctor:
         return arn
 
     def _raw(self, feed: FeedSpec) -> str:
-        landing = self._services.landing(feed)
-        folders = landing.folders(feed.source.prefix + "/")
+        bucket = self._aws_clients.raw_bucket(feed)
+        folders = bucket.folders(feed.source.prefix + "/")
         count = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
-        return f"s3://{landing.bucket}/{feed.source.prefix}/ can be listed: {count}"
+        return f"s3://{bucket.bucket}/{feed.source.prefix}/ can be listed: {count}"
 
     def _exports(self, feed: FeedSpec) -> str:
-        exports = self._services.exports(feed)
+        exports = self._aws_clients.exports(feed)
         # A key that is not there tells "may read" (not found) from "may not" (denied).
         found = exports.read_manifest(f"{feed.export.prefix}/")
         exports.verify(f"{feed.export.prefix}/0000/00/00/")
@@ -138,7 +138,7 @@ class Doctor:
     def _working_bucket(self) -> str:
         bucket = self._settings.processing_bucket
         with aws_call("s3:ListBucket", f"arn:aws:s3:::{bucket}", account=self._settings.account_b):
-            self._services.client("s3").list_objects_v2(
+            self._aws_clients.client("s3").list_objects_v2(
                 Bucket=bucket,
                 Prefix="rejects/",
                 MaxKeys=1,
@@ -147,7 +147,7 @@ class Doctor:
         return f"s3://{bucket}/ can be listed"
 
     def _secret(self) -> str:
-        credentials = self._services.warehouse_credentials()
+        credentials = self._aws_clients.warehouse_credentials()
         self._credentials = credentials
         source = credentials.secret_arn or "XACCT_REDSHIFT_* of the environment"
         shape = "usable by the Data API" if credentials.data_api_compatible else "wire only"
@@ -164,15 +164,17 @@ class Doctor:
         return f"{login.host}:{login.port} answers, certificate of {certificate}"
 
     def _login(self) -> str:
-        rows = self._services.warehouse.query("SELECT current_user AS name, version() AS version")
+        rows = self._aws_clients.warehouse.query(
+            "SELECT current_user AS name, version() AS version"
+        )
         return f"{rows[0]['name']}, {str(rows[0]['version'])[:60]}"
 
     def _objects(self, feed: FeedSpec) -> str:
         from xacct_assets.aws.redshift.sql import qualified
 
-        warehouse = self._services.warehouse
+        warehouse = self._aws_clients.warehouse
         tables = feed.warehouse
-        for table in (tables.staging, tables.fact, tables.ledger):
+        for table in (tables.staging, tables.fact, tables.load_audit):
             warehouse.query(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608 -- quoted
         schema, _, name = tables.procedure.rpartition(".")
         found = warehouse.query(
@@ -185,10 +187,12 @@ class Doctor:
                 f"there is no procedure {tables.procedure}",
                 fix="run `xacct deploy`, which applies sql/",
             )
-        return f"{tables.staging}, {tables.fact}, {tables.ledger}, {tables.procedure}() are there"
+        return (
+            f"{tables.staging}, {tables.fact}, {tables.load_audit}, {tables.procedure}() are there"
+        )
 
     def _data_api(self) -> str:
-        result = self._services.data_api.execute("SELECT 1 AS one", name="xacct doctor")
+        result = self._aws_clients.data_api.execute("SELECT 1 AS one", name="xacct doctor")
         return f"statement {result.id} ran in workgroup {self._settings.workgroup}"
 
     def _crawler(self, feed: FeedSpec) -> str:
@@ -217,14 +221,14 @@ class Doctor:
         with aws_call("glue:GetDatabase", f"database {name}"):
             self._glue.get_database(Name=name)
         try:
-            table = self._services.catalog.table(name, feed.catalog.table)
+            table = self._aws_clients.catalog.table(name, feed.catalog.table)
         except NotFound:
             return f"{name} is there; its table {feed.catalog.table} comes with the first crawl"
         return f"{name}.{feed.catalog.table} has {len(table.columns)} columns"
 
     def _roles(self) -> str:
         workgroup = self._settings.workgroup
-        client = self._services.client("redshift-serverless")
+        client = self._aws_clients.client("redshift-serverless")
         with aws_call("redshift-serverless:GetWorkgroup", f"workgroup {workgroup}"):
             found = client.get_workgroup(workgroupName=workgroup)["workgroup"]
         if found["status"] != "AVAILABLE":
@@ -246,9 +250,9 @@ class Doctor:
 
     @property
     def _glue(self) -> Any:
-        return self._services.client("glue")
+        return self._aws_clients.client("glue")
 
     def _login_details(self) -> WarehouseCredentials:
         if self._credentials is None:
-            self._credentials = self._services.warehouse_credentials()
+            self._credentials = self._aws_clients.warehouse_credentials()
         return self._credentials

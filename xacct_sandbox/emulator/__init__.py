@@ -23,17 +23,17 @@ from __future__ import annotations
 from xacct_sandbox.credentials import Credentials, ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator import loader as _emulator
-from xacct_sandbox.emulator.buckets import mend_buckets
-from xacct_sandbox.emulator.cloudformation import add_cloudformation_type, mend_cloudformation
+from xacct_sandbox.emulator.buckets import patch_buckets
+from xacct_sandbox.emulator.cloudformation import add_cloudformation_type, patch_cloudformation
 from xacct_sandbox.emulator.fault_hooks import disturb_queues, object_exists, replace_object
-from xacct_sandbox.emulator.glue_service import add_glue_operations, emulated_glue, glue, mend_glue
+from xacct_sandbox.emulator.glue_service import add_glue_operations, emulated_glue, glue, patch_glue
 from xacct_sandbox.emulator.json_services import add_service, error_response, json_response
 from xacct_sandbox.emulator.loader import Application, Operation, Response, booted
 from xacct_sandbox.emulator.logs import write_log
 from xacct_sandbox.emulator.policies import (
-    mend_denials,
-    mend_principals,
-    mend_wildcards,
+    patch_denials,
+    patch_principals,
+    patch_wildcards,
     refuse_root_key,
     require_pass_role,
     require_permission,
@@ -49,7 +49,7 @@ from xacct_sandbox.emulator.state import (
     watch_changes,
     write_state,
 )
-from xacct_sandbox.emulator.uploads import mend_uploads
+from xacct_sandbox.emulator.uploads import patch_uploads
 
 __all__ = [
     "Application",
@@ -99,13 +99,13 @@ def boot(config: SandboxConfig) -> Application:
     _emulator.set_environment(config)
     emulator = _emulator.Emulator(config, _emulator.load_hooks(), write_state)
     _emulator.begin(emulator)
-    mend_principals(emulator)
-    mend_wildcards(emulator)
-    mend_denials(emulator)
-    mend_buckets(emulator)
-    mend_uploads(emulator)
-    mend_glue(emulator)
-    mend_cloudformation(emulator)
+    patch_principals(emulator)
+    patch_wildcards(emulator)
+    patch_denials(emulator)
+    patch_buckets(emulator)
+    patch_uploads(emulator)
+    patch_glue(emulator)
+    patch_cloudformation(emulator)
     restore_sessions(emulator)
     watch_changes(emulator)
     emulator.snapshots.start()

@@ -21,7 +21,7 @@ _streaming: contextvars.ContextVar[bool] = contextvars.ContextVar(
 )
 
 
-def mend_buckets(emulator: Emulator) -> None:
+def patch_buckets(emulator: Emulator) -> None:
     s3 = emulator.s3
     apply_scope, get_object, read_body = s3._apply_bucket_scope, s3._get_object, s3._read_body
     grants_of_acls = s3._foreign_bucket_allows

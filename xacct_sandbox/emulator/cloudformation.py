@@ -62,7 +62,7 @@ def add_cloudformation_type(
     emulator.worker_thread_types.add(type_name)
 
 
-def mend_cloudformation(emulator: Emulator) -> None:
+def patch_cloudformation(emulator: Emulator) -> None:
     on_worker = emulator.stacks._runs_on_worker_thread
 
     def runs_on_worker_thread(resource_type: str) -> bool:

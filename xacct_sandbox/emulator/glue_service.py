@@ -93,7 +93,7 @@ def _emulated_glue(emulator: Emulator, operation: str, request: dict[str, Any]) 
     return document
 
 
-def mend_glue(emulator: Emulator) -> None:
+def patch_glue(emulator: Emulator) -> None:
     for operation in _ROLE_TAKING:
         _route_glue(emulator, operation)
 

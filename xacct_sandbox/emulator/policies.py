@@ -31,7 +31,7 @@ _ACTION_OF_BATCH = {
 }
 
 
-def mend_principals(emulator: Emulator) -> None:
+def patch_principals(emulator: Emulator) -> None:
     evaluator = emulator.evaluator
     resolve = evaluator._resolve_condition_key
     matches = evaluator._principal_matches
@@ -74,7 +74,7 @@ def bucket_owner(emulator: Emulator, arn: str) -> str | None:
     return emulator.s3._bucket_owner_account(bucket)
 
 
-def mend_wildcards(emulator: Emulator) -> None:
+def patch_wildcards(emulator: Emulator) -> None:
     """``*`` and ``?`` stand for any character (d); the emulator's stop at a line break."""
     compile_pattern = emulator.evaluator._fnmatch_compile
 
@@ -86,7 +86,7 @@ def mend_wildcards(emulator: Emulator) -> None:
     emulator.evaluator._fnmatch_compile = of_every_character
 
 
-def mend_denials(emulator: Emulator) -> None:
+def patch_denials(emulator: Emulator) -> None:
     """Authorize on the right resources, and name the one that was refused as AWS does."""
     actions, evaluator = emulator.actions, emulator.evaluator
     extract, enforce = actions.extract_resource_arn, evaluator.enforce

@@ -44,7 +44,7 @@ class Refused(Exception):
         self.answer = answer
 
 
-def mend_uploads(emulator: Emulator) -> None:
+def patch_uploads(emulator: Emulator) -> None:
     """Take the parts of uploads, and joining them, out of memory."""
     s3 = emulator.s3
     folder = emulator.config.ministack_dir / "parts"

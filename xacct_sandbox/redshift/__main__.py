@@ -16,7 +16,7 @@ import threading
 from logging.handlers import RotatingFileHandler
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
-from xacct_sandbox.redshift.server.listener import Front
+from xacct_sandbox.redshift.server.listener import RedshiftServer
 from xacct_sandbox.redshift.sql.errors import BackendError
 from xacct_sandbox.redshift.sql.system_catalog import Internal
 from xacct_sandbox.redshift.storage.postgres import PostgresCluster
@@ -50,7 +50,7 @@ async def _serve(config: SandboxConfig) -> int:
     # From the main thread: the kernel ends PostgreSQL with the thread that started it.
     cluster.start()
     internal = Internal(cluster.socket_path, token)
-    front: Front | None = None
+    front: RedshiftServer | None = None
     try:
         try:
             await internal.set_up()
@@ -62,7 +62,7 @@ async def _serve(config: SandboxConfig) -> int:
             cluster.set_superuser_password()
             cluster.start()
             await internal.set_up()
-        front = Front(config, cluster.socket_path, internal)
+        front = RedshiftServer(config, cluster.socket_path, internal)
         try:
             await front.start()
         except OSError as problem:

@@ -13,12 +13,12 @@ BEGIN
     END IF;
 
     SELECT COALESCE(SUM(rows_loaded), 0) INTO expected
-    FROM public.xacct_loads
+    FROM public.xacct_load_audit
     WHERE feed = 'orders' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
 
     SELECT COUNT(*) INTO staged
     FROM public.orders AS s
-    JOIN public.xacct_loads AS l ON l.feed = 'orders' AND l.partition_date = s.partition_date
+    JOIN public.xacct_load_audit AS l ON l.feed = 'orders' AND l.partition_date = s.partition_date
     WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
 
     IF staged <> expected THEN
@@ -28,7 +28,7 @@ BEGIN
 
     DELETE FROM public.orders_f
     WHERE partition_date IN (
-        SELECT partition_date FROM public.xacct_loads
+        SELECT partition_date FROM public.xacct_load_audit
         WHERE feed = 'orders' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL
     );
 
@@ -40,10 +40,10 @@ BEGIN
         s.order_id, s.line_no, s.sku, s.quantity, s.amount, s.gift, s.note, s.ordered_at,
         s.partition_date, l.loaded_at
     FROM public.orders AS s
-    JOIN public.xacct_loads AS l ON l.feed = 'orders' AND l.partition_date = s.partition_date
+    JOIN public.xacct_load_audit AS l ON l.feed = 'orders' AND l.partition_date = s.partition_date
     WHERE s.partition_date BETWEEN from_day AND to_day AND l.transformed_at IS NULL;
 
-    UPDATE public.xacct_loads
+    UPDATE public.xacct_load_audit
     SET transformed_at = GETDATE()
     WHERE feed = 'orders' AND partition_date BETWEEN from_day AND to_day AND transformed_at IS NULL;
 END;

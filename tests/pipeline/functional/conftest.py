@@ -17,7 +17,7 @@ from dagster._core.execution.api import execute_run
 
 from xacct_assets.aws.errors import AccessDenied, NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
-from xacct_assets.aws.glue.crawler import CrawlResult, Needed
+from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws.redshift.data_api import StatementResult
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
@@ -54,7 +54,7 @@ class World:
     partitions: dict[tuple[str, ...], CatalogPartition] = field(default_factory=dict)
     table_location: str = ""
     staging: dict[date, int] = field(default_factory=dict)
-    ledger: dict[date, dict[str, Any]] = field(default_factory=dict)
+    load_audit: dict[date, dict[str, Any]] = field(default_factory=dict)
     fact: dict[date, int] = field(default_factory=dict)
     doubled: dict[date, int] = field(default_factory=dict)
     exported: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class World:
     job_runs: dict[str, JobRunResult] = field(default_factory=dict)
     job_hints: list[Mapping[str, Any]] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
-    needed: list[Needed | None] = field(default_factory=list)
+    needed: list[CrawlRequirement | None] = field(default_factory=list)
     hooks: dict[str, Callable[[World], None]] = field(default_factory=dict)
 
     def land(self, day: str, name: str = "a.csv", rows: int = 10, **about: Any) -> None:
@@ -87,7 +87,7 @@ class World:
         return sum(rows for key, (_, rows, _) in self.raw.items() if key.startswith(prefix))
 
 
-class FakeLanding:
+class FakeRawBucket:
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -138,7 +138,9 @@ class FakeCrawler:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def crawl(self, name: str, timeout: float, *, needed: Needed | None = None) -> CrawlResult:
+    def crawl(
+        self, name: str, timeout: float, *, needed: CrawlRequirement | None = None
+    ) -> CrawlResult:
         self.world.calls.append(("crawl", name))
         self.world.needed.append(needed)
         self.world.reach("crawl")
@@ -199,10 +201,10 @@ class FakeWarehouse:
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         first, last = params[-2:]
-        if "xacct_loads" in sql:
+        if "xacct_load_audit" in sql:
             return [
                 {"partition_date": day, **entry}
-                for day, entry in self.world.ledger.items()
+                for day, entry in self.world.load_audit.items()
                 if first <= day <= last
             ]
         table = self.world.fact if '"products_f"' in sql else self.world.staging
@@ -226,7 +228,7 @@ class FakeWarehouse:
         _, first, last = params
         days = [
             day
-            for day, entry in self.world.ledger.items()
+            for day, entry in self.world.load_audit.items()
             if first <= day <= last and entry["transformed_at"] is not None
         ]
         self._found = [(day, self.world.staging[day]) for day in days if day in self.world.staging]
@@ -249,7 +251,7 @@ class FakeDataApi:
         first, last = (date.fromisoformat(parameters[k]) for k in ("from_day", "to_day"))
         self.world.calls.append(("call", (first, last)))
         self.world.reach("call")
-        for day, entry in self.world.ledger.items():
+        for day, entry in self.world.load_audit.items():
             if first <= day <= last and entry["transformed_at"] is None:
                 self.world.fact[day] = self.world.staging.get(day, 0)
                 entry["transformed_at"] = LANDED_AT
@@ -300,7 +302,7 @@ class FakeRejects:
         return self.world.reject_manifests.get(day)
 
 
-class FakeServices:
+class FakeAwsClients:
     """Stands for `xacct_assets.aws_clients.Services`."""
 
     def __init__(self, world: World) -> None:
@@ -311,8 +313,8 @@ class FakeServices:
         self.warehouse = FakeWarehouse(world)
         self.data_api = FakeDataApi(world)
 
-    def landing(self, feed: FeedSpec) -> FakeLanding:
-        return FakeLanding(self.world)
+    def raw_bucket(self, feed: FeedSpec) -> FakeRawBucket:
+        return FakeRawBucket(self.world)
 
     def exports(self, feed: FeedSpec) -> FakeExports:
         return FakeExports(self.world)
@@ -330,19 +332,19 @@ class FakeServices:
 def fake_load_job(
     context: dg.AssetExecutionContext,
     feed: FeedSpec,
-    services: FakeServices,
-    work_id: str,
+    aws: FakeAwsClients,
+    load_id: str,
     raw_rows: Mapping[date, int],
     **about: Any,
 ) -> load_job.LoadOutcome:
     """Stands for `pipes.run_load_job`: loads what lies in the raw bucket, once per work."""
-    world = services.world
+    world = aws.world
     world.job_hints.append(about)
-    world.calls.append(("job", (work_id, tuple(sorted(raw_rows)))))
+    world.calls.append(("job", (load_id, tuple(sorted(raw_rows)))))
     world.reach("job")
-    attached = work_id in world.job_runs
+    attached = load_id in world.job_runs
     world.job_runs.setdefault(
-        work_id,
+        load_id,
         JobRunResult(
             *(f"jr_{len(world.job_runs)}", "SUCCEEDED", None, 55, 120.0, False),
             *(LANDED_AT, LANDED_AT + timedelta(seconds=60)),
@@ -354,18 +356,18 @@ def fake_load_job(
         loaded = read - rejected
         if not attached:
             world.staging[day] = loaded
-            world.ledger[day] = {
-                "work_id": work_id,
+            world.load_audit[day] = {
+                "load_id": load_id,
                 "rows_loaded": loaded,
                 "loaded_at": LANDED_AT,
                 "transformed_at": None,
             }
-            world.reject_manifests[day] = RejectManifest(feed.name, day, work_id, rejected)
+            world.reject_manifests[day] = RejectManifest(feed.name, day, load_id, rejected)
         sample = [{"source_file": "f", "reason": "bad", "raw_record": "x"}] if rejected else []
         reasons = {"bad": rejected} if rejected else {}
         loads[day] = load_job.DayLoad(1, read, loaded, rejected, reasons, sample)
     world.reach("job ended")
-    return load_job.LoadOutcome(replace(world.job_runs[work_id], attached=attached), loads)
+    return load_job.LoadOutcome(replace(world.job_runs[load_id], attached=attached), loads)
 
 
 @dg.logger
@@ -375,10 +377,10 @@ def quiet(_: dg.InitLoggerContext) -> logging.Logger:
 
 
 @dg.resource
-def services_at_hand(_: dg.InitResourceContext) -> FakeServices:
+def aws_clients(_: dg.InitResourceContext) -> FakeAwsClients:
     """The services of the pipeline whose run is under way."""
     assert Pipeline.running is not None
-    return Pipeline.running.services
+    return Pipeline.running.aws
 
 
 @functools.cache
@@ -398,7 +400,7 @@ def _definitions() -> dg.Definitions:
                     selection=dg.AssetSelection.checks_for_assets(["products", "s3_export"]),
                 ),
             ],
-            resources={"services": services_at_hand},
+            resources={"aws": aws_clients},
             executor=in_process,
             loggers={"console": quiet},
         )
@@ -412,7 +414,7 @@ class Pipeline:
     def __init__(self, world: World) -> None:
         self.world = world
         self.feed = world.feed
-        self.services = FakeServices(world)
+        self.aws = FakeAwsClients(world)
         self.instance = dg.DagsterInstance.ephemeral()
         self.definitions = _definitions()
 

@@ -258,7 +258,7 @@ def test_too_many_rejected_rows_do_not_reach_the_fact_table(pipeline: Any, world
     world.reject[date(2026, 1, 2)] = 6
     result = pipeline.run(DAY, checks=True)
     assert not result.success
-    assert pipeline.verdicts(result, "few_rows_rejected") == {DAY: False}
+    assert pipeline.verdicts(result, "rejected_share_within_limit") == {DAY: False}
     assert "6 of 100 rows were rejected (6.0%), more than the 5.0%" in pipeline.why(result)
     assert world.count("call") == 0
 
@@ -272,7 +272,7 @@ def test_few_rejected_rows_are_counted_and_shown(pipeline: Any, world: Any) -> N
     assert pipeline.metadata("staging_table", DAY)["reasons"] == {"bad": 2}
 
 
-def test_running_a_day_again_loads_it_again_with_another_work_id(pipeline: Any, world: Any) -> None:
+def test_running_a_day_again_loads_it_again_with_another_load_id(pipeline: Any, world: Any) -> None:
     world.land(DAY)
     for _ in range(3):
         assert pipeline.run(DAY).success

@@ -10,7 +10,7 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._daemon.controller import create_daemon_of_type
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import SettingsError
 
 ENVIRONMENT = {
@@ -50,10 +50,10 @@ def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_a_schedule_and_a_sen
     assert definitions.resolve_sensor_def("products_arrivals")
     checks = {key.name for key in graph.asset_check_keys}
     assert checks == {
-        "every_day_succeeded",
+        "every_partition_materialized",
         "files_have_rows",
         "schema_matches_feed",
-        "few_rows_rejected",
+        "rejected_share_within_limit",
         "row_counts_reconcile",
     }
 
@@ -77,10 +77,10 @@ def test_a_missing_setting_is_named_with_an_example(environment: pytest.MonkeyPa
 
 
 def test_the_clients_are_built_once_per_process(environment: pytest.MonkeyPatch) -> None:
-    resource = load().resources["services"]
+    resource = load().resources["aws"]
     one, two = (resource.create_resource(dg.build_init_resource_context()) for _ in range(2))
     assert one is two
-    assert isinstance(one, Services)
+    assert isinstance(one, AwsClients)
     assert one.settings.suffix == "test"
 
 

@@ -8,7 +8,7 @@ import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from xacct_assets.feed.event_log import family_began
+from xacct_assets.feed.event_log import requested_at
 
 LAUNCHED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
@@ -37,11 +37,11 @@ def test_a_run_of_a_backfill_was_asked_for_when_that_was_launched(
     instance: dg.DagsterInstance,
 ) -> None:
     run = a_run(instance, **{BACKFILL_ID_TAG: "a-year"})
-    assert family_began(instance, run) == LAUNCHED
+    assert requested_at(instance, run) == LAUNCHED
 
 
 @pytest.mark.parametrize("tags", [{}, {BACKFILL_ID_TAG: "one-that-was-deleted"}], ids=str)
 def test_any_other_run_was_asked_for_when_it_was_made(
     instance: dg.DagsterInstance, tags: dict[str, str]
 ) -> None:
-    assert family_began(instance, a_run(instance, **tags)) > LAUNCHED + timedelta(minutes=59)
+    assert requested_at(instance, a_run(instance, **tags)) > LAUNCHED + timedelta(minutes=59)

@@ -18,14 +18,14 @@ from xacct_assets.feed.load_job import (
     _account,
     _pipes_classes,
     job_extras,
-    work_prefix,
+    load_prefix,
 )
 
 DAY = date(2026, 1, 2)
 # So long that it does not shrink below what arguments take.
 LONG = random.Random(1).randbytes(INLINE_CHARACTERS).hex()
 ACCOUNT = {
-    "work_id": "w1",
+    "load_id": "w1",
     "days": {
         "2026-01-02": {
             "files": 1,
@@ -85,7 +85,7 @@ def read(s3: MemoryS3) -> list[Any]:
 
 
 def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> None:
-    extras = job_extras(world.feed, pipeline.services, "w1", {DAY: 10})
+    extras = job_extras(world.feed, pipeline.aws, "w1", {DAY: 10})
     assert json.loads(json.dumps(extras)) == extras
     assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
     assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
@@ -94,7 +94,7 @@ def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> 
 
 
 def test_the_prefix_of_messages_follows_from_the_work(world: Any) -> None:
-    assert work_prefix(world.feed, "w1") == "pipes/products/w1/"
+    assert load_prefix(world.feed, "w1") == "pipes/products/w1/"
 
 
 def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
@@ -108,7 +108,7 @@ def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
 def test_the_context_of_a_month_goes_with_the_jobs_arguments(pipeline: Any, world: Any) -> None:
     s3 = MemoryS3()
     month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
-    context = {"extras": job_extras(world.feed, pipeline.services, "f" * 32, month)}
+    context = {"extras": job_extras(world.feed, pipeline.aws, "f" * 32, month)}
     injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert params == {"data": context}
@@ -153,7 +153,7 @@ def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
 
 
 def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
-    other = {"work_id": "w0", "days": {}}
+    other = {"load_id": "w0", "days": {}}
     assert _account([other, ACCOUNT], "w1", "jr_1") == {
         DAY: load_job.DayLoad(
             *(1, 10, 9, 1, {"id: missing": 1}),

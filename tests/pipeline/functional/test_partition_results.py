@@ -47,7 +47,7 @@ def test_each_day_of_a_range_has_its_own_verdicts(pipeline: Any, world: Any) -> 
     land_all(world)
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     assert pipeline.verdicts(result, "row_counts_reconcile") == dict.fromkeys(DAYS, True)
-    assert pipeline.verdicts(result, "every_day_succeeded") == dict.fromkeys(DAYS, True)
+    assert pipeline.verdicts(result, "every_partition_materialized") == dict.fromkeys(DAYS, True)
 
 
 def test_a_bad_day_fails_alone_and_the_others_are_exported(pipeline: Any, world: Any) -> None:
@@ -117,7 +117,7 @@ def test_without_the_check_the_step_itself_fails_once_the_good_days_are_told(
     result = dg.materialize(
         [asset],
         instance=pipeline.instance,
-        resources={"services": pipeline.services},
+        resources={"aws": pipeline.aws},
         raise_on_error=False,
         tags=pipeline.range_tags(DAYS[0], DAYS[-1]),
     )
@@ -134,7 +134,7 @@ def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {
-        "products__raw_partition_every_day_succeeded",
+        "products__raw_partition_every_partition_materialized",
         "products__s3_export_row_counts_reconcile",
     }
 
@@ -143,9 +143,9 @@ def test_an_older_load_of_a_bad_day_is_left_alone(pipeline: Any, world: Any) -> 
     land_all(world)
     assert pipeline.run(DAYS[0], DAYS[-1], checks=True).success
     world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    before = dict(world.ledger[date(2026, 1, 3)])
+    before = dict(world.load_audit[date(2026, 1, 3)])
     pipeline.run(DAYS[0], DAYS[-1], checks=True)
-    assert world.ledger[date(2026, 1, 3)] == before
+    assert world.load_audit[date(2026, 1, 3)] == before
     assert ("unload", 4) in world.calls
 
 

@@ -9,7 +9,7 @@ import pytest
 from xacct_assets.feed.reconciliation.equation import (
     ExportDay,
     Known,
-    LedgerDay,
+    LoadAuditEntry,
     Numbers,
     RawDay,
     judge,
@@ -21,9 +21,9 @@ DAY = date(2026, 1, 2)
 RIGHT = Numbers(
     raw=RawDay(files=2, rows=100, version="v"),
     staged=0,
-    ledger=LedgerDay("w1", 98, transformed=True),
+    load_audit=LoadAuditEntry("w1", 98, transformed=True),
     rejected=2,
-    rejected_work_id="w1",
+    rejected_load_id="w1",
     fact=98,
     export=ExportDay(rows=98, files=1, bytes=10),
 )
@@ -45,9 +45,9 @@ def test_a_day_without_rows_needs_no_export() -> None:
         Numbers(
             raw=RawDay(1, 0, "v"),
             staged=0,
-            ledger=LedgerDay("w1", 0, transformed=True),
+            load_audit=LoadAuditEntry("w1", 0, transformed=True),
             rejected=0,
-            rejected_work_id="w1",
+            rejected_load_id="w1",
             fact=0,
             export=ExportDay(rows=None),
         ),
@@ -70,12 +70,15 @@ def test_a_day_of_which_nothing_is_known_is_no_problem() -> None:
         ({"export": ExportDay(rows=97)}, "the export holds 97 rows, but fact has 98"),
         ({"export": ExportDay(rows=None)}, "there is no export manifest"),
         ({"export": ExportDay(98, problems=("stray file x",))}, "stray file x"),
-        ({"rejected": None, "rejected_work_id": None}, "no account of rejected rows"),
+        ({"rejected": None, "rejected_load_id": None}, "no account of rejected rows"),
         ({"rejected": 3}, "98 rows were loaded and 3 rejected, but the raw files hold 100"),
-        ({"rejected_work_id": "w0"}, "rejected rows is of load w0"),
-        ({"ledger": None}, "never loaded"),
-        ({"ledger": LedgerDay("w1", 98, False)}, "not yet in the fact table"),
-        ({"ledger": LedgerDay("w1", 98, False), "staged": 5}, "staging has 5 rows of 98 loaded"),
+        ({"rejected_load_id": "w0"}, "rejected rows is of load w0"),
+        ({"load_audit": None}, "never loaded"),
+        ({"load_audit": LoadAuditEntry("w1", 98, False)}, "not yet in the fact table"),
+        (
+            {"load_audit": LoadAuditEntry("w1", 98, False), "staged": 5},
+            "staging has 5 rows of 98 loaded",
+        ),
         ({"staged": 5}, "staging has 5 rows left of 98"),
         ({"raw": RawDay(3, 120, "v2")}, "but the raw files hold 120"),
         ({"raw": RawDay(2, 100, "v", ("x.csv: not UTF-8",))}, "x.csv: not UTF-8"),
@@ -88,9 +91,9 @@ def test_what_does_not_add_up_is_named(change: dict[str, Any], problem: str) -> 
 
 
 def test_a_file_that_landed_after_the_load_is_told_though_the_counts_agree() -> None:
-    load = LedgerDay("w1", 98, True, loaded_at=datetime(2026, 1, 3, 12, 0, 0, 500_000))
+    load = LoadAuditEntry("w1", 98, True, loaded_at=datetime(2026, 1, 3, 12, 0, 0, 500_000))
     before, after = (datetime(2026, 1, 3, 12, 0, second, tzinfo=UTC) for second in (0, 1))
-    landed = replace(RIGHT, ledger=load, raw=RawDay(2, 100, "v", newest=before))
+    landed = replace(RIGHT, load_audit=load, raw=RawDay(2, 100, "v", newest=before))
     assert judge(DAY, landed).ok
     verdict = judge(DAY, replace(landed, raw=RawDay(2, 100, "v2", newest=after)))
     assert "files have landed since it was loaded" in "; ".join(verdict.problems)
@@ -113,7 +116,7 @@ def test_a_row_that_stands_in_for_a_lost_one_is_found_out(pipeline: Any, world: 
     world.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
     world.doubled[DAY] = 1
-    (verdict,) = reconcile(world.feed, pipeline.services, [DAY])
+    (verdict,) = reconcile(world.feed, pipeline.aws, [DAY])
     assert "fact has 10 rows of 9 different keys" in "; ".join(verdict.problems)
 
 
@@ -122,6 +125,6 @@ def test_files_that_changed_since_are_read_again(pipeline: Any, world: Any) -> N
     assert pipeline.run("2026-01-02").success
     world.land("2026-01-02", "late.csv", rows=5)
     known = Known(raw={DAY: RawDay(files=1, rows=10, version="old")})
-    (verdict,) = reconcile(world.feed, pipeline.services, [DAY], known)
+    (verdict,) = reconcile(world.feed, pipeline.aws, [DAY], known)
     assert not verdict.ok
     assert verdict.raw_rows == 15

@@ -14,7 +14,7 @@ DAY = date(2026, 1, 2)
 
 def reason(pipeline: Any) -> str | None:
     """Why the schedule would keep still about the day; None if it asks for it."""
-    return already_seen_to(pipeline.feed, pipeline.services, pipeline.instance, DAY)
+    return already_seen_to(pipeline.feed, pipeline.aws, pipeline.instance, DAY)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
     context = dg.build_schedule_context(scheduled_execution_time=at)
     # An ephemeral instance has no reference, which is what a context takes.
     monkeypatch.setattr(dg.ScheduleEvaluationContext, "instance", pipeline.instance)
-    answer = schedule(context, services=pipeline.services)
+    answer = schedule(context, aws=pipeline.aws)
     if asked_for is None:
         assert isinstance(answer, dg.SkipReason)
     else:

@@ -12,7 +12,7 @@ from datetime import date
 import pytest
 
 from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.aws.s3.raw_bucket import Landing
+from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.aws.sqs import Notice, Notifications
 from xacct_assets.feed.arrival.decision import DayFolders
 from xacct_assets.feed.spec import DayLayout
@@ -105,7 +105,7 @@ def test_what_nobody_can_take_off_the_queue_is_put_aside_and_kept(feeds_sandbox)
 
 
 def test_a_listing_is_taken_up_after_any_key(feeds_sandbox, landed: list[str]) -> None:
-    landing = Landing(feeds_sandbox.client("orchestrator", "s3"), RAW, "111111111111")
+    landing = RawBucket(feeds_sandbox.client("orchestrator", "s3"), RAW, "111111111111")
     seen: list[str] = []
     after, more = None, True
     while more:

@@ -21,7 +21,7 @@ import pytest
 
 from tests.support.dagster_processes import DagsterProcesses
 from tests.support.pipeline import Pipeline
-from tests.support.sandbox import MORE_FEEDS, RunningSandbox
+from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
 from xacct_assets.feed.loader import load_feed
 
 DAY = "2026-02-02"
@@ -55,7 +55,9 @@ def pipelines(feeds_sandbox: RunningSandbox, tmp_path_factory) -> Mapping[str, P
     """The three feeds after a day of each was run, by three processes at the same time."""
     # The processes load the project's own definitions; these here are not asked for.
     made = {
-        name: Pipeline(feeds_sandbox, feed=(load_feed(name, more=MORE_FEEDS), dg.Definitions()))
+        name: Pipeline(
+            feeds_sandbox, feed=(load_feed(name, more=EXTRA_FEEDS_DIR), dg.Definitions())
+        )
         for name in NAMES
     }
     made["orders"].put(DAY, ORDERS, "part-1.csv")

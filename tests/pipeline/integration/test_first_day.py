@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.support.pipeline import Pipeline, Run
-from tests.support.sandbox import MORE_FEEDS, RunningSandbox
+from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
 from xacct_assets.feed.component import feed_definitions
 from xacct_assets.feed.loader import load_feed
 
@@ -27,7 +27,7 @@ def line(number: int) -> bytes:
 @pytest.fixture(scope="module")
 def orders(feeds_sandbox: RunningSandbox) -> Pipeline:
     """Orders, in files that may be compressed or not."""
-    feed = load_feed("orders", more=MORE_FEEDS)
+    feed = load_feed("orders", more=EXTRA_FEEDS_DIR)
     source = feed.source.model_copy(update={"patterns": ["*.csv", "*.csv.gz"]})
     feed = feed.model_copy(update={"source": source})
     glue = feeds_sandbox.client("account-b-admin", "glue")

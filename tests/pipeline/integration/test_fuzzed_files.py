@@ -60,10 +60,10 @@ def counted(pipeline: Pipeline) -> dict[str, int]:
 def rejects_of(pipeline: Pipeline) -> list[dict[str, str]]:
     """The day's rejected rows, as the job wrote them."""
     with pipeline.environment():
-        manifest = pipeline.services.rejects(pipeline.feed).manifest(date.fromisoformat(DAY))
+        manifest = pipeline.aws.rejects(pipeline.feed).manifest(date.fromisoformat(DAY))
     assert manifest is not None
     s3 = pipeline.sandbox.client("account-b-admin", "s3")
-    bucket = pipeline.services.settings.processing_bucket
+    bucket = pipeline.aws.settings.processing_bucket
     bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key, _ in manifest.files]
     return [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
 

@@ -52,7 +52,7 @@ class Logins:
 
     @property
     def _place(self) -> dict[str, object]:
-        name = self.pipeline.services.settings.redshift_secret
+        name = self.pipeline.aws.settings.redshift_secret
         told = json.loads(self._secrets.get_secret_value(SecretId=name)["SecretString"])
         return {part: told[part] for part in ("host", "port", "dbname")}
 
@@ -105,7 +105,7 @@ def test_a_hostile_password_logs_in_from_both_shapes_and_over_both_ways(
     for secret in (as_json, as_uri):
         made = other(pipeline, secret, as_json)
         assert made.query("SELECT current_user AS me") == [{"me": user_of(kind)}]
-    told = made.services.data_api.execute(
+    told = made.aws.data_api.execute(
         "SELECT current_user AS me", {}, client_token=user_of(kind), name="who am I"
     )
     assert told.rows == [{"me": user_of(kind)}]
@@ -122,7 +122,7 @@ def test_a_login_that_fails_says_so_without_a_word_of_the_password(
     with pytest.raises(AwsFailure) as wire:
         made.query("SELECT 1")
     with pytest.raises(AwsFailure) as data_api:
-        made.services.data_api.execute(
+        made.aws.data_api.execute(
             "SELECT 1", {}, client_token=f"{user_of(kind)}-wrong", name="who am I"
         )
     for failure in (wire, data_api):

@@ -288,7 +288,7 @@ class State:
     @classmethod
     def of(cls, pipeline: Pipeline) -> State:
         with pipeline.environment():
-            (numbers,) = reconcile(pipeline.feed, pipeline.services, [date.fromisoformat(DAY)])
+            (numbers,) = reconcile(pipeline.feed, pipeline.aws, [date.fromisoformat(DAY)])
         return cls(numbers, pipeline.fact_rows(DAY), pipeline.exported(DAY))
 
 
@@ -333,7 +333,7 @@ def test_a_statement_that_outlasts_its_request_is_followed_by_a_grant_of_its_own
         pytest.raises(AccessDenied) as told,
     ):
         # With less time than a long poll takes, the submission waits for no end.
-        pipeline.services.data_api.execute("SELECT 1", timeout=5)
+        pipeline.aws.data_api.execute("SELECT 1", timeout=5)
     assert FOLLOWING.is_told_by(str(told.value))
 
 

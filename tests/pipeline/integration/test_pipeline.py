@@ -116,9 +116,9 @@ def test_a_day_goes_through_all_five_assets_and_passes_every_check(landed_day: L
     assert run.success, run.why
     assert [run.days_of(asset) for asset in CHAIN] == [[DAY]] * 5
     for check in (
-        "every_day_succeeded",
+        "every_partition_materialized",
         "files_have_rows",
-        "few_rows_rejected",
+        "rejected_share_within_limit",
         "row_counts_reconcile",
     ):
         assert run.verdicts(check) == {DAY: True}, run.verdict_texts(check)
@@ -171,7 +171,7 @@ def test_the_rejected_rows_are_those_that_were_spoiled_each_with_its_reason(
             if record.reject:
                 spoiled[f"products-{file.number}.csv", record.values] = record
     s3 = pipeline.sandbox.client("account-b-admin", "s3")
-    bucket = pipeline.services.settings.processing_bucket
+    bucket = pipeline.aws.settings.processing_bucket
     folder = "rejects/products/2026/01/05/"
     manifest = json.loads(s3.get_object(Bucket=bucket, Key=f"{folder}manifest.json")["Body"].read())
     assert manifest["rejected_rows"] == len(spoiled)
@@ -267,8 +267,8 @@ def test_each_asset_can_be_materialized_alone_and_what_is_still_missing_is_told(
     day = "2026-01-10"
     body = content(pipeline.land(day))
     missing = {
-        "raw_partition": "never loaded: the ledger has no entry; materialize staging_table",
-        "catalog_table": "never loaded: the ledger has no entry; materialize staging_table",
+        "raw_partition": "never loaded: the load audit has no entry; materialize staging_table",
+        "catalog_table": "never loaded: the load audit has no entry; materialize staging_table",
         "staging_table": "loaded but not yet in the fact table; materialize fact_table",
         "fact_table": "there is no export manifest; materialize s3_export",
     }
@@ -335,7 +335,7 @@ URI_SECRET = "airflow/connections/xacct_redshift"
 def deployed_secret(pipeline: Pipeline) -> dict[str, Any]:
     """What the deployed secret holds now."""
     secrets = pipeline.sandbox.client("account-b-admin", "secretsmanager")
-    name = pipeline.services.settings.redshift_secret
+    name = pipeline.aws.settings.redshift_secret
     told: dict[str, Any] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
     return told
 
@@ -384,7 +384,7 @@ def test_a_uri_alone_is_not_enough_for_the_data_api_and_the_setting_to_add_is_na
 def test_a_login_kept_as_an_airflow_uri_logs_in(
     pipeline: Pipeline, landed_day: LandedDay, uri_secret: str
 ) -> None:
-    settings = pipeline.services.settings
+    settings = pipeline.aws.settings
     other = Pipeline(
         pipeline.sandbox,
         {
@@ -405,7 +405,7 @@ def test_without_a_secret_the_environment_logs_in(
 ) -> None:
     variables = {
         "XACCT_REDSHIFT_SECRET": "xacct/no-such-secret",
-        "XACCT_DATA_API_SECRET": pipeline.services.settings.redshift_secret,
+        "XACCT_DATA_API_SECRET": pipeline.aws.settings.redshift_secret,
         "XACCT_REDSHIFT_HOST": login["host"],
         "XACCT_REDSHIFT_PORT": str(login["port"]),
         "XACCT_REDSHIFT_USER": login["username"],
@@ -493,7 +493,7 @@ def stocks(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) ->
     for name in ("infra", "glue"):
         (root / name).symlink_to(repository_root() / name)
     (root / "sql" / "stock_levels").mkdir(parents=True)
-    (root / "sql" / "ledger.sql").symlink_to(repository_root() / "sql" / "ledger.sql")
+    (root / "sql" / "load_audit.sql").symlink_to(repository_root() / "sql" / "load_audit.sql")
     for name, text in sql_of_stocks(repository_root()).items():
         (root / "sql" / "stock_levels" / name).write_text(text, encoding="utf-8")
     with create_defs_folder_sandbox() as folder:
@@ -514,7 +514,7 @@ def test_a_second_feed_in_another_layout_is_exported_as_csv(stocks: Pipeline) ->
     run = stocks.run(STOCKS_DAY)
     assert run.success, run.why
     with stocks.environment():
-        (verdict,) = reconcile(stocks.feed, stocks.services, [date.fromisoformat(STOCKS_DAY)])
+        (verdict,) = reconcile(stocks.feed, stocks.aws, [date.fromisoformat(STOCKS_DAY)])
     assert verdict.ok, verdict.problems
     assert (verdict.raw_rows, verdict.rejected_rows, verdict.exported_rows) == (6, 2, 4)
     rows = [
@@ -579,7 +579,7 @@ def test_the_password_is_in_no_event_run_config_or_log(
 
 def test_a_statement_may_be_silent_for_longer_than_a_login(pipeline: Pipeline) -> None:
     with pipeline.environment():
-        login = pipeline.services.warehouse.credentials
+        login = pipeline.aws.warehouse.credentials
         warehouse = Warehouse(lambda: login, login_timeout=2)
         with warehouse.connect() as connection:
             cursor = connection.cursor()

@@ -117,7 +117,7 @@ class Remote:
 
     def _statements(self) -> list[dict[str, Any]]:
         with self.pipeline.environment():
-            client = self.pipeline.services.client("redshift-data")
+            client = self.pipeline.aws.client("redshift-data")
             return list(client.list_statements(Status="ALL")["Statements"])
 
     def _busy_sessions(self) -> list[str]:
@@ -155,12 +155,13 @@ def slow_reads(remote: Remote, day: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked_ledger(remote: Remote, day: str) -> Iterator[None]:
-    """The procedure has replaced the day's rows and waits for the day's entry in the ledger."""
+def locked_load_audit(remote: Remote, day: str) -> Iterator[None]:
+    """The procedure has replaced the day's rows and waits for the day's load audit entry."""
     pipeline = remote.pipeline
-    with pipeline.environment(), pipeline.services.warehouse.connect() as connection:
+    with pipeline.environment(), pipeline.aws.warehouse.connect() as connection:
         connection.cursor().execute(
-            "UPDATE public.xacct_loads SET loaded_at = loaded_at WHERE partition_date = %s", (day,)
+            "UPDATE public.xacct_load_audit SET loaded_at = loaded_at WHERE partition_date = %s",
+            (day,),
         )
         yield
 
@@ -178,7 +179,7 @@ PLACES = {
         lambda remote, _: any(one["JobRunState"] == "RUNNING" for one in remote.job_runs()),
     ),
     "fact_table": Place(
-        CHAIN[3:], locked_ledger, lambda remote, _: remote.statement("products fact_table")
+        CHAIN[3:], locked_load_audit, lambda remote, _: remote.statement("products fact_table")
     ),
     "s3_export": Place(
         CHAIN[4:],

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from xacct_assets.aws.errors import AccessDenied, NotFound
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import Settings
 
 SETTINGS = Settings.load(
@@ -34,7 +34,7 @@ class Refusing:
         raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, "GetSecretValue")
 
 
-class ServicesWithout(Services):
+class AwsClientsWithout(AwsClients):
     """Services whose secret cannot be had."""
 
     def __init__(self, code: str, env: dict[str, str]) -> None:
@@ -54,12 +54,12 @@ def test_without_secret_and_environment_the_refusal_is_told(
     code: str, failure: type[Exception]
 ) -> None:
     with pytest.raises(failure, match="xacct/redshift-test"):
-        ServicesWithout(code, {}).warehouse_credentials()
+        AwsClientsWithout(code, {}).warehouse_credentials()
 
 
 @pytest.mark.parametrize("code", REFUSALS)
 def test_where_there_is_no_secret_the_environment_logs_in(code: str) -> None:
     # AWS denies a name that a role may not read, whether there is such a secret or not.
-    login = ServicesWithout(code, ENVIRONMENT).warehouse_credentials()
+    login = AwsClientsWithout(code, ENVIRONMENT).warehouse_credentials()
     assert (login.host, login.port, login.user) == ("warehouse.example", 5439, "someone")
     assert login.secret_arn is None

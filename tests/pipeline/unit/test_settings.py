@@ -62,8 +62,8 @@ def test_each_name_can_be_overridden(variable, value, attribute):
 def test_a_folder_of_more_feeds_is_known_wherever_the_process_goes_on(tmp_path, monkeypatch):
     (tmp_path / "feeds").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert Settings.load(REQUIRED).more_feeds is None
-    more = Settings.load(REQUIRED | {"XACCT_MORE_FEEDS": "feeds"}).more_feeds
+    assert Settings.load(REQUIRED).extra_feeds_dir is None
+    more = Settings.load(REQUIRED | {"XACCT_EXTRA_FEEDS_DIR": "feeds"}).extra_feeds_dir
     assert more == tmp_path / "feeds"
 
 
@@ -97,7 +97,7 @@ def test_every_missing_variable_is_named_at_once_with_an_example():
         ("XACCT_WAREHOUSE_PORT", "5439x"),
         ("XACCT_WAREHOUSE_HOST", "a b"),
         ("XACCT_ORCHESTRATOR_TRUSTED_ARNS", "me"),
-        ("XACCT_MORE_FEEDS", "/no/such/folder"),
+        ("XACCT_EXTRA_FEEDS_DIR", "/no/such/folder"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(variable, value):

@@ -327,14 +327,14 @@ class Load:
         """
         config = self.sandbox.config
         owner = {"raw": config.account_a, "working": config.account_b, **owners}
-        work_id = uuid.uuid4().hex
-        prefix = f"pipes/{work_id}"
+        load_id = uuid.uuid4().hex
+        prefix = f"pipes/{load_id}"
         s3 = self.client("s3")
         context = {
             **dict.fromkeys(PIPES_FIELDS),
-            "run_id": work_id,
+            "run_id": load_id,
             "retry_number": 0,
-            "extras": self.extras(work_id, days),
+            "extras": self.extras(load_id, days),
         }
         s3.put_object(
             Bucket=self.processing, Key=f"{prefix}/context.json", Body=json.dumps(context).encode()
@@ -342,7 +342,7 @@ class Load:
         run_id = self.client("glue").start_job_run(
             JobName=self.name,
             Arguments={
-                "--work_id": work_id,
+                "--load_id": load_id,
                 "--bucket_owners": f"{config.input_bucket}={owner['raw']},"
                 f"{self.processing}={owner['working']}",
                 "--dagster-pipes-context": _encoded(
@@ -366,11 +366,11 @@ class Load:
                     return dict(message["params"]["payload"]["days"])
         return {}
 
-    def extras(self, work_id: str, days: Sequence[str]) -> dict[str, Any]:
+    def extras(self, load_id: str, days: Sequence[str]) -> dict[str, Any]:
         config = self.sandbox.config
         return {
             "feed": "load_tests",
-            "work_id": work_id,
+            "load_id": load_id,
             "days": [{"day": day, "values": day.split("-")} for day in days],
             "catalog": {"database": "products_db", "table": "load_tests"},
             "source": {
@@ -385,10 +385,10 @@ class Load:
                 for name, kind, nullable in COLUMNS
             ],
             "key": ["id"],
-            "staging": {"table": "public.load_tests", "ledger": "public.xacct_loads"},
+            "staging": {"table": "public.load_tests", "load_audit": "public.xacct_load_audit"},
             "connection": f"xacct-redshift-{config.suffix}",
             "database": "dev",
-            "tmp_dir": f"s3://{self.processing}/glue-tmp/load_tests/{work_id}/",
+            "tmp_dir": f"s3://{self.processing}/glue-tmp/load_tests/{load_id}/",
             "copy_role": f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}",
             "rejects": f"s3://{self.processing}/rejects/load_tests/",
         }
@@ -575,7 +575,7 @@ def test_a_day_with_everything_in_it_loads_whole_and_again_the_same(
     assert second[DAY] == day
     assert _rows(load) == rows
     assert load.rejects(DAY)[1] == records
-    assert _ledger(load) == [(DAY, 8), (EMPTY_DAY, 0)]
+    assert _load_audit(load) == [(DAY, 8), (EMPTY_DAY, 0)]
     assert _temporary_files(load) == []
 
 
@@ -587,9 +587,9 @@ def _rows(load: Load) -> list[tuple[Any, ...]]:
     return [(*row[:5], str(row[5])) for row in rows]
 
 
-def _ledger(load: Load) -> list[tuple[str, int]]:
+def _load_audit(load: Load) -> list[tuple[str, int]]:
     rows = load.query(
-        "SELECT partition_date, rows_loaded FROM public.xacct_loads WHERE feed = 'load_tests' "
+        "SELECT partition_date, rows_loaded FROM public.xacct_load_audit WHERE feed = 'load_tests' "
         "ORDER BY partition_date"
     )
     return [(str(day), count) for day, count in rows]
@@ -622,14 +622,14 @@ BROKEN_LATER = gzip.compress(
 def test_a_malformed_file_fails_the_run_by_name_and_changes_nothing(
     load: Load, clean: Callable[[str, bytes | str], None], name: str, body: bytes | str, said: str
 ) -> None:
-    before = _ledger(load)
+    before = _load_audit(load)
     clean(name, body)
     run, report = load.run([DAY])
     assert run["JobRunState"] == "FAILED"
     assert f"{load.folder(DAY)}{name}" in run["ErrorMessage"]
     assert said in run["ErrorMessage"]
     assert report == {}
-    assert _ledger(load) == before
+    assert _load_audit(load) == before
 
 
 def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: Load) -> None:
@@ -642,13 +642,13 @@ def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: Load) -> None:
 def test_a_bucket_that_another_account_owns_fails_the_run_by_name_and_changes_nothing(
     load: Load, clean: Callable[[str, bytes | str], None], bucket: str
 ) -> None:
-    before = _ledger(load)
+    before = _load_audit(load)
     clean("a.csv", f"{HEADER}\n1,a,1,,,{AT}\n")
     run, report = load.run([DAY], **{bucket: "333333333333"})
     assert run["JobRunState"] == "FAILED"
     assert "account 333333333333 must own the bucket" in run["ErrorMessage"]
     assert report == {}
-    assert _ledger(load) == before
+    assert _load_audit(load) == before
 
 
 def test_the_script_in_s3_is_the_one_in_the_repository(load: Load) -> None:

@@ -162,7 +162,7 @@ class Catalog:
                 "StoredAsSubDirectories": False,
             },
         }
-        with aws_call("glue:CreateTable", f"table {database}.{name}", passing=(_EXISTS,)):
+        with aws_call("glue:CreateTable", f"table {database}.{name}", expected_codes=(_EXISTS,)):
             try:
                 self._glue.create_table(DatabaseName=database, TableInput=table)
             except Exception as error:
@@ -187,7 +187,7 @@ class Catalog:
         """
         resource = f"table {database}.{table}"
         partition = self._partition_like_its_table(database, table, values, location, columns)
-        with aws_call("glue:CreatePartition", resource, passing=(_EXISTS,)):
+        with aws_call("glue:CreatePartition", resource, expected_codes=(_EXISTS,)):
             try:
                 self._glue.create_partition(
                     DatabaseName=database, TableName=table, PartitionInput=partition

@@ -28,8 +28,8 @@ from xacct_assets.aws.errors import (
     error_code,
     retries_before,
 )
-from xacct_assets.aws.polling import Backoff, Pace, Waiter, quietly
-from xacct_assets.aws.transient_errors import is_passing
+from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
+from xacct_assets.aws.transient_errors import is_transient
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ _IDLE = ("CrawlerNotRunningException", "CrawlerStoppingException")
 
 
 @dataclass(frozen=True)
-class Needed:
+class CrawlRequirement:
     """What a crawl is wanted for, so that another's can be known to have done it.
 
     Attributes:
@@ -121,7 +121,7 @@ class Crawler:
         name: str,
         timeout: float,
         *,
-        needed: Needed | None = None,
+        needed: CrawlRequirement | None = None,
         on_tick: Callable[[float], None] | None = None,
     ) -> CrawlResult:
         """Crawl, and wait until that crawl has ended.
@@ -140,7 +140,7 @@ class Crawler:
         deadline = self._clock() + timeout
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         while True:
-            crawls, now = waiter.patiently(
+            crawls, now = waiter.retry_transient(
                 lambda: self._history(name), what=f"the crawls of {name}"
             )
             if needed is not None:
@@ -155,7 +155,7 @@ class Crawler:
                     if found is not None:
                         return found
             except BaseException:
-                quietly(partial(self._stop_ours, name, mark), f"stopping crawler {name}")
+                suppress_and_log(partial(self._stop_ours, name, mark), f"stopping crawler {name}")
                 raise
             if started == "busy":
                 logger.info("crawler %s is busy with another crawl; waiting for it", name)
@@ -185,7 +185,7 @@ class Crawler:
             state = self._state(name)
             if state == "RUNNING":
                 # Asked again as long as it runs on: one request may be lost.
-                with aws_call("glue:StopCrawler", f"crawler {name}", passing=_IDLE):
+                with aws_call("glue:StopCrawler", f"crawler {name}", expected_codes=_IDLE):
                     try:
                         self._glue.stop_crawler(Name=name)
                     except Exception as error:
@@ -214,7 +214,7 @@ class Crawler:
     def _start(self, name: str) -> Literal["ours", "busy", "unknown"]:
         """Ask for a crawl. It is unknown whether ours began if an answer was lost on the way."""
         try:
-            with aws_call("glue:StartCrawler", f"crawler {name}", passing=(_BUSY,)):
+            with aws_call("glue:StartCrawler", f"crawler {name}", expected_codes=(_BUSY,)):
                 self._glue.start_crawler(Name=name)
         except Unavailable as lost:
             logger.warning(
@@ -249,7 +249,7 @@ class Crawler:
             idle_since.append(self._clock())
             return (None,) if self._clock() - idle_since[0] > HISTORY_LAG else None
 
-        pace = Pace(mark.past, self._backoff)
+        pace = AdaptivePolling(mark.past, self._backoff)
         waiter = Waiter(pace, on_tick=waiter.on_tick, sleep=self._sleep, clock=self._clock)
         (crawl,) = waiter.until(
             poll,
@@ -342,7 +342,7 @@ def _failure(name: str, crawl: Mapping[str, Any]) -> CrawlFailed:
     return CrawlFailed(
         f"crawl {crawl['CrawlId']} of {name} ended as {crawl['State']}",
         reason=message or "Glue gives no message",
-        retryable=stopped or is_passing(message),
+        retryable=stopped or is_transient(message),
         **{**advice, **denial_in(message)},
     )
 

@@ -1,7 +1,7 @@
 """One Glue job run per piece of work, whatever happens to the one who asked for it.
 
 StartJobRun takes no idempotency token (Glue API reference), so each run carries its work in the
-argument ``--work_id``. Before starting, and after every answer that got lost, the job's newest runs
+argument ``--load_id``. Before starting, and after every answer that got lost, the job's newest runs
 are searched for that marker: a live or succeeded one is attached to instead of paying twice. (Its
 JobRunId is no such token: it names an earlier run to be retried, and Glue makes the ids.) If none
 shows up after a lost answer another is started, and watched for a twin that shows up late.
@@ -24,11 +24,11 @@ from xacct_assets.aws.errors import (
 )
 from xacct_assets.aws.glue.job_result import JobRunResult, failure_of, result_of
 from xacct_assets.aws.glue.log_tail import LogTail
-from xacct_assets.aws.polling import Backoff, Pace, Waiter, quietly
+from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
 
 logger = logging.getLogger(__name__)
 
-MARKER = "--work_id"
+MARKER = "--load_id"
 LIVE = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 #: All other states of the service model. ERROR and EXPIRED are ends too.
 ENDED = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})
@@ -83,7 +83,7 @@ class GlueJob:
     def run(
         self,
         job_name: str,
-        work_id: str,
+        load_id: str,
         arguments: Mapping[str, str],
         *,
         worker_type: str,
@@ -103,7 +103,7 @@ class GlueJob:
 
         Args:
             job_name: the job.
-            work_id: identifies the work; the same id never runs twice at once.
+            load_id: identifies the work; the same id never runs twice at once.
             arguments: the script's arguments; not changed.
             worker_type, number_of_workers, timeout_minutes, execution_class: of StartJobRun.
             first_attempt: True if nobody can have tried this work before, so that it need not be
@@ -121,7 +121,7 @@ class GlueJob:
         waiter = Waiter(self._backoff, on_tick=on_tick, sleep=self._sleep, clock=self._clock)
         request: dict[str, Any] = {
             "JobName": job_name,
-            "Arguments": {**arguments, MARKER: work_id},
+            "Arguments": {**arguments, MARKER: load_id},
             "Timeout": timeout_minutes,
             "WorkerType": worker_type,
             "NumberOfWorkers": number_of_workers,
@@ -130,13 +130,13 @@ class GlueJob:
         run_id: str | None = None
         try:
             run_id, attached, may_have_twin = self._find_or_start(
-                job_name, work_id, request, waiter, queue_timeout, search=not first_attempt
+                job_name, load_id, request, waiter, queue_timeout, search=not first_attempt
             )
             tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
             if on_start is not None:
                 on_start(run_id, attached)
             # How far a run has come that was there already, its like does not tell.
-            pace = Pace(() if attached else tuple(past_seconds), self._backoff)
+            pace = AdaptivePolling(() if attached else tuple(past_seconds), self._backoff)
             sleep = tail.while_sleeping(self._sleep) if tail else self._sleep
             waiter = Waiter(pace, on_tick=on_tick, sleep=sleep, clock=self._clock)
             limit = timeout_minutes * 60 + END_GRACE + queue_timeout
@@ -146,30 +146,32 @@ class GlueJob:
                 run = self._get(job_name, known)
                 if may_have_twin:
                     # Also once ours has ended: what the twin does then would undo what follows.
-                    self._stop_marked_now(job_name, work_id, spare=known)
+                    self._stop_marked_now(job_name, load_id, spare=known)
                 return run
 
             run = self._wait(job_name, run_id, look, waiter, limit, tail, just_started=not attached)
         except BaseException as reason:
             if run_id is not None:
                 known = run_id
-                quietly(lambda: self.stop(job_name, known), f"stopping job run {known}")
+                suppress_and_log(lambda: self.stop(job_name, known), f"stopping job run {known}")
             elif not isinstance(reason, Exception):
                 # Interrupted while a request was out: a run may have been started by it.
-                quietly(lambda: self._stop_marked(job_name, work_id), f"stopping {work_id}")
+                suppress_and_log(
+                    lambda: self._stop_marked(job_name, load_id), f"stopping {load_id}"
+                )
             raise
         result = result_of(run, self._region, attached=attached)
         if result.state == "SUCCEEDED":
             return result
         raise failure_of(job_name, result, timeout_minutes)
 
-    def find(self, job_name: str, work_id: str) -> dict[str, Any] | None:
+    def find(self, job_name: str, load_id: str) -> dict[str, Any] | None:
         """The run that does or did this work, if it is live or succeeded: newest first.
 
         Raises:
             NotFound: there is no such job.
         """
-        runs = self._marked(job_name, work_id)
+        runs = self._marked(job_name, load_id)
         live = [run for run in runs if run["JobRunState"] in LIVE]
         done = [run for run in runs if run["JobRunState"] == "SUCCEEDED"]
         return next(iter(live + done), None)
@@ -209,7 +211,7 @@ class GlueJob:
                 f"--job-run-ids {run_id}",
             ) from late
 
-    def _marked(self, job_name: str, work_id: str) -> list[dict[str, Any]]:
+    def _marked(self, job_name: str, load_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         token: str | None = None
         for _ in range(SEARCH_PAGES):
@@ -221,7 +223,7 @@ class GlueJob:
             found += [
                 run
                 for run in answer.get("JobRuns", [])
-                if run.get("Arguments", {}).get(MARKER) == work_id
+                if run.get("Arguments", {}).get(MARKER) == load_id
             ]
             token = answer.get("NextToken")
             if not token:
@@ -231,7 +233,7 @@ class GlueJob:
     def _find_or_start(
         self,
         job_name: str,
-        work_id: str,
+        load_id: str,
         request: dict[str, Any],
         waiter: Waiter,
         queue_timeout: float,
@@ -245,8 +247,8 @@ class GlueJob:
         while True:
             existing = None
             if search:
-                existing = waiter.patiently(
-                    lambda: self.find(job_name, work_id), what=f"the runs of job {job_name}"
+                existing = waiter.retry_transient(
+                    lambda: self.find(job_name, load_id), what=f"the runs of job {job_name}"
                 )
             search = True
             if existing is not None and existing["JobRunState"] != "STOPPING":
@@ -260,7 +262,7 @@ class GlueJob:
                     started = self._glue.start_job_run(**request)
                 return str(started["JobRunId"]), False, may_have_twin
             except Unavailable as lost:
-                found = self._await_lost(job_name, work_id, lost)
+                found = self._await_lost(job_name, load_id, lost)
                 if found is not None:
                     return found, False, may_have_twin
                 may_have_twin = True
@@ -290,14 +292,14 @@ class GlueJob:
             timeout=STOP_TIMEOUT * 5,
         )
 
-    def _await_lost(self, job_name: str, work_id: str, lost: AwsFailure) -> str | None:
+    def _await_lost(self, job_name: str, load_id: str, lost: AwsFailure) -> str | None:
         """The run started by a request whose answer got lost, once it shows up."""
         logger.warning("starting job %s got no answer; looking for the run: %s", job_name, lost)
         deadline = self._clock() + LOST_ANSWER_WINDOW
         delays = self._backoff.delays()
         while True:
             try:
-                found = self.find(job_name, work_id)
+                found = self.find(job_name, load_id)
             except AwsFailure as failure:
                 # While we cannot look, we must not start again either.
                 if not failure.retryable:
@@ -310,18 +312,18 @@ class GlueJob:
                 return None
             self._sleep(next(delays))
 
-    def _stop_marked(self, job_name: str, work_id: str) -> None:
+    def _stop_marked(self, job_name: str, load_id: str) -> None:
         """Stop the live runs of this work, if any shows up within a moment."""
         deadline = self._clock() + INTERRUPTED_WINDOW
         delays = self._backoff.delays()
-        while not self._stop_marked_now(job_name, work_id) and self._clock() < deadline:
+        while not self._stop_marked_now(job_name, load_id) and self._clock() < deadline:
             self._sleep(next(delays))
 
-    def _stop_marked_now(self, job_name: str, work_id: str, *, spare: str | None = None) -> int:
+    def _stop_marked_now(self, job_name: str, load_id: str, *, spare: str | None = None) -> int:
         """Stop the live runs of this work but the one spared; how many there were."""
         live = [
             str(run["Id"])
-            for run in self._marked(job_name, work_id)
+            for run in self._marked(job_name, load_id)
             if run["JobRunState"] in LIVE and run["Id"] != spare
         ]
         for run_id in live:

@@ -14,8 +14,8 @@ from xacct_assets.aws.transient_errors import (
     is_conflict,
     is_lost_connection,
     is_lost_machine,
-    is_passing,
     is_too_big,
+    is_transient,
 )
 
 
@@ -82,7 +82,7 @@ def failure_of(job_name: str, result: JobRunResult, timeout_minutes: int) -> Job
         result=result,
         reason=result.error or "Glue gives no message",
         retryable=result.state in ("ERROR", "STOPPED", "EXPIRED")
-        or (result.state == "FAILED" and is_passing(result.error)),
+        or (result.state == "FAILED" and is_transient(result.error)),
         **{**facts, **denial_in(result.error)},
     )
 

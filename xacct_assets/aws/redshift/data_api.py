@@ -30,7 +30,7 @@ from xacct_assets.aws.errors import (
     denial_in,
     error_code,
 )
-from xacct_assets.aws.polling import Backoff, Waiter, quietly
+from xacct_assets.aws.polling import Backoff, Waiter, suppress_and_log
 from xacct_assets.aws.transient_errors import is_conflict, is_lost_connection
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class DataApi:
                 return status
             # Asked again as long as it runs on: one request may be lost.
             with aws_call(
-                "redshift-data:CancelStatement", resource, passing=("ValidationException",)
+                "redshift-data:CancelStatement", resource, expected_codes=("ValidationException",)
             ):
                 try:
                     self._client.cancel_statement(Id=statement_id)
@@ -269,11 +269,11 @@ class DataApi:
         except BaseException as reason:
             if statement_id is not None:
                 known = statement_id
-                quietly(lambda: self.cancel(known), f"cancelling statement {known}")
+                suppress_and_log(lambda: self.cancel(known), f"cancelling statement {known}")
             elif not isinstance(reason, Exception):
                 # Interrupted while the request was out: the same token gives the id of what it
                 # started.
-                quietly(lambda: self._cancel_submitted(operation, request), "cancelling")
+                suppress_and_log(lambda: self._cancel_submitted(operation, request), "cancelling")
             raise
         if described["Status"] == "FINISHED":
             return described

@@ -27,7 +27,7 @@ from xacct_assets.aws.errors import (
     StatementFailed,
     denial_in,
 )
-from xacct_assets.aws.polling import quietly
+from xacct_assets.aws.polling import suppress_and_log
 from xacct_assets.aws.redshift import keepalive
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
 from xacct_assets.aws.transient_errors import is_conflict
@@ -118,7 +118,7 @@ class Warehouse:
             with database_errors(where):
                 yield connection
         finally:
-            quietly(connection.close, f"closing the connection to {where}")
+            suppress_and_log(connection.close, f"closing the connection to {where}")
 
     def transaction(
         self,
@@ -190,7 +190,7 @@ class Warehouse:
             with database_errors(where):
                 yield connection
         except BaseException:
-            quietly(connection.close, f"closing the connection to {where}")
+            suppress_and_log(connection.close, f"closing the connection to {where}")
             raise
         with self._lock:
             self._kept.append((connection, self._clock()))
@@ -203,7 +203,7 @@ class Warehouse:
             self._kept = fresh
         for item in kept:
             if item is not taken and item not in fresh:
-                quietly(item[0].close, "closing an idle connection")
+                suppress_and_log(item[0].close, "closing an idle connection")
         return taken and taken[0]
 
     def _log_in(self) -> Any:
@@ -235,7 +235,7 @@ class Warehouse:
                 answer = work(connection)
             except Exception:
                 # The close that follows rolls back too; asking first frees locks at once.
-                quietly(connection.rollback, "rolling back")
+                suppress_and_log(connection.rollback, "rolling back")
                 raise
             try:
                 with database_errors("COMMIT"):

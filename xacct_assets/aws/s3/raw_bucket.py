@@ -80,7 +80,7 @@ class ReadingStopped(Exception):
     """Nobody wants the answer any more: the run was terminated, or another file failed."""
 
 
-class Landing:
+class RawBucket:
     """Reads the raw bucket.
 
     Args:

@@ -1,7 +1,7 @@
 """The rows that the job script set aside, and how many of them a day has.
 
 Layout under the processing bucket: ``rejects/<feed>/YYYY/MM/DD/manifest.json`` (written after the
-load committed, also for a day without rejects) and ``…/<work_id>/part-*.json.gz`` beside it.
+load committed, also for a day without rejects) and ``…/<load_id>/part-*.json.gz`` beside it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class RejectManifest:
     """A day's rejected rows.
 
     Attributes:
-        work_id: the load they belong to.
+        load_id: the load they belong to.
         reasons: kind of reason -> rows.
         files: (key, rows) of each file.
     """
 
     feed: str
     day: date
-    work_id: str
+    load_id: str
     rejected_rows: int
     reasons: dict[str, int] = field(default_factory=dict)
     files: list[tuple[str, int]] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Rejects:
             manifest = RejectManifest(
                 feed=str(data["feed"]),
                 day=date.fromisoformat(data["day"]),
-                work_id=str(data["work_id"]),
+                load_id=str(data["load_id"]),
                 rejected_rows=int(data["rejected_rows"]),
                 reasons={str(kind): int(count) for kind, count in data["reasons"].items()},
                 files=[(str(file["key"]), int(file["rows"])) for file in data["files"]],

@@ -90,7 +90,7 @@ class DayState:
 
 
 @dataclass(slots=True)
-class HalfListed:
+class PartialListing:
     """A day whose listing ran out of time: everything needed to take it up after ``after``."""
 
     after: str
@@ -117,7 +117,7 @@ class Cursor:
 
     days: dict[date, DayState] = field(default_factory=dict)
     mark: float | None = None
-    halves: dict[date, HalfListed] = field(default_factory=dict)
+    halves: dict[date, PartialListing] = field(default_factory=dict)
     resume: date | None = None
     window_done: int = 0
     sweep: date | None = None
@@ -161,7 +161,7 @@ class Cursor:
                 },
                 mark=None if value["mark"] is None else float(value["mark"]),
                 halves={
-                    date.fromisoformat(day): HalfListed(*half)
+                    date.fromisoformat(day): PartialListing(*half)
                     for day, half in value["halves"].items()
                 },
                 resume=value["resume"] and date.fromisoformat(value["resume"]),

@@ -1,6 +1,6 @@
 """Which days have arrived: snapshots of the raw bucket in, requests for runs and a new cursor out.
 
-Pure logic: no Dagster and no boto3. `look_for_arrivals` is one tick of the sensor.
+Pure logic: no Dagster and no boto3. `evaluate_tick` is one tick of the sensor.
 
 **What is promised.** Call *content* a day's set of (key, size, ETag), as `fingerprint` folds it. A
 content is *settled* when it has been the day's content for ``settle_seconds`` (or a marker newer
@@ -62,8 +62,8 @@ from typing import Protocol
 
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
-from xacct_assets.feed.arrival.cursor import EMPTY, MAX_OTHER_DAYS, Cursor, DayState, HalfListed
-from xacct_assets.feed.arrival.fingerprint import Fold, ListedObject
+from xacct_assets.feed.arrival.cursor import EMPTY, MAX_OTHER_DAYS, Cursor, DayState, PartialListing
+from xacct_assets.feed.arrival.fingerprint import ListedObject, RollingHash
 from xacct_assets.feed.partitions import contiguous, day_folder, day_prefix
 from xacct_assets.feed.spec import DayLayout
 
@@ -220,7 +220,7 @@ class DayContent:
 
 
 @dataclass(frozen=True, slots=True)
-class RunAsk:
+class PlannedRun:
     """One run to be launched: a day, or several days in a row."""
 
     days: tuple[DayContent, ...]
@@ -263,7 +263,7 @@ class Outcome:
     """
 
     cursor: str = ""
-    requests: list[RunAsk] = field(default_factory=list)
+    requests: list[PlannedRun] = field(default_factory=list)
     emptied: list[EmptiedDay] = field(default_factory=list)
     waiting: dict[date, str] = field(default_factory=dict)
     settles_in: float | None = None
@@ -288,7 +288,7 @@ class Outcome:
         )
 
 
-def look_for_arrivals(
+def evaluate_tick(
     policy: Policy,
     cursor: Cursor,
     lister: Lister,
@@ -490,8 +490,10 @@ class _Tick:
         marker_key = None if policy.marker is None else prefix + policy.marker
         half = self._cursor.halves.pop(day, None)
         if half is None:
-            half = HalfListed("", Fold().digest, 0, 0, None, _to_milliseconds(self._time()))
-        fold, more = Fold(half.digest), True
+            half = PartialListing(
+                "", RollingHash().digest, 0, 0, None, _to_milliseconds(self._time())
+            )
+        fold, more = RollingHash(half.digest), True
         while more:
             try:
                 page, more = self._lister.list_page(prefix, half.after or None, policy.page_size)
@@ -520,7 +522,7 @@ class _Tick:
         content = fold.digest if half.count else EMPTY
         return _Look(content, half.count, half.newest, half.marker, half.started)
 
-    def _keep_half(self, day: date, half: HalfListed) -> None:
+    def _keep_half(self, day: date, half: PartialListing) -> None:
         # One within the window and one outside, so that neither side takes the other's place.
         side = day in self._inside
         self._cursor.halves = {
@@ -652,7 +654,7 @@ class _Tick:
             if len(stretch) < self._policy.range_from_days:
                 size = 1
             asks.extend(
-                RunAsk(tuple(stretch[start : start + size]))
+                PlannedRun(tuple(stretch[start : start + size]))
                 for start in range(0, len(stretch), size)
             )
         # Youngest first: today's data is more urgent than a backlog.

@@ -34,7 +34,7 @@ class ListedObject(Protocol):
     def last_modified(self) -> datetime: ...
 
 
-class Fold:
+class RollingHash:
     """A fingerprint in the making: objects go in by rising key, the digest is always ready."""
 
     # Bytes, as text is wanted once a page and objects come by the thousand.
@@ -64,7 +64,7 @@ def fingerprint(objects: Iterable[ListedObject]) -> str:
     The caller has chosen the objects (``aws/patterns.py``). The same set gives the same 22 URL-safe
     characters whether it was listed at once or in pages.
     """
-    fold = Fold()
+    fold = RollingHash()
     for item in sorted(objects, key=lambda item: item.key.encode("utf-8", "surrogatepass")):
         fold.add(item)
     return fold.digest

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from xacct_assets.feed.arrival.decision import Requested, RunAsk
+from xacct_assets.feed.arrival.decision import PlannedRun, Requested
 from xacct_assets.feed.event_log import latest_materializations
 from xacct_assets.feed.partitions import parse_day
 
@@ -38,7 +38,7 @@ _PAGE = 200
 _OVERLAP_SECONDS = 2.0
 
 
-def run_request(feed: str, ask: RunAsk) -> dg.RunRequest:
+def run_request(feed: str, ask: PlannedRun) -> dg.RunRequest:
     """What to launch: a partition, or a range of them by the tags that Dagster itself uses.
 
     A sensor cannot ask for a range by any parameter, but a run request with these two tags and no
@@ -67,7 +67,7 @@ def days_of(run: dg.DagsterRun) -> list[date]:
     return [first + timedelta(days=after) for after in range((last - first).days + 1)]
 
 
-class RunJournal:
+class RunHistory:
     """`arrival.Journal` over a Dagster instance.
 
     Args:

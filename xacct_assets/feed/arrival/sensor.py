@@ -13,7 +13,7 @@ import dagster as dg
 
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws.sqs import Notice, Notifications, ObjectNotice
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
 from xacct_assets.feed.arrival.cursor import Cursor, UnreadableCursor
 from xacct_assets.feed.arrival.decision import (
@@ -21,9 +21,9 @@ from xacct_assets.feed.arrival.decision import (
     EmptiedDay,
     Outcome,
     Policy,
-    look_for_arrivals,
+    evaluate_tick,
 )
-from xacct_assets.feed.arrival.run_history import MAX_DAYS_PER_RUN, RunJournal, run_request
+from xacct_assets.feed.arrival.run_history import MAX_DAYS_PER_RUN, RunHistory, run_request
 from xacct_assets.feed.assets import raw_partition
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.schedule import job_name
@@ -82,9 +82,9 @@ def build_sensor(
         tags={"xacct/arrival_mode": feed.arrival.mode},
     )
     def arrivals(
-        context: dg.SensorEvaluationContext, services: dg.ResourceParam[Services]
+        context: dg.SensorEvaluationContext, aws: dg.ResourceParam[AwsClients]
     ) -> dg.SensorResult:
-        return _Evaluation(feed, services, context, clock, sleep).result()
+        return _Evaluation(feed, aws, context, clock, sleep).result()
 
     return arrivals
 
@@ -130,18 +130,18 @@ class _Evaluation:
     def __init__(
         self,
         feed: FeedSpec,
-        services: Services,
+        aws: AwsClients,
         context: dg.SensorEvaluationContext,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._feed = feed
-        self._services = services
+        self._aws_clients = aws
         self._context = context
         self._log = context.log
         self._clock = clock
         self._sleep = sleep
-        self._bucket = services.input_bucket(feed)
+        self._bucket = aws.input_bucket(feed)
         self._policy = policy_of(feed, datetime.fromtimestamp(clock(), UTC).date())
 
     def result(self) -> dg.SensorResult:
@@ -179,11 +179,11 @@ class _Evaluation:
         )
 
     def _look(self, policy: Policy, cursor: Cursor, hints: Collection[date] = ()) -> Outcome:
-        return look_for_arrivals(
+        return evaluate_tick(
             policy,
             cursor,
-            self._services.landing(self._feed),
-            RunJournal(
+            self._aws_clients.raw_bucket(self._feed),
+            RunHistory(
                 self._context.instance,
                 self._feed.name,
                 asset_key(self._feed, raw_partition.NAME),
@@ -205,7 +205,7 @@ class _Evaluation:
         if self._feed.arrival.mode != "events":
             return _Inbox()
         try:
-            queue = self._services.notifications(self._feed)
+            queue = self._aws_clients.notifications(self._feed)
             queue.claim(self._feed.name, self._is_mine)
             busy = any(state.needs_attention for state in cursor.days.values())
             queue.receive(

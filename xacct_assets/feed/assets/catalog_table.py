@@ -7,13 +7,13 @@ import dagster as dg
 
 from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition
-from xacct_assets.aws.glue.crawler import CrawlResult, Needed
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
-    no_vain_retries,
+    fail_fast_on_permanent_errors,
     pool,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
@@ -26,14 +26,14 @@ from xacct_assets.feed.catalog_repair import (
     type_drift,
     unknown_columns,
 )
-from xacct_assets.feed.event_log import family_began
-from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.event_log import requested_at
+from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import day_values
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "catalog_table"
 DRIFT, MISSING_COLUMNS, UNKNOWN_COLUMNS = "type drift", "columns missing", "columns unknown"
-MENDED = "mended after the crawl"
+REPAIRED = "mended after the crawl"
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
@@ -51,35 +51,33 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(feed)},
     )
     def catalog_table(
-        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
-    ) -> DayEvents:
-        with no_vain_retries():
-            step = StepDays.of(context, upstream=asset_key(feed, RAW_PARTITION))
+        context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
+    ) -> PartitionEvents:
+        with fail_fast_on_permanent_errors():
+            step = PartitionBatch.of(context, upstream=asset_key(feed, RAW_PARTITION))
             values = [day_values(day) for day in step.ready]
 
             def in_catalog() -> dict[tuple[str, ...], CatalogPartition]:
                 try:
-                    return services.catalog.partitions(
-                        feed.catalog.database, feed.catalog.table, values
-                    )
+                    return aws.catalog.partitions(feed.catalog.database, feed.catalog.table, values)
                 except NotFound:
                     # Before the first crawl there is no table; each day is judged by that below.
                     return {}
 
-            crawl = services.crawler.crawl(
-                feed.crawler_name(services.settings.suffix),
+            crawl = aws.crawler.crawl(
+                feed.crawler_name(aws.settings.suffix),
                 feed.catalog.timeout_minutes * 60,
                 # Another run's crawl that found our days spares us one of our own.
-                needed=Needed(
+                needed=CrawlRequirement(
                     landed=_newest(step),
-                    since=family_began(context.instance, context.run),
+                    since=requested_at(context.instance, context.run),
                     is_there=lambda: len(in_catalog()) == len(values),
                 ),
             )
             whose = "An earlier crawl covers the days:" if crawl.joined else "Crawl"
             context.log.info(f"{whose} {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
             found = in_catalog()
-            mended = mend(feed, services, list(step.ready), _newest_files(step), found)
+            mended = mend(feed, aws, list(step.ready), _newest_files(step), found)
             for day, what in mended.items():
                 context.log.warning(f"The partition of {day} was {what}")
             if mended:
@@ -88,7 +86,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             for day in list(step.ready):
                 partition = found.get(tuple(day_values(day)))
                 has_rows = step.inputs[day].metadata[ROWS] > 0
-                problem = _problem(feed, services, day, partition, crawl, has_rows=has_rows)
+                problem = _problem(feed, aws, day, partition, crawl, has_rows=has_rows)
                 if problem:
                     step.fail(day, problem)
                 else:
@@ -98,13 +96,13 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     return catalog_table
 
 
-def _newest(step: StepDays) -> datetime:
+def _newest(step: PartitionBatch) -> datetime:
     """When the last of the days' files landed."""
     stamps = [step.inputs[day].metadata[NEWEST] for day in step.ready]
     return datetime.fromtimestamp(max(stamps), UTC)
 
 
-def _newest_files(step: StepDays) -> dict[date, datetime]:
+def _newest_files(step: PartitionBatch) -> dict[date, datetime]:
     """The days that have rows, and when the last file of each was written."""
     return {
         day: datetime.fromtimestamp(step.inputs[day].metadata[NEWEST], UTC)
@@ -115,7 +113,7 @@ def _newest_files(step: StepDays) -> dict[date, datetime]:
 
 def _problem(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     day: date,
     partition: CatalogPartition | None,
     crawl: CrawlResult,
@@ -123,15 +121,15 @@ def _problem(
     has_rows: bool,
 ) -> str | None:
     name = f"{feed.catalog.database}.{feed.catalog.table}"
-    location = day_location(feed, services, day)
+    location = day_location(feed, aws, day)
     if partition is None:
         # Crawlers make no partition of files without rows; there is nothing to describe then.
         if not has_rows:
             return None
         return (
-            f"crawl {crawl.crawl_id} of {feed.crawler_name(services.settings.suffix)} made no "
+            f"crawl {crawl.crawl_id} of {feed.crawler_name(aws.settings.suffix)} made no "
             f"partition {'/'.join(day_values(day))} for {location}, and none can be added: table "
-            f"{name} describes other files than {table_location(feed, services)}. Delete that "
+            f"{name} describes other files than {table_location(feed, aws)}. Delete that "
             "table from the catalog, or give the feed another catalog.table, and materialize the "
             "day again."
         )
@@ -145,12 +143,12 @@ def _problem(
 
 def _report(
     feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult, mended: str | None
-) -> DayReport:
+) -> PartitionResult:
     inferred = {} if partition is None else dict(partition.columns)
     metadata: dict[str, Any] = {
         "dagster/table_name": f"{feed.catalog.database}.{feed.catalog.table}",
         "partition": "none: the files hold no rows" if partition is None else partition.location,
-        MENDED: mended or "nothing",
+        REPAIRED: mended or "nothing",
         "crawl": crawl.crawl_id,
         "crawl was another run's": crawl.joined,
         "crawl summary": crawl.summary,
@@ -168,4 +166,4 @@ def _report(
         metadata["crawl seconds"] = (crawl.ended - crawl.started).total_seconds()
     if crawl.dpu_hours is not None:
         metadata["crawl DPU hours"] = crawl.dpu_hours
-    return DayReport(metadata)
+    return PartitionResult(metadata)

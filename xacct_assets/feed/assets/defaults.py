@@ -72,7 +72,7 @@ def _plain(part: Any) -> Any:
 
 
 @contextmanager
-def no_vain_retries() -> Iterator[None]:
+def fail_fast_on_permanent_errors() -> Iterator[None]:
     """Let Dagster retry only what a retry can help; the others fail at once, in their own words."""
     try:
         yield

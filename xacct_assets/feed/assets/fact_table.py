@@ -8,19 +8,19 @@ import dagster as dg
 
 from xacct_assets.aws.redshift.data_api import StatementResult, token_of
 from xacct_assets.aws.redshift.sql import qualified
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
-    no_vain_retries,
+    fail_fast_on_permanent_errors,
     pool,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
 from xacct_assets.feed.assets.staging_table import too_many_rejects
-from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import contiguous
-from xacct_assets.feed.reconciliation.equation import LedgerDay, count_by_day, read_ledger
+from xacct_assets.feed.reconciliation.equation import LoadAuditEntry, count_by_day, read_load_audit
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "fact_table"
@@ -45,37 +45,37 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         },
     )
     def fact_table(
-        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
-    ) -> DayEvents:
-        with no_vain_retries():
-            step = StepDays.of(context, upstream=asset_key(feed, STAGING_TABLE))
+        context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
+    ) -> PartitionEvents:
+        with fail_fast_on_permanent_errors():
+            step = PartitionBatch.of(context, upstream=asset_key(feed, STAGING_TABLE))
             for day in list(step.ready):
                 if problem := too_many_rejects(feed, step.inputs[day].metadata):
                     step.fail(day, problem)
             step.raise_if_none_is_ready()
-            _drop_never_loaded(step, read_ledger(feed, services, step.ready), feed)
-            before = count_by_day(services, feed.warehouse.fact, step.ready)
+            _drop_never_loaded(step, read_load_audit(feed, aws, step.ready), feed)
+            before = count_by_day(aws, feed.warehouse.fact, step.ready)
             # Days with a problem may lie in between: they are not to be transformed.
             statements = [
-                _call_procedure(context, feed, services, first, last)
+                _call_procedure(context, feed, aws, first, last)
                 for first, last in contiguous(step.ready)
             ]
-            after = count_by_day(services, feed.warehouse.fact, step.ready)
-            ledger = read_ledger(feed, services, step.ready)
+            after = count_by_day(aws, feed.warehouse.fact, step.ready)
+            load_audit = read_load_audit(feed, aws, step.ready)
             for day in list(step.ready):
-                problem = _problem(feed, ledger.get(day), after.get(day, 0))
+                problem = _problem(feed, load_audit.get(day), after.get(day, 0))
                 if problem:
                     step.fail(day, problem)
             step.raise_if_none_is_ready()
-            cleaned = _clean_staging(feed, services, step.ready)
+            cleaned = _clean_staging(feed, aws, step.ready)
             reports = {
-                day: DayReport(
+                day: PartitionResult(
                     {
                         "dagster/partition_row_count": after.get(day, 0),
                         "rows before": before.get(day, 0),
-                        "rows loaded": ledger[day].rows_loaded,
+                        "rows loaded": load_audit[day].rows_loaded,
                         "staging rows deleted": cleaned.get(day, 0),
-                        "work id": ledger[day].work_id,
+                        "load id": load_audit[day].load_id,
                         "statements": [statement.id for statement in statements],
                     }
                 )
@@ -86,12 +86,14 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     return fact_table
 
 
-def _drop_never_loaded(step: StepDays, ledger: Mapping[date, LedgerDay], feed: FeedSpec) -> None:
+def _drop_never_loaded(
+    step: PartitionBatch, load_audit: Mapping[date, LoadAuditEntry], feed: FeedSpec
+) -> None:
     for day in list(step.ready):
-        if day not in ledger:
+        if day not in load_audit:
             step.fail(
                 day,
-                f"{feed.warehouse.ledger} has no load of {day}: the warehouse was rebuilt, or "
+                f"{feed.warehouse.load_audit} has no load of {day}: the warehouse was rebuilt, or "
                 "staging_table ran against another. Materialize the day from staging_table on.",
             )
     step.raise_if_none_is_ready()
@@ -100,11 +102,11 @@ def _drop_never_loaded(step: StepDays, ledger: Mapping[date, LedgerDay], feed: F
 def _call_procedure(
     context: dg.AssetExecutionContext,
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     first: date,
     last: date,
 ) -> StatementResult:
-    return services.data_api.execute(
+    return aws.data_api.execute(
         f"CALL {qualified(feed.warehouse.procedure)}(:from_day, :to_day)",
         {"from_day": first.isoformat(), "to_day": last.isoformat()},
         client_token=statement_token(context, feed, "call", first, last),
@@ -122,31 +124,31 @@ def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: An
     return token_of(*(str(part) for part in parts))
 
 
-def _problem(feed: FeedSpec, ledger: LedgerDay | None, rows: int) -> str | None:
-    if ledger is None:
-        return f"{feed.warehouse.ledger} lost its entry of this day while it was transformed"
-    if not ledger.transformed:
+def _problem(feed: FeedSpec, load_audit: LoadAuditEntry | None, rows: int) -> str | None:
+    if load_audit is None:
+        return f"{feed.warehouse.load_audit} lost its entry of this day while it was transformed"
+    if not load_audit.transformed:
         return (
             f"{feed.warehouse.procedure} succeeded but did not transform the load; another load "
             "of the day may have come in between. Materialize the day from staging_table on."
         )
-    if rows != ledger.rows_loaded:
+    if rows != load_audit.rows_loaded:
         return (
-            f"{feed.warehouse.fact} has {rows} rows, but {ledger.rows_loaded} were loaded. Rows "
-            "were changed by hand, or the procedure loses some: materialize the day from "
+            f"{feed.warehouse.fact} has {rows} rows, but {load_audit.rows_loaded} were loaded. "
+            "Rows were changed by hand, or the procedure loses some: materialize the day from "
             "staging_table on; if it stays so, mend the procedure."
         )
     return None
 
 
-def _clean_staging(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, int]:
+def _clean_staging(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, int]:
     """Delete the transformed days from staging, in one transaction; rows deleted of each day.
 
-    The ledger is asked inside the transaction: a day that was loaded again meanwhile stays.
+    The load audit is asked inside the transaction: a day that was loaded again meanwhile stays.
     """
-    staging, ledger = qualified(feed.warehouse.staging), qualified(feed.warehouse.ledger)
+    staging, load_audit = qualified(feed.warehouse.staging), qualified(feed.warehouse.load_audit)
     transformed = (
-        f"SELECT partition_date FROM {ledger} "  # noqa: S608
+        f"SELECT partition_date FROM {load_audit} "  # noqa: S608
         "WHERE feed = %s AND partition_date BETWEEN %s AND %s AND transformed_at IS NOT NULL"
     )
 
@@ -168,4 +170,4 @@ def _clean_staging(feed: FeedSpec, services: Services, days: Sequence[date]) -> 
         return deleted
 
     # Deleting what is gone already changes nothing, so a lost answer may be answered by a repeat.
-    return services.warehouse.transaction(clean, idempotent=True)
+    return aws.warehouse.transaction(clean, idempotent=True)

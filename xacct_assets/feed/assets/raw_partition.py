@@ -8,11 +8,11 @@ from threading import Event
 import dagster as dg
 
 from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.defaults import ROWS_SHOWN as OBJECTS_SHOWN
-from xacct_assets.feed.assets.defaults import common, no_vain_retries, table
-from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.assets.defaults import common, fail_fast_on_permanent_errors, table
+from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.raw_files import inspect_day, raw_prefix, survey_days
 from xacct_assets.feed.spec import FeedSpec
 
@@ -36,31 +36,31 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         ),
     )
     def raw_partition(
-        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
-    ) -> DayEvents:
-        with no_vain_retries():
-            step = StepDays.of(context, upstream=None)
+        context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
+    ) -> PartitionEvents:
+        with fail_fast_on_permanent_errors():
+            step = PartitionBatch.of(context, upstream=None)
             reports = {}
-            for day, listing, verdicts in _look(feed, services, step.ready):
-                problem = _problem(feed, services, day, listing, verdicts)
+            for day, listing, verdicts in _look(feed, aws, step.ready):
+                problem = _problem(feed, aws, day, listing, verdicts)
                 if problem:
                     step.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, services, day, listing, verdicts)
+                    reports[day] = _report(feed, aws, day, listing, verdicts)
             yield from step.report(reports)
 
     return raw_partition
 
 
 def _look(
-    feed: FeedSpec, services: Services, days: Sequence[date]
+    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> list[tuple[date, Listing, list[FileVerdict]]]:
-    listings = survey_days(feed, services, days)
+    listings = survey_days(feed, aws, days)
     stop = Event()
 
     def one(day: date) -> tuple[date, Listing, list[FileVerdict]]:
         listing = listings[day]
-        return day, listing, inspect_day(feed, services, listing.objects, stop=stop)
+        return day, listing, inspect_day(feed, aws, listing.objects, stop=stop)
 
     threads = ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw")
     try:
@@ -75,13 +75,13 @@ def _look(
 
 def _problem(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     day: date,
     listing: Listing,
     verdicts: Sequence[FileVerdict],
 ) -> str | None:
     if not verdicts:
-        where = f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}"
+        where = f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}"
         others = f" ({len(listing.ignored)} other objects are there)" if listing.ignored else ""
         return (
             f"nothing has landed under {where}: no file matches "
@@ -98,15 +98,15 @@ def _problem(
 
 def _report(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     day: date,
     listing: Listing,
     verdicts: Sequence[FileVerdict],
-) -> DayReport:
+) -> PartitionResult:
     objects = listing.objects
-    return DayReport(
+    return PartitionResult(
         metadata={
-            "dagster/uri": f"s3://{services.input_bucket(feed)}/{raw_prefix(feed, day)}",
+            "dagster/uri": f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}",
             ROWS: sum(verdict.rows for verdict in verdicts),
             FILES: len(objects),
             "bytes": sum(item.size for item in objects),

@@ -8,18 +8,18 @@ import dagster as dg
 
 from xacct_assets.aws.redshift.sql import identifier, literal, qualified
 from xacct_assets.aws.redshift.unload import UnloadOptions, UnloadSpec, statement
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
-    no_vain_retries,
+    fail_fast_on_permanent_errors,
     pool,
     table,
 )
 from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
-from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched, day_prefix
 from xacct_assets.feed.reconciliation.equation import ExportDay, count_by_day, export_days
 from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
@@ -48,31 +48,31 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(feed)},
     )
     def s3_export(
-        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
-    ) -> DayEvents:
-        with no_vain_retries():
-            step = StepDays.of(context, upstream=asset_key(feed, FACT_TABLE))
-            expected = count_by_day(services, feed.warehouse.fact, step.ready)
-            _unload(context, feed, services, step.ready)
-            exports = export_days(feed, services, step.ready)
+        context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
+    ) -> PartitionEvents:
+        with fail_fast_on_permanent_errors():
+            step = PartitionBatch.of(context, upstream=asset_key(feed, FACT_TABLE))
+            expected = count_by_day(aws, feed.warehouse.fact, step.ready)
+            _unload(context, feed, aws, step.ready)
+            exports = export_days(feed, aws, step.ready)
             reports = {}
             for day, export in exports.items():
                 problem = _problem(export, expected.get(day, 0))
                 if problem:
                     step.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, services, day, export)
+                    reports[day] = _report(feed, aws, day, export)
             yield from step.report(reports)
 
     return s3_export
 
 
 def _unload(
-    context: dg.AssetExecutionContext, feed: FeedSpec, services: Services, days: Sequence[date]
+    context: dg.AssetExecutionContext, feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> None:
     def unload(batch: Sequence[date]) -> None:
-        services.data_api.batch(
-            [unload_statement(feed, services, day) for day in batch],
+        aws.data_api.batch(
+            [unload_statement(feed, aws, day) for day in batch],
             client_token=statement_token(context, feed, "unload", batch[0], batch[-1]),
             name=f"{feed.name} {NAME} {batch[0]} {batch[-1]}",
         )
@@ -88,7 +88,7 @@ def _unload(
         list(threads.map(unload, batches))
 
 
-def unload_statement(feed: FeedSpec, services: Services, day: date) -> str:
+def unload_statement(feed: FeedSpec, aws: AwsClients, day: date) -> str:
     """UNLOAD of one day, into its own prefix, which is emptied first."""
     columns = ", ".join(identifier(name) for name in [*feed.column_names(), PARTITION_COLUMN])
     query = (
@@ -98,12 +98,12 @@ def unload_statement(feed: FeedSpec, services: Services, day: date) -> str:
     if not feed.export.parallel:
         # Files in sequence are only worth having in an order.
         query += f" ORDER BY {', '.join(identifier(name) for name in feed.key)}"
-    settings, export = services.settings, feed.export
+    settings, export = aws.settings, feed.export
     defaults = UnloadOptions()
     return statement(
         UnloadSpec(
             query=query,
-            target=export_uri(feed, services, day),
+            target=export_uri(feed, aws, day),
             role_chain=(settings.role_b_arn, settings.role_a_arn),
             format="CSV" if export.format == "csv" else "PARQUET",
             options=UnloadOptions(
@@ -117,10 +117,10 @@ def unload_statement(feed: FeedSpec, services: Services, day: date) -> str:
     )
 
 
-def export_uri(feed: FeedSpec, services: Services, day: date) -> str:
+def export_uri(feed: FeedSpec, aws: AwsClients, day: date) -> str:
     """Where the day's files go, with the slash that keeps CLEANPATH inside the day."""
     prefix = day_prefix(feed.export.prefix, feed.export.layout, day)
-    return f"s3://{services.export_bucket(feed)}/{prefix}"
+    return f"s3://{aws.export_bucket(feed)}/{prefix}"
 
 
 def _problem(export: ExportDay, rows: int) -> str | None:
@@ -136,10 +136,10 @@ def _problem(export: ExportDay, rows: int) -> str | None:
     return None
 
 
-def _report(feed: FeedSpec, services: Services, day: date, export: ExportDay) -> DayReport:
-    return DayReport(
+def _report(feed: FeedSpec, aws: AwsClients, day: date, export: ExportDay) -> PartitionResult:
+    return PartitionResult(
         {
-            "dagster/uri": export_uri(feed, services, day),
+            "dagster/uri": export_uri(feed, aws, day),
             ROWS: export.rows or 0,
             FILES: export.files,
             BYTES: export.bytes,

@@ -7,14 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
 from xacct_assets.feed.assets.defaults import (
     asset_key,
     column_schema,
     common,
-    no_vain_retries,
+    fail_fast_on_permanent_errors,
     pool,
     table,
 )
@@ -24,16 +24,16 @@ from xacct_assets.feed.event_log import (
     Materialization,
     latest_materializations,
     recent_materializations,
-    run_family,
+    run_lineage,
 )
 from xacct_assets.feed.load_job import DayLoad, LoadOutcome, run_load_job
-from xacct_assets.feed.partition_results import DayEvents, DayReport, StepDays
+from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched
 from xacct_assets.feed.raw_files import survey_days
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "staging_table"
-READ, REJECTED, WORK_ID = "rows read", "rows rejected", "work id"
+READ, REJECTED, WORK_ID = "rows read", "rows rejected", "load id"
 DAYS, SECONDS = "days of the job run", "job run seconds from start to end"
 # How far back it is looked for how long a job run takes: events, and runs.
 PAST_EVENTS, PAST_RUNS = 60, 10
@@ -57,49 +57,49 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         },
     )
     def staging_table(
-        context: dg.AssetExecutionContext, services: dg.ResourceParam[Services]
-    ) -> DayEvents:
-        with no_vain_retries():
-            step = StepDays.of(context, upstream=asset_key(feed, CATALOG_TABLE))
+        context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
+    ) -> PartitionEvents:
+        with fail_fast_on_permanent_errors():
+            step = PartitionBatch.of(context, upstream=asset_key(feed, CATALOG_TABLE))
             raw = latest_materializations(
                 context.instance, asset_key(feed, RAW_PARTITION), step.ready
             )
             _drop_unknown(step, raw)
             # Days that this run has just looked at are compared once, after they are loaded.
-            family = run_family(context.run)
+            family = run_lineage(context.run)
             before = [day for day in step.ready if raw[day].run_id not in family]
-            _drop_changed(step, feed, services, raw, before, "since raw_partition looked at them")
+            _drop_changed(step, feed, aws, raw, before, "since raw_partition looked at them")
             loads: dict[date, tuple[str, LoadOutcome]] = {}
             # A backfill's runs are no larger than this; one launched by hand may be.
             for days in batched(list(step.ready), feed.max_days_per_run):
-                work_id = _work_id(context, feed, {day: raw[day] for day in days})
+                load_id = _work_id(context, feed, {day: raw[day] for day in days})
                 rows = {day: raw[day].metadata[ROWS] for day in days}
                 outcome = run_load_job(
                     context,
                     feed,
-                    services,
-                    work_id,
+                    aws,
+                    load_id,
                     rows,
                     first_attempt=_is_first_attempt(context),
                     past_seconds=_past_seconds(context, len(days)),
                 )
-                loads |= dict.fromkeys(days, (work_id, outcome))
-            _drop_changed(step, feed, services, raw, step.ready, "while they were loaded")
+                loads |= dict.fromkeys(days, (load_id, outcome))
+            _drop_changed(step, feed, aws, raw, step.ready, "while they were loaded")
             reports = {}
             for day in list(step.ready):
-                work_id, outcome = loads[day]
+                load_id, outcome = loads[day]
                 load = outcome.days.get(day)
                 problem = _problem(load, raw[day].metadata[ROWS])
                 if problem or load is None:
                     step.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, services, day, load, outcome, work_id)
+                    reports[day] = _report(feed, aws, day, load, outcome, load_id)
             yield from step.report(reports)
 
     return staging_table
 
 
-def _drop_unknown(step: StepDays, raw: Mapping[date, Materialization]) -> None:
+def _drop_unknown(step: PartitionBatch, raw: Mapping[date, Materialization]) -> None:
     for day in list(step.ready):
         if day not in raw:
             step.fail(day, "raw_partition was never materialized for this day; start with it")
@@ -107,15 +107,15 @@ def _drop_unknown(step: StepDays, raw: Mapping[date, Materialization]) -> None:
 
 
 def _drop_changed(
-    step: StepDays,
+    step: PartitionBatch,
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     raw: Mapping[date, Materialization],
     days: Sequence[date],
     since: str,
 ) -> None:
     """Take out those of the days whose raw files are not those that raw_partition counted."""
-    for day, listing in survey_days(feed, services, days).items():
+    for day, listing in survey_days(feed, aws, days).items():
         if fingerprint(listing.objects) != raw[day].data_version:
             step.fail(
                 day,
@@ -198,19 +198,19 @@ def too_many_rejects(feed: FeedSpec, metadata: Mapping[str, Any]) -> str | None:
 
 def _report(
     feed: FeedSpec,
-    services: Services,
+    aws: AwsClients,
     day: date,
     load: DayLoad,
     outcome: LoadOutcome,
-    work_id: str,
-) -> DayReport:
+    load_id: str,
+) -> PartitionResult:
     job_run = outcome.job_run
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": load.rows_loaded,
         READ: load.rows_read,
         REJECTED: load.rows_rejected,
         "files": load.files,
-        WORK_ID: work_id,
+        WORK_ID: load_id,
         "job run id": job_run.run_id,
         "job run seconds": job_run.execution_seconds,
         "job run was already there": job_run.attached,
@@ -223,10 +223,10 @@ def _report(
     for name, url in job_run.log_urls.items():
         metadata[name] = dg.MetadataValue.url(url)
     if load.rows_rejected:
-        prefix = f"rejects/{feed.name}/{day:%Y/%m/%d}/{work_id}/"
+        prefix = f"rejects/{feed.name}/{day:%Y/%m/%d}/{load_id}/"
         metadata["reasons"] = dict(load.reasons)
         metadata["rejects"] = dg.MetadataValue.path(
-            f"s3://{services.settings.processing_bucket}/{prefix}"
+            f"s3://{aws.settings.processing_bucket}/{prefix}"
         )
         metadata["sample of rejects"] = table([dict(row) for row in load.sample])
-    return DayReport(metadata)
+    return PartitionResult(metadata)

@@ -15,16 +15,16 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets import CHAIN, catalog_table, raw_partition, s3_export, staging_table
-from xacct_assets.feed.assets.defaults import asset_key, no_vain_retries, retry_policy
+from xacct_assets.feed.assets.defaults import asset_key, fail_fast_on_permanent_errors, retry_policy
 from xacct_assets.feed.event_log import Materialization, latest_materializations, latest_problems
-from xacct_assets.feed.partition_results import EVERY_DAY_CHECK, day_failure
+from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, day_failure
 from xacct_assets.feed.partitions import daily_partitions, parse_day
 from xacct_assets.feed.reconciliation.equation import ExportDay, Known, RawDay, Rejected, reconcile
 from xacct_assets.feed.spec import FeedSpec
 
-DayEvents = Mapping[date, Materialization]
+PartitionEvents = Mapping[date, Materialization]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Verdict:
         return not self.passed and self.severity is dg.AssetCheckSeverity.ERROR
 
 
-class Stops(Enum):
+class BlockingMode(Enum):
     """When a failed check ends the run's way through the chain."""
 
     NEVER = "never"
@@ -51,22 +51,23 @@ class Stops(Enum):
 
 
 Evaluate = Callable[
-    [dg.AssetCheckExecutionContext, Services, Sequence[date], DayEvents], Mapping[date, Verdict]
+    [dg.AssetCheckExecutionContext, AwsClients, Sequence[date], PartitionEvents],
+    Mapping[date, Verdict],
 ]
 
 
 def feed_checks(feed: FeedSpec) -> list[dg.AssetChecksDefinition]:
     """All checks of a feed's assets."""
     return [
-        *(every_day_succeeded(feed, module.NAME) for module in CHAIN),
+        *(every_partition_materialized(feed, module.NAME) for module in CHAIN),
         files_have_rows(feed),
         schema_matches_feed(feed),
-        few_rows_rejected(feed),
+        rejected_share_within_limit(feed),
         row_counts_reconcile(feed),
     ]
 
 
-def every_day_succeeded(feed: FeedSpec, name: str) -> dg.AssetChecksDefinition:
+def every_partition_materialized(feed: FeedSpec, name: str) -> dg.AssetChecksDefinition:
     """Fails the run at its end if the asset could not be materialized for some of its days.
 
     The other days go their way meanwhile: nothing waits for this check.
@@ -74,9 +75,9 @@ def every_day_succeeded(feed: FeedSpec, name: str) -> dg.AssetChecksDefinition:
 
     def evaluate(
         context: dg.AssetCheckExecutionContext,
-        services: Services,
+        aws: AwsClients,
         days: Sequence[date],
-        events: DayEvents,
+        events: PartitionEvents,
     ) -> dict[date, Verdict]:
         problems = latest_problems(context.instance, asset_key(feed, name), days)
         verdicts = {}
@@ -103,7 +104,7 @@ def every_day_succeeded(feed: FeedSpec, name: str) -> dg.AssetChecksDefinition:
     return _day_check(
         feed,
         name,
-        EVERY_DAY_CHECK,
+        EVERY_PARTITION_CHECK,
         f"Every day of the run has its {name}. Days that have not are named, with the reason.",
         evaluate,
         afterwards=fail_the_run,
@@ -167,7 +168,7 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
     )
 
 
-def few_rows_rejected(feed: FeedSpec) -> dg.AssetChecksDefinition:
+def rejected_share_within_limit(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Keeps a day with too many rejected rows from the fact table."""
 
     def judge(event: Materialization) -> Verdict:
@@ -183,11 +184,11 @@ def few_rows_rejected(feed: FeedSpec) -> dg.AssetChecksDefinition:
     return _materialization_check(
         feed,
         staging_table.NAME,
-        "few_rows_rejected",
+        "rejected_share_within_limit",
         f"At most {feed.reject_threshold:.1%} of the day's rows were rejected; a day with more "
         "does not go on to the fact table.",
         judge,
-        stops=Stops.IF_NO_DAY_IS_LEFT,
+        stops=BlockingMode.IF_NO_DAY_IS_LEFT,
     )
 
 
@@ -196,9 +197,9 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
 
     def evaluate(
         context: dg.AssetCheckExecutionContext,
-        services: Services,
+        aws: AwsClients,
         days: Sequence[date],
-        events: DayEvents,
+        events: PartitionEvents,
     ) -> dict[date, Verdict]:
         return {
             parse_day(result.partition): Verdict(
@@ -212,7 +213,7 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
                     if name not in ("ok", "partition")
                 },
             )
-            for result in reconcile(feed, services, days, _known(context, feed, days, events))
+            for result in reconcile(feed, aws, days, _known(context, feed, days, events))
         }
 
     return _day_check(
@@ -222,7 +223,7 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
         "Rows in the raw files = rows in the fact table + rejected = rows in the export's "
         "manifest + rejected, and the export is whole.",
         evaluate,
-        stops=Stops.IF_ANY_DAY_FAILED,
+        stops=BlockingMode.IF_ANY_DAY_FAILED,
     )
 
 
@@ -230,7 +231,7 @@ def _known(
     context: dg.AssetCheckExecutionContext,
     feed: FeedSpec,
     days: Sequence[date],
-    exported: DayEvents,
+    exported: PartitionEvents,
 ) -> Known:
     """What this run has proven itself; of other runs only raw counts, by their data version."""
     instance, run_id = context.instance, context.run.run_id
@@ -272,15 +273,15 @@ def _materialization_check(
     description: str,
     judge: Callable[[Materialization], Verdict],
     *,
-    stops: Stops = Stops.NEVER,
+    stops: BlockingMode = BlockingMode.NEVER,
 ) -> dg.AssetChecksDefinition:
     """A check that needs to know no more of a day than its newest materialization says."""
 
     def evaluate(
         context: dg.AssetCheckExecutionContext,
-        services: Services,
+        aws: AwsClients,
         days: Sequence[date],
-        events: DayEvents,
+        events: PartitionEvents,
     ) -> dict[date, Verdict]:
         return {day: judge(event) for day, event in events.items()}
 
@@ -294,7 +295,7 @@ def _day_check(
     description: str,
     evaluate: Evaluate,
     *,
-    stops: Stops = Stops.NEVER,
+    stops: BlockingMode = BlockingMode.NEVER,
     afterwards: Callable[[Mapping[date, Verdict]], None] = lambda verdicts: None,
 ) -> dg.AssetChecksDefinition:
     key = asset_key(feed, asset_name)
@@ -304,17 +305,17 @@ def _day_check(
         name=name,
         description=description,
         # Says that later assets wait for the check; whether it stops them is decided below.
-        blocking=stops is not Stops.NEVER,
+        blocking=stops is not BlockingMode.NEVER,
         partitions_def=daily_partitions(feed),
         retry_policy=retry_policy(),
     )
     def _check(
-        context: dg.AssetCheckExecutionContext, services: dg.ResourceParam[Services]
+        context: dg.AssetCheckExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         days = _days_to_check(context, feed, key)
         events = latest_materializations(context.instance, key, days)
-        with no_vain_retries():
-            verdicts = dict(evaluate(context, services, days, events))
+        with fail_fast_on_permanent_errors():
+            verdicts = dict(evaluate(context, aws, days, events))
         for day in days:
             if day not in verdicts:
                 verdicts[day] = Verdict(
@@ -324,8 +325,8 @@ def _day_check(
                 )
         failed = [day for day in days if verdicts[day].is_error]
         stop = bool(failed) and (
-            stops is Stops.IF_ANY_DAY_FAILED
-            or (stops is Stops.IF_NO_DAY_IS_LEFT and len(failed) == len(days))
+            stops is BlockingMode.IF_ANY_DAY_FAILED
+            or (stops is BlockingMode.IF_NO_DAY_IS_LEFT and len(failed) == len(days))
         )
         for day in days:
             yield _evaluation(key, name, day, verdicts[day], events.get(day))

@@ -18,7 +18,7 @@ from xacct_assets.feed.partitions import day_prefix, in_words
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict, ManifestEntry
     from xacct_assets.aws.s3.raw_bucket import RawObject
-    from xacct_assets.aws_clients import Services
+    from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
 # Days looked at side by side: each is a handful of S3 requests.
@@ -40,10 +40,10 @@ class RawDay:
 
 
 @dataclass(frozen=True)
-class LedgerDay:
+class LoadAuditEntry:
     """The last committed load of a day; ``loaded_at`` is UTC without saying so, as Redshift's."""
 
-    work_id: str
+    load_id: str
     rows_loaded: int
     transformed: bool
     loaded_at: datetime | None = None
@@ -65,7 +65,7 @@ class Rejected:
     """The account of a day's rejected rows, and the load it is of."""
 
     rows: int
-    work_id: str
+    load_id: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Known:
 
     Attributes:
         raw: days whose files were read; they count if the same objects are still there.
-        rejected: of the loads that the run made; they count if the ledger is of the same load.
+        rejected: of the loads that the run made; they count if the load audit has the same load.
         exports: days whose export was held against its manifest.
     """
 
@@ -89,9 +89,9 @@ class Numbers:
 
     raw: RawDay
     staged: int
-    ledger: LedgerDay | None
+    load_audit: LoadAuditEntry | None
     rejected: int | None
-    rejected_work_id: str | None
+    rejected_load_id: str | None
     fact: int
     export: ExportDay
     fact_keys: int | None = None
@@ -120,17 +120,17 @@ class DayReconciliation:
 
 def judge(day: date, numbers: Numbers) -> DayReconciliation:
     """The verdict that follows from a day's numbers; nothing is asked of anybody."""
-    raw, ledger, export = numbers.raw, numbers.ledger, numbers.export
+    raw, load_audit, export = numbers.raw, numbers.load_audit, numbers.export
     rejected = numbers.rejected or 0
     nothing_ever = (
-        raw.files == 0 and ledger is None and numbers.rejected is None and export.rows is None
+        raw.files == 0 and load_audit is None and numbers.rejected is None and export.rows is None
     )
     problems = [*raw.problems]
     if not nothing_ever:
-        if ledger is None:
-            problems.append("never loaded: the ledger has no entry; materialize staging_table")
+        if load_audit is None:
+            problems.append("never loaded: the load audit has no entry; materialize staging_table")
         else:
-            problems += _load_problems(numbers, ledger, rejected)
+            problems += _load_problems(numbers, load_audit, rejected)
         if numbers.fact + rejected != raw.rows:
             problems.append(
                 f"fact has {numbers.fact} rows and {rejected} were rejected, but the raw files "
@@ -165,38 +165,38 @@ def judge(day: date, numbers: Numbers) -> DayReconciliation:
     )
 
 
-def _load_problems(numbers: Numbers, ledger: LedgerDay, rejected: int) -> list[str]:
+def _load_problems(numbers: Numbers, load_audit: LoadAuditEntry, rejected: int) -> list[str]:
     problems = []
-    newest, loaded_at = numbers.raw.newest, ledger.loaded_at
+    newest, loaded_at = numbers.raw.newest, load_audit.loaded_at
     if newest and loaded_at and newest > loaded_at.replace(tzinfo=UTC):
         # As many rows as before may still be other rows.
         problems.append(
             f"files have landed since it was loaded (the newest at {newest:%Y-%m-%d %H:%M:%S}, the "
             f"load was at {loaded_at:%Y-%m-%d %H:%M:%S} UTC); materialize the day again"
         )
-    if ledger.rows_loaded + rejected != numbers.raw.rows:
+    if load_audit.rows_loaded + rejected != numbers.raw.rows:
         problems.append(
-            f"{ledger.rows_loaded} rows were loaded and {rejected} rejected, but the raw files "
+            f"{load_audit.rows_loaded} rows were loaded and {rejected} rejected, but the raw files "
             f"hold {numbers.raw.rows}; files have changed since, materialize the day again"
         )
     if numbers.rejected is None:
         problems.append("there is no account of rejected rows; materialize staging_table")
-    elif numbers.rejected_work_id != ledger.work_id:
+    elif numbers.rejected_load_id != load_audit.load_id:
         problems.append(
-            f"the account of rejected rows is of load {numbers.rejected_work_id}, the loaded rows "
-            f"are of {ledger.work_id}; materialize staging_table"
+            f"the account of rejected rows is of load {numbers.rejected_load_id}, the loaded rows "
+            f"are of {load_audit.load_id}; materialize staging_table"
         )
-    if not ledger.transformed:
+    if not load_audit.transformed:
         problems.append("loaded but not yet in the fact table; materialize fact_table")
-        if numbers.staged != ledger.rows_loaded:
+        if numbers.staged != load_audit.rows_loaded:
             problems.append(
-                f"staging has {numbers.staged} rows of {ledger.rows_loaded} loaded; materialize "
-                "staging_table"
+                f"staging has {numbers.staged} rows of {load_audit.rows_loaded} loaded; "
+                "materialize staging_table"
             )
-    elif numbers.staged not in (0, ledger.rows_loaded):
+    elif numbers.staged not in (0, load_audit.rows_loaded):
         problems.append(
-            f"staging has {numbers.staged} rows left of {ledger.rows_loaded} that are already in "
-            "the fact table; materialize fact_table"
+            f"staging has {numbers.staged} rows left of {load_audit.rows_loaded} that are already "
+            "in the fact table; materialize fact_table"
         )
     return problems
 
@@ -211,7 +211,7 @@ def _manifest(numbers: Numbers) -> Manifest:
 
 
 def reconcile(
-    feed: FeedSpec, services: Services, days: Iterable[date], known: Known | None = None
+    feed: FeedSpec, aws: AwsClients, days: Iterable[date], known: Known | None = None
 ) -> list[DayReconciliation]:
     """The verdict on each of the days, in order.
 
@@ -222,17 +222,17 @@ def reconcile(
     if not wanted:
         return []
     known = known or Known()
-    staged, ledger, fact, fact_keys = _warehouse_numbers(feed, services, wanted)
-    raw = raw_days(feed, services, wanted, known.raw)
+    staged, load_audit, fact, fact_keys = _warehouse_numbers(feed, aws, wanted)
+    raw = raw_days(feed, aws, wanted, known.raw)
     exports = dict(known.exports)
-    exports |= export_days(feed, services, [day for day in wanted if day not in exports])
+    exports |= export_days(feed, aws, [day for day in wanted if day not in exports])
 
     def rejected(day: date) -> Rejected | None:
-        ours, loaded = known.rejected.get(day), ledger.get(day)
-        if ours is not None and loaded is not None and loaded.work_id == ours.work_id:
+        ours, loaded = known.rejected.get(day), load_audit.get(day)
+        if ours is not None and loaded is not None and loaded.load_id == ours.load_id:
             return ours
-        manifest = services.rejects(feed).manifest(day)
-        return manifest and Rejected(manifest.rejected_rows, manifest.work_id)
+        manifest = aws.rejects(feed).manifest(day)
+        return manifest and Rejected(manifest.rejected_rows, manifest.load_id)
 
     with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(wanted)), "reconcile") as pool:
         accounts = dict(zip(wanted, pool.map(rejected, wanted), strict=True))
@@ -242,9 +242,9 @@ def reconcile(
             Numbers(
                 raw=raw[day],
                 staged=staged.get(day, 0),
-                ledger=ledger.get(day),
+                load_audit=load_audit.get(day),
                 rejected=None if (account := accounts[day]) is None else account.rows,
-                rejected_work_id=None if account is None else account.work_id,
+                rejected_load_id=None if account is None else account.load_id,
                 fact=fact.get(day, 0),
                 fact_keys=fact_keys.get(day, 0),
                 export=exports[day],
@@ -255,7 +255,7 @@ def reconcile(
 
 
 def raw_days(
-    feed: FeedSpec, services: Services, days: Sequence[date], known: Mapping[date, RawDay]
+    feed: FeedSpec, aws: AwsClients, days: Sequence[date], known: Mapping[date, RawDay]
 ) -> dict[date, RawDay]:
     """Count each day's raw files and rows; contents are read only where they are not known."""
     from xacct_assets.feed.raw_files import inspect_day, survey_days
@@ -264,7 +264,7 @@ def raw_days(
         version = fingerprint(objects)
         if day in known and known[day].version == version:
             return known[day]
-        verdicts = inspect_day(feed, services, objects)
+        verdicts = inspect_day(feed, aws, objects)
         return RawDay(
             files=len(objects),
             rows=sum(verdict.rows for verdict in verdicts),
@@ -273,19 +273,19 @@ def raw_days(
             newest=max((item.last_modified for item in objects), default=None),
         )
 
-    listings = survey_days(feed, services, days)
+    listings = survey_days(feed, aws, days)
     with ThreadPoolExecutor(min(CONCURRENT_DAYS, max(1, len(days))), "raw") as pool:
         return dict(
             zip(days, pool.map(lambda day: one(day, listings[day].objects), days), strict=True)
         )
 
 
-def export_days(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, ExportDay]:
+def export_days(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, ExportDay]:
     """Prove each day's export by its manifest."""
     if not days:
         return {}
     prefixes = {day: day_prefix(feed.export.prefix, feed.export.layout, day) for day in days}
-    verdicts = services.exports(feed).verify_all(list(prefixes.values()))
+    verdicts = aws.exports(feed).verify_all(list(prefixes.values()))
     return {day: _export_day(feed, verdicts[prefix]) for day, prefix in prefixes.items()}
 
 
@@ -308,19 +308,19 @@ def _writes_headers(feed: FeedSpec) -> bool:
 
 
 def _warehouse_numbers(
-    feed: FeedSpec, services: Services, days: Sequence[date]
-) -> tuple[dict[date, int], dict[date, LedgerDay], dict[date, int], dict[date, int]]:
-    staged = count_by_day(services, feed.warehouse.staging, days)
-    ledger = read_ledger(feed, services, days)
-    return staged, ledger, *_count_keys_by_day(feed, services, days)
+    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
+) -> tuple[dict[date, int], dict[date, LoadAuditEntry], dict[date, int], dict[date, int]]:
+    staged = count_by_day(aws, feed.warehouse.staging, days)
+    load_audit = read_load_audit(feed, aws, days)
+    return staged, load_audit, *_count_keys_by_day(feed, aws, days)
 
 
-def count_by_day(services: Services, table: str, days: Sequence[date]) -> dict[date, int]:
+def count_by_day(aws: AwsClients, table: str, days: Sequence[date]) -> dict[date, int]:
     """Rows of each day that has any in the table."""
     from xacct_assets.aws.redshift.sql import qualified
 
     select = f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(table)}"  # noqa: S608
-    rows = services.warehouse.query(
+    rows = aws.warehouse.query(
         f"{select} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
         (min(days), max(days)),
     )
@@ -328,7 +328,7 @@ def count_by_day(services: Services, table: str, days: Sequence[date]) -> dict[d
 
 
 def _count_keys_by_day(
-    feed: FeedSpec, services: Services, days: Sequence[date]
+    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> tuple[dict[date, int], dict[date, int]]:
     """Rows, and different keys, of each day that has any in the fact table; one statement."""
     from xacct_assets.aws.redshift.sql import identifier, qualified
@@ -338,7 +338,7 @@ def _count_keys_by_day(
         f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
         f"WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date, {key}"
     )
-    rows = services.warehouse.query(
+    rows = aws.warehouse.query(
         "SELECT partition_date, SUM(row_count) AS row_count, COUNT(*) AS key_count "  # noqa: S608
         f"FROM ({by_key}) AS by_key GROUP BY partition_date",
         (min(days), max(days)),
@@ -350,20 +350,22 @@ def _count_keys_by_day(
     )
 
 
-def read_ledger(feed: FeedSpec, services: Services, days: Sequence[date]) -> dict[date, LedgerDay]:
+def read_load_audit(
+    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
+) -> dict[date, LoadAuditEntry]:
     """The last committed load of each day that has one."""
     from xacct_assets.aws.redshift.sql import qualified
 
-    ledger = qualified(feed.warehouse.ledger)
-    columns = "partition_date, work_id, rows_loaded, loaded_at, transformed_at"
-    select = f"SELECT {columns} FROM {ledger}"  # noqa: S608
-    rows = services.warehouse.query(
+    load_audit = qualified(feed.warehouse.load_audit)
+    columns = "partition_date, load_id, rows_loaded, loaded_at, transformed_at"
+    select = f"SELECT {columns} FROM {load_audit}"  # noqa: S608
+    rows = aws.warehouse.query(
         f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
         (feed.name, min(days), max(days)),
     )
     return {
-        as_day(row["partition_date"]): LedgerDay(
-            work_id=row["work_id"],
+        as_day(row["partition_date"]): LoadAuditEntry(
+            load_id=row["load_id"],
             rows_loaded=int(row["rows_loaded"]),
             transformed=row["transformed_at"] is not None,
             loaded_at=row["loaded_at"],

@@ -69,7 +69,7 @@ class Deployment:
         # Read all files first: a mistake in one of them must not stop a deployment half-way.
         scripts = [
             Script(path, _statements(path))
-            for path in plan.scripts(self._root, self._feeds, self._settings.more_feeds)
+            for path in plan.scripts(self._root, self._feeds, self._settings.extra_feeds_dir)
         ]
         job_script = (self._root / "glue" / "load.py").read_bytes()
         self._check_overrides()

@@ -12,7 +12,7 @@ from xacct_sandbox.redshift.server.session import Session
 from xacct_sandbox.redshift.sql.system_catalog import Internal
 
 
-class Front:
+class RedshiftServer:
     """The listening socket and what all sessions share."""
 
     def __init__(self, config: SandboxConfig, socket_path: Path, internal: Internal) -> None:

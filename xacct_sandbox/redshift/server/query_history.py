@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xacct_sandbox.redshift.server.session import Session
 
 
-class Recorder:
+class QueryHistory:
     """The statement that runs now, if one does."""
 
     def __init__(self, internal: Internal) -> None:

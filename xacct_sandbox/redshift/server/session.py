@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from xacct_sandbox.redshift.server import protocol
 from xacct_sandbox.redshift.server.backend import Backend, BackendLost, cancel_backend
 from xacct_sandbox.redshift.server.faults import SessionFaults
-from xacct_sandbox.redshift.server.query_history import Recorder
+from xacct_sandbox.redshift.server.query_history import QueryHistory
 from xacct_sandbox.redshift.server.scanner import Scanner
 from xacct_sandbox.redshift.server.statement_executor import AlreadyReported, Runner, controls
 from xacct_sandbox.redshift.sql.dialect import leading_keyword, translate, translate_script
@@ -41,7 +41,7 @@ from xacct_sandbox.redshift.sql.plans import Pass, Plan, Refuse, SwitchUser
 from xacct_sandbox.redshift.storage.postgres import SUPERUSER
 
 if TYPE_CHECKING:
-    from xacct_sandbox.redshift.server.listener import Front
+    from xacct_sandbox.redshift.server.listener import RedshiftServer
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ _AUTH_SSL_HINT = "Connect with TLS (sslmode verify-full); the workgroup requires
 class Session(asyncio.Protocol):
     """One client connection and its database connection."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: RedshiftServer) -> None:
         self.front = front
         self.user = ""
         self.database = ""
@@ -87,7 +87,7 @@ class Session(asyncio.Protocol):
         # Who may do what
         self.unrestricted = False
         self.cancelled = False
-        self.recorder = Recorder(front.internal)
+        self.recorder = QueryHistory(front.internal)
         self.commits_itself = False
         """The statement of ours that runs now began its own transaction."""
         self.faults = SessionFaults(self, front.faults)

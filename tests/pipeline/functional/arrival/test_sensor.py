@@ -63,14 +63,14 @@ class Inbox:
 
 
 @dataclass
-class Services:
+class AwsClients:
     bucket: Bucket = field(default_factory=Bucket)
     inbox: Inbox = field(default_factory=Inbox)
 
     def input_bucket(self, feed: FeedSpec) -> str:
         return "raw"
 
-    def landing(self, feed: FeedSpec) -> Bucket:
+    def raw_bucket(self, feed: FeedSpec) -> Bucket:
         return self.bucket
 
     def notifications(self, feed: FeedSpec) -> Inbox:
@@ -88,7 +88,7 @@ class Sensing:
         )
         self.now = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
         self.cursor: str | None = None
-        self.services = Services()
+        self.aws = AwsClients()
         self.instance = dg.DagsterInstance.ephemeral()
         self.slept: list[float] = []
         self.before_waking: Callable[[], None] = lambda: None
@@ -97,7 +97,7 @@ class Sensing:
             assets=[raw_partition_of(self.feed)],
             jobs=[dg.define_asset_job(job_name(self.feed), selection=dg.AssetSelection.all())],
             sensors=[self.sensor],
-            resources={"services": self.services},
+            resources={"aws": self.aws},
             executor=in_process,
         )
 
@@ -108,15 +108,15 @@ class Sensing:
 
     def put(self, day: date, name: str = "a.csv", body: str = "1", age: float = 3600) -> None:
         prefix = day_prefix(self.feed.source.prefix, self.feed.source.layout, day)
-        self.services.bucket.put(prefix + name, body, self.now - age)
+        self.aws.bucket.put(prefix + name, body, self.now - age)
 
     def delete(self, day: date, name: str = "a.csv") -> None:
         prefix = day_prefix(self.feed.source.prefix, self.feed.source.layout, day)
-        self.services.bucket.delete(prefix + name)
+        self.aws.bucket.delete(prefix + name)
 
     def notify(self, key: str) -> None:
-        notice = Notice(str(len(self.services.inbox.notices)), ObjectNotice("raw", key), self.now)
-        self.services.inbox.notices.append(notice)
+        notice = Notice(str(len(self.aws.inbox.notices)), ObjectNotice("raw", key), self.now)
+        self.aws.inbox.notices.append(notice)
 
     def evaluate(self, after: float = 30) -> SensorExecutionData:
         """What the daemon gets from a tick; nothing is launched and no cursor kept."""
@@ -127,7 +127,7 @@ class Sensing:
                 instance=self.instance,
                 cursor=self.cursor,
                 repository_def=self.definitions.get_repository_def(),
-                resources={"services": self.services},
+                resources={"aws": self.aws},
             ) as context,
         ):
             return self.sensor.evaluate_tick(context)
@@ -362,12 +362,12 @@ def test_a_day_that_settles_in_a_moment_is_waited_for_and_requested_by_the_same_
 ) -> None:
     sensing = Sensing(mode=mode, settle_seconds=60)
     sensing.put(YESTERDAY, age=25)
-    pages = sensing.services.bucket.pages
+    pages = sensing.aws.bucket.pages
     asked = sensing.tick().run_requests or []
     assert [request.partition_key for request in asked] == ["2026-03-09"]
     assert sensing.slept == [pytest.approx(5.0, abs=0.5)]
     # Only the day itself is looked at again, not its whole window.
-    assert sensing.services.bucket.pages - pages == 9 + 5 + 1
+    assert sensing.aws.bucket.pages - pages == 9 + 5 + 1
     assert sensing.quiet() == []
 
 
@@ -401,7 +401,7 @@ def test_an_emptied_day_is_observed_on_its_asset_and_nothing_is_run(sensing: Sen
 
 
 def test_a_bucket_that_cannot_be_listed_fails_the_tick_with_the_reason(sensing: Sensing) -> None:
-    sensing.services.bucket.denied[""] = AccessDenied(
+    sensing.aws.bucket.denied[""] = AccessDenied(
         "list the raw bucket", action="s3:ListBucket", principal="role/orchestrator"
     )
     with pytest.raises(ArrivalsUnknown) as failed:
@@ -412,7 +412,7 @@ def test_a_bucket_that_cannot_be_listed_fails_the_tick_with_the_reason(sensing: 
 
 def test_one_denied_day_is_told_and_the_others_run(sensing: Sensing) -> None:
     sensing.put(YESTERDAY)
-    sensing.services.bucket.denied["products/2026/03/08/"] = AccessDenied("list the day")
+    sensing.aws.bucket.denied["products/2026/03/08/"] = AccessDenied("list the day")
     assert partitions(sensing.tick()) == ["2026-03-09"]
 
 
@@ -435,7 +435,7 @@ def test_a_notice_is_deleted_only_once_the_run_exists() -> None:
     held, requested = [], []
     for _ in range(5):
         requested.append(partitions(sensing.tick(after=5)))
-        held.append(len(sensing.services.inbox.notices))
+        held.append(len(sensing.aws.inbox.notices))
     assert requested == [[], ["2026-03-10"], [], [], []]
     assert held == [1, 1, 0, 0, 0]
 
@@ -448,7 +448,7 @@ def test_a_notice_is_not_deleted_if_the_run_was_not_made() -> None:
         data = sensing.evaluate(5)
         sensing.cursor = data.cursor  # no run is made
         assert partitions(data) == ["2026-03-10"]
-    assert len(sensing.services.inbox.notices) == 1
+    assert len(sensing.aws.inbox.notices) == 1
 
 
 def test_a_notice_of_a_late_file_is_followed_far_outside_the_window() -> None:
@@ -456,7 +456,7 @@ def test_a_notice_of_a_late_file_is_followed_far_outside_the_window() -> None:
     sensing.put(date(2026, 1, 15))
     sensing.notify("products/2026/01/15/a.csv")
     assert sensing.quiet() == ["2026-01-15"]
-    assert sensing.services.inbox.notices == []
+    assert sensing.aws.inbox.notices == []
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ def test_a_notice_that_concerns_no_day_of_the_feed_is_done_with(key: str) -> Non
     sensing = Sensing(mode="events")
     sensing.notify(key)
     assert sensing.quiet(1) == []
-    assert sensing.services.inbox.notices == []
+    assert sensing.aws.inbox.notices == []
 
 
 def test_a_notice_of_the_marker_counts() -> None:
@@ -494,13 +494,13 @@ def test_with_nothing_to_do_a_tick_waits_for_a_notice_and_otherwise_does_not() -
     sensing.notify("products/2026/03/10/a.csv")
     sensing.tick(after=5)
     sensing.tick(after=5)
-    assert sensing.services.inbox.waits == [8.0, 8.0, 0, 0]
+    assert sensing.aws.inbox.waits == [8.0, 8.0, 0, 0]
 
 
 def test_without_notifications_the_bucket_is_polled_and_the_tick_says_so() -> None:
     sensing = Sensing(mode="events", window_every_seconds=86400)
     sensing.tick()
-    sensing.services.inbox.failure = AccessDenied("read the queue", action="sqs:ReceiveMessage")
+    sensing.aws.inbox.failure = AccessDenied("read the queue", action="sqs:ReceiveMessage")
     sensing.put(TODAY, age=0)
     assert sensing.quiet() == ["2026-03-10"]
     with pytest.raises(ArrivalsUnknown, match="sqs:ReceiveMessage"):

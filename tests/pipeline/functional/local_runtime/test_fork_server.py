@@ -19,7 +19,7 @@ from dagster._core.origin import (
 )
 from dagster._grpc.types import ExecuteRunArgs
 
-from xacct_assets.local_runtime.fork_server import Unreachable, WarmProcess
+from xacct_assets.local_runtime.fork_server import ForkServer, Unreachable
 from xacct_assets.local_runtime.run_launcher import PROCESS_TAG, LocalRunLauncher, _machine
 
 CODE = """
@@ -43,7 +43,7 @@ def day():
 class Place:
     """A Dagster instance on disk, and the file whose job its runs execute."""
 
-    def __init__(self, folder: Path, instance: dg.DagsterInstance, warm: WarmProcess) -> None:
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, warm: ForkServer) -> None:
         self.folder, self.instance, self.warm = folder, instance, warm
         self.launcher = LocalRunLauncher()
         self.launcher.register_instance(self.instance)
@@ -92,8 +92,8 @@ def wait_for(look: Callable[[], object]) -> None:
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[WarmProcess]:
-    process = WarmProcess()
+def warm() -> Iterator[ForkServer]:
+    process = ForkServer()
     yield process
     process.close()
 
@@ -105,7 +105,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
 
 
 @pytest.fixture
-def place(tmp_path: Path, instance: dg.DagsterInstance, warm: WarmProcess) -> Iterator[Place]:
+def place(tmp_path: Path, instance: dg.DagsterInstance, warm: ForkServer) -> Iterator[Place]:
     place = Place(tmp_path, instance, warm)
     yield place
     place.let_runs_end()
@@ -181,7 +181,7 @@ def test_a_killed_warm_process_is_replaced_and_its_runs_go_on(place: Place) -> N
 
 
 def test_a_warm_process_that_cannot_import_is_no_way_to_run() -> None:
-    broken = WarmProcess(preload=("there_is_no_such_module",))
+    broken = ForkServer(preload=("there_is_no_such_module",))
     with pytest.raises(Unreachable, match="before it was ready"):
         broken.fork("{}")
     broken.close()

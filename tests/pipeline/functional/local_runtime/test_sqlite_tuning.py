@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from xacct_assets.local_runtime.sqlite_tuning import hold_open, written_fast
+from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open, relaxed_durability
 
 # SQLite's own numbers of the setting.
 NORMAL, FULL = 1, 2
@@ -51,7 +51,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_an_event_of_a_run_does_not_wait_for_the_disk(place: Place) -> None:
-    with written_fast(place.instance, place.run.run_id):
+    with relaxed_durability(place.instance, place.run.run_id):
         place.tell("in its midst")
         assert place.has_log("index")
         assert place.has_log(place.run.run_id)
@@ -60,7 +60,7 @@ def test_an_event_of_a_run_does_not_wait_for_the_disk(place: Place) -> None:
 
 def test_when_the_run_is_over_everything_is_in_the_databases(place: Place) -> None:
     def is_interrupted() -> None:
-        with written_fast(place.instance, place.run.run_id):
+        with relaxed_durability(place.instance, place.run.run_id):
             place.tell("in its midst")
             raise KeyboardInterrupt
 
@@ -74,7 +74,7 @@ def test_when_the_run_is_over_everything_is_in_the_databases(place: Place) -> No
 
 
 def test_a_hold_on_the_database_of_all_events_is_let_go(place: Place) -> None:
-    with hold_open(place.instance):
+    with keep_databases_open(place.instance):
         place.tell("held")
         assert place.has_log("index")
         assert not place.has_log(place.run.run_id)
@@ -82,10 +82,10 @@ def test_a_hold_on_the_database_of_all_events_is_let_go(place: Place) -> None:
 
 
 def test_a_database_that_is_not_there_yet_is_not_made(place: Place) -> None:
-    with hold_open(place.instance, "another-run"):
+    with keep_databases_open(place.instance, "another-run"):
         assert not Path(place.storage.path_for_shard("another-run")).exists()
 
 
 def test_another_storage_is_left_as_it_is() -> None:
-    with dg.DagsterInstance.ephemeral() as instance, written_fast(instance, "a-run"):
+    with dg.DagsterInstance.ephemeral() as instance, relaxed_durability(instance, "a-run"):
         assert not isinstance(instance.event_log_storage, SqliteEventLogStorage)

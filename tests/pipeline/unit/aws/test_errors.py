@@ -127,7 +127,10 @@ def test_a_failure_that_is_typed_already_is_not_wrapped_again():
 
 def test_codes_that_the_caller_handles_pass_through(refusal):
     error = refusal("CrawlerRunningException")
-    with pytest.raises(type(error)), aws_call("a:B", "r", passing=("CrawlerRunningException",)):
+    with (
+        pytest.raises(type(error)),
+        aws_call("a:B", "r", expected_codes=("CrawlerRunningException",)),
+    ):
         raise error
 
 

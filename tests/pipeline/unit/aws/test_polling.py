@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from xacct_assets.aws.errors import AccessDenied, Unavailable, WaitTimeout
-from xacct_assets.aws.polling import Backoff, Pace, Waiter, quietly
+from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
 
 
 def waiter(clock, **options):
@@ -67,7 +67,7 @@ def test_a_failed_clean_up_is_logged_and_not_raised(caplog):
     def broken():
         raise Unavailable("no way out")
 
-    quietly(broken, "stopping it")
+    suppress_and_log(broken, "stopping it")
     assert "stopping it failed" in caplog.text
 
 
@@ -80,7 +80,7 @@ def test_a_question_is_asked_again_while_it_fails_for_what_passes(clock):
             raise answer
         return answer
 
-    assert waiter(clock).patiently(ask, what="it") is None
+    assert waiter(clock).retry_transient(ask, what="it") is None
 
 
 def test_a_question_that_fails_through_a_whole_outage_fails(clock):
@@ -88,11 +88,11 @@ def test_a_question_that_fails_through_a_whole_outage_fails(clock):
         raise Unavailable("gone")
 
     with pytest.raises(Unavailable):
-        waiter(clock, tolerated_outage=30).patiently(ask, what="it")
+        waiter(clock, tolerated_outage=30).retry_transient(ask, what="it")
     assert 30 <= clock.now < 60
 
 
-def looks_until(pace: Pace, seconds: float) -> tuple[int, float]:
+def looks_until(pace: AdaptivePolling, seconds: float) -> tuple[int, float]:
     """How many looks a wait of that length takes, and how late its end is seen."""
     waited, looks = 0.0, 0
     for delay in pace.delays():
@@ -104,14 +104,14 @@ def looks_until(pace: Pace, seconds: float) -> tuple[int, float]:
 
 @pytest.mark.parametrize("seconds", [0.4, 4.0, 45.0])
 def test_what_takes_as_long_as_its_like_takes_one_look_and_is_seen_at_once(seconds):
-    looks, late = looks_until(Pace((seconds, seconds * 1.5), Backoff()), seconds)
+    looks, late = looks_until(AdaptivePolling((seconds, seconds * 1.5), Backoff()), seconds)
     assert looks == 1
     assert late <= max(0.5, 0.05 * seconds)
 
 
 @pytest.mark.parametrize("seconds", [300.0, 3600.0])
 def test_a_long_wait_is_looked_at_on_the_way_so_that_an_early_end_is_seen(seconds):
-    pace = Pace((seconds,), Backoff())
+    pace = AdaptivePolling((seconds,), Backoff())
     looks, late = looks_until(pace, seconds)
     assert looks <= 70
     assert late <= 0.1 * seconds
@@ -120,18 +120,18 @@ def test_a_long_wait_is_looked_at_on_the_way_so_that_an_early_end_is_seen(second
 
 
 def test_what_takes_longer_than_its_like_is_seen_within_a_share_of_the_wait():
-    assert looks_until(Pace((4.0,), Backoff()), 60.0)[1] <= 0.1 * 60
-    assert looks_until(Pace((4.0,), Backoff()), 4.6)[1] <= 0.5
+    assert looks_until(AdaptivePolling((4.0,), Backoff()), 60.0)[1] <= 0.1 * 60
+    assert looks_until(AdaptivePolling((4.0,), Backoff()), 4.6)[1] <= 0.5
 
 
 def test_without_like_the_looks_are_quick_at_first_and_then_slower():
     backoff = Backoff(first=0.3, factor=1.4, cap=10.0, jitter=0.0)
-    delays = Pace((), backoff).delays()
+    delays = AdaptivePolling((), backoff).delays()
     assert [next(delays) for _ in range(2)] == [0.3, pytest.approx(0.42)]
 
 
 def test_what_cannot_be_there_yet_is_not_asked_for_at_once(clock):
     asked = []
-    waiter = Waiter(Pace((10.0,), Backoff()), sleep=clock.sleep, clock=clock)
+    waiter = Waiter(AdaptivePolling((10.0,), Backoff()), sleep=clock.sleep, clock=clock)
     waiter.until(lambda: asked.append(clock()) or True, what="x", timeout=60, pause_first=True)
     assert asked == [pytest.approx(10, abs=1)]

@@ -8,7 +8,7 @@ import pytest
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
 from xacct_assets.feed import CrossAccountFeed
-from xacct_assets.feed.component import more_feeds
+from xacct_assets.feed.component import extra_feeds_dir
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError
 from xacct_assets.feed.spec import FeedSpec
 
@@ -58,7 +58,7 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
         definitions = dg.Definitions.merge(
             one,
             other,
-            dg.Definitions(resources={"services": dg.ResourceDefinition.none_resource()}),
+            dg.Definitions(resources={"aws": dg.ResourceDefinition.none_resource()}),
         )
         graph = definitions.resolve_asset_graph()
         assert len(graph.get_all_asset_keys()) == 10
@@ -74,7 +74,7 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
 
 
 def test_a_folder_of_feeds_can_be_anywhere() -> None:
-    definitions = more_feeds(Path(__file__).parents[3] / "feeds")
+    definitions = extra_feeds_dir(Path(__file__).parents[3] / "feeds")
     groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
     assert groups == {"customers", "orders"}
     assert [sensor.name for sensor in definitions.sensors or []] == [
@@ -88,7 +88,7 @@ def test_a_feed_elsewhere_that_claims_what_products_has_is_refused(tmp_path: Pat
     path.parent.mkdir()
     path.write_text(ORDERS.replace("prefix: shop/orders", "prefix: products/old"), encoding="utf-8")
     with pytest.raises(FeedFileError, match=r"source\.prefix 'products/old' is also claimed by"):
-        more_feeds(tmp_path)
+        extra_feeds_dir(tmp_path)
 
 
 def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) -> None:

@@ -57,7 +57,7 @@ def test_every_field_has_a_description() -> None:
         ("warehouse.staging", 'public."products"'),
         ("warehouse.fact", "products_f"),
         ("warehouse.procedure", "public.sp_products()"),
-        ("warehouse.ledger", "public.xacct_loads--"),
+        ("warehouse.load_audit", "public.xacct_load_audit--"),
         ("catalog.database", "Products_DB"),
         ("catalog.table", "products/../x"),
         ("catalog.crawler", "name with spaces"),
@@ -148,7 +148,7 @@ def test_year_is_a_column_only_where_the_folders_do_not_make_it_one() -> None:
 
 def test_staging_and_fact_must_be_two_tables() -> None:
     message = refused(put("warehouse.fact", "public.products"))
-    assert "staging, fact and ledger must be three tables" in message
+    assert "staging, fact and load audit must be three tables" in message
 
 
 @pytest.mark.parametrize(

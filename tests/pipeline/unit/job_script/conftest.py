@@ -38,7 +38,7 @@ def extras() -> dict[str, Any]:
     """What the orchestrator sends for two days of products."""
     return {
         "feed": "products",
-        "work_id": "w-1",
+        "load_id": "w-1",
         "days": [
             {"day": "2026-01-01", "values": ["2026", "01", "01"]},
             {"day": "2026-01-02", "values": ["2026", "01", "02"]},
@@ -57,7 +57,7 @@ def extras() -> dict[str, Any]:
             {"name": "price", "type": "decimal(12,2)", "nullable": True},
         ],
         "key": ["id"],
-        "staging": {"table": "public.products", "ledger": "public.xacct_loads"},
+        "staging": {"table": "public.products", "load_audit": "public.xacct_load_audit"},
         "connection": "xacct-redshift",
         "database": "dev",
         "tmp_dir": "s3://working/glue-tmp/products/w-1/",

@@ -18,18 +18,23 @@ def tally(script: ModuleType) -> Any:
     )
 
 
-def test_the_days_leave_staging_and_ledger_before_copy(script: ModuleType, request_: Any) -> None:
+def test_the_days_leave_staging_and_load_audit_before_copy(
+    script: ModuleType, request_: Any
+) -> None:
     assert script.preactions(request_) == (
         "DELETE FROM public.products WHERE partition_date IN ('2026-01-01', '2026-01-02'); "
-        "DELETE FROM public.xacct_loads WHERE feed = 'products' "
+        "DELETE FROM public.xacct_load_audit WHERE feed = 'products' "
         "AND partition_date IN ('2026-01-01', '2026-01-02')"
     )
 
 
-def test_every_day_gets_a_ledger_row_also_without_rows(script: ModuleType, request_: Any) -> None:
+def test_every_day_gets_a_load_audit_row_also_without_rows(
+    script: ModuleType, request_: Any
+) -> None:
     assert script.postactions(request_, tally(script)) == (
-        "INSERT INTO public.xacct_loads (feed, partition_date, work_id, rows_loaded, loaded_at) "
-        "VALUES ('products', '2026-01-01', 'w-1', 5, GETDATE()), "
+        "INSERT INTO public.xacct_load_audit "
+        "(feed, partition_date, load_id, rows_loaded, loaded_at) VALUES "
+        "('products', '2026-01-01', 'w-1', 5, GETDATE()), "
         "('products', '2026-01-02', 'w-1', 0, GETDATE())"
     )
 
@@ -53,7 +58,7 @@ def test_null_is_marked_by_a_text_that_no_value_can_be(script: ModuleType, reque
 def test_the_report_adds_up_for_every_day(script: ModuleType, request_: Any) -> None:
     sample = [{"source_file": "f", "reason": "id: missing", "raw_record": ",a"}]
     report = tally(script).report(request_, {date(2026, 1, 1): sample, date(2026, 1, 2): []})
-    assert report["work_id"] == "w-1"
+    assert report["load_id"] == "w-1"
     assert report["days"]["2026-01-01"] == {
         "files": 2,
         "rows_read": 6,

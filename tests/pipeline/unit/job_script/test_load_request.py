@@ -19,8 +19,8 @@ def test_a_missing_extra_is_named_with_the_fix(script: ModuleType, extras: dict[
     [
         ("feed", "pro'ducts", "feed"),
         ("feed", "a;b", "feed"),
-        ("work_id", "100%", "work_id"),
-        ("work_id", "x" * 65, "work_id"),
+        ("load_id", "100%", "load_id"),
+        ("load_id", "x" * 65, "load_id"),
         ("tmp_dir", "/local/folder", "tmp_dir"),
         ("days", [], "at least one day"),
         ("key", ["nope"], "must be a column of the feed"),

@@ -1,7 +1,7 @@
 """Which texts the script's SQL takes for a value of a type.
 
-The SQL itself runs in Spark (tests/sandbox/integration); here its patterns are tried in Python, which
-reads them alike.
+The SQL itself runs in Spark (tests/sandbox/integration); here its patterns are tried in Python,
+which reads them alike.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xacct_assets.aws.s3.csv_count import CsvFormat
-from xacct_assets.aws.s3.raw_bucket import Landing, RawObject
+from xacct_assets.aws.s3.raw_bucket import RawBucket, RawObject
 
 COLUMNS = ("id", "name", "price")
 SETTINGS = settings(max_examples=400)
@@ -42,7 +42,7 @@ class Bucket:
 def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    landing = Landing(Bucket(body), "b", "1")
+    landing = RawBucket(Bucket(body), "b", "1")
     (said,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvFormat(), COLUMNS)
     return said
 

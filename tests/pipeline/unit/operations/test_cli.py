@@ -84,7 +84,7 @@ def test_a_failure_of_aws_ends_with_1_and_its_whole_story(settled, capsys, monke
     def fail(*_args, **_options):
         raise AccessDenied("s3:ListBucket on raw was denied", fix="let it")
 
-    monkeypatch.setattr("xacct_assets.operations.discover_partitions.known_days", fail)
+    monkeypatch.setattr("xacct_assets.operations.discover_partitions.discover_partitions", fail)
     assert cli.main(["reconcile"]) == 1
     assert "fix: let it" in capsys.readouterr().err
 
@@ -93,14 +93,16 @@ def test_an_interrupt_ends_with_130(settled, monkeypatch):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xacct_assets.operations.discover_partitions.known_days", interrupt)
+    monkeypatch.setattr(
+        "xacct_assets.operations.discover_partitions.discover_partitions", interrupt
+    )
     assert cli.main(["reconcile"]) == 130
 
 
 def reconciled(monkeypatch, *verdicts):
     asked = []
 
-    def answer(_feed, _services, days):
+    def answer(_feed, _aws_clients, days):
         asked.extend(days)
         return list(verdicts)
 

@@ -24,20 +24,20 @@ class Anything:
 
     bucket = "bucket"
 
-    def __init__(self, services):
-        self.services = services
+    def __init__(self, aws):
+        self.aws = aws
 
     def __getattr__(self, name):
         def call(*args, **_options):
-            failure = self.services.failures.get(name)
+            failure = self.aws.failures.get(name)
             if failure is not None:
                 raise failure
-            return self.services.answers.get(name)
+            return self.aws.answers.get(name)
 
         return call
 
 
-class Services:
+class AwsClients:
     """Stands in for the pipeline's clients."""
 
     settings = SETTINGS
@@ -57,10 +57,10 @@ class Services:
         }
         self.sessions = self.warehouse = self.data_api = self.catalog = Anything(self)
 
-    def landing(self, _feed):
+    def raw_bucket(self, _feed):
         return Anything(self)
 
-    exports = client = landing
+    exports = client = raw_bucket
 
     def warehouse_credentials(self):
         if "secret" in self.failures:
@@ -69,8 +69,8 @@ class Services:
 
 
 @pytest.fixture
-def services(monkeypatch):
-    made = Services()
+def aws(monkeypatch):
+    made = AwsClients()
 
     def probe(*_args):
         if "reach" in made.failures:
@@ -81,75 +81,75 @@ def services(monkeypatch):
     return made
 
 
-def examine(services):
+def examine(aws):
     shown = []
-    findings = Doctor(services, [load_feed("products")], shown.append).run()
+    findings = Doctor(aws, [load_feed("products")], shown.append).run()
     assert findings == shown
     return {finding.check: finding for finding in findings}
 
 
-def test_a_sound_installation_passes_every_check(services):
-    findings = examine(services)
+def test_a_sound_installation_passes_every_check(aws):
+    findings = examine(aws)
     assert {finding.outcome for finding in findings.values()} == {"ok"}
     assert len(findings) >= 12
 
 
-def test_no_finding_shows_the_password(services):
-    assert all("s3cr3t" not in str(finding) for finding in examine(services).values())
+def test_no_finding_shows_the_password(aws):
+    assert all("s3cr3t" not in str(finding) for finding in examine(aws).values())
 
 
-def test_credentials_of_the_wrong_account_are_told_with_the_right_one(services):
-    services.answers["identity"] = ("999999999999", "arn:aws:iam::999999999999:user/me")
-    found = examine(services)["credentials"]
+def test_credentials_of_the_wrong_account_are_told_with_the_right_one(aws):
+    aws.answers["identity"] = ("999999999999", "arn:aws:iam::999999999999:user/me")
+    found = examine(aws)["credentials"]
     assert found.outcome == "FAIL"
     assert "999999999999" in found.detail
     assert "222222222222" in found.detail
     assert "AWS_PROFILE" in found.fix
 
 
-def test_a_denial_in_account_a_names_the_principal_and_the_fix(services):
-    services.failures["folders"] = AccessDenied(
+def test_a_denial_in_account_a_names_the_principal_and_the_fix(aws):
+    aws.failures["folders"] = AccessDenied(
         "s3:ListBucket was denied", principal="arn:me", fix="let it"
     )
-    found = examine(services)["products: raw files in A"]
+    found = examine(aws)["products: raw files in A"]
     assert (found.outcome, found.fix) == ("FAIL", "let it")
     assert "arn:me" in found.detail
 
 
-def test_what_stands_on_a_missing_hop_is_skipped_by_name(services):
-    services.failures["reach"] = ConnectionFailed("no connection", fix="VPC peering")
-    findings = examine(services)
+def test_what_stands_on_a_missing_hop_is_skipped_by_name(aws):
+    aws.failures["reach"] = ConnectionFailed("no connection", fix="VPC peering")
+    findings = examine(aws)
     assert findings["network path and TLS to Redshift"].outcome == "FAIL"
     assert findings["tables and procedures"].outcome == "skipped"
     assert findings["Data API"].outcome == "ok"
 
 
-def test_a_missing_secret_skips_the_network_and_not_the_data_api(services):
-    services.failures["secret"] = NotFound("no secret")
-    findings = examine(services)
+def test_a_missing_secret_skips_the_network_and_not_the_data_api(aws):
+    aws.failures["secret"] = NotFound("no secret")
+    findings = examine(aws)
     assert findings["login for Redshift"].outcome == "FAIL"
     assert findings["network path and TLS to Redshift"].outcome == "skipped"
 
 
-def test_a_missing_procedure_is_told(services):
-    services.answers["query"] = []
+def test_a_missing_procedure_is_told(aws):
+    aws.answers["query"] = []
 
     def login(sql, *_args):
         return [{"name": "x", "version": "y"}] if "current_user" in sql else []
 
-    services.warehouse = type("Warehouse", (), {"query": staticmethod(login)})
-    found = examine(services)["products: tables and procedure"]
+    aws.warehouse = type("Warehouse", (), {"query": staticmethod(login)})
+    found = examine(aws)["products: tables and procedure"]
     assert "no procedure public.sp_products" in found.detail
     assert "xacct deploy" in found.fix
 
 
-def test_a_role_that_is_not_attached_is_told(services):
-    services.answers["get_namespace"] = {"namespace": {"iamRoles": []}}
-    found = examine(services)["role chain of UNLOAD"]
+def test_a_role_that_is_not_attached_is_told(aws):
+    aws.answers["get_namespace"] = {"namespace": {"iamRoles": []}}
+    found = examine(aws)["role chain of UNLOAD"]
     assert found.outcome == "FAIL"
     assert "not attached" in found.detail
 
 
-def test_a_workgroup_that_is_not_available_is_told(services):
-    services.answers["get_workgroup"]["workgroup"]["status"] = "CREATING"
-    assert "is CREATING" in examine(services)["role chain of UNLOAD"].detail
+def test_a_workgroup_that_is_not_available_is_told(aws):
+    aws.answers["get_workgroup"]["workgroup"]["status"] = "CREATING"
+    assert "is CREATING" in examine(aws)["role chain of UNLOAD"].detail

@@ -62,13 +62,13 @@ def test_every_attempt_at_the_same_work_goes_by_the_same_name(feed: FeedSpec) ->
     """Airflow names a run after nothing that a later attempt could look for."""
     raw = {"2026-01-01": SimpleNamespace(data_version="v1")}
 
-    def work_id(run_id: str, retry: int = 0, **run: Any) -> str:
+    def load_id(run_id: str, retry: int = 0, **run: Any) -> str:
         about = {"run_id": run_id, "root_run_id": None, "tags": {}, **run}
         context = SimpleNamespace(run=SimpleNamespace(**about), retry_number=retry)
         return staging_table._work_id(context, feed, raw)  # type: ignore[arg-type]
 
-    first = work_id("run-1")
+    first = load_id("run-1")
     resumed = {"dagster/is_resume_retry": "true"}
-    assert work_id("run-1", retry=2) == first
-    assert work_id("run-2", root_run_id="run-1", tags=resumed) == first
-    assert work_id("run-3") != first, "materialized again on purpose, the days are loaded again"
+    assert load_id("run-1", retry=2) == first
+    assert load_id("run-2", root_run_id="run-1", tags=resumed) == first
+    assert load_id("run-3") != first, "materialized again on purpose, the days are loaded again"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.data_api_statements import Statements
 from xacct_assets.aws.redshift.data_api import DataApi
 from xacct_assets.aws.redshift.unload import UnloadSpec, statement
-from xacct_assets.aws_clients import Services
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.fact_table import statement_token
 from xacct_assets.feed.assets.s3_export import unload_statement
 from xacct_assets.feed.spec import FeedSpec
@@ -83,7 +83,7 @@ def test_no_key_reaches_the_text_of_an_export(
     }
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
-    text = unload_statement(feed, Services(settings), date(2026, 1, 1))
+    text = unload_statement(feed, AwsClients(settings), date(2026, 1, 1))
     assert f"IAM_ROLE '{settings.role_b_arn},{settings.role_a_arn}'" in text
     assert not re.search("credentials|access_key|session_token|token", text, re.IGNORECASE)
     assert [name for name, value in keys.items() if value in text] == []

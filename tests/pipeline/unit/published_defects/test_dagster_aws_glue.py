@@ -135,4 +135,4 @@ def test_the_callers_arguments_are_left_as_they_are(runs: GlueRuns, job: GlueJob
     job.run("load", "work-2", arguments, **OPTIONS)
     assert arguments == {"--TempDir": "s3://b/tmp/"}
     sent = [request["Arguments"] for request in runs.client.named("start_job_run")]
-    assert [request["--work_id"] for request in sent] == ["work-1", "work-2"]
+    assert [request["--load_id"] for request in sent] == ["work-1", "work-2"]

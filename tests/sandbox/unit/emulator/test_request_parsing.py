@@ -165,7 +165,7 @@ def test_what_is_no_operation_is_called_by_method_and_path() -> None:
     ("target", "body", "expected"),
     [
         ("AWSGlue.CreateDatabase", {"DatabaseInput": {"Name": "d"}, "CatalogId": "c"}, "d c"),
-        ("AWSGlue.StartJobRun", {"JobName": "j", "Arguments": {"--work_id": "w"}}, "j w"),
+        ("AWSGlue.StartJobRun", {"JobName": "j", "Arguments": {"--load_id": "w"}}, "j w"),
         ("AWSGlue.BatchStopJobRun", {"JobName": "j", "JobRunIds": ["1", "2"]}, "j 1 2"),
         ("secretsmanager.PutSecretValue", {"SecretId": "s", "SecretString": "hush"}, "s"),
         (

@@ -73,7 +73,7 @@ def _serve(plan: FaultPlan, wire: Wire) -> Service:
     return service
 
 
-BODY = b'{"JobName": "products", "Arguments": {"--work_id": "w1"}, "Secret": "hush"}'
+BODY = b'{"JobName": "products", "Arguments": {"--load_id": "w1"}, "Secret": "hush"}'
 
 
 @pytest.mark.parametrize("planned", [True, False])

@@ -11,12 +11,12 @@ from awsglue.job import Job
 from awsglue.s3_mirror import WILDCARD
 from awsglue.utils import GlueArgumentError, getResolvedOptions
 
-ARGV = ["load.py", "--JOB_NAME", "j", "--work_id", "w", "--TempDir", "s3://t/", "--unasked", "x"]
+ARGV = ["load.py", "--JOB_NAME", "j", "--load_id", "w", "--TempDir", "s3://t/", "--unasked", "x"]
 
 
 def test_only_what_was_asked_for_and_glue_s_own_options_are_resolved() -> None:
-    found = getResolvedOptions(ARGV, ["JOB_NAME", "work_id"])
-    assert (found["JOB_NAME"], found["work_id"]) == ("j", "w")
+    found = getResolvedOptions(ARGV, ["JOB_NAME", "load_id"])
+    assert (found["JOB_NAME"], found["load_id"]) == ("j", "w")
     assert found["job_bookmark_option"] == "job-bookmark-disable"
     assert found["TempDir"] == found["RedshiftTempDir"] == "s3://t/"
     assert "unasked" not in found

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.crawls import NOON, Crawls
 from xacct_assets.aws.errors import CrawlFailed, NotFound, WaitTimeout
-from xacct_assets.aws.glue.crawler import Crawler, Needed
+from xacct_assets.aws.glue.crawler import Crawler, CrawlRequirement
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_crawl_under_way_is_waited_for_and_then_our_own_is_made(glue, clock):
 
 
 def needed(*, landed=NOON, since=NOON, is_there=True):
-    return Needed(landed, since, lambda: is_there)
+    return CrawlRequirement(landed, since, lambda: is_there)
 
 
 def test_a_crawl_under_way_that_covered_our_day_is_enough(glue, clock):
@@ -233,7 +233,7 @@ def test_another_ones_crawl_that_failed_is_not_enough_though_the_day_is_there(gl
         raise AssertionError("a failed crawl covers nothing")
 
     with pytest.raises(CrawlFailed, match="crawl-2"):
-        crawler(fake, clock).crawl("c", 600, needed=Needed(NOON, NOON, covered))
+        crawler(fake, clock).crawl("c", 600, needed=CrawlRequirement(NOON, NOON, covered))
 
 
 def test_a_stop_that_got_no_answer_is_asked_for_again(glue, clock):

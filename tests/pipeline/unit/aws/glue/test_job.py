@@ -23,7 +23,7 @@ def test_a_run_is_started_with_its_marker_and_followed_to_its_end(glue, job):
     arguments = {"--a": "b"}
     result = job.run("load", "work-1", arguments, **OPTIONS)
     (request,) = glue.client.named("start_job_run")
-    assert request["Arguments"] == {"--a": "b", "--work_id": "work-1"}
+    assert request["Arguments"] == {"--a": "b", "--load_id": "work-1"}
     assert arguments == {"--a": "b"}
     assert (result.state, result.attached, result.execution_seconds) == ("SUCCEEDED", False, 70)
     assert result.dpu_seconds == 140
@@ -96,7 +96,7 @@ def test_a_job_that_stays_full_is_given_up_with_advice(glue, job, refusal):
 
 def lost_answer(glue, states):
     def start(arguments):
-        glue.add(arguments["--work_id"], states)
+        glue.add(arguments["--load_id"], states)
         return ReadTimeoutError(endpoint_url="https://glue")
 
     return start
@@ -174,7 +174,7 @@ def test_an_interrupt_stops_the_run_and_waits_until_it_has_stopped(glue, job):
 
 def test_an_interrupt_while_the_start_is_out_stops_what_it_started(glue, job):
     def start(arguments):
-        glue.add(arguments["--work_id"], ["RUNNING"])
+        glue.add(arguments["--load_id"], ["RUNNING"])
         return KeyboardInterrupt()
 
     glue.start_errors = [start]
@@ -228,7 +228,7 @@ def test_a_run_that_has_ended_already_needs_no_stop(glue, job):
 
 def test_a_started_run_that_shows_up_after_the_interrupt_is_stopped(glue, job):
     def start(arguments):
-        glue.add(arguments["--work_id"], ["RUNNING"])
+        glue.add(arguments["--load_id"], ["RUNNING"])
         glue.hidden_looks = 2
         return KeyboardInterrupt()
 

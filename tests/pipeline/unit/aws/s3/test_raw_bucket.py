@@ -11,7 +11,7 @@ import pytest
 
 from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
 from xacct_assets.aws.s3.csv_count import CsvFormat
-from xacct_assets.aws.s3.raw_bucket import CHUNK, Landing, ReadingStopped
+from xacct_assets.aws.s3.raw_bucket import CHUNK, RawBucket, ReadingStopped
 
 A = "111111111111"
 COLUMNS = ["id", "name"]
@@ -81,8 +81,8 @@ def bucket(modelled, refusal):
     return lambda objects: Bucket(modelled, refusal, objects)
 
 
-def landing(made: Bucket) -> Landing:
-    return Landing(made.client, "raw", A)
+def landing(made: Bucket) -> RawBucket:
+    return RawBucket(made.client, "raw", A)
 
 
 def verdict(made: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
@@ -103,7 +103,7 @@ def test_a_denied_listing_names_bucket_and_account(modelled, refusal):
     def refuse(**_):
         raise refusal("AccessDenied", "Access Denied", 403)
 
-    made = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    made = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
     with pytest.raises(AccessDenied) as caught:
         made.list_objects("p/", ["*.csv"])
     assert "arn:aws:s3:::raw" in str(caught.value)
@@ -312,7 +312,7 @@ class PagedBucket:
 
 def test_a_listing_can_be_taken_up_after_any_key(modelled):
     keys = ["p/a", "p/b", "p/c", "p/é", "p/😀", "q/a"]
-    landing = Landing(PagedBucket(modelled, keys).client, "raw", A)
+    landing = RawBucket(PagedBucket(modelled, keys).client, "raw", A)
     seen, after, more = [], None, True
     while more:
         objects, more = landing.list_page("p/", after, 2)
@@ -326,7 +326,7 @@ def test_a_page_of_a_denied_listing_names_the_bucket(modelled, refusal):
     def refuse(**_):
         raise refusal("AccessDenied", status=403, operation="ListObjectsV2")
 
-    landing = Landing(modelled("s3", list_objects_v2=refuse), "raw", A)
+    landing = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
     with pytest.raises(AccessDenied) as refused:
         landing.list_page("p/", None, 1000)
     assert "arn:aws:s3:::raw" in refused.value.resource

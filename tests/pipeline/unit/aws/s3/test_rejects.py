@@ -18,7 +18,7 @@ ROWS = [{"source_file": "a.csv", "raw_record": str(n), "reason": "cast"} for n i
 MANIFEST = {
     "feed": "products",
     "day": "2026-01-01",
-    "work_id": "work-1",
+    "load_id": "work-1",
     "rejected_rows": 3,
     "reasons": {"cast": 3},
     "files": [{"key": PART, "rows": 3}],
@@ -44,7 +44,7 @@ PARTS = {PART: gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).enc
 
 def test_a_days_manifest_is_read(rejects):
     found = rejects({KEY: json.dumps(MANIFEST).encode()}).manifest(DAY)
-    assert (found.work_id, found.rejected_rows, found.reasons) == ("work-1", 3, {"cast": 3})
+    assert (found.load_id, found.rejected_rows, found.reasons) == ("work-1", 3, {"cast": 3})
     assert found.files == [(PART, 3)]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.arrival_model import Object
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
-from xacct_assets.feed.arrival.fingerprint import Fold, fingerprint
+from xacct_assets.feed.arrival.fingerprint import RollingHash, fingerprint
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 A = Object("products/2026/03/10/a.csv", 10, '"aa"', NOW)
@@ -57,10 +57,10 @@ def test_a_listing_taken_up_again_gives_the_same_fingerprint(keys: set[str], cut
         (Object(key, len(key), f"e{len(key)}", NOW) for key in keys),
         key=lambda item: item.key.encode("utf-8", "surrogatepass"),
     )
-    first = Fold()
+    first = RollingHash()
     for item in items[:cut]:
         first.add(item)
-    second = Fold(first.digest)
+    second = RollingHash(first.digest)
     for item in items[cut:]:
         second.add(item)
     assert second.digest == fingerprint(items)
