@@ -17,7 +17,6 @@ from pathlib import Path
 import dagster as dg
 
 from xacct_assets.feed.component import extra_feeds_dir
-from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
 
@@ -39,7 +38,7 @@ def defs() -> dg.Definitions:
         *([extra_feeds_dir(settings.extra_feeds_dir)] if settings.extra_feeds_dir else []),
         dg.Definitions(
             resources={"aws": AwsClientsResource.from_settings(settings)},
-            executor=in_process,
+            executor=dg.in_process_executor,
             component_tree=tree,
         ),
     )

@@ -10,11 +10,11 @@ from xacct_assets.aws.glue.catalog import CatalogPartition
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import NEWEST, ROWS
@@ -40,7 +40,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's catalog partitions."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
+        **asset_defaults(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
         deps=[asset_key(feed, RAW_PARTITION)],
         kinds={"glue"},
         pool=pool(feed, "crawl"),
@@ -53,7 +53,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def catalog_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
             step = PartitionBatch.of(context, upstream=asset_key(feed, RAW_PARTITION))
             values = [day_values(day) for day in step.ready]
 

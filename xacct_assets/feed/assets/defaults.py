@@ -16,18 +16,13 @@ from xacct_assets.feed.spec import FeedSpec
 ROWS_SHOWN = 50
 
 
-# Retries of a step, and seconds before the first; what a retry cannot mend is not retried.
-RETRIES, RETRY_DELAY = 2, 5
-
-
-def retry_policy() -> dg.RetryPolicy:
-    """For steps whose failure may pass: throttling, a lost connection, a rival transaction."""
-    return dg.RetryPolicy(
-        max_retries=RETRIES,
-        delay=RETRY_DELAY,
-        backoff=dg.Backoff.EXPONENTIAL,
-        jitter=dg.Jitter.PLUS_MINUS,
-    )
+# At most two retries of a step; 5 seconds before the first, 10 before the second.
+_RETRIES = dg.RetryPolicy(
+    max_retries=2,
+    delay=5,
+    backoff=dg.Backoff.EXPONENTIAL,
+    jitter=dg.Jitter.PLUS_MINUS,
+)
 
 
 def asset_key(feed: FeedSpec, name: str) -> dg.AssetKey:
@@ -40,7 +35,7 @@ def pool(feed: FeedSpec, what: str) -> str:
     return f"{feed.name}_{what}"
 
 
-def common(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, Any]:
+def asset_defaults(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, Any]:
     """Arguments that all five assets share.
 
     Args:
@@ -59,7 +54,6 @@ def common(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, An
         # No value passes between the assets: the data stays in AWS.
         "dagster_type": dg.Nothing,
         "code_version": f"{version}-{digest}",
-        "retry_policy": retry_policy(),
     }
 
 
@@ -72,14 +66,30 @@ def _plain(part: Any) -> Any:
 
 
 @contextmanager
-def fail_fast_on_permanent_errors() -> Iterator[None]:
-    """Let Dagster retry only what a retry can help; the others fail at once, in their own words."""
+def retry_transient_errors(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> Iterator[None]:
+    """Requests a retry of the step for errors that a retry may cure; all others fail it at once.
+
+    Steps have no ``retry_policy``: with one, Dagster (1.13) also retries a step that was
+    interrupted, so that a terminated run goes on.
+
+    Raises:
+        RetryRequested: a transient error of AWS (throttling, a lost connection, a serialization
+            conflict), or an error of unknown cause.
+        Failure: an AWS error that a retry cannot cure, with the error's text.
+    """
     try:
         yield
-    except AwsFailure as error:
-        if error.retryable:
-            raise
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except (dg.Failure, dg.RetryRequested):
+        raise
+    except Exception as error:
+        if isinstance(error, AwsFailure) and not error.retryable:
+            raise dg.Failure(str(error)) from error
+        attempt = context.op_execution_context.retry_number + 1
+        raise dg.RetryRequested(
+            max_retries=_RETRIES.max_retries, seconds_to_wait=_RETRIES.calculate_delay(attempt)
+        ) from error
 
 
 def table(records: list[dict[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:

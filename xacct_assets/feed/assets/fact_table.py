@@ -10,11 +10,11 @@ from xacct_assets.aws.redshift.data_api import StatementResult, token_of
 from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
 from xacct_assets.feed.assets.staging_table import too_many_rejects
@@ -30,7 +30,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's fact days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.columns, feed.warehouse),
+        **asset_defaults(feed, NAME, "1", feed.columns, feed.warehouse),
         deps=[asset_key(feed, STAGING_TABLE)],
         kinds={"redshift"},
         pool=pool(feed, "warehouse"),
@@ -47,7 +47,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def fact_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
             step = PartitionBatch.of(context, upstream=asset_key(feed, STAGING_TABLE))
             for day in list(step.ready):
                 if problem := too_many_rejects(feed, step.inputs[day].metadata):

@@ -11,7 +11,7 @@ from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.defaults import ROWS_SHOWN as OBJECTS_SHOWN
-from xacct_assets.feed.assets.defaults import common, fail_fast_on_permanent_errors, table
+from xacct_assets.feed.assets.defaults import asset_defaults, retry_transient_errors, table
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.raw_files import inspect_day, raw_prefix, survey_days
 from xacct_assets.feed.spec import FeedSpec
@@ -28,7 +28,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's raw days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.source, feed.column_names()),
+        **asset_defaults(feed, NAME, "1", feed.source, feed.column_names()),
         kinds={"s3", "csv"},
         description=(
             f"A day's files of {feed.name} in the central account's bucket: listed, read and "
@@ -38,7 +38,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def raw_partition(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
             step = PartitionBatch.of(context, upstream=None)
             reports = {}
             for day, listing, verdicts in _look(feed, aws, step.ready):

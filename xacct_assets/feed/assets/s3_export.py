@@ -10,11 +10,11 @@ from xacct_assets.aws.redshift.sql import identifier, literal, qualified
 from xacct_assets.aws.redshift.unload import UnloadOptions, UnloadSpec, statement
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
     table,
 )
 from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
@@ -36,7 +36,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's exported days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.columns, feed.export),
+        **asset_defaults(feed, NAME, "1", feed.columns, feed.export),
         deps=[asset_key(feed, FACT_TABLE)],
         kinds={"redshift", "s3", feed.export.format},
         pool=pool(feed, "warehouse"),
@@ -50,7 +50,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def s3_export(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
             step = PartitionBatch.of(context, upstream=asset_key(feed, FACT_TABLE))
             expected = count_by_day(aws, feed.warehouse.fact, step.ready)
             _unload(context, feed, aws, step.ready)

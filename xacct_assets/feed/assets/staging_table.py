@@ -11,11 +11,11 @@ from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
     table,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
@@ -43,7 +43,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's staged days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.columns, feed.key, feed.source.csv, feed.warehouse),
+        **asset_defaults(feed, NAME, "1", feed.columns, feed.key, feed.source.csv, feed.warehouse),
         deps=[asset_key(feed, CATALOG_TABLE)],
         kinds={"glue", "spark", "redshift"},
         pool=pool(feed, "load"),
@@ -59,7 +59,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def staging_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
             step = PartitionBatch.of(context, upstream=asset_key(feed, CATALOG_TABLE))
             raw = latest_materializations(
                 context.instance, asset_key(feed, RAW_PARTITION), step.ready

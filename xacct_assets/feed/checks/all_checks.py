@@ -17,7 +17,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets import CHAIN, catalog_table, raw_partition, s3_export, staging_table
-from xacct_assets.feed.assets.defaults import asset_key, fail_fast_on_permanent_errors, retry_policy
+from xacct_assets.feed.assets.defaults import asset_key, retry_transient_errors
 from xacct_assets.feed.event_log import Materialization, latest_materializations, latest_problems
 from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, day_failure
 from xacct_assets.feed.partitions import daily_partitions, parse_day
@@ -307,14 +307,13 @@ def _day_check(
         # Says that later assets wait for the check; whether it stops them is decided below.
         blocking=stops is not BlockingMode.NEVER,
         partitions_def=daily_partitions(feed),
-        retry_policy=retry_policy(),
     )
     def _check(
         context: dg.AssetCheckExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        days = _days_to_check(context, feed, key)
-        events = latest_materializations(context.instance, key, days)
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
+            days = _days_to_check(context, feed, key)
+            events = latest_materializations(context.instance, key, days)
             verdicts = dict(evaluate(context, aws, days, events))
         for day in days:
             if day not in verdicts:
@@ -350,8 +349,7 @@ def _days_to_check(
     days = sorted(map(parse_day, context.instance.get_materialized_partitions(key)))
     if not days:
         raise dg.Failure(
-            f"nothing to look at: {key.to_user_string()} was never materialized; materialize a day",
-            allow_retries=False,
+            f"nothing to look at: {key.to_user_string()} was never materialized; materialize a day"
         )
     return days[-feed.max_days_per_run :]
 
