@@ -41,7 +41,7 @@ _INFERRED = {
 _GRAIN = timedelta(seconds=1)
 
 
-def mend(
+def repair(
     feed: FeedSpec,
     aws: AwsClients,
     days: Sequence[date],

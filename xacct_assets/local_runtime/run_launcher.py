@@ -104,7 +104,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         run = self._instance.get_run_by_id(run_id)
         process = _process_of(run) if run else None
         if run is None or process is None:
-            return super().terminate(run_id)
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         if run.is_finished:
             return False
         if run.status is dg.DagsterRunStatus.CANCELING:

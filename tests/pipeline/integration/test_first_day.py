@@ -69,7 +69,7 @@ def test_a_first_day_goes_its_way_whatever_the_crawler_makes_of_it(
 def test_the_crawler_goes_on_with_the_table_that_was_made_for_it(
     runs: Mapping[str, Run], orders: Pipeline
 ) -> None:
-    assert runs["next"].metadata("catalog_table", NEXT)["mended after the crawl"] == "nothing"
+    assert runs["next"].metadata("catalog_table", NEXT)["repaired after the crawl"] == "nothing"
     glue = orders.sandbox.client("account-b-admin", "glue")
     partitions = glue.get_partitions(DatabaseName="shop_db", TableName="orders")["Partitions"]
     days = {"-".join(partition["Values"]) for partition in partitions}

@@ -11,15 +11,14 @@ from enum import Enum
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets import CHAIN, catalog_table, raw_partition, s3_export, staging_table
 from xacct_assets.feed.assets.defaults import asset_key, retry_transient_errors
+from xacct_assets.feed.dagster_internals import evaluation_target
 from xacct_assets.feed.event_log import Materialization, latest_materializations, latest_problems
-from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, day_failure
+from xacct_assets.feed.metadata import CrawledColumns, ExportedFiles, LoadedRows, RawFiles
+from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, partitions_failure
 from xacct_assets.feed.partitions import daily_partitions, parse_day
 from xacct_assets.feed.reconciliation.equation import ExportDay, Known, RawDay, Rejected, reconcile
 from xacct_assets.feed.spec import FeedSpec
@@ -82,9 +81,12 @@ def every_partition_materialized(feed: FeedSpec, name: str) -> dg.AssetChecksDef
         problems = latest_problems(context.instance, asset_key(feed, name), days)
         verdicts = {}
         for day in days:
-            event, problem = events.get(day), problems.get(day)
-            if problem and (event is None or problem.storage_id > event.storage_id):
-                verdicts[day] = Verdict(False, problem.text, {"is upstream": problem.is_upstream})
+            event, reported = events.get(day), problems.get(day)
+            if reported and (event is None or reported.storage_id > event.storage_id):
+                problem = reported.problem
+                verdicts[day] = Verdict(
+                    False, problem.problem, {"is upstream": problem.is_upstream}
+                )
             elif event is None:
                 verdicts[day] = Verdict(False, f"{name} was never materialized for {day}")
             else:
@@ -99,7 +101,7 @@ def every_partition_materialized(feed: FeedSpec, name: str) -> dg.AssetChecksDef
             if not verdict.passed and not verdict.metadata.get("is upstream")
         }
         if own:
-            raise day_failure(own)
+            raise partitions_failure(own)
 
     return _day_check(
         feed,
@@ -115,14 +117,12 @@ def files_have_rows(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Warns of files without rows: allowed, but rarely meant."""
 
     def judge(event: Materialization) -> Verdict:
-        empty = event.metadata[raw_partition.EMPTY_FILES]
-        rows = event.metadata[raw_partition.ROWS]
+        raw = RawFiles.from_metadata(event.metadata)
+        empty = raw.empty_files
         return Verdict(
             not empty,
-            f"{len(empty)} of {event.metadata[raw_partition.FILES]} files hold no rows"
-            if empty
-            else f"{rows} rows",
-            {"files without rows": empty, "rows": rows},
+            f"{len(empty)} of {raw.files} files hold no rows" if empty else f"{raw.rows} rows",
+            {"files without rows": empty, "rows": raw.rows},
             dg.AssetCheckSeverity.WARN,
         )
 
@@ -144,19 +144,21 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """
 
     def judge(event: Materialization) -> Verdict:
-        missing = event.metadata[catalog_table.MISSING_COLUMNS]
-        unknown = event.metadata[catalog_table.UNKNOWN_COLUMNS]
-        drift = event.metadata[catalog_table.DRIFT]
-        found = [
-            *(f"{name} is missing" for name in missing),
-            *(f"{name} is not of the feed" for name in unknown),
-            *drift,
+        columns = CrawledColumns.from_metadata(event.metadata)
+        wrong_names = [
+            *(f"{name} is missing" for name in columns.missing_columns),
+            *(f"{name} is not a column of the feed" for name in columns.unknown_columns),
         ]
+        differences = [*wrong_names, *columns.type_drift]
         return Verdict(
-            not found,
-            "; ".join(found) or "the columns in the catalog are the feed's",
-            {"columns missing": missing, "columns unknown": unknown, "type drift": drift},
-            dg.AssetCheckSeverity.ERROR if missing or unknown else dg.AssetCheckSeverity.WARN,
+            not differences,
+            "; ".join(differences) or "the columns in the catalog are the feed's",
+            {
+                "columns missing": columns.missing_columns,
+                "columns unknown": columns.unknown_columns,
+                "type drift": columns.type_drift,
+            },
+            dg.AssetCheckSeverity.ERROR if wrong_names else dg.AssetCheckSeverity.WARN,
         )
 
     return _materialization_check(
@@ -172,9 +174,9 @@ def rejected_share_within_limit(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """Keeps a day with too many rejected rows from the fact table."""
 
     def judge(event: Materialization) -> Verdict:
-        read = event.metadata[staging_table.READ]
-        rejected = event.metadata[staging_table.REJECTED]
-        problem = staging_table.too_many_rejects(feed, event.metadata)
+        load = LoadedRows.from_metadata(event.metadata)
+        read, rejected = load.rows_read, load.rows_rejected
+        problem = staging_table.too_many_rejects(feed, load)
         return Verdict(
             problem is None,
             problem or f"{rejected} of {read} rows rejected",
@@ -237,31 +239,28 @@ def _known(
     instance, run_id = context.instance, context.run.run_id
     raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), days)
     staged = latest_materializations(instance, asset_key(feed, staging_table.NAME), days)
+    raw_files = {day: RawFiles.from_metadata(event.metadata) for day, event in raw.items()}
+    loads = {
+        day: LoadedRows.from_metadata(event.metadata)
+        for day, event in staged.items()
+        if event.run_id == run_id
+    }
+    exports = {
+        day: ExportedFiles.from_metadata(event.metadata)
+        for day, event in exported.items()
+        if event.run_id == run_id
+    }
     return Known(
         raw={
-            day: RawDay(
-                files=event.metadata[raw_partition.FILES],
-                rows=event.metadata[raw_partition.ROWS],
-                version=event.data_version or "",
-            )
-            for day, event in raw.items()
+            day: RawDay(files.files, files.rows, raw[day].data_version or "")
+            for day, files in raw_files.items()
         },
-        rejected={
-            day: Rejected(
-                event.metadata[staging_table.REJECTED], event.metadata[staging_table.WORK_ID]
-            )
-            for day, event in staged.items()
-            if event.run_id == run_id
-        },
+        rejected={day: Rejected(load.rows_rejected, load.load_id) for day, load in loads.items()},
         exports={
-            day: ExportDay(
-                rows=event.metadata[s3_export.ROWS],
-                files=event.metadata[s3_export.FILES],
-                bytes=event.metadata[s3_export.BYTES],
-            )
-            for day, event in exported.items()
-            # Without files it depends on whether there is a manifest.
-            if event.run_id == run_id and event.metadata[s3_export.FILES]
+            day: ExportDay(rows=export.rows, files=export.files, bytes=export.bytes)
+            for day, export in exports.items()
+            # Without files the manifest has to be looked for.
+            if export.files
         },
     )
 
@@ -300,7 +299,8 @@ def _day_check(
 ) -> dg.AssetChecksDefinition:
     key = asset_key(feed, asset_name)
 
-    @dg.asset_check(
+    # Dagster runs a generator here; its annotation names functions only.
+    @dg.asset_check(  # type: ignore[arg-type]
         asset=key,
         name=name,
         description=description,
@@ -331,7 +331,7 @@ def _day_check(
             yield _evaluation(key, name, day, verdicts[day], events.get(day))
         yield dg.Output(None)
         if stop:
-            raise day_failure({day: verdicts[day].description for day in failed})
+            raise partitions_failure({day: verdicts[day].description for day in failed})
         afterwards(verdicts)
 
     return _check
@@ -361,9 +361,9 @@ def _evaluation(
     verdict: Verdict,
     event: Materialization | None,
 ) -> dg.AssetCheckEvaluation:
-    target = event and AssetCheckEvaluationTargetMaterializationData(
-        storage_id=event.storage_id, run_id=event.run_id, timestamp=event.timestamp
-    )
+    target = None
+    if event is not None:
+        target = evaluation_target(event.storage_id, event.run_id, event.timestamp)
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=name,
