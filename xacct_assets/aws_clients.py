@@ -140,7 +140,7 @@ class AwsClients:
 
     @property
     def warehouse(self) -> Warehouse:
-        """Redshift over its wire protocol. The login is read once, and again after it was refused."""
+        """Redshift over its wire protocol. A refused login is read anew."""
         from xacct_assets.aws.redshift.warehouse import Warehouse
 
         return self._once("warehouse", lambda: Warehouse(self.warehouse_credentials))
