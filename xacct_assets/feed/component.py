@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks.all_checks import feed_checks
+from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.spec import FeedSpec
 

@@ -189,8 +189,8 @@ def _show_finding(finding: Finding) -> None:
 def _reconcile(options: argparse.Namespace, settings: Settings) -> int:
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.loader import load_feed, load_feeds
-    from xacct_assets.feed.reconciliation.equation import reconcile
-    from xacct_assets.operations.discover_partitions import discover_partitions
+    from xacct_assets.feed.reconciliation.collection import reconcile
+    from xacct_assets.feed.reconciliation.discover_partitions import discover_partitions
 
     more = settings.extra_feeds_dir
     feeds = (

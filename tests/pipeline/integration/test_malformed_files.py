@@ -340,7 +340,7 @@ def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
     told = {day: verdicts[day] for day in BAD_DAYS}
     # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
     types = "stock: integer in the feed, string in the files"
-    assert set(told.values()) <= {"the columns in the catalog are the feed's", types}
+    assert set(told.values()) <= {"the catalog has the feed's columns", types}
     mended = second.run.metadata("catalog_table", DAYS["extra column"])["mended after the crawl"]
     assert mended == "brought to the feed's columns: colour is in no file"
 

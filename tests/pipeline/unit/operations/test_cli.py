@@ -84,7 +84,9 @@ def test_a_failure_of_aws_ends_with_1_and_its_whole_story(settled, capsys, monke
     def fail(*_args, **_options):
         raise AccessDenied("s3:ListBucket on raw was denied", fix="let it")
 
-    monkeypatch.setattr("xacct_assets.operations.discover_partitions.discover_partitions", fail)
+    monkeypatch.setattr(
+        "xacct_assets.feed.reconciliation.discover_partitions.discover_partitions", fail
+    )
     assert cli.main(["reconcile"]) == 1
     assert "fix: let it" in capsys.readouterr().err
 
@@ -94,7 +96,7 @@ def test_an_interrupt_ends_with_130(settled, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        "xacct_assets.operations.discover_partitions.discover_partitions", interrupt
+        "xacct_assets.feed.reconciliation.discover_partitions.discover_partitions", interrupt
     )
     assert cli.main(["reconcile"]) == 130
 
@@ -106,7 +108,7 @@ def reconciled(monkeypatch, *verdicts):
         asked.extend(days)
         return list(verdicts)
 
-    monkeypatch.setattr("xacct_assets.feed.reconciliation.equation.reconcile", answer)
+    monkeypatch.setattr("xacct_assets.feed.reconciliation.collection.reconcile", answer)
     return asked
 
 

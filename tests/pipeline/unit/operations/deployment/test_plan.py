@@ -9,10 +9,10 @@ import pytest
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.feed.loader import load_feeds
+from xacct_assets.feed.reconciliation.discover_partitions import days_in
 from xacct_assets.feed.spec import DayLayout
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.job_libraries import pipes_zip
-from xacct_assets.operations.discover_partitions import days_in
 from xacct_assets.settings import Settings
 
 SETTINGS = Settings.load(
