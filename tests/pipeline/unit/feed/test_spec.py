@@ -129,7 +129,7 @@ def test_a_key_column_must_not_be_nullable() -> None:
 
 
 def test_a_column_twice_is_refused() -> None:
-    assert "'id' is there 2 times" in refused(put("columns.1.name", "id"))
+    assert "'id' is listed 2 times" in refused(put("columns.1.name", "id"))
 
 
 @pytest.mark.parametrize("name", ["partition_date", "loaded_at", "partition_0"])
