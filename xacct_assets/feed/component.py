@@ -75,5 +75,9 @@ def extra_feeds_dir(folder: Path) -> dg.Definitions:
 
     ours = {feed.name for feed in load_feeds()}
     return dg.Definitions.merge(
-        *(feed_definitions(feed) for feed in load_feeds(more=folder) if feed.name not in ours)
+        *(
+            feed_definitions(feed)
+            for feed in load_feeds(extra_feeds_dir=folder)
+            if feed.name not in ours
+        )
     )

@@ -56,7 +56,7 @@ def pipelines(feeds_sandbox: RunningSandbox, tmp_path_factory) -> Mapping[str, P
     # The processes load the project's own definitions; these here are not asked for.
     made = {
         name: Pipeline(
-            feeds_sandbox, feed=(load_feed(name, more=EXTRA_FEEDS_DIR), dg.Definitions())
+            feeds_sandbox, feed=(load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR), dg.Definitions())
         )
         for name in NAMES
     }

@@ -27,7 +27,7 @@ def line(number: int) -> bytes:
 @pytest.fixture(scope="module")
 def orders(feeds_sandbox: RunningSandbox) -> Pipeline:
     """Orders, in files that may be compressed or not."""
-    feed = load_feed("orders", more=EXTRA_FEEDS_DIR)
+    feed = load_feed("orders", extra_feeds_dir=EXTRA_FEEDS_DIR)
     source = feed.source.model_copy(update={"patterns": ["*.csv", "*.csv.gz"]})
     feed = feed.model_copy(update={"source": source})
     glue = feeds_sandbox.client("account-b-admin", "glue")

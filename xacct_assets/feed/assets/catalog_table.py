@@ -20,8 +20,8 @@ from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
 from xacct_assets.feed.assets.raw_partition import NEWEST, ROWS
 from xacct_assets.feed.catalog_repair import (
     day_location,
-    mend,
     missing_columns,
+    repair,
     table_location,
     type_drift,
     unknown_columns,
@@ -77,7 +77,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             whose = "An earlier crawl covers the days:" if crawl.joined else "Crawl"
             context.log.info(f"{whose} {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
             found = in_catalog()
-            mended = mend(feed, aws, list(step.ready), _newest_files(step), found)
+            mended = repair(feed, aws, list(step.ready), _newest_files(step), found)
             for day, what in mended.items():
                 context.log.warning(f"The partition of {day} was {what}")
             if mended:

@@ -116,7 +116,7 @@ def test_every_feed_has_sql_that_splits_and_tables_come_before_procedures():
 
 def test_a_feed_of_another_folder_has_its_sql_beside_its_yaml():
     more = ROOT / "tests" / "feeds"
-    feeds = load_feeds(more=more)
+    feeds = load_feeds(extra_feeds_dir=more)
     assert [feed.name for feed in feeds] == ["customers", "orders", "products"]
     paths = plan.scripts(ROOT, feeds, more)
     assert all(split_statements(path.read_text()) for path in paths)
