@@ -92,11 +92,11 @@ def _read(path: Path) -> list[FeedSpec]:
         try:
             specs.append(FeedSpec.model_validate(document.get("attributes") or {}))
         except ValidationError as error:
-            raise FeedFileError(_explain(error, path)) from None
+            raise FeedFileError(explain(error, path)) from None
     return specs
 
 
-def _explain(error: ValidationError, path: Path) -> str:
+def explain(error: ValidationError, path: Path) -> str:
     """A validation error as one line per field below the file's name."""
     lines = []
     for problem in error.errors():
