@@ -93,6 +93,9 @@ class Doctor:
         return self._findings
 
     def _groups(self) -> list[CheckGroup]:
+        return [*self._account_groups(), *self._redshift_groups(), self._service_group()]
+
+    def _account_groups(self) -> list[CheckGroup]:
         aws = self._aws
         return [
             CheckGroup({CREDENTIALS: partial(doctor_checks.credentials, aws)}),
@@ -110,6 +113,11 @@ class Doctor:
                 skipped_as="S3 in both accounts",
                 skip_reason="no usable credentials",
             ),
+        ]
+
+    def _redshift_groups(self) -> list[CheckGroup]:
+        aws = self._aws
+        return [
             CheckGroup({REDSHIFT_SECRET: partial(doctor_checks.redshift_secret, aws)}),
             CheckGroup(
                 {REDSHIFT_NETWORK: partial(doctor_checks.redshift_network, aws)},
@@ -127,23 +135,26 @@ class Doctor:
                 skipped_as="tables and procedures",
                 skip_reason="no connection or no login to Redshift",
             ),
-            CheckGroup(
-                {
-                    "Data API": partial(doctor_checks.data_api, aws),
-                    **self._per_feed(
-                        {
-                            "crawler": doctor_checks.crawler,
-                            "Glue job": doctor_checks.glue_job,
-                            "catalog database": doctor_checks.catalog_database,
-                        }
-                    ),
-                    "role chain of UNLOAD": partial(doctor_checks.unload_role_chain, aws),
-                },
-                prerequisite=CREDENTIALS,
-                skipped_as="Data API, Glue",
-                skip_reason="no usable credentials",
-            ),
         ]
+
+    def _service_group(self) -> CheckGroup:
+        aws = self._aws
+        return CheckGroup(
+            {
+                "Data API": partial(doctor_checks.data_api, aws),
+                **self._per_feed(
+                    {
+                        "crawler": doctor_checks.crawler,
+                        "Glue job": doctor_checks.glue_job,
+                        "catalog database": doctor_checks.catalog_database,
+                    }
+                ),
+                "role chain of UNLOAD": partial(doctor_checks.unload_role_chain, aws),
+            },
+            prerequisite=CREDENTIALS,
+            skipped_as="Data API, Glue",
+            skip_reason="no usable credentials",
+        )
 
     def _per_feed(self, checks: dict[str, FeedCheck]) -> dict[str, Check]:
         return {

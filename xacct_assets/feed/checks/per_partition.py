@@ -110,17 +110,9 @@ def per_partition_check(
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         days = _days_to_check(context, feed, key)
         materializations = latest_materializations(context.instance, key, days)
-        never_materialized = {
-            day: Verdict(
-                False,
-                f"nothing to check: {asset_name} was not materialized for {day}",
-                severity=dg.AssetCheckSeverity.WARN,
-            )
-            for day in days
-        }
         with fail_fast_on_permanent_errors():
             evaluated = evaluate(CheckInput(context, aws, days, materializations))
-        verdicts = {**never_materialized, **evaluated}
+        verdicts = {day: evaluated.get(day) or _not_materialized(asset_name, day) for day in days}
         for day in days:
             yield _evaluation(key, name, day, verdicts[day], materializations.get(day))
         yield dg.Output(None)
@@ -131,6 +123,14 @@ def per_partition_check(
             after_evaluation(verdicts)
 
     return _check
+
+
+def _not_materialized(asset_name: str, day: date) -> Verdict:
+    return Verdict(
+        False,
+        f"nothing to check: {asset_name} was not materialized for {day}",
+        severity=dg.AssetCheckSeverity.WARN,
+    )
 
 
 def _days_to_check(
