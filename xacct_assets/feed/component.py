@@ -9,7 +9,7 @@ from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_va
 
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks.all_checks import feed_checks
+from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.component_tree import component_tree
 from xacct_assets.feed.loader import DEFS_FOLDER, has_template, load_feeds
 from xacct_assets.feed.schedule import build_schedule, job_name
@@ -105,7 +105,7 @@ def extra_feeds(folder: Path) -> dg.Definitions:
         FeedFileError: a file is not a valid feed, or claims what another feed has, including those
             of the package.
     """
-    load_feeds(more=folder)
+    load_feeds(extra_feeds_dir=folder)
     return component_tree(folder).build_defs(folder)
 
 

@@ -25,7 +25,7 @@ from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
 from xacct_assets.aws.s3.rejects import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks.all_checks import feed_checks
+from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec

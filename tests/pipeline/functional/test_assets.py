@@ -112,7 +112,7 @@ def test_a_partition_of_files_that_are_gone_is_brought_to_the_feed_s_columns(
     assert world.count("update partition") == 1
     assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: True}
     told = pipeline.metadata("catalog_table", DAY)["repaired after the crawl"]
-    assert told == "brought to the feed's columns: id was missing; colour is in no file"
+    assert told == "updated to the feed's columns: id was missing; colour is in no file"
 
 
 @pytest.mark.parametrize(("replaced", "updates"), [(False, 0), (True, 1)])

@@ -340,9 +340,9 @@ def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
     told = {day: verdicts[day] for day in BAD_DAYS}
     # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
     types = "stock: integer in the feed, string in the files"
-    assert set(told.values()) <= {"the columns in the catalog are the feed's", types}
+    assert set(told.values()) <= {"the catalog has the feed's columns", types}
     mended = second.run.metadata("catalog_table", DAYS["extra column"])["repaired after the crawl"]
-    assert mended == "brought to the feed's columns: colour is in no file"
+    assert mended == "updated to the feed's columns: colour is in no file"
 
 
 def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(

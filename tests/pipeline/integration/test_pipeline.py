@@ -30,7 +30,7 @@ from tests.support.sandbox import RunningSandbox
 from tests.support.truth import expected_rows, fields_of
 from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.feed.loader import load_feeds
-from xacct_assets.feed.reconciliation.equation import reconcile
+from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_assets.operations.deployment.deploy import Deployment
 from xacct_assets.operations.deployment.plan import repository_root
 from xacct_assets.settings import Settings

@@ -21,7 +21,8 @@ from xacct_assets.feed.assets.staging_table import too_many_rejects
 from xacct_assets.feed.metadata import LoadedRows
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import contiguous
-from xacct_assets.feed.reconciliation.equation import LoadAuditEntry, count_by_day, read_load_audit
+from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry, read_load_audit
+from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "fact_table"

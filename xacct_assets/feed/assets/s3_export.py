@@ -22,7 +22,9 @@ from xacct_assets.feed.assets.fact_table import statement_token
 from xacct_assets.feed.metadata import ExportedFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched, day_prefix
-from xacct_assets.feed.reconciliation.equation import ExportDay, count_by_day, export_days
+from xacct_assets.feed.reconciliation.collection import export_days
+from xacct_assets.feed.reconciliation.equation import ExportDay
+from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day
 from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
 
 NAME = "s3_export"
