@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from xacct_sandbox.glue.crawler.changes import Changes
-from xacct_sandbox.glue.crawler.crawl import Crawl, Memory
+from xacct_sandbox.glue.crawler.classification import Memory
+from xacct_sandbox.glue.crawler.crawl import Crawl
 from xacct_sandbox.glue.crawler.s3_listing import S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings
 

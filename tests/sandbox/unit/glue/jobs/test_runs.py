@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from xacct_sandbox.credentials import Credentials, ServiceError
-from xacct_sandbox.glue.jobs import definitions, logs, runs
-from xacct_sandbox.glue.jobs.worker_pool import Ended, WaitEnded, WorkerFailed, WorkerSettings
+from xacct_sandbox.glue.jobs import definitions, execution, logs, run_records, runs
+from xacct_sandbox.glue.jobs.worker import Ended, WorkerFailed
+from xacct_sandbox.glue.jobs.worker_pool import WaitEnded, WorkerSettings
 
 JOB = {
     "Name": "load",
@@ -134,11 +135,11 @@ class Glue:
 @pytest.fixture
 def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Glue]:
     emulator, spark = Emulator(), Spark()
-    for module in (runs, definitions, logs):
+    for module in (runs, run_records, execution, definitions, logs):
         monkeypatch.setattr(module, "emulator", emulator)
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.02)
     monkeypatch.setattr(
-        runs.JobRuns, "_fetch", lambda _self, _job, _arguments, _keys, folder: (folder / "s", [])
+        execution, "fetch_files", lambda _job, _arguments, _keys, folder: (folder / "s", [])
     )
     definitions.create_job(dict(JOB))
     made = Glue(tmp_path, emulator, spark)
@@ -223,7 +224,7 @@ def test_a_run_that_waits_for_spark_can_be_stopped(glue: Glue) -> None:
 def test_a_run_longer_than_its_timeout_ends_as_timeout(
     glue: Glue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "SECONDS_PER_MINUTE", 0.05)
+    monkeypatch.setattr(execution, "SECONDS_PER_MINUTE", 0.05)
     run = glue.wait_for(glue.start(Timeout=1), "TIMEOUT")
     assert "Timeout of 1 minutes" in run["ErrorMessage"]
 
