@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.glue.catalog.expressions import InvalidExpression, compile_expression
+from xacct_sandbox.service_errors import ServiceError
 
 PARTITIONS_PAGE = 1000
 TABLES_PAGE = 100

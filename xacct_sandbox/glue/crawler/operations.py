@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xacct_sandbox import clients, emulator
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.faults import daemon as planned_faults
@@ -27,6 +27,7 @@ from xacct_sandbox.glue.crawler.settings import (
     CrawlerSettings,
     InvalidCrawler,
 )
+from xacct_sandbox.service_errors import ServiceError
 
 GLUE = "glue.amazonaws.com"
 LOG_GROUP = "/aws-glue/crawlers"

@@ -11,8 +11,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
+from xacct_sandbox.service_errors import ServiceError
 
 GLUE = "glue.amazonaws.com"
 GLUE_VERSION = "5.0"

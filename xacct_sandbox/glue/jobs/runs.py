@@ -23,7 +23,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox import clients, emulator
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator.paging import page
@@ -46,6 +46,7 @@ from xacct_sandbox.glue.jobs.worker_pool import (
     WorkerPool,
     WorkerSettings,
 )
+from xacct_sandbox.service_errors import ServiceError
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.glue.jobs import definitions, logs, runs
 from xacct_sandbox.glue.jobs.worker_pool import Ended, WaitEnded, WorkerFailed, WorkerSettings
+from xacct_sandbox.service_errors import ServiceError
 
 JOB = {
     "Name": "load",
