@@ -15,10 +15,11 @@ from pathlib import Path
 
 from xacct_sandbox import demo, landing
 from xacct_sandbox.clients import ask_daemon
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import env_file, latency, lifecycle, request_log
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from xacct_sandbox.faults import cli as faults_cli
+from xacct_sandbox.service_errors import ServiceError
 
 ROLES = ("orchestrator", "glue", "account-a-admin", "account-b-admin")
 DEFAULT_ROWS = 1000

@@ -20,8 +20,9 @@ import botocore.loaders
 import botocore.session
 from botocore.config import Config
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
+from xacct_sandbox.service_errors import ServiceError
 
 TOKEN_HEADER = "x-sandbox-token"  # noqa: S105 -- a header's name
 

@@ -25,7 +25,6 @@ from hypercorn.config import Config as HypercornConfig
 
 from xacct_sandbox import emulator
 from xacct_sandbox.clients import TOKEN_HEADER
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
@@ -43,6 +42,7 @@ from xacct_sandbox.faults import DOOR as FAULTS_DOOR
 from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.glue import service as glue_service
 from xacct_sandbox.redshift.api import service as redshift_service
+from xacct_sandbox.service_errors import ServiceError
 
 logger = logging.getLogger("xacct_sandbox.daemon.server")
 

@@ -20,7 +20,7 @@ ministack is MIT licensed; it is imported as it is.
 
 from __future__ import annotations
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator import loader as _emulator
 from xacct_sandbox.emulator.buckets import patch_buckets
@@ -50,6 +50,7 @@ from xacct_sandbox.emulator.state import (
     write_state,
 )
 from xacct_sandbox.emulator.uploads import patch_uploads
+from xacct_sandbox.service_errors import ServiceError
 
 __all__ = [
     "Application",

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
+from xacct_sandbox.service_errors import ServiceError
 
 
 class CreateResource(Protocol):

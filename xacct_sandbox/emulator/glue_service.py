@@ -9,11 +9,11 @@ import json
 import re
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.json_services import error_response, json_response, run_operation
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, as_service, booted
 from xacct_sandbox.emulator.policies import require_pass_role
 from xacct_sandbox.emulator.roles import role_arn
+from xacct_sandbox.service_errors import ServiceError
 
 _GLUE_PRINCIPAL = "glue.amazonaws.com"
 

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, booted
 from xacct_sandbox.emulator.state import observed
+from xacct_sandbox.service_errors import ServiceError
 
 logger = logging.getLogger(__name__)
 

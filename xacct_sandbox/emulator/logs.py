@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.loader import booted
+from xacct_sandbox.service_errors import ServiceError
 
 
 def write_log(group: str, stream: str, messages: list[str]) -> None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.service_errors import ServiceError
 
 Item = TypeVar("Item")
 

@@ -10,10 +10,10 @@ import re
 import uuid
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.glue_arns import glue_resource_arns
 from xacct_sandbox.emulator.loader import Emulator, Response, as_service, booted, caller_key
 from xacct_sandbox.emulator.requests import account_id, caller_arn, region
+from xacct_sandbox.service_errors import ServiceError
 
 _refused_arn: contextvars.ContextVar[str] = contextvars.ContextVar(
     "sandbox_refused_arn", default=""

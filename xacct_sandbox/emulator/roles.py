@@ -9,11 +9,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.requests import account_id, acting_in
 from xacct_sandbox.emulator.state import SESSIONS
+from xacct_sandbox.service_errors import ServiceError
 
 SESSION_SECONDS = 3600
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
+from xacct_sandbox.service_errors import ServiceError
 
 DOOR = "/_sandbox/faults"
 

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.faults import Fault, FaultRefused
 from xacct_sandbox.faults.kinds import ANYWHERE, DATABASE, DATABASE_OPERATIONS, KINDS, check
 from xacct_sandbox.faults.signal_file import SignalFile
+from xacct_sandbox.service_errors import ServiceError
 
 LOGGED_CHARACTERS = 300
 """Of a resource: SQL texts are long."""

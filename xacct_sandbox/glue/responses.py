@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
+from xacct_sandbox.service_errors import ServiceError
 
 Item = TypeVar("Item")
 Request = dict[str, Any]

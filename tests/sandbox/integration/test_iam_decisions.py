@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.sandbox import RunningSandbox
 from xacct_sandbox.clients import ask_daemon
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.service_errors import ServiceError
 
 A, B = "111111111111", "222222222222"
 BUCKET = "iam-cases-raw"

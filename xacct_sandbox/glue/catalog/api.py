@@ -12,7 +12,6 @@ import zlib
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.glue.catalog.expressions import InvalidExpression, compile_expression
 from xacct_sandbox.glue.responses import (
     Request,
@@ -21,6 +20,7 @@ from xacct_sandbox.glue.responses import (
     not_found,
     page_response,
 )
+from xacct_sandbox.service_errors import ServiceError
 
 PARTITIONS_PAGE = 1000
 TABLES_PAGE = 100

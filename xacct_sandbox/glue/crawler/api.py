@@ -6,11 +6,11 @@ States, fields and errors are those of the Glue API reference.
 from __future__ import annotations
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.glue.crawler import definitions, history, runs
 from xacct_sandbox.glue.crawler.settings import CRAWL_NEW_FOLDERS_ONLY
 from xacct_sandbox.glue.responses import Request, Response, invalid_input, page_response
+from xacct_sandbox.service_errors import ServiceError
 
 CRAWLS_PAGE, CRAWLS_DEFAULT = 100, 20
 CRAWLERS_PAGE = 100

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from xacct_sandbox import clients, emulator
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.glue.crawler import history
@@ -17,6 +17,7 @@ from xacct_sandbox.glue.crawler.crawl import Crawl, CrawlFailed, CrawlStopped
 from xacct_sandbox.glue.crawler.s3_listing import S3Denied, S3Failed, S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings
 from xacct_sandbox.glue.responses import GLUE_PRINCIPAL
+from xacct_sandbox.service_errors import ServiceError
 
 LOG_GROUP = "/aws-glue/crawlers"
 SESSION_NAME = "AWS-Crawler"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs import faults, run_records
@@ -23,6 +23,7 @@ from xacct_sandbox.glue.jobs.run_records import JobRun
 from xacct_sandbox.glue.jobs.worker import Ended, Script, Worker, WorkerFailed
 from xacct_sandbox.glue.jobs.worker_pool import WaitEnded, WorkerPool
 from xacct_sandbox.glue.responses import GLUE_PRINCIPAL
+from xacct_sandbox.service_errors import ServiceError
 
 SESSION_NAME = "GlueJobRunnerSession"
 SECONDS_PER_MINUTE = 60.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs import faults, run_records
 from xacct_sandbox.glue.jobs.arguments import merge_arguments
@@ -24,6 +23,7 @@ from xacct_sandbox.glue.responses import (
     not_found,
     page_response,
 )
+from xacct_sandbox.service_errors import ServiceError
 
 RUNS_PAGE = 200
 SHUT_DOWN_SECONDS = 5.0

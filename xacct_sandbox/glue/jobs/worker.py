@@ -172,7 +172,7 @@ class Worker:
                     "folder": str(script.folder),
                     "arguments": script.arguments,
                     "py_files": [str(file) for file in script.py_files],
-                    "credentials": _credentials_document(script.credentials),
+                    "credentials": script.credentials.document(),
                 }
             )
             while True:
@@ -187,7 +187,7 @@ class Worker:
 
     def send_credentials(self, credentials: Credentials) -> None:
         """Replace the credentials of the script that is running."""
-        self._send({"credentials": _credentials_document(credentials)})
+        self._send({"credentials": credentials.document()})
 
     def kill(self) -> None:
         """Kill the process and its JVM."""
@@ -245,15 +245,6 @@ class Worker:
                 self.reports.put(json.loads(line))
         code = self.process.wait()
         self.reports.put({"ended": f"the Spark worker ended with exit code {code}"})
-
-
-def _credentials_document(credentials: Credentials) -> dict[str, str]:
-    return {
-        "access_key_id": credentials.access_key_id,
-        "secret_access_key": credentials.secret_access_key,
-        "session_token": credentials.session_token,
-        "expiration": credentials.expiration.isoformat(),
-    }
 
 
 def _environment(config: SandboxConfig) -> dict[str, str]:

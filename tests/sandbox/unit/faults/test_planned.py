@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.faults import Fault, FaultRefused
 from xacct_sandbox.faults.kinds import DATABASE_OPERATIONS, KINDS
 from xacct_sandbox.faults.planned import FaultPlan
 from xacct_sandbox.faults.signal_file import SignalFile
+from xacct_sandbox.service_errors import ServiceError
 
 START = Fault("throttle", service="glue", operation="StartJobRun")
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.glue.jobs import definitions, execution, logs, run_records, runs
 from xacct_sandbox.glue.jobs.worker import Ended, WorkerFailed
 from xacct_sandbox.glue.jobs.worker_pool import WaitEnded, WorkerSettings
+from xacct_sandbox.service_errors import ServiceError
 
 JOB = {
     "Name": "load",
