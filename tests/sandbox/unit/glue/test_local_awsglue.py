@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from awsglue import redshift_sink, transforms
+from awsglue import redshift_sink, redshift_sql, transforms
 from awsglue.errors import UnsupportedByLocalGlueError, check_options
 from awsglue.job import Job
 from awsglue.s3_mirror import WILDCARD
@@ -69,7 +69,7 @@ def test_a_redshift_write_that_cannot_be_done_is_refused(
 
 
 def test_actions_are_parted_at_semicolons_and_name_the_table() -> None:
-    assert redshift_sink._actions("DELETE FROM %s; ; SELECT 1;", "public.t") == [
+    assert redshift_sql.action_statements("DELETE FROM %s; ; SELECT 1;", "public.t") == [
         "DELETE FROM public.t",
         "SELECT 1",
     ]
@@ -88,7 +88,7 @@ def test_copy_is_written_as_the_connector_writes_it() -> None:
         "include_column_list": "true",
         "extracopyoptions": "COMPUPDATE OFF",
     }
-    assert redshift_sink._copy(Frame(), options, "s3://b/m.json") == (  # type: ignore[arg-type]
+    assert redshift_sql.copy_statement(Frame(), options, "s3://b/m.json") == (  # type: ignore[arg-type]
         """COPY public.t ("id", "name") FROM 's3://b/m.json' """
         """IAM_ROLE 'arn:aws:iam::222222222222:role/RoleB' """
         """FORMAT AS CSV GZIP NULL AS '@NULL@' MANIFEST COMPUPDATE OFF"""
