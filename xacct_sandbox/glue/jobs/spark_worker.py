@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,9 +35,9 @@ import botocore.session
 from awsglue.s3_mirror import S3Mirror
 from awsglue.session import start_session
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
+from xacct_sandbox.glue.jobs.warm_up import warm_up
 
 NOT_IN_GLUE = frozenset(
     {"dagster", "dagster_aws", "dagster_pipes", "dagster_shared", "xacct_assets"}
@@ -46,7 +46,6 @@ NOT_IN_GLUE = frozenset(
 
 MAX_ERROR_CHARACTERS = 10_000
 THREADS_END_SECONDS = 3.0
-WARM_UP_ROUNDS = 3
 
 
 class Orders:
@@ -241,61 +240,6 @@ def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
             return False, f"the script left threads running: {', '.join(t.name for t in left)}"
         time.sleep(0.05)
     return True, ""
-
-
-def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> None:
-    """Have the JVM load and compile the classes that a load of CSV files uses.
-
-    The first run is faster then. A run that arrives meanwhile waits for one round at most.
-
-    Args:
-        spark: the session.
-        folder: scratch space.
-        until: ends the warm-up when it is true.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "source.csv"
-    text = "".join(f'{n},"a ""{n}""\nb",{n}.5,2026-01-01T00:00:00\n' for n in range(2000))
-    source.write_text("id,name,price,at\n" + text, encoding="utf-8")
-    options = {"multiLine": "true", "quote": '"', "escape": '"', "lineSep": "\n"}
-    schema = "id STRING, name STRING, price STRING, at STRING, bad STRING"
-    for _ in range(WARM_UP_ROUNDS):
-        if until():
-            return
-        cut = spark.read.schema("a STRING, record STRING").options(
-            **options, header="true", columnNameOfCorruptRecord="record"
-        )
-        rows = (
-            cut.csv(source.as_uri())
-            .select(
-                F.expr("_metadata.file_path").alias("file"),
-                F.monotonically_increasing_id().alias("position"),
-                F.coalesce("record", "a").alias("record"),
-            )
-            .select(
-                "*",
-                F.from_csv("record", schema, {**options, "columnNameOfCorruptRecord": "bad"}).alias(
-                    "parsed"
-                ),
-            )
-            .selectExpr(
-                "file",
-                "record",
-                "CASE WHEN parsed.id RLIKE '^[0-9]+' "
-                "THEN CAST(TRY_CAST(parsed.id AS BIGINT) AS STRING) END AS id",
-                "CAST(TRY_CAST(parsed.price AS DECIMAL(12,2)) AS STRING) AS price",
-                "DATE_FORMAT(TRY_CAST(parsed.at AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss') AS at",
-                "ROW_NUMBER() OVER (PARTITION BY parsed.id ORDER BY position) AS turn",
-            )
-            .persist()
-        )
-        rows.groupBy("turn").count().collect()
-        for kind in ("csv", "json"):
-            rows.where("turn = 1").coalesce(1).write.mode("overwrite").option(
-                "compression", "gzip"
-            ).format(kind).save((folder / kind).as_uri())
-        spark.read.text((folder / "json").as_uri()).count()
-        rows.unpersist()
 
 
 def _mark_output(mark: str) -> None:

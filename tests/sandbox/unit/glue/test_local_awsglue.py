@@ -1,4 +1,4 @@
-"""The local `awsglue` answers as Glue's does, and refuses by name what it cannot do."""
+"""The local `awsglue` does what Glue's does, or refuses a feature by name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_unknown_option_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"tempformat": "AVRO"}, "tempformat AVRO"),
         ({"aws_iam_role": ""}, "temporary keys"),
@@ -56,7 +56,7 @@ def test_an_unknown_option_is_refused_by_name() -> None:
     ],
 )
 def test_a_redshift_write_that_cannot_be_done_is_refused(
-    changes: dict[str, Any], said: str
+    changes: dict[str, Any], message: str
 ) -> None:
     options = {
         "dbtable": "t",
@@ -64,11 +64,11 @@ def test_a_redshift_write_that_cannot_be_done_is_refused(
         "aws_iam_role": "arn",
         "tempformat": "CSV",
     }
-    with pytest.raises(UnsupportedByLocalGlueError, match=said):
+    with pytest.raises(UnsupportedByLocalGlueError, match=message):
         redshift_sink.write_redshift(None, {**options, **changes})  # type: ignore[arg-type]
 
 
-def test_actions_are_parted_at_semicolons_and_name_the_table() -> None:
+def test_actions_are_split_at_semicolons_and_name_the_table() -> None:
     assert redshift_sql.action_statements("DELETE FROM %s; ; SELECT 1;", "public.t") == [
         "DELETE FROM public.t",
         "SELECT 1",

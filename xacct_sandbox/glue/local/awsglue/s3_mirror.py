@@ -149,7 +149,7 @@ class S3Mirror:
         if any(part in ("", ".", "..") or len(os.fsencode(part)) > 255 for part in parts):
             raise ValueError(
                 f"s3://{bucket}/{key} cannot be read by the sandbox's Spark: a part of the key is "
-                "empty, a dot, two dots, or longer than 255 bytes, which no local file can be named"
+                "empty, a dot, two dots, or longer than 255 bytes, so it is no local file name"
             )
         return self.root.joinpath(bucket, *parts)
 

@@ -73,7 +73,7 @@ class Emulator:
 
 
 class Spark:
-    """A pool of one worker, whose script ends when told, or as asked to."""
+    """A pool of one worker. Its script ends when ``finish`` is set, with ``error``."""
 
     def __init__(self) -> None:
         self.free = threading.Semaphore(1)
@@ -105,7 +105,7 @@ class Spark:
 
 
 class Glue:
-    """Job runs over the two."""
+    """Job runs that use the fake emulator and the fake pool."""
 
     def __init__(self, folder: Path, emulator: Emulator, spark: Spark) -> None:
         config = SimpleNamespace(home=folder, spark_dir=folder, account_a="1", account_b="2")
@@ -143,11 +143,11 @@ def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Glue]:
         execution, "fetch_files", lambda _job, _arguments, _keys, folder: (folder / "s", [])
     )
     definitions.create_job(dict(JOB))
-    made = Glue(tmp_path, emulator, spark)
-    yield made
+    job_runs = Glue(tmp_path, emulator, spark)
+    yield job_runs
     spark.finish.set()
-    for run_id in list(made.runs._live):
-        made.wait_for(run_id, "SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
+    for run_id in list(job_runs.runs._live):
+        job_runs.wait_for(run_id, "SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
 
 
 def code(call: Callable[[], Any]) -> str:
@@ -157,7 +157,7 @@ def code(call: Callable[[], Any]) -> str:
 
 
 def test_a_run_goes_from_starting_to_succeeded_with_its_times(glue: Glue) -> None:
-    run_id = glue.start(Arguments={"--b": "mine"})
+    run_id = glue.start(Arguments={"--b": "own"})
     assert glue.run(run_id)["JobRunState"] in ("STARTING", "RUNNING")
     glue.wait_for(run_id, "RUNNING")
     glue.spark.finish.set()
@@ -170,10 +170,10 @@ def test_a_run_goes_from_starting_to_succeeded_with_its_times(glue: Glue) -> Non
 
 def test_the_run_s_arguments_replace_the_job_s_defaults(glue: Glue) -> None:
     glue.spark.finish.set()
-    run = glue.wait_for(glue.start(Arguments={"--b": "mine"}), "SUCCEEDED")
+    run = glue.wait_for(glue.start(Arguments={"--b": "own"}), "SUCCEEDED")
     argv = glue.spark.ran[0].arguments
     assert argv[argv.index("--a") + 1] == "default"
-    assert argv[argv.index("--b") + 1] == "mine"
+    assert argv[argv.index("--b") + 1] == "own"
     assert argv[argv.index("--JOB_RUN_ID") + 1] == run["Id"]
 
 
@@ -274,7 +274,7 @@ def test_a_job_or_run_that_does_not_exist_is_not_found(glue: Glue) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [
         ({"WorkerType": "R.1X"}, "WorkerType R.1X"),
         ({"NumberOfWorkers": 1}, "at least 2"),
@@ -290,15 +290,15 @@ def test_a_job_or_run_that_does_not_exist_is_not_found(glue: Glue) -> None:
     ],
 )
 def test_what_the_sandbox_would_have_to_ignore_is_refused_by_name(
-    glue: Glue, request_: dict[str, Any], said: str
+    glue: Glue, request_: dict[str, Any], message: str
 ) -> None:
     answer = code(lambda: glue.start(**request_))
     assert answer.startswith("InvalidInputException")
-    assert said in answer
+    assert message in answer
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"GlueVersion": "4.0"}, "GlueVersion '4.0'"),
         ({"Command": {"Name": "pythonshell", "ScriptLocation": "s3://b/x"}}, "pythonshell"),
@@ -310,10 +310,10 @@ def test_what_the_sandbox_would_have_to_ignore_is_refused_by_name(
     ],
 )
 def test_a_job_the_sandbox_cannot_run_is_refused_when_it_is_made(
-    glue: Glue, changes: dict[str, Any], said: str
+    glue: Glue, changes: dict[str, Any], message: str
 ) -> None:
     answer = code(lambda: definitions.create_job({**JOB, "Name": "other", **changes}))
-    assert said in answer
+    assert message in answer
 
 
 def test_an_update_resets_what_it_leaves_out(glue: Glue) -> None:
