@@ -10,7 +10,6 @@ import pytest
 
 from xacct_sandbox.glue.crawler.crawl import CrawlFailed, CrawlStopped
 from xacct_sandbox.glue.crawler.s3_listing import S3Denied
-from xacct_sandbox.glue.crawler.settings import CrawlerSettings, InvalidCrawler
 
 NEW_ONLY = {"RecrawlPolicy": {"RecrawlBehavior": "CRAWL_NEW_FOLDERS_ONLY"}}
 DELETE = {"SchemaChangePolicy": {"DeleteBehavior": "DELETE_FROM_DATABASE"}}
@@ -334,35 +333,3 @@ def test_a_table_of_somebody_else_is_never_touched(bench):
     bench.day(2)
     bench.crawl(**DELETE)
     assert len(bench.values(created)) == 2
-
-
-# -- refused options -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("option", "named"),
-    [
-        ({"RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVENT_MODE"}}, "CRAWL_EVENT_MODE"),
-        ({**NEW_ONLY, "SchemaChangePolicy": {"UpdateBehavior": "UPDATE_IN_DATABASE"}}, "only LOG"),
-        ({"Classifiers": ["custom"]}, "Classifiers"),
-        ({"Schedule": "cron(0 0 * * ? *)"}, "Schedule"),
-        ({"Targets": {"JdbcTargets": [{"Path": "x"}]}}, "JdbcTargets"),
-        ({"Targets": {"S3Targets": []}}, "crawl target"),
-        ({"Targets": {"S3Targets": [{"Path": "s3://b/", "SampleSize": 250}]}}, "SampleSize 250"),
-        ({"Targets": {"S3Targets": [{"Path": "s3://b/", "EventQueueArn": "q"}]}}, "EventQueueArn"),
-        ({"Targets": {"S3Targets": [{"Path": "s3://b/", "Exclusions": ["["]}]}}, "exclude pattern"),
-        ({"Targets": {"S3Targets": [{"Path": "file:///x"}]}}, "not an S3 path"),
-        ({"Configuration": "{"}, "not JSON"),
-        ({"Configuration": '{"Version": 2.0}'}, "Version"),
-        (
-            {"Configuration": '{"Version": 1.0, "Grouping": {"TableLevelConfiguration": 2}}'},
-            "Grouping.TableLevelConfiguration",
-        ),
-        ({"LineageConfiguration": {"CrawlerLineageSettings": "ENABLE"}}, "Lineage"),
-        ({"TablePrefix": "x" * 65}, "TablePrefix"),
-    ],
-)
-def test_an_option_the_crawler_does_not_act_on_is_refused_by_name(option, named):
-    definition = {"Name": "c", "Targets": {"S3Targets": [{"Path": "s3://b/p"}]}, **option}
-    with pytest.raises(InvalidCrawler, match=named):
-        CrawlerSettings.from_definition(definition)
