@@ -161,7 +161,7 @@ def start_crawler(request: Request) -> dict[str, Any]:
         definition = _definition(name)
         settings = _settings(definition)
         if not _running(name):
-            busy = planned_faults.strike("glue", "StartCrawler", name, "crawler_busy")
+            busy = planned_faults.inject("glue", "StartCrawler", name, "crawler_busy")
             _begin(settings, definition["Role"], at_least=busy.seconds if busy else 0)
             if busy is None:
                 return {}
@@ -256,7 +256,7 @@ def _work(settings: CrawlerSettings, role: str, run: _Run) -> None:
     changes, memory = Changes(), dict(_memories().get(name, {}))
     status, error, began = "SUCCEEDED", None, time.monotonic()
     try:
-        if planned_faults.strike("glue", "Crawl", name, "crawl_failed"):
+        if planned_faults.inject("glue", "Crawl", name, "crawl_failed"):
             raise CrawlFailed("Internal Service Exception")
         credentials = _assume(role, name)
         region = emulator.region()

@@ -33,13 +33,13 @@ class RunFault:
 
 def at_start(resource: str, timeout_minutes: int) -> RunFault | None:
     """What strikes a run that is about to start; ``resource`` is ``job/run id``."""
-    struck = planned_faults.strike("glue", "JobRun", resource, *_ENDS)
-    if struck is None:
+    injection = planned_faults.inject("glue", "JobRun", resource, *_ENDS)
+    if injection is None:
         return None
-    state, message = _ENDS[struck.kind]
-    return RunFault(state, message.format(timeout=timeout_minutes), struck.seconds)
+    state, message = _ENDS[injection.kind]
+    return RunFault(state, message.format(timeout=timeout_minutes), injection.seconds)
 
 
 def in_copy(resource: str) -> bool:
     """Whether the run's worker dies now that its COPY is under way."""
-    return planned_faults.strike("glue", "JobRun", resource, "job_killed_in_copy") is not None
+    return planned_faults.inject("glue", "JobRun", resource, "job_killed_in_copy") is not None

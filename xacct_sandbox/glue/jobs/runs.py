@@ -564,7 +564,7 @@ def install(config: SandboxConfig) -> None:
     """Put these operations in the place of the emulator's."""
     global _running
     runs = JobRuns(config, WorkerPool(config, WorkerSettings.from_environment(os.environ)))
-    planned_faults.watch_copies(runs.die_in_copy)
+    planned_faults.on_copy_of_job(runs.die_in_copy)
     emulator.add_glue_operations(
         {
             "StartJobRun": runs.start_job_run,
