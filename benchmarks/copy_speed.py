@@ -28,7 +28,8 @@ from benchmarks.postgres_socket import PostgresSocket
 from xacct_sandbox.daemon import env_file, lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
-from xacct_sandbox.sample_data import ProductFile, Record, quoted
+from xacct_sandbox.sample_data import ProductFile, Record
+from xacct_sandbox.sample_values import quoted
 
 ROWS = 1_000_000
 FILES = 4
