@@ -119,7 +119,7 @@ def _add_service_commands(
     faults_cli.add_command(subparsers)
 
     env = subparsers.add_parser("env", help="print exports that point any AWS client at it")
-    env.add_argument("--as", dest="role", choices=commands.ROLES, required=True, help="whose keys")
+    env.add_argument("--as", dest="role", choices=commands.ROLES, required=True, help="the role")
     env.set_defaults(run=commands.env)
 
 

@@ -77,13 +77,6 @@ def service_role(
 ) -> Credentials:
     """Calls ``emulator.assume_service_role`` in the daemon, from another process.
 
-    Args:
-        service: the service principal, e.g. ``redshift.amazonaws.com``.
-        role_arn: the role to assume.
-        source_arn: the ``aws:SourceArn`` that the trust policy sees.
-        session_name: name of the role session.
-        source_account: the ``aws:SourceAccount``; by default the account in ``source_arn``.
-
     Raises:
         ServiceError: AccessDenied, naming principal, action and resource.
         SandboxError: the daemon does not respond.

@@ -111,7 +111,7 @@ def reset(options: argparse.Namespace) -> int:
     config = SandboxConfig.load()
     if not options.yes:
         if not sys.stdin.isatty():
-            raise SandboxError("reset asks for confirmation; in a script, give --yes")
+            raise SandboxError("reset needs a confirmation; in a script, give --yes")
         answer = input(f"Delete both accounts and the warehouse in {config.home}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             print("nothing was changed")

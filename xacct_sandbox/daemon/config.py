@@ -27,7 +27,7 @@ DEFAULT_SUFFIX = "local"
 
 
 class SandboxError(Exception):
-    """A problem that the user can fix; the message says what, why and how."""
+    """A problem that the user can fix; the message has the thing, the reason and the fix."""
 
 
 @dataclass(frozen=True)

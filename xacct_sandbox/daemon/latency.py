@@ -82,7 +82,7 @@ def parse(text: str) -> FixedLatency:
 
 
 def reset(config: SandboxConfig) -> FixedLatency:
-    """Called when the daemon starts: sets what the environment says, real times by default.
+    """Sets the latencies of the environment when the daemon starts; real times by default.
 
     Raises:
         SandboxError: the variable cannot be read.

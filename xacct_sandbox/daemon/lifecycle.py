@@ -47,7 +47,7 @@ def start(config: SandboxConfig, say: Say) -> SandboxConfig:
         say: prints a line of progress.
 
     Returns:
-        The configuration of the running sandbox. Its ports differ from those asked for if it ran
+        The configuration of the running sandbox. Its ports differ from the requested ones if it ran
         already.
 
     Raises:

@@ -31,7 +31,7 @@ def bind_problem(port: int) -> str | None:
 def listener(port: int) -> str | None:
     """The process that listens on the port, as "name (pid 12)".
 
-    None if nothing listens, or if the system does not tell (only Linux does, and only for
+    None if nothing listens, or if it cannot be found out (only Linux shows it, and only for
     processes of the same user).
     """
     inodes = {

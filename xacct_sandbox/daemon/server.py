@@ -58,7 +58,7 @@ async def _run(config: SandboxConfig, token: str) -> None:
 
     serving = asyncio.create_task(
         serve(
-            # hypercorn's type wants a TypedDict per ASGI event; ours are plain dictionaries.
+            # hypercorn's type requires a TypedDict per ASGI event; ours are plain dictionaries.
             cast(ASGIFramework, sandbox),
             _hypercorn(config),
             shutdown_trigger=stop.wait,

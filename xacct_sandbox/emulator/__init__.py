@@ -8,7 +8,7 @@ at the start (``hooks.py``). What is patched:
 - ``aws:PrincipalArn`` is the ARN of the role, not of its session; ``aws:ResourceAccount`` of an S3
   resource is the owner of the bucket;
 - Glue requests are authorized on every resource that AWS checks (catalog, database, table, job);
-- ``iam:PassRole`` is checked where a role is handed to a service;
+- ``iam:PassRole`` is checked where a role is passed to a service;
 - ``x-amz-expected-bucket-owner`` is checked;
 - only services match a Service principal (in ministack, the root of an account does too), and
   ministack's built-in root keys are refused;

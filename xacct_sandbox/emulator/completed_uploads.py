@@ -48,8 +48,7 @@ def complete_upload(
     """
     s3 = emulator.s3
     bucket_name, key = upload["bucket"], upload["key"]
-    bucket = s3._buckets[bucket_name]
-    prior = bucket["objects"].get(key)
+    prior = s3._buckets[bucket_name]["objects"].get(key)
     for refusal in (
         s3._check_sse_c_part(headers, upload),
         s3._check_put_preconditions(headers, prior),
@@ -58,16 +57,8 @@ def complete_upload(
             raise UploadRefused(refusal)
     parts = _listed_parts(emulator, upload, body)
     record = _object_record(emulator, upload, parts, headers)
-    joined = _join([part["body"].path for _, part in parts])
-    version = s3._record_object_version(bucket_name, key, prior, record, None)
-    path = s3._object_disk_path(bucket_name, key)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    os.chmod(joined, 0o600)
-    os.replace(joined, path)
-    bucket["objects"][key] = record
-    s3._persist_object(bucket_name, key, record)
+    version = _store(emulator, bucket_name, key, prior, record, parts)
     del s3._multipart_uploads[upload_id]
-    shutil.rmtree(joined.parent, ignore_errors=True)
     s3._fire_s3_event_async(
         bucket_name,
         key,
@@ -80,6 +71,28 @@ def complete_upload(
     # A client that lost the response sends the request again and gets the same response.
     s3._completed_multipart_uploads[upload_id] = {"key": key, "response": response}
     return response
+
+
+def _store(
+    emulator: Emulator,
+    bucket: str,
+    key: str,
+    prior: dict[str, Any] | None,
+    record: dict[str, Any],
+    parts: list[tuple[int, dict[str, Any]]],
+) -> str | None:
+    """Makes the parts the content of the object. Returns its version id, if it has one."""
+    s3 = emulator.s3
+    joined = _join([part["body"].path for _, part in parts])
+    version: str | None = s3._record_object_version(bucket, key, prior, record, None)
+    path = s3._object_disk_path(bucket, key)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    os.chmod(joined, 0o600)
+    os.replace(joined, path)
+    s3._buckets[bucket]["objects"][key] = record
+    s3._persist_object(bucket, key, record)
+    shutil.rmtree(joined.parent, ignore_errors=True)
+    return version
 
 
 def _object_record(

@@ -84,19 +84,18 @@ def glue_resource_arns(
     if operation == "CreateDatabase":
         name = (request.get("DatabaseInput") or {}).get("Name", "")
         return [catalog, f"{catalog_prefix}:database/{name}"]
-    if operation in _DATABASE_FIELDS:
-        database = request.get(_DATABASE_FIELDS[operation], "")
-        arns = [catalog, f"{catalog_prefix}:database/{database}"]
-        if operation in ("GetTables", "DeleteDatabase"):
-            arns.append(f"{catalog_prefix}:table/{database}/*")
-        return arns
-    database = request.get("DatabaseName")
-    if database:
-        arns = [catalog, f"{catalog_prefix}:database/{database}"]
-        return arns + [
-            f"{catalog_prefix}:table/{database}/{name}" for name in _table_names(request)
-        ]
-    return ["*"]
+    database = request.get(_DATABASE_FIELDS.get(operation, "DatabaseName"), "")
+    if not database and operation not in _DATABASE_FIELDS:
+        return ["*"]
+    if operation in ("GetTables", "DeleteDatabase"):
+        tables = ["*"]
+    else:
+        tables = [] if operation in _DATABASE_FIELDS else _table_names(request)
+    return [
+        catalog,
+        f"{catalog_prefix}:database/{database}",
+        *(f"{catalog_prefix}:table/{database}/{name}" for name in tables),
+    ]
 
 
 def _table_names(request: dict[str, Any]) -> list[str]:

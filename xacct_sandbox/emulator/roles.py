@@ -49,29 +49,34 @@ def assume_service_role(
             f"(aws:SourceAccount {owner}, aws:SourceArn {source_arn})",
             403,
         )
-    account, name = role["Arn"].split(":")[4], role["RoleName"]
-    expiration = time.time() + SESSION_SECONDS
-    key = emulator.iam._gen_session_access_key()
-    session = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
-        "UserId": f"{emulator.sts._role_id(role['Arn'])}:{session_name}",
-        "SecretAccessKey": emulator.iam._gen_secret(),
-        "SessionToken": emulator.iam._gen_session_token(),
-        "Expiration": expiration,
-        "AccountId": account,
-        "PrincipalType": "AssumedRole",
-        "SourcePrincipalArn": service,
-        "SessionTags": [],
-        "SessionPolicies": None,
-    }
+    key, session = _new_session(emulator, role, service, session_name)
     emulator.sts.register_session(key, session)
     emulator.snapshots.mark([SESSIONS])
     return Credentials(
         access_key_id=key,
         secret_access_key=session["SecretAccessKey"],
         session_token=session["SessionToken"],
-        expiration=datetime.fromtimestamp(expiration, UTC),
+        expiration=datetime.fromtimestamp(session["Expiration"], UTC),
     )
+
+
+def _new_session(
+    emulator: Emulator, role: dict[str, Any], service: str, session_name: str
+) -> tuple[str, dict[str, Any]]:
+    """An access key, and ministack's record of the session that it belongs to."""
+    account, name = role["Arn"].split(":")[4], role["RoleName"]
+    return emulator.iam._gen_session_access_key(), {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
+        "UserId": f"{emulator.sts._role_id(role['Arn'])}:{session_name}",
+        "SecretAccessKey": emulator.iam._gen_secret(),
+        "SessionToken": emulator.iam._gen_session_token(),
+        "Expiration": time.time() + SESSION_SECONDS,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+        "SourcePrincipalArn": service,
+        "SessionTags": [],
+        "SessionPolicies": None,
+    }
 
 
 def _find_role(emulator: Emulator, role_arn: str) -> dict[str, Any] | None:

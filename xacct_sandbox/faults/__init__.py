@@ -3,7 +3,7 @@
     from xacct_sandbox import faults
     faults.add(config, faults.Fault("lost_answer", service="glue", operation="StartJobRun"))
 
-The plan is held by the daemon, which decides about every fault. ``kinds`` lists the kinds of
+The plan is held by the daemon, which decides about every call. ``kinds`` lists the kinds of
 faults, ``planned`` decides which call gets one. The plan ends with the daemon; the log is kept
 until ``forget``.
 """

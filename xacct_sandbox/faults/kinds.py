@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
     "job_killed_in_copy": Kind("the worker of the job run dies during its COPY", _RUN),
     "crawl_failed": Kind("the crawl ends as FAILED", {"glue": ("Crawl",)}),
     "crawler_busy": Kind(
-        "StartCrawler finds a crawl of somebody else running",
+        "StartCrawler finds a crawl running that another caller started",
         {"glue": ("StartCrawler",)},
         seconds="the shortest duration of that crawl",
     ),
