@@ -1,4 +1,4 @@
-"""Temporary AWS credentials, as the parts of the sandbox hand them to each other."""
+"""Temporary AWS credentials, in the form that all parts of the sandbox use."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def start_crawler(request: Request) -> Response:
         definition = definitions.find(name)
         settings = definitions.settings_of(definition)
         if not runs.running(name):
-            busy = planned_faults.strike("glue", "StartCrawler", name, "crawler_busy")
+            busy = planned_faults.inject("glue", "StartCrawler", name, "crawler_busy")
             runs.start(settings, definition["Role"], min_seconds=busy.seconds if busy else 0)
             if busy is None:
                 return {}

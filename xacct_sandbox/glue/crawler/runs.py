@@ -101,7 +101,7 @@ def _work(settings: CrawlerSettings, role: str, run: CrawlRun) -> None:
     changes, memory = Changes(), history.memory(name)
     status, error, began = "SUCCEEDED", None, time.monotonic()
     try:
-        if planned_faults.strike("glue", "Crawl", name, "crawl_failed"):
+        if planned_faults.inject("glue", "Crawl", name, "crawl_failed"):
             raise CrawlFailed("Internal Service Exception")
         credentials = _assume_role(role, name)
         region = emulator.region()

@@ -22,7 +22,7 @@ def install(config: SandboxConfig) -> None:
     """
     global _runs
     runs = JobRuns(config, WorkerPool(config, WorkerSettings.from_environment(os.environ)))
-    planned_faults.watch_copies(runs.kill_in_copy)
+    planned_faults.on_copy_of_job(runs.kill_in_copy)
     emulator.add_glue_operations(
         {
             "CreateJob": definitions.create_job,

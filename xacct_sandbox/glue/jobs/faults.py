@@ -39,13 +39,13 @@ class RunFault:
 
 def fault_of_run(resource: str, timeout_minutes: int) -> RunFault | None:
     """The fault of a run that is about to start; ``resource`` is ``job/run id``."""
-    injected = planned_faults.strike("glue", "JobRun", resource, *_ENDS)
-    if injected is None:
+    injection = planned_faults.inject("glue", "JobRun", resource, *_ENDS)
+    if injection is None:
         return None
-    state, message = _ENDS[injected.kind]
-    return RunFault(state, message.format(timeout=timeout_minutes), injected.seconds)
+    state, message = _ENDS[injection.kind]
+    return RunFault(state, message.format(timeout=timeout_minutes), injection.seconds)
 
 
 def kills_in_copy(resource: str) -> bool:
     """Whether the run's worker is killed now that its COPY is under way."""
-    return planned_faults.strike("glue", "JobRun", resource, "job_killed_in_copy") is not None
+    return planned_faults.inject("glue", "JobRun", resource, "job_killed_in_copy") is not None
