@@ -216,8 +216,10 @@ def _policies(crawler: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _configuration(text: str) -> dict[str, bool]:
-    """Options in the Configuration JSON (Glue developer guide, "Setting crawler configuration
-    options")."""
+    """Options in the Configuration JSON.
+
+    Source: Glue developer guide, "Setting crawler configuration options".
+    """
     if not text:
         return {}
     try:

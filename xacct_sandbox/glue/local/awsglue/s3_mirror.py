@@ -62,7 +62,7 @@ class S3Mirror:
         return boto3.client("s3")
 
     def fetch(self, paths: Iterable[str]) -> None:
-        """Download the objects at these paths, except those that did not change."""
+        """Download the objects at these paths whose current version is not here yet."""
         with ThreadPoolExecutor(THREADS) as pool:
             listed = pool.map(self._list_path, sorted(set(paths)))
             objects = {(bucket, item["Key"]): item for bucket, items in listed for item in items}
