@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 THREADS = 8
 CHUNK = 1024 * 1024
 READERS = {"csv": 1, "json": 1, "text": 1, "load": 1, "orc": 1, "parquet": None}
+"""How many positional arguments of each reader are paths; None for all."""
 WRITERS = ("csv", "json", "text", "orc", "parquet", "save")
 WILDCARD = re.compile(r"(?<!\\)(?:\\\\)*[\[\]{}*?]")
 
@@ -195,8 +196,8 @@ def install(spark: SparkSession, root: Path) -> S3Mirror:
 def _reading(mirror: S3Mirror, method: Callable[..., Any], positional: int | None) -> Any:
     @functools.wraps(method)
     def read(reader: DataFrameReader, *args: Any, **kwargs: Any) -> Any:
-        given = [*args[:positional], kwargs.get("path"), kwargs.get("paths")]
-        if paths := [path for path in _texts(given) if path.startswith("s3://")]:
+        arguments = [*args[:positional], kwargs.get("path"), kwargs.get("paths")]
+        if paths := [path for path in _texts(arguments) if path.startswith("s3://")]:
             mirror.fetch(paths)
         return method(reader, *args, **kwargs)
 
