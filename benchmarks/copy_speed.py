@@ -25,10 +25,11 @@ import redshift_connector
 from benchmarks import processes, report, results
 from benchmarks.own_sandbox import Progress, environment, fresh_home, own_sandbox
 from benchmarks.postgres_socket import PostgresSocket
-from xacct_sandbox.daemon import env_file, lifecycle
+from xacct_sandbox.daemon import env_file, lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
-from xacct_sandbox.sample_data import ProductFile, Record, quoted
+from xacct_sandbox.sample_data import ProductFile, Record
+from xacct_sandbox.sample_values import quoted
 
 ROWS = 1_000_000
 FILES = 4
@@ -125,7 +126,7 @@ class Rig:
         self._config = config
         self._scratch = scratch
         self._say = say
-        self._s3 = lifecycle.client(config, "account-b-admin", "s3")
+        self._s3 = profiles.client(config, "account-b-admin", "s3")
         self._bucket = f"xacct-processing-{config.suffix}"
         self._exports = f"sample-opt-bucket-etl-{config.suffix}"
         self._role_b = f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}"
@@ -136,7 +137,7 @@ class Rig:
         self._execute(f"CREATE TABLE bench_postgres {TABLE}")
 
     def _connect(self) -> Any:
-        secrets = lifecycle.client(self._config, "account-b-admin", "secretsmanager")
+        secrets = profiles.client(self._config, "account-b-admin", "secretsmanager")
         text = secrets.get_secret_value(SecretId=f"xacct/redshift-{self._config.suffix}")
         secret = json.loads(text["SecretString"])
         connection = redshift_connector.connect(
@@ -259,7 +260,7 @@ class Rig:
 
     def _compare_export(self, folder: str) -> int:
         """The export and PostgreSQL's own hold the same lines; the bytes of them."""
-        s3 = lifecycle.client(self._config, "account-a-admin", "s3")
+        s3 = profiles.client(self._config, "account-a-admin", "s3")
         manifest = json.loads(
             s3.get_object(Bucket=self._exports, Key=f"{folder}manifest")["Body"].read()
         )
@@ -357,8 +358,8 @@ def spark_runs(say: Progress) -> dict[str, list[float]]:
     """Seconds of a small job from StartJobRun to its end: the first one, and in warm Spark."""
     found: dict[str, list[float]] = {"first, Spark not started": [], "warm": []}
     with own_sandbox(say, {"XACCT_SANDBOX_SPARK_WARM": "0"}) as config:
-        glue = lifecycle.client(config, "account-b-admin", "glue")
-        s3 = lifecycle.client(config, "account-b-admin", "s3")
+        glue = profiles.client(config, "account-b-admin", "glue")
+        s3 = profiles.client(config, "account-b-admin", "s3")
         bucket = f"xacct-processing-{config.suffix}"
         rows = "".join(f"{number},a row\n" for number in range(1000))
         s3.put_object(Bucket=bucket, Key="glue-tmp/bench/rows.csv", Body=rows.encode())

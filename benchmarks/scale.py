@@ -23,7 +23,7 @@ from benchmarks import dagster_instance, processes, report, results
 from benchmarks.dagster_instance import Dagster, DagsterFailed
 from benchmarks.own_sandbox import Progress, own_sandbox
 from xacct_sandbox import landing
-from xacct_sandbox.daemon import lifecycle
+from xacct_sandbox.daemon import lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
 from xacct_sandbox.sample_data import ProductFile
@@ -138,7 +138,7 @@ class Rig:
         return sum(len(c) for c in ProductFile(1, day, ROWS // 100).chunks()) * 100
 
     def land_files(self, day: date) -> int:
-        s3 = lifecycle.client(self._config, "account-a-admin", "s3")
+        s3 = profiles.client(self._config, "account-a-admin", "s3")
 
         def put(number: int) -> int:
             body = b"".join(ProductFile(1, day, ROWS_IN_A_FILE, number).chunks())
