@@ -350,7 +350,7 @@ def test_a_conflict_is_error_1023_and_the_connection_stays_usable(
 
 
 @pytest.mark.parametrize("operation", ["Connect", "Begin"])
-def test_a_connection_breaks_at_connect_or_begin_only_if_that_is_named(
+def test_a_connection_breaks_at_connect_or_begin_if_that_is_named(
     faulty: Faulty, operation: str
 ) -> None:
     faulty.plan("connection_reset", operation=operation)
