@@ -161,7 +161,7 @@ def land(options: argparse.Namespace) -> int:
 
 
 def calls(options: argparse.Namespace) -> int:
-    requests = request_log.fetch(SandboxConfig.load(), options.since)
+    requests = request_log.fetch(running_sandbox(), options.since)
     if options.json:
         print(json.dumps([call.document() for call in requests], indent=2))
         return 0
