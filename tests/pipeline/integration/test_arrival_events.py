@@ -49,8 +49,8 @@ def received(inbox: Notifications, keys: list[str]) -> list[Notice]:
     """What has come, once all the keys have; the test's time limit ends a wait in vain."""
     while True:
         inbox.receive(wait_seconds=5, seconds=5)
-        notices = inbox.mine("products")
-        if {notice.object.key for notice in notices} >= set(keys):
+        notices = inbox.unacknowledged("products")
+        if {notice.event.key for notice in notices} >= set(keys):
             return notices
 
 
@@ -59,12 +59,12 @@ def test_a_file_of_account_a_is_announced_in_account_b_until_it_is_dealt_with(
 ) -> None:
     inbox = inbox_of(feeds_sandbox)
     notices = received(inbox, landed)
-    assert {notice.object.bucket for notice in notices} == {RAW}
+    assert {notice.event.bucket for notice in notices} == {RAW}
     folders = DayFolders("products", DayLayout.PLAIN)
-    mine = [notice for notice in notices if notice.object.key in landed]
-    assert {folders.day_of(notice.object.key) for notice in mine} == {date(2031, 2, 3)}
-    inbox.dealt_with(notices)
-    assert inbox.mine("products") == []
+    mine = [notice for notice in notices if notice.event.key in landed]
+    assert {folders.day_of(notice.event.key) for notice in mine} == {date(2031, 2, 3)}
+    inbox.acknowledge(notices)
+    assert inbox.unacknowledged("products") == []
     left = feeds_sandbox.client("account-b-admin", "sqs").get_queue_attributes(
         QueueUrl=inbox.queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -78,9 +78,9 @@ def test_a_deletion_is_announced_too(feeds_sandbox, landed: list[str]) -> None:
     s3 = feeds_sandbox.client("account-a-admin", "s3")
     s3.put_object(Bucket=RAW, Key=key, Body=b"x")
     s3.delete_object(Bucket=RAW, Key=key)
-    while len([n for n in received(inbox, [key]) if n.object.key == key]) < 2:
+    while len([n for n in received(inbox, [key]) if n.event.key == key]) < 2:
         pass
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
 
 
 def test_account_a_cannot_read_the_queue(feeds_sandbox) -> None:
