@@ -1,5 +1,6 @@
 """A feed's sensor with a real (ephemeral) Dagster instance, over a model of S3 and SQS."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -76,6 +77,7 @@ class Sensing:
         self.aws = AwsClients()
         self.instance = dg.DagsterInstance.ephemeral()
         self.slept: list[float] = []
+        self.tick_started = 0.0
         self.before_waking: Callable[[], None] = lambda: None
         self.sensor = build_sensor(self.feed, clock=lambda: self.now, sleep=self.sleep)
         self.definitions = dg.Definitions(
@@ -88,7 +90,8 @@ class Sensing:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.now += seconds
+        # The sensor adds the real time of its listing to the tick's start; so must the clock.
+        self.now += seconds + (time.monotonic() - self.tick_started)
         self.before_waking()
 
     def put(self, day: date, name: str = "a.csv", body: str = "1", age: float = 3600) -> None:
@@ -106,6 +109,7 @@ class Sensing:
     def evaluate(self, after: float = 30) -> SensorExecutionData:
         """What a tick gives the daemon; nothing is launched and no cursor is stored."""
         self.now += after
+        self.tick_started = time.monotonic()
         with (
             freeze_time(datetime.fromtimestamp(self.now, UTC)),
             dg.build_sensor_context(
