@@ -89,19 +89,19 @@ def test_account_a_cannot_read_the_queue(feeds_sandbox) -> None:
     assert "xacct-arrivals-local" in (denied.value.resource or "")
 
 
-def test_what_nobody_can_take_off_the_queue_is_put_aside_and_kept(feeds_sandbox) -> None:
+def test_messages_nobody_processes_are_moved_to_a_dead_letter_queue_and_kept(feeds_sandbox) -> None:
     sqs = feeds_sandbox.client("account-b-admin", "sqs")
     url = sqs.get_queue_url(QueueName="xacct-arrivals-local")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     redrive = json.loads(queue["RedrivePolicy"])
     name = redrive["deadLetterTargetArn"].rpartition(":")[2]
-    aside = sqs.get_queue_attributes(
+    dead_letter = sqs.get_queue_attributes(
         QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], AttributeNames=["All"]
     )["Attributes"]
     # A paused feed's messages are received again every 300 s, for at least three days.
     assert int(redrive["maxReceiveCount"]) * 300 > 3 * 24 * 3600
-    assert int(aside["MessageRetentionPeriod"]) >= int(queue["MessageRetentionPeriod"])
-    assert json.loads(aside["RedriveAllowPolicy"])["sourceQueueArns"] == [queue["QueueArn"]]
+    assert int(dead_letter["MessageRetentionPeriod"]) >= int(queue["MessageRetentionPeriod"])
+    assert json.loads(dead_letter["RedriveAllowPolicy"])["sourceQueueArns"] == [queue["QueueArn"]]
 
 
 def test_a_listing_continues_after_any_key(feeds_sandbox, landed: list[str]) -> None:

@@ -77,7 +77,7 @@ def decide_day(
     """
     if not _update_pending(state, listing, now):
         return None
-    if wait := _incomplete(policy, state, listing, now):
+    if wait := _reason_to_wait(policy, state, listing, now):
         return wait
     if listing.fingerprint == NO_FILES:
         state.emptied_reported, state.pending_fingerprint = True, None
@@ -138,8 +138,10 @@ def _appeared_at(listing: DayListing, previously_listed_at: float, now: float) -
     return now
 
 
-def _incomplete(policy: Policy, state: DayState, listing: DayListing, now: float) -> Wait | None:
-    """What the day still waits for; None if it is complete."""
+def _reason_to_wait(
+    policy: Policy, state: DayState, listing: DayListing, now: float
+) -> Wait | None:
+    """Why the day must wait; None if it is complete."""
     unchanged_seconds = now - state.pending_since
     remaining_seconds = policy.settle_seconds - unchanged_seconds
     settled_at = datetime.fromtimestamp(math.ceil(state.pending_since) + policy.settle_seconds, UTC)

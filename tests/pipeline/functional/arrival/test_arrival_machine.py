@@ -190,7 +190,7 @@ PROFILE = settings(
     [ArrivalMachine, SlowArrivalMachine, NotifiedArrivalMachine],
     ids=lambda m: m.__name__,
 )
-def test_every_settled_content_is_processed_exactly_once(
+def test_every_settled_fingerprint_is_processed_exactly_once(
     machine: type[RuleBasedStateMachine],
 ) -> None:
     case = machine.TestCase

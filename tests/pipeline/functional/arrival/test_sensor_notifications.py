@@ -10,7 +10,7 @@ from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed.arrival.sensor import ArrivalsUnknown
 
 
-def test_a_notice_is_deleted_only_once_the_run_exists() -> None:
+def test_a_notification_is_deleted_only_once_the_run_exists() -> None:
     sensing = Sensing(mode="events", settle_seconds=15)
     sensing.tick(after=5)
     sensing.now += 1
@@ -24,7 +24,7 @@ def test_a_notice_is_deleted_only_once_the_run_exists() -> None:
     assert held == [1, 1, 0, 0, 0]
 
 
-def test_a_notice_is_not_deleted_if_the_run_was_not_made() -> None:
+def test_a_notification_is_not_deleted_if_the_run_was_not_created() -> None:
     sensing = Sensing(mode="events", settle_seconds=0)
     sensing.put(TODAY)
     sensing.notify("products/2026/03/10/a.csv")
@@ -35,7 +35,7 @@ def test_a_notice_is_not_deleted_if_the_run_was_not_made() -> None:
     assert len(sensing.aws.inbox.events) == 1
 
 
-def test_a_notice_of_a_late_file_is_followed_far_outside_the_window() -> None:
+def test_a_notification_of_a_late_file_is_used_far_outside_the_window() -> None:
     sensing = Sensing(mode="events")
     sensing.put(date(2026, 1, 15))
     sensing.notify("products/2026/01/15/a.csv")
@@ -54,14 +54,14 @@ def test_a_notice_of_a_late_file_is_followed_far_outside_the_window() -> None:
         "products/2020/12/31/a.csv",
     ],
 )
-def test_a_notice_that_names_no_day_of_the_feed_is_deleted(key: str) -> None:
+def test_a_notification_that_names_no_day_of_the_feed_is_deleted(key: str) -> None:
     sensing = Sensing(mode="events")
     sensing.notify(key)
     assert sensing.quiet_ticks(1) == []
     assert sensing.aws.inbox.events == []
 
 
-def test_a_notice_of_the_marker_counts() -> None:
+def test_a_notification_of_the_marker_counts() -> None:
     sensing = Sensing(mode="events", marker="_SUCCESS", window_every_seconds=86400)
     sensing.tick()
     sensing.put(TODAY, age=0)
@@ -70,7 +70,7 @@ def test_a_notice_of_the_marker_counts() -> None:
     assert sensing.quiet_ticks(1) == ["2026-03-10"]
 
 
-def test_only_a_tick_with_nothing_to_do_waits_for_a_notice() -> None:
+def test_only_a_tick_with_nothing_to_do_waits_for_a_notification() -> None:
     sensing = Sensing(mode="events", settle_seconds=60)
     sensing.tick()
     sensing.tick()
