@@ -10,7 +10,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.backfill import execute_backfill_iteration
 
-from tests.support.arrival_daemon import YAML, InProcess
+from tests.support.arrival_daemon import YAML, ArrivalWorkspace
 from xacct_assets.feed.arrival.run_history import days_of_run
 from xacct_assets.feed.loader import load_feed
 
@@ -23,7 +23,7 @@ def runs_of_a_backfill(folder: Path, offsets: list[int]) -> list[list[int]]:
     (folder / "dagster.yaml").write_text(YAML)
     with (
         dg.DagsterInstance.from_config(str(folder)) as instance,
-        WorkspaceProcessContext(instance, InProcess()) as workspace,
+        WorkspaceProcessContext(instance, ArrivalWorkspace()) as workspace,
     ):
         instance.add_backfill(
             PartitionBackfill.from_asset_partitions(
