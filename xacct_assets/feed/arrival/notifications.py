@@ -88,26 +88,30 @@ def receive_notifications(
         wait_seconds=0 if queue.unacknowledged(feed.name) else wait_seconds,
         seconds=drain_seconds,
     )
-    events: list[tuple[ReceivedEvent, date]] = []
-    irrelevant: list[ReceivedEvent] = []
-    for received in queue.unacknowledged(feed.name):
-        key = received.event.key
-        day = policy.folders.day_of(key)
-        if day is None or not _names_a_file(policy, day, key):
-            irrelevant.append(received)
-        elif day < policy.first_day:
-            log.warning(
-                "s3://%s/%s is not loaded: its day is before the feed's first day, %s. To load it, "
-                "set the feed's start_date to an earlier day.",
-                bucket,
-                key,
-                policy.first_day,
-            )
-            irrelevant.append(received)
-        else:
-            events.append((received, day))
-    queue.acknowledge(irrelevant)
-    return TickNotifications(queue, events)
+    received = queue.unacknowledged(feed.name)
+    days = {event: _day_of(event.event, policy, log) for event in received}
+    queue.acknowledge(event for event, day in days.items() if day is None)
+    return TickNotifications(
+        queue, [(event, day) for event, day in days.items() if day is not None]
+    )
+
+
+def _day_of(event: ObjectEvent, policy: Policy, log: logging.Logger) -> date | None:
+    """The day that must be listed because of an event; None if there is none."""
+    key = event.key
+    day = policy.folders.day_of(key)
+    if day is None or not _names_a_file(policy, day, key):
+        return None
+    if day < policy.first_day:
+        log.warning(
+            "s3://%s/%s is not loaded: its day is before the feed's first day, %s. To load it, "
+            "set the feed's start_date to an earlier day.",
+            event.bucket,
+            key,
+            policy.first_day,
+        )
+        return None
+    return day
 
 
 def _names_a_file(policy: Policy, day: date, key: str) -> bool:
