@@ -50,7 +50,6 @@ class ArrivalMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World(policy=self.policy, seconds_per_page=self.seconds_per_page)
         self.launched: dict[date, list[str]] = {}
-        self.reported: dict[date, int] = {}
         self.nights = 0
 
     # The bucket
