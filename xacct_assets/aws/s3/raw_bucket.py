@@ -1,8 +1,8 @@
-"""The raw bucket in account A: which files a day has, and whether each is whole and countable.
+"""The raw bucket in account A: lists a day's files, and reads them to check and count their rows.
 
-Every call names the account that must own the bucket (ExpectedBucketOwner), so a bucket re-created
-under the same name in another account is never read. Bodies are read with If-Match, so a file that
-is replaced while a run looks at it is noticed.
+Every call names the account that must own the bucket (ExpectedBucketOwner), so a bucket that was
+created again under the same name in another account is never read. Bodies are read with If-Match,
+so a file that is replaced while it is read is detected.
 """
 
 from __future__ import annotations
@@ -24,17 +24,24 @@ from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
 
 logger = logging.getLogger(__name__)
 
-#: Bytes read, decompressed and counted at a time.
+#: Bytes that are read, decompressed and counted at a time.
 CHUNK = 1024 * 1024
-#: A body whose connection breaks is continued from where it broke, this many times.
+#: How many times in a row a body may fail without any progress before reading it fails.
 MAX_RESUMES = 5
 _CONTROL = frozenset(map(chr, (*range(32), 127)))
-_SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
+_LIKELY_DELIMITERS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
 
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """One object of a day: key, size in bytes, ETag without quotes, last change (UTC)."""
+    """An object in the raw bucket.
+
+    Attributes:
+        key: its key.
+        size: in bytes.
+        etag: without quotes.
+        last_modified: in UTC.
+    """
 
     key: str
     size: int
@@ -44,11 +51,12 @@ class RawObject:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies under a prefix.
+    """The objects under a prefix.
 
     Attributes:
         objects: the feed's data files, in key order.
-        ignored: keys of other visible objects (wrong name, or in a folder below): worth a warning.
+        ignored: keys of other objects that are not hidden (wrong name, or in a folder below the
+            prefix). They deserve a warning.
     """
 
     objects: list[RawObject]
@@ -57,15 +65,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """What reading one file whole said about it.
+    """The result of reading a whole file.
 
     Attributes:
         object: the file.
-        rows: data records (the header and empty lines are none); 0 if there is a problem.
-        header: its column names in the file's order.
+        rows: data records, without the header and empty lines; 0 if there is a problem.
+        header: the column names in the file's order.
         size: bytes after decompression.
-        problem: why no row of the file can be used, and what to do; None if it is well.
-        note: what is odd but harmless (no rows in it).
+        problem: why no row of the file can be used, and what to do; None if there is no problem.
+        note: something unusual but harmless, such as a file without rows.
     """
 
     object: RawObject
@@ -77,7 +85,7 @@ class FileVerdict:
 
 
 class ReadingStopped(Exception):
-    """Nobody wants the answer any more: the run was terminated, or another file failed."""
+    """Reading was stopped: the run was terminated, or another file failed."""
 
 
 class RawBucket:
@@ -85,9 +93,9 @@ class RawBucket:
 
     Args:
         s3: boto3's ``s3`` client.
-        bucket: the raw bucket.
-        owner_account: the account id that must own it.
-        workers: files inspected at the same time.
+        bucket: name of the bucket.
+        owner_account: id of the account that must own it.
+        workers: files that are inspected at the same time.
     """
 
     def __init__(self, s3: Any, bucket: str, owner_account: str, *, workers: int = 4) -> None:
@@ -97,38 +105,49 @@ class RawBucket:
         self._workers = workers
 
     def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
-        """The data files directly under the prefix, in key order. See `survey`."""
+        """List the data files under the prefix, in key order. See `survey`."""
         return self.survey(prefix, patterns).objects
 
     def survey(self, prefix: str, patterns: Sequence[str]) -> Listing:
-        """List the prefix once, all pages, and tell data files from other objects.
+        """List all pages of a prefix and separate data files from other objects.
+
+        Args:
+            prefix: a folder, with a slash at its end.
+            patterns: the feed's file patterns, relative to the prefix.
 
         Raises:
-            AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
+            AccessDenied, NotFound, Throttled, Unavailable: AWS's answer, naming the bucket.
         """
         return self.survey_all([prefix], patterns)[prefix]
 
     def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
-        """`survey` of several prefixes (which end in a slash), with as few requests as it takes."""
-        wanted = FilePatterns(patterns)
+        """Do `survey` for several prefixes with as few requests as possible."""
+        file_patterns = FilePatterns(patterns)
         found = in_folders(self._s3, self.bucket, self.owner_account, prefixes)
-        return {prefix: _sorted_out(prefix, found[prefix], wanted) for prefix in prefixes}
+        return {prefix: _classify(prefix, found[prefix], file_patterns) for prefix in prefixes}
 
     def folders(self, prefix: str) -> list[str]:
-        """The names of the folders directly under the prefix (which ends in a slash)."""
+        """List the names of the folders directly under the prefix, which ends in a slash."""
         return folders(self._s3, self.bucket, self.owner_account, prefix)
 
     def list_page(
         self, prefix: str, start_after: str | None, limit: int
     ) -> tuple[list[RawObject], bool]:
-        """Objects of any kind under the prefix with keys after ``start_after``, by key.
+        """List one page of objects of any kind, in key order.
 
-        For listings that are spread over time: every call stands alone, so it can be taken up with
-        nothing but the last key seen. At most ``limit`` (up to 1,000) objects; the second value
-        says whether there are more, and then the first is not empty.
+        This is for listings that are spread over time: no call depends on another, so a listing
+        can be continued with nothing but the last key.
+
+        Args:
+            prefix: of the keys.
+            start_after: only keys that sort after this one; None for all.
+            limit: maximum of objects, up to 1,000.
+
+        Returns:
+            The objects, and whether there are more. If there are, the page is not empty.
 
         Raises:
-            AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
+            AccessDenied, NotFound, Throttled, Unavailable: AWS's answer, naming the bucket.
         """
         request: dict[str, Any] = {"StartAfter": start_after} if start_after else {}
         while True:
@@ -153,9 +172,9 @@ class RawBucket:
                 )
                 for item in page.get("Contents", [])
             ]
-            more = bool(page.get("IsTruncated"))
-            if objects or not more:
-                return objects, more
+            has_more = bool(page.get("IsTruncated"))
+            if objects or not has_more:
+                return objects, has_more
             request = {"ContinuationToken": page["NextContinuationToken"]}
 
     def inspect(
@@ -166,38 +185,45 @@ class RawBucket:
         *,
         stop: Event | None = None,
     ) -> list[FileVerdict]:
-        """Read each file once and judge it; verdicts in the order of the objects.
+        """Read each file once; check its header and count its rows.
 
-        A file with a problem is a verdict, not an exception, so that one message can name all bad
-        files of a day.
+        A file with a problem gives a verdict, not an exception, so that one message can name all
+        bad files of a day.
 
         Args:
-            stop: set by another thread, reading ends within a chunk.
+            objects: the files.
+            format_: how the files are written.
+            columns: the names that the header must contain, in any order.
+            stop: when another thread sets it, reading ends within one chunk.
+
+        Returns:
+            A verdict for each file, in the order of the objects.
 
         Raises:
             ObjectChanged: a file was replaced or deleted since it was listed.
-            ReadingStopped: `stop` was set.
-            AccessDenied, Unavailable…: as AWS says, naming the object.
+            ReadingStopped: ``stop`` was set.
+            AccessDenied, Throttled, Unavailable: AWS's answer, naming the object.
         """
         failed = Event()
 
-        def wanted() -> bool:
-            return not (failed.is_set() or (stop is not None and stop.is_set()))
+        def is_stopped() -> bool:
+            return failed.is_set() or (stop is not None and stop.is_set())
 
         if len(objects) <= 1:
-            return [self._inspect_one(item, format_, columns, wanted) for item in objects]
+            return [self._inspect_one(item, format_, columns, is_stopped) for item in objects]
         pool = ThreadPoolExecutor(min(self._workers, len(objects)), thread_name_prefix="inspect")
         try:
             work = [
-                pool.submit(self._inspect_one, item, format_, columns, wanted) for item in objects
+                pool.submit(self._inspect_one, item, format_, columns, is_stopped)
+                for item in objects
             ]
             return [future.result() for future in work]
         except BaseException:
-            # A file of many gigabytes is not read to its end for nobody.
+            # Stops the other threads: a file may have many gigabytes.
             failed.set()
             raise
         finally:
-            # After a failure or an interrupt the files not begun yet are not begun at all.
+            # After a failure or an interrupt, files that are not started yet are not read.
             pool.shutdown(wait=not failed.is_set(), cancel_futures=True)
 
     def _inspect_one(
@@ -205,34 +231,34 @@ class RawBucket:
         item: RawObject,
         format_: CsvFormat,
         columns: Sequence[str],
-        wanted: Callable[[], bool],
+        is_stopped: Callable[[], bool],
     ) -> FileVerdict:
-        # Closed here: a failure would keep the connection for as long as somebody looks at it.
+        # Closed here: otherwise a failure keeps the connection as long as its traceback exists.
         with closing(self._read(item)) as raw:
-            return self._judge(item, raw, format_, columns, wanted)
+            return self._check(item, raw, format_, columns, is_stopped)
 
-    def _judge(
+    def _check(
         self,
         item: RawObject,
         body: Iterable[bytes],
         format_: CsvFormat,
         columns: Sequence[str],
-        wanted: Callable[[], bool],
+        is_stopped: Callable[[], bool],
     ) -> FileVerdict:
         counter = RecordCounter(format_)
         size = 0
         if not _CONTROL.isdisjoint(item.key):
-            # S3 takes such keys; Hadoop's globs, and lists with a key to a line, do not.
+            # S3 accepts such keys. Hadoop's globs and lists with one key per line do not.
             text = (
                 f"s3://{self.bucket}/{_printable(item.key)}: its key holds a control character "
-                "(escaped here), with which it cannot be loaded: copy it to a key without"
+                "(escaped here) and cannot be loaded: copy it to a key without one"
             )
             return FileVerdict(item, 0, (), 0, problem=text)
         try:
             if item.key.endswith(".gz") and item.size > 0:
                 body = _gunzip(body)
             for chunk in body:
-                if not wanted():
+                if is_stopped():
                     raise ReadingStopped(f"reading s3://{self.bucket}/{item.key} was given up")
                 size += len(chunk)
                 counter.feed(chunk)
@@ -252,7 +278,7 @@ class RawBucket:
         return FileVerdict(item, counter.rows, counter.header, size, note=note)
 
     def _read(self, item: RawObject) -> Generator[bytes, None, None]:
-        """The object's bytes in chunks; continues where it was if the connection breaks."""
+        """Read the object in chunks; if the connection breaks, continue at the same byte."""
         position, resumes = 0, 0
         while position < item.size:
             before = position
@@ -266,8 +292,8 @@ class RawBucket:
                         reason=f"{position} of {item.size} bytes came",
                     )
             except Unavailable:
-                # Progress makes a new attempt worth while; without any, botocore's own retries
-                # have failed already.
+                # Only attempts without progress count, and each of them follows botocore's own
+                # retries.
                 resumes = resumes + 1 if position == before else 1
                 if resumes > MAX_RESUMES:
                     raise
@@ -303,13 +329,13 @@ class RawBucket:
             raise
 
 
-def _sorted_out(prefix: str, items: Iterable[dict[str, Any]], wanted: FilePatterns) -> Listing:
+def _classify(prefix: str, items: Iterable[dict[str, Any]], patterns: FilePatterns) -> Listing:
     objects: list[RawObject] = []
     ignored: list[str] = []
     for item in items:
         if is_hidden(item["Key"]):
             continue
-        if wanted.match(item["Key"][len(prefix) :]):
+        if patterns.match(item["Key"][len(prefix) :]):
             objects.append(
                 RawObject(
                     key=item["Key"],
@@ -324,25 +350,25 @@ def _sorted_out(prefix: str, items: Iterable[dict[str, Any]], wanted: FilePatter
 
 
 def _printable(key: str) -> str:
-    """The key with its control characters escaped, so that it is one line of one colour."""
+    """The key with its control characters escaped, so that a terminal shows it as one line."""
     return "".join(repr(c)[1:-1] if c in _CONTROL else c for c in key)
 
 
 def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress gzip, of several members too, never holding more than a chunk.
+    """Decompress gzip of one or several members, holding one chunk in memory at a time.
 
     Raises:
-        MalformedCsv: not gzip, damaged, or cut off.
+        MalformedCsv: the file is not gzip, damaged, or truncated.
     """
     inflater = zlib.decompressobj(wbits=31)
     read = 0
-    begun = False
+    started = False
     for piece in body:
         data = piece
         while data:
             if inflater.eof:
                 inflater = zlib.decompressobj(wbits=31)
-                begun = False
+                started = False
             try:
                 out = inflater.decompress(data, CHUNK)
             except zlib.error as error:
@@ -354,20 +380,20 @@ def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:
                 raise MalformedCsv(
                     f"it is damaged gzip (near byte {read:,}: {error}): upload it again"
                 ) from None
-            begun = True
+            started = True
             if out:
                 yield out
             data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         read += len(piece)
-    if begun and not inflater.eof:
+    if started and not inflater.eof:
         raise MalformedCsv(f"its gzip content is cut off after {read:,} bytes: upload it again")
 
 
 def _require_columns(header: tuple[str, ...], columns: Sequence[str], format_: CsvFormat) -> None:
-    """The header must name exactly the feed's columns, in any order.
+    """Check that the header names exactly the feed's columns, in any order.
 
     Raises:
-        MalformedCsv: saying which are missing, extra or double, and what that looks like.
+        MalformedCsv: names the missing, unknown and repeated columns and the likely cause.
     """
     if len(header) == len(columns) and set(header) == set(columns):
         return
@@ -375,7 +401,7 @@ def _require_columns(header: tuple[str, ...], columns: Sequence[str], format_: C
     extra = [name for name in header if name not in columns]
     double = sorted({name for name in header if header.count(name) > 1})
     if len(header) == 1 and len(columns) > 1:
-        for character, name in _SUSPECTS.items():
+        for character, name in _LIKELY_DELIMITERS.items():
             parts = header[0].split(character)
             if character != format_.delimiter and set(parts) & set(columns) and len(parts) > 1:
                 raise MalformedCsv(
