@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 def _deploy(options: argparse.Namespace, settings: Settings) -> int:
     from xacct_assets.feed.loader import load_feeds
     from xacct_assets.operations.deployment.deploy import Deployment
-    from xacct_assets.operations.deployment.plan import repository_root
+    from xacct_assets.operations.deployment.sources import sources_root
 
     overrides = {}
     for text in options.parameter:
@@ -127,7 +127,7 @@ def _deploy(options: argparse.Namespace, settings: Settings) -> int:
         overrides[name] = value
     with _progress() as say:
         deployment = Deployment(
-            settings, load_feeds(more=settings.extra_feeds_dir), repository_root(), say, overrides
+            settings, load_feeds(more=settings.extra_feeds_dir), sources_root(), say, overrides
         )
         changed = deployment.run(sql_over=options.sql_over)
         say("deployed" if changed else "up to date")
