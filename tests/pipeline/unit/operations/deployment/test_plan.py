@@ -11,6 +11,7 @@ from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.job_libraries import pipes_zip
+from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
 
 SETTINGS = Settings.load(
@@ -30,7 +31,7 @@ OUTPUTS_B = {
     "RoleBArn": SETTINGS.role_b_arn,
     "ArrivalQueueArn": "arn:aws:sqs:us-east-1:222222222222:q",
 }
-ROOT = plan.repository_root()
+ROOT = sources_root()
 
 
 def declared(template: str) -> dict[str, bool]:
