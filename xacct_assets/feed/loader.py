@@ -52,13 +52,11 @@ def load_feeds(folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None) 
         FeedFileError: a file is no valid feed, or two feeds have the same name, table or prefix.
     """
     feeds: dict[Path, FeedSpec] = {}
-    paths = sorted(folder.rglob("defs.yaml"))
-    if extra_feeds_dir:
-        paths += sorted(extra_feeds_dir.rglob("defs.yaml"))
-    for path in paths:
-        for spec in _read(path):
-            _refuse_clashes(spec, path, feeds)
-            feeds[path] = spec
+    for root in filter(None, (folder, extra_feeds_dir)):
+        for path in sorted(root.rglob("defs.yaml")):
+            for spec in _read(path, root):
+                _refuse_clashes(spec, path, feeds)
+                feeds[path] = spec
     return sorted(feeds.values(), key=lambda feed: feed.name)
 
 
@@ -79,7 +77,34 @@ def load_feed(
     return feeds[name]
 
 
-def _read(path: Path) -> list[FeedSpec]:
+def has_template(value: object) -> bool:
+    """Whether a string anywhere in a YAML value holds a Jinja template."""
+    if isinstance(value, dict):
+        return any(has_template(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_template(item) for item in value)
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _rendered(path: Path, folder: Path) -> FeedSpec:
+    """A feed with templates, as Dagster loads it: only Dagster knows what they may refer to."""
+    from xacct_assets.feed.component_tree import component_tree
+
+    try:
+        component = component_tree(folder).load_component(path.parent)
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, ValidationError):
+            raise FeedFileError(explain(cause, path)) from None
+        raise FeedFileError(f"{path} cannot be loaded: {cause}") from error
+    if not isinstance(component, FeedSpec):
+        raise FeedFileError(
+            f"{path} holds several components; a feed with templates needs a file of its own"
+        )
+    return component
+
+
+def _read(path: Path, folder: Path) -> list[FeedSpec]:
     try:
         # _StrictLoader is a SafeLoader: it constructs plain values only.
         documents = list(yaml.load_all(path.read_text(encoding="utf-8"), _StrictLoader))
@@ -88,6 +113,9 @@ def _read(path: Path) -> list[FeedSpec]:
     specs = []
     for document in documents:
         if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
+            continue
+        if has_template(document.get("attributes")):
+            specs.append(_rendered(path, folder))
             continue
         try:
             specs.append(FeedSpec.model_validate(document.get("attributes") or {}))

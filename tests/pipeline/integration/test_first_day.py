@@ -69,7 +69,7 @@ def test_a_first_day_is_exported_though_the_crawler_creates_no_table(
 def test_later_crawls_add_partitions_to_the_repaired_table(
     runs: Mapping[str, Run], orders: Pipeline
 ) -> None:
-    assert runs["next"].metadata("catalog_table", NEXT)["mended after the crawl"] == "nothing"
+    assert runs["next"].metadata("catalog_table", NEXT)["repaired after the crawl"] == "nothing"
     glue = orders.sandbox.client("account-b-admin", "glue")
     partitions = glue.get_partitions(DatabaseName="shop_db", TableName="orders")["Partitions"]
     days = {"-".join(partition["Values"]) for partition in partitions}

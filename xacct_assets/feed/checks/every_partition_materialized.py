@@ -8,7 +8,7 @@ import dagster as dg
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.checks.per_partition import CheckInput, Verdict, per_partition_check
 from xacct_assets.feed.event_log import latest_problems
-from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, day_failure
+from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, partitions_failure
 from xacct_assets.feed.spec import FeedSpec
 
 # Metadata of a failed day: whether the reason is a problem of the upstream asset.
@@ -25,9 +25,10 @@ def every_partition_materialized(feed: FeedSpec, asset_name: str) -> dg.AssetChe
         problems = latest_problems(given.context.instance, asset_key(feed, asset_name), given.days)
         verdicts = {}
         for day in given.days:
-            event, problem = given.materializations.get(day), problems.get(day)
-            if problem and (event is None or problem.storage_id > event.storage_id):
-                verdicts[day] = Verdict(False, problem.text, {IS_UPSTREAM: problem.is_upstream})
+            event, reported = given.materializations.get(day), problems.get(day)
+            if reported and (event is None or reported.storage_id > event.storage_id):
+                problem = reported.problem
+                verdicts[day] = Verdict(False, problem.problem, {IS_UPSTREAM: problem.is_upstream})
             elif event is None:
                 verdicts[day] = Verdict(False, f"{asset_name} was never materialized for {day}")
             else:
@@ -53,4 +54,4 @@ def _fail_the_run(verdicts: Mapping[date, Verdict]) -> None:
         if not verdict.passed and not verdict.metadata.get(IS_UPSTREAM)
     }
     if own:
-        raise day_failure(own)
+        raise partitions_failure(own)

@@ -5,6 +5,7 @@ import dagster as dg
 from xacct_assets.feed.assets import raw_partition
 from xacct_assets.feed.checks.per_partition import Verdict, per_materialization, per_partition_check
 from xacct_assets.feed.event_log import Materialization
+from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -20,12 +21,11 @@ def files_have_rows(feed: FeedSpec) -> dg.AssetChecksDefinition:
 
 
 def _judge(event: Materialization) -> Verdict:
-    empty = event.metadata[raw_partition.EMPTY_FILES]
-    files = event.metadata[raw_partition.FILES]
-    rows = event.metadata[raw_partition.ROWS]
+    raw = RawFiles.from_metadata(event.metadata)
+    empty = raw.empty_files
     return Verdict(
         not empty,
-        f"{len(empty)} of {files} files hold no rows" if empty else f"{rows} rows",
-        {"files without rows": empty, "rows": rows},
+        f"{len(empty)} of {raw.files} files hold no rows" if empty else f"{raw.rows} rows",
+        {"files without rows": empty, "rows": raw.rows},
         dg.AssetCheckSeverity.WARN,
     )

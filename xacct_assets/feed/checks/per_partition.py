@@ -11,14 +11,12 @@ from enum import Enum
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
 
 from xacct_assets.aws_clients import AwsClients
-from xacct_assets.feed.assets.defaults import asset_key, fail_fast_on_permanent_errors, retry_policy
+from xacct_assets.feed.assets.defaults import asset_key, retry_transient_errors
+from xacct_assets.feed.dagster_internals import evaluation_target
 from xacct_assets.feed.event_log import Materialization, latest_materializations
-from xacct_assets.feed.partition_results import day_failure
+from xacct_assets.feed.partition_results import partitions_failure
 from xacct_assets.feed.partitions import daily_partitions, parse_day
 from xacct_assets.feed.spec import FeedSpec
 
@@ -103,14 +101,13 @@ def per_partition_check(
         # Makes downstream assets wait for the check; whether they then run is decided below.
         blocking=blocking is not BlockingMode.NEVER,
         partitions_def=daily_partitions(feed),
-        retry_policy=retry_policy(),
     )
     def _check(
         context: dg.AssetCheckExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        days = _days_to_check(context, feed, key)
-        materializations = latest_materializations(context.instance, key, days)
-        with fail_fast_on_permanent_errors():
+        with retry_transient_errors(context):
+            days = _days_to_check(context, feed, key)
+            materializations = latest_materializations(context.instance, key, days)
             evaluated = evaluate(CheckInput(context, aws, days, materializations))
         verdicts = {day: evaluated.get(day) or _not_materialized(asset_name, day) for day in days}
         for day in days:
@@ -118,7 +115,7 @@ def per_partition_check(
         yield dg.Output(None)
         failed = [day for day in days if verdicts[day].is_error]
         if blocking.blocks(failed, days):
-            raise day_failure({day: verdicts[day].description for day in failed})
+            raise partitions_failure({day: verdicts[day].description for day in failed})
         if after_evaluation is not None:
             after_evaluation(verdicts)
 
@@ -145,8 +142,7 @@ def _days_to_check(
     days = sorted(map(parse_day, context.instance.get_materialized_partitions(key)))
     if not days:
         raise dg.Failure(
-            f"nothing to check: {key.to_user_string()} was never materialized; materialize a day",
-            allow_retries=False,
+            f"nothing to check: {key.to_user_string()} was never materialized; materialize a day"
         )
     return days[-feed.max_days_per_run :]
 
@@ -160,10 +156,8 @@ def _evaluation(
 ) -> dg.AssetCheckEvaluation:
     target = None
     if materialization is not None:
-        target = AssetCheckEvaluationTargetMaterializationData(
-            storage_id=materialization.storage_id,
-            run_id=materialization.run_id,
-            timestamp=materialization.timestamp,
+        target = evaluation_target(
+            materialization.storage_id, materialization.run_id, materialization.timestamp
         )
     return dg.AssetCheckEvaluation(
         asset_key=key,

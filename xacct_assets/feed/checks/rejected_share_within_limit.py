@@ -10,6 +10,7 @@ from xacct_assets.feed.checks.per_partition import (
     per_partition_check,
 )
 from xacct_assets.feed.event_log import Materialization
+from xacct_assets.feed.metadata import LoadedRows
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -20,9 +21,9 @@ def rejected_share_within_limit(feed: FeedSpec) -> dg.AssetChecksDefinition:
     """
 
     def judge(event: Materialization) -> Verdict:
-        read = event.metadata[staging_table.READ]
-        rejected = event.metadata[staging_table.REJECTED]
-        problem = staging_table.too_many_rejects(feed, event.metadata)
+        load = LoadedRows.from_metadata(event.metadata)
+        read, rejected = load.rows_read, load.rows_rejected
+        problem = staging_table.too_many_rejects(feed, load)
         return Verdict(
             problem is None,
             problem or f"{rejected} of {read} rows rejected",

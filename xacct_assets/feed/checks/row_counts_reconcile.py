@@ -13,6 +13,7 @@ from xacct_assets.feed.checks.per_partition import (
     per_partition_check,
 )
 from xacct_assets.feed.event_log import latest_materializations
+from xacct_assets.feed.metadata import ExportedFiles, LoadedRows, RawFiles
 from xacct_assets.feed.partitions import parse_day
 from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
 from xacct_assets.feed.reconciliation.equation import (
@@ -64,30 +65,29 @@ def _known_numbers(given: CheckInput, feed: FeedSpec) -> KnownNumbers:
     instance, run_id = given.context.instance, given.context.run.run_id
     raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), given.days)
     staged = latest_materializations(instance, asset_key(feed, staging_table.NAME), given.days)
+    raw_files = {day: RawFiles.from_metadata(event.metadata) for day, event in raw.items()}
+    loads = {
+        day: LoadedRows.from_metadata(event.metadata)
+        for day, event in staged.items()
+        if event.run_id == run_id
+    }
+    exports = {
+        day: ExportedFiles.from_metadata(event.metadata)
+        for day, event in given.materializations.items()
+        if event.run_id == run_id
+    }
     return KnownNumbers(
         raw={
-            day: RawDay(
-                files=event.metadata[raw_partition.FILES],
-                rows=event.metadata[raw_partition.ROWS],
-                version=event.data_version or "",
-            )
-            for day, event in raw.items()
+            day: RawDay(files.files, files.rows, raw[day].data_version or "")
+            for day, files in raw_files.items()
         },
         rejected={
-            day: RejectedRows(
-                event.metadata[staging_table.REJECTED], event.metadata[staging_table.WORK_ID]
-            )
-            for day, event in staged.items()
-            if event.run_id == run_id
+            day: RejectedRows(load.rows_rejected, load.load_id) for day, load in loads.items()
         },
         exports={
-            day: ExportDay(
-                rows=event.metadata[s3_export.ROWS],
-                files=event.metadata[s3_export.FILES],
-                bytes=event.metadata[s3_export.BYTES],
-            )
-            for day, event in given.materializations.items()
+            day: ExportDay(rows=export.rows, files=export.files, bytes=export.bytes)
+            for day, export in exports.items()
             # Without files, whether there is a manifest decides; that is not in the metadata.
-            if event.run_id == run_id and event.metadata[s3_export.FILES]
+            if export.files
         },
     )

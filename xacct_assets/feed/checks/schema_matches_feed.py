@@ -5,6 +5,7 @@ import dagster as dg
 from xacct_assets.feed.assets import catalog_table
 from xacct_assets.feed.checks.per_partition import Verdict, per_materialization, per_partition_check
 from xacct_assets.feed.event_log import Materialization
+from xacct_assets.feed.metadata import CrawledColumns
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -25,17 +26,19 @@ def schema_matches_feed(feed: FeedSpec) -> dg.AssetChecksDefinition:
 
 
 def _judge(event: Materialization) -> Verdict:
-    missing = event.metadata[catalog_table.MISSING_COLUMNS]
-    unknown = event.metadata[catalog_table.UNKNOWN_COLUMNS]
-    drift = event.metadata[catalog_table.DRIFT]
-    differences = [
-        *(f"{name} is missing" for name in missing),
-        *(f"{name} is not a column of the feed" for name in unknown),
-        *drift,
+    columns = CrawledColumns.from_metadata(event.metadata)
+    wrong_names = [
+        *(f"{name} is missing" for name in columns.missing_columns),
+        *(f"{name} is not a column of the feed" for name in columns.unknown_columns),
     ]
+    differences = [*wrong_names, *columns.type_drift]
     return Verdict(
         not differences,
         "; ".join(differences) or "the catalog has the feed's columns",
-        {"columns missing": missing, "columns unknown": unknown, "type drift": drift},
-        dg.AssetCheckSeverity.ERROR if missing or unknown else dg.AssetCheckSeverity.WARN,
+        {
+            "columns missing": columns.missing_columns,
+            "columns unknown": columns.unknown_columns,
+            "type drift": columns.type_drift,
+        },
+        dg.AssetCheckSeverity.ERROR if wrong_names else dg.AssetCheckSeverity.WARN,
     )
