@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-# Columns that the pipeline adds itself.
-PARTITION_COLUMN = "partition_date"
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.days import PARTITION_COLUMN, DayLayout
+
+# Column that the pipeline adds itself, beside PARTITION_COLUMN.
 LOADED_AT_COLUMN = "loaded_at"
 
 
@@ -148,74 +149,6 @@ class _Strict(BaseModel):
     """A field that is not known is a mistake in the file, not something to ignore."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class DayLayout(StrEnum):
-    """How the day is spelled in the folders below a prefix."""
-
-    PLAIN = "YYYY/MM/DD"
-    KEY_VALUE = "year=YYYY/month=MM/day=DD"
-
-
-class ColumnType(BaseModel):
-    """A Redshift type that a CSV field can be cast to."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    precision: int | None = None
-    scale: int | None = None
-    length: int | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> ColumnType:
-        """Read e.g. ``decimal(12,2)``; raises ValueError naming the type and what is allowed."""
-        folded = " ".join(text.lower().split())
-        if folded in _SIMPLE_TYPES:
-            return cls(name=folded)
-        if match := re.fullmatch(r"varchar ?\( ?(\d{1,6}) ?\)", folded):
-            length = int(match[1])
-            if not 1 <= length <= 65535:
-                raise ValueError(f"{text!r}: the length of a varchar is 1 to 65535 bytes")
-            return cls(name="varchar", length=length)
-        if match := re.fullmatch(r"(?:decimal|numeric) ?\( ?(\d{1,3}) ?, ?(\d{1,3}) ?\)", folded):
-            precision, scale = int(match[1]), int(match[2])
-            if not (1 <= precision <= 38 and scale <= precision):
-                raise ValueError(
-                    f"{text!r}: a decimal has a precision of 1 to 38 and a scale up to it"
-                )
-            return cls(name="decimal", precision=precision, scale=scale)
-        raise ValueError(
-            f"{text!r} is not a supported type: use {', '.join(sorted(_SIMPLE_TYPES))}, "
-            "decimal(p,s) or varchar(n) with their sizes"
-        )
-
-    @property
-    def hive(self) -> str:
-        """The type that a reader of the CSV files through the Glue catalog can use for it."""
-        if self.name == "decimal":
-            return str(self)
-        # Hive reads no ISO 8601 moment from text, and knows no length in bytes.
-        return _HIVE_TYPES.get(self.name, self.name)
-
-    def __str__(self) -> str:
-        if self.name == "varchar":
-            return f"varchar({self.length})"
-        if self.name == "decimal":
-            return f"decimal({self.precision},{self.scale})"
-        return self.name
-
-
-_SIMPLE_TYPES = frozenset(
-    {"bigint", "integer", "smallint", "double precision", "real", "boolean", "date", "timestamp"}
-)
-_HIVE_TYPES = {
-    "integer": "int",
-    "double precision": "double",
-    "real": "float",
-    "varchar": "string",
-    "timestamp": "string",
-}
 
 
 class Column(_Strict):

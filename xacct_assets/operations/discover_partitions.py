@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from xacct_assets.feed.partitions import day_folder
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.contract.days import DayFolders, DayLayout
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
@@ -38,22 +37,11 @@ def discover_partitions(feed: FeedSpec, aws: AwsClients) -> list[date]:
 
 def days_in(bucket: Folders, prefix: str, layout: DayLayout) -> list[date]:
     """The day folders under a prefix: three levels of listings, whatever lies in the days."""
+    folders = DayFolders(prefix, layout)
     return [
         day
         for year in bucket.folders(f"{prefix}/")
         for month in bucket.folders(f"{prefix}/{year}/")
         for last in bucket.folders(f"{prefix}/{year}/{month}/")
-        if (day := _day(f"{year}/{month}/{last}", layout)) is not None
+        if (day := folders.day_of(f"{prefix}/{year}/{month}/{last}/")) is not None
     ]
-
-
-def _day(folder: str, layout: DayLayout) -> date | None:
-    digits = [part.rpartition("=")[2] for part in folder.split("/")]
-    if not all(part.isascii() and part.isdigit() for part in digits):
-        return None
-    try:
-        day = date(*map(int, digits))
-    except ValueError:
-        return None
-    # Only the spelling that the pipeline itself reads and writes is a day's folder.
-    return day if day_folder(layout, day) == folder else None

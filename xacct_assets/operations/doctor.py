@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from xacct_assets.aws.errors import AwsFailure, CredentialsProblem, NotFound, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import AwsFailure, CredentialsProblem, NotFound
 
 if TYPE_CHECKING:
     from xacct_assets.aws.secretsmanager import WarehouseCredentials

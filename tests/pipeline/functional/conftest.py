@@ -22,12 +22,12 @@ from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws.redshift.data_api import StatementResult
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
 from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
-from xacct_assets.aws.s3.rejects import RejectManifest
+from xacct_assets.contract.days import day_prefix
+from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks.all_checks import feed_checks
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.settings import Settings

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import (
     AwsFailure,
     NotFound,
@@ -26,12 +28,10 @@ from xacct_assets.aws.errors import (
     StatementFailed,
     Throttled,
     WaitTimeout,
-    aws_call,
-    denial_in,
-    error_code,
 )
 from xacct_assets.aws.polling import Backoff, Waiter, suppress_and_log
-from xacct_assets.aws.transient_errors import is_conflict, is_lost_connection
+from xacct_assets.aws.transient_errors import is_lost_connection
+from xacct_assets.contract.conflicts import is_conflict
 
 logger = logging.getLogger(__name__)
 

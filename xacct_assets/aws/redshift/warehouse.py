@@ -19,18 +19,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import (
     AwsFailure,
     CommitUnknown,
     ConnectionFailed,
     LoginFailed,
     StatementFailed,
-    denial_in,
 )
 from xacct_assets.aws.polling import suppress_and_log
 from xacct_assets.aws.redshift import keepalive
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
-from xacct_assets.aws.transient_errors import is_conflict
+from xacct_assets.contract.conflicts import is_conflict
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from xacct_assets.aws.errors import NotFound, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import NotFound
 
 _SHA = "sha256"
 _DELETE_BATCH = 1000

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from xacct_assets.aws.errors import ManifestInvalid, NotFound, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import ManifestInvalid, NotFound
 from xacct_assets.aws.s3.buckets import folders, in_folders
 
 MANIFEST = "manifest"

@@ -17,10 +17,13 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
-from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable
 from xacct_assets.aws.s3.buckets import folders, in_folders
-from xacct_assets.aws.s3.csv_count import CsvFormat, MalformedCsv, RecordCounter
+from xacct_assets.aws.s3.csv_count import MalformedCsv, RecordCounter
+from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+from xacct_assets.contract.headers import header_problem
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,6 @@ CHUNK = 1024 * 1024
 #: A body whose connection breaks is continued from where it broke, this many times.
 MAX_RESUMES = 5
 _CONTROL = frozenset(map(chr, (*range(32), 127)))
-_SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class RawBucket:
     def inspect(
         self,
         objects: Sequence[RawObject],
-        format_: CsvFormat,
+        dialect: CsvDialect,
         columns: Sequence[str],
         *,
         stop: Event | None = None,
@@ -185,11 +187,11 @@ class RawBucket:
             return not (failed.is_set() or (stop is not None and stop.is_set()))
 
         if len(objects) <= 1:
-            return [self._inspect_one(item, format_, columns, wanted) for item in objects]
+            return [self._inspect_one(item, dialect, columns, wanted) for item in objects]
         pool = ThreadPoolExecutor(min(self._workers, len(objects)), thread_name_prefix="inspect")
         try:
             work = [
-                pool.submit(self._inspect_one, item, format_, columns, wanted) for item in objects
+                pool.submit(self._inspect_one, item, dialect, columns, wanted) for item in objects
             ]
             return [future.result() for future in work]
         except BaseException:
@@ -203,23 +205,23 @@ class RawBucket:
     def _inspect_one(
         self,
         item: RawObject,
-        format_: CsvFormat,
+        dialect: CsvDialect,
         columns: Sequence[str],
         wanted: Callable[[], bool],
     ) -> FileVerdict:
         # Closed here: a failure would keep the connection for as long as somebody looks at it.
         with closing(self._read(item)) as raw:
-            return self._judge(item, raw, format_, columns, wanted)
+            return self._judge(item, raw, dialect, columns, wanted)
 
     def _judge(
         self,
         item: RawObject,
         body: Iterable[bytes],
-        format_: CsvFormat,
+        dialect: CsvDialect,
         columns: Sequence[str],
         wanted: Callable[[], bool],
     ) -> FileVerdict:
-        counter = RecordCounter(format_)
+        counter = RecordCounter(dialect)
         size = 0
         if not _CONTROL.isdisjoint(item.key):
             # S3 takes such keys; Hadoop's globs, and lists with a key to a line, do not.
@@ -237,10 +239,10 @@ class RawBucket:
                 size += len(chunk)
                 counter.feed(chunk)
                 if counter.header:
-                    _require_columns(counter.header, columns, format_)
+                    _require_columns(counter.header, columns, dialect)
             counter.finish()
             if counter.header:
-                _require_columns(counter.header, columns, format_)
+                _require_columns(counter.header, columns, dialect)
         except MalformedCsv as problem:
             text = f"s3://{self.bucket}/{item.key}: {problem}"
             return FileVerdict(item, 0, counter.header, size, problem=text)
@@ -363,42 +365,6 @@ def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:
         raise MalformedCsv(f"its gzip content is cut off after {read:,} bytes: upload it again")
 
 
-def _require_columns(header: tuple[str, ...], columns: Sequence[str], format_: CsvFormat) -> None:
-    """The header must name exactly the feed's columns, in any order.
-
-    Raises:
-        MalformedCsv: saying which are missing, extra or double, and what that looks like.
-    """
-    if len(header) == len(columns) and set(header) == set(columns):
-        return
-    missing = [name for name in columns if name not in header]
-    extra = [name for name in header if name not in columns]
-    double = sorted({name for name in header if header.count(name) > 1})
-    if len(header) == 1 and len(columns) > 1:
-        for character, name in _SUSPECTS.items():
-            parts = header[0].split(character)
-            if character != format_.delimiter and set(parts) & set(columns) and len(parts) > 1:
-                raise MalformedCsv(
-                    f"its fields seem to be separated by a {name} ({character!r}), while the feed "
-                    f"says {format_.delimiter!r}: write the file with {format_.delimiter!r}, or "
-                    "change the feed's delimiter"
-                )
-    facts = [
-        f"{label} {', '.join(map(_shown, names))}"
-        for label, names in (("missing", missing), ("not of the feed", extra), ("twice", double))
-        if names
-    ]
-    folded = {name.strip().lower() for name in columns}
-    hint = (
-        "; names must be equal to the letter, without spaces around them"
-        if extra and all(name.strip().lower() in folded for name in extra)
-        else ""
-    )
-    raise MalformedCsv(
-        f"its header differs from the feed's columns ({'; '.join(facts)}{hint}): correct the file, "
-        "or the feed's columns"
-    )
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:57] + "…")
+def _require_columns(header: tuple[str, ...], columns: Sequence[str], dialect: CsvDialect) -> None:
+    if problem := header_problem(header, columns, dialect.delimiter):
+        raise MalformedCsv(problem)

@@ -1,35 +1,19 @@
-"""The rows that the job script set aside, and how many of them a day has.
-
-Layout under the processing bucket: ``rejects/<feed>/YYYY/MM/DD/manifest.json`` (written after the
-load committed, also for a day without rejects) and ``…/<load_id>/part-*.json.gz`` beside it.
-"""
+"""Reads the manifests of the rows that the job script rejected."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from xacct_assets.aws.errors import ManifestInvalid, NotFound, aws_call
-
-
-@dataclass(frozen=True)
-class RejectManifest:
-    """A day's rejected rows.
-
-    Attributes:
-        load_id: the load they belong to.
-        reasons: kind of reason -> rows.
-        files: (key, rows) of each file.
-    """
-
-    feed: str
-    day: date
-    load_id: str
-    rejected_rows: int
-    reasons: dict[str, int] = field(default_factory=dict)
-    files: list[tuple[str, int]] = field(default_factory=list)
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import ManifestInvalid, NotFound
+from xacct_assets.contract.reject_manifest import (
+    MANIFEST,
+    RejectManifest,
+    day_rejects,
+    feed_prefix,
+)
 
 
 class Rejects:
@@ -50,7 +34,7 @@ class Rejects:
 
     def prefix(self, day: date) -> str:
         """The day's prefix, ending in a slash."""
-        return f"rejects/{self.feed}/{day:%Y/%m/%d}/"
+        return day_rejects(feed_prefix(self.feed), day)
 
     def manifest(self, day: date) -> RejectManifest | None:
         """The day's manifest; None if the day was never loaded.
@@ -58,7 +42,7 @@ class Rejects:
         Raises:
             ManifestInvalid: it is not what the job script writes, or of another day.
         """
-        key = self.prefix(day) + "manifest.json"
+        key = self.prefix(day) + MANIFEST
         try:
             body = self._get(key)
         except NotFound as absent:
@@ -66,15 +50,7 @@ class Rejects:
                 raise
             return None
         try:
-            data = json.loads(body)
-            manifest = RejectManifest(
-                feed=str(data["feed"]),
-                day=date.fromisoformat(data["day"]),
-                load_id=str(data["load_id"]),
-                rejected_rows=int(data["rejected_rows"]),
-                reasons={str(kind): int(count) for kind, count in data["reasons"].items()},
-                files=[(str(file["key"]), int(file["rows"])) for file in data["files"]],
-            )
+            manifest = RejectManifest.from_json(json.loads(body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._invalid(key, f"{type(error).__name__}: {error}") from error
         if (manifest.feed, manifest.day) != (self.feed, day):

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.partitions import day_prefix, in_words
+from xacct_assets.feed.partitions import in_words
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict, ManifestEntry

@@ -14,10 +14,11 @@ from xacct_assets.aws.redshift.sql import qualified, split_statements
 from xacct_assets.aws.redshift.warehouse import Warehouse, database_errors
 from xacct_assets.aws.s3.buckets import put_if_changed
 from xacct_assets.aws.secretsmanager import read_warehouse_credentials
-from xacct_assets.feed.spec import LOADED_AT_COLUMN, PARTITION_COLUMN, FeedSpec
+from xacct_assets.contract.days import PARTITION_COLUMN
+from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.accounts import Accounts
-from xacct_assets.operations.deployment.job_libraries import pipes_zip
+from xacct_assets.operations.deployment.job_libraries import libraries_zip
 
 if TYPE_CHECKING:
     from xacct_assets.settings import Settings
@@ -72,6 +73,7 @@ class Deployment:
             for path in plan.scripts(self._root, self._feeds, self._settings.extra_feeds_dir)
         ]
         job_script = (self._root / "glue" / "load.py").read_bytes()
+        libraries = libraries_zip(self._root / "glue")
         self._check_overrides()
         for account in ("a", "b"):
             arn = self._accounts.prove(account)  # type: ignore[arg-type]
@@ -82,7 +84,7 @@ class Deployment:
         )
         results = [stack_b, stack_a]
         # The job's definition names the script, so it is put there first.
-        uploaded = self._upload(job_script)
+        uploaded = self._upload(job_script, libraries)
         for feed in self._feeds:
             results.append(
                 self._stack(plan.feed_stack(self._settings, self._root, feed, stack_b.outputs))
@@ -119,11 +121,11 @@ class Deployment:
         reason = f": {event.reason}" if event.reason and "FAILED" in event.status else ""
         self._say(f"  {event.resource} {event.status}{reason}")
 
-    def _upload(self, job_script: bytes) -> bool:
+    def _upload(self, job_script: bytes, libraries: bytes) -> bool:
         s3 = self._accounts.sessions["b"].client("s3")
         bucket, owner = self._settings.processing_bucket, self._settings.account_b
         changed = False
-        for key, body in ((plan.SCRIPT_KEY, job_script), (plan.PIPES_KEY, pipes_zip())):
+        for key, body in ((plan.SCRIPT_KEY, job_script), (plan.LIBRARIES_KEY, libraries)):
             uploaded = put_if_changed(s3, bucket, owner, key, body)
             changed = changed or uploaded
             self._say(f"s3://{bucket}/{key}: {'uploaded' if uploaded else 'up to date'}")

@@ -1,17 +1,14 @@
 """What is deployed follows from settings and feeds, and fits the templates."""
 
-import io
 import re
-import zipfile
 
 import pytest
 
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import split_statements
+from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.loader import load_feeds
-from xacct_assets.feed.spec import DayLayout
 from xacct_assets.operations.deployment import plan
-from xacct_assets.operations.deployment.job_libraries import pipes_zip
 from xacct_assets.operations.discover_partitions import days_in
 from xacct_assets.settings import Settings
 
@@ -129,13 +126,6 @@ def test_a_feed_without_sql_is_named():
     (feed, *_) = load_feeds()
     with pytest.raises(DeployFailed, match="feed nothing has no SQL"):
         plan.scripts(ROOT, [feed.model_copy(update={"name": "nothing"})])
-
-
-def test_the_pipes_package_is_zipped_the_same_each_time_and_can_be_imported_from():
-    body = pipes_zip()
-    assert body == pipes_zip()
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert "dagster_pipes/__init__.py" in archive.namelist()
 
 
 class Tree:
