@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -204,7 +206,6 @@ class aws_call:
         fix: replaces the usual advice.
         expected_codes: errors with these codes leave it as botocore's exceptions: the caller
             handles them.
-        ignored_codes: errors with these codes end the block without an exception.
     """
 
     def __init__(
@@ -215,14 +216,12 @@ class aws_call:
         account: str | None = None,
         fix: str | None = None,
         expected_codes: tuple[str, ...] = (),
-        ignored_codes: tuple[str, ...] = (),
     ) -> None:
         self._action = action
         self._resource = resource
         self._account = account
         self._fix = fix
         self._expected_codes = expected_codes
-        self._ignored_codes = ignored_codes
 
     def __enter__(self) -> Self:
         return self
@@ -232,14 +231,12 @@ class aws_call:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         if not isinstance(error, Exception) or isinstance(error, AwsFailure):
-            return False
+            return
         code = error_code(error)
-        if code and code in self._ignored_codes:
-            return True
         if code and code in self._expected_codes:
-            return False
+            return
         failure = translate(
             error,
             action=self._action,
@@ -249,4 +246,13 @@ class aws_call:
         )
         if failure is not None:
             raise failure from error
-        return False
+
+
+@contextmanager
+def ignore_codes(*codes: str) -> Iterator[None]:
+    """Context manager: an `AwsFailure` with one of these error codes ends the block silently."""
+    try:
+        yield
+    except AwsFailure as failure:
+        if failure.code not in codes:
+            raise

@@ -182,9 +182,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
     from dagster_pipes import encode_param
 
-    from xacct_assets.aws.botocore_errors import aws_call
     from xacct_assets.aws.errors import NotFound
     from xacct_assets.aws.polling import suppress_and_log
+    from xacct_assets.aws.s3.bucket import Bucket
 
     class WorkContextInjector(PipesS3ContextInjector):
         """Puts the context where the work's id says."""
@@ -200,14 +200,7 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 yield inline
                 return
             key = f"{self.key_prefix}context.json"
-            arn = f"arn:aws:s3:::{self.bucket}/{key}"
-            with aws_call("s3:PutObject", arn, account=self._owner):
-                self.client.put_object(
-                    Bucket=self.bucket,
-                    Key=key,
-                    Body=json.dumps(context).encode(),
-                    ExpectedBucketOwner=self._owner,
-                )
+            Bucket(self.client, self.bucket, self._owner).put(key, json.dumps(context).encode())
             # Not deleted: a job run may outlive us, and be followed by somebody else.
             yield {"bucket": self.bucket, "key": key}
 
@@ -238,14 +231,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
 
         def _messages(self) -> list[Mapping[str, Any]]:
             """The messages of the work's last run: one object, written when the script ends."""
-            key = f"{self._prefix}messages/1.json"
+            bucket = Bucket(self.client, self.bucket, self._owner)
             try:
-                with aws_call(
-                    "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self._owner
-                ):
-                    body = self.client.get_object(
-                        Bucket=self.bucket, Key=key, ExpectedBucketOwner=self._owner
-                    )["Body"].read()
+                body = bucket.read(f"{self._prefix}messages/1.json")
             except NotFound:
                 return []
             return [json.loads(line) for line in body.decode().splitlines()]

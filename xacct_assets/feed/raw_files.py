@@ -11,7 +11,8 @@ from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import day_prefix
 
 if TYPE_CHECKING:
-    from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
+    from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
+    from xacct_assets.aws.s3.raw_bucket import Listing
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 

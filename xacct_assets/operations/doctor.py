@@ -158,7 +158,7 @@ class Doctor:
         )
 
     def _reach(self) -> str:
-        from xacct_assets.aws.redshift.warehouse import probe_tls
+        from xacct_assets.aws.redshift.probes import probe_tls
 
         login = self._login_details()
         certificate = probe_tls(login.host, login.port, login.connect_timeout or 10.0)

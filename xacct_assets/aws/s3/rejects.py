@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING
 
-from xacct_assets.aws.botocore_errors import aws_call
-from xacct_assets.aws.errors import ManifestInvalid, NotFound
+from xacct_assets.aws.errors import ManifestInvalid
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.contract.reject_manifest import (
     MANIFEST,
     RejectManifest,
     day_rejects,
     feed_prefix,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 
 class Rejects:
@@ -26,10 +29,9 @@ class Rejects:
         feed: the feed's name.
     """
 
-    def __init__(self, s3: Any, bucket: str, owner_account: str, feed: str) -> None:
-        self._s3 = s3
+    def __init__(self, s3: S3Client, bucket: str, owner_account: str, feed: str) -> None:
+        self._bucket = Bucket(s3, bucket, owner_account)
         self.bucket = bucket
-        self.owner_account = owner_account
         self.feed = feed
 
     def prefix(self, day: date) -> str:
@@ -40,14 +42,11 @@ class Rejects:
         """The day's manifest; None if the day was never loaded.
 
         Raises:
-            ManifestInvalid: it is not what the job script writes, or of another day.
+            ManifestInvalid: it is not a manifest of this feed and day.
         """
         key = self.prefix(day) + MANIFEST
-        try:
-            body = self._get(key)
-        except NotFound as absent:
-            if absent.code == "NoSuchBucket":
-                raise
+        body = self._bucket.read_if_there(key)
+        if body is None:
             return None
         try:
             manifest = RejectManifest.from_json(json.loads(body))
@@ -62,18 +61,9 @@ class Rejects:
             )
         return manifest
 
-    def _get(self, key: str) -> bytes:
-        with aws_call(
-            "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self.owner_account
-        ):
-            body: bytes = self._s3.get_object(
-                Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner_account
-            )["Body"].read()
-        return body
-
     def _invalid(self, key: str, reason: str) -> ManifestInvalid:
         return ManifestInvalid(
-            f"s3://{self.bucket}/{key} is not a usable manifest of rejected rows",
+            f"{self._bucket.url(key)} is not a usable manifest of rejected rows",
             reason=reason,
             fix="materialize staging_table of this day again",
         )

@@ -18,7 +18,7 @@ from xacct_assets.feed.partitions import in_words
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict, ManifestEntry
-    from xacct_assets.aws.s3.raw_bucket import RawObject
+    from xacct_assets.aws.s3.file_inspection import RawObject
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 

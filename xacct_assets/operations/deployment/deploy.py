@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from xacct_assets.aws.cloudformation import StackEvent, StackResult, Stacks
 from xacct_assets.aws.errors import DeployFailed, SecretInvalid, StatementFailed
 from xacct_assets.aws.redshift.data_api import MAX_BATCH, DataApi
+from xacct_assets.aws.redshift.database_errors import database_errors
 from xacct_assets.aws.redshift.sql import qualified, split_statements
-from xacct_assets.aws.redshift.warehouse import Warehouse, database_errors
-from xacct_assets.aws.s3.buckets import put_if_changed
+from xacct_assets.aws.redshift.warehouse import Warehouse
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.secretsmanager import read_warehouse_credentials
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
@@ -123,12 +124,12 @@ class Deployment:
 
     def _upload(self, job_script: bytes, libraries: bytes) -> bool:
         s3 = self._accounts.sessions["b"].client("s3")
-        bucket, owner = self._settings.processing_bucket, self._settings.account_b
+        bucket = Bucket(s3, self._settings.processing_bucket, self._settings.account_b)
         changed = False
         for key, body in ((plan.SCRIPT_KEY, job_script), (plan.LIBRARIES_KEY, libraries)):
-            uploaded = put_if_changed(s3, bucket, owner, key, body)
+            uploaded = bucket.put_if_changed(key, body)
             changed = changed or uploaded
-            self._say(f"s3://{bucket}/{key}: {'uploaded' if uploaded else 'up to date'}")
+            self._say(f"{bucket.url(key)}: {'uploaded' if uploaded else 'up to date'}")
         return changed
 
     def _apply_sql(self, scripts: Sequence[Script], route: Route) -> None:

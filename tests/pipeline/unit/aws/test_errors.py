@@ -9,7 +9,6 @@ from botocore.exceptions import (
 )
 
 from xacct_assets.aws.botocore_errors import aws_call, translate
-from xacct_assets.aws.denials import set_permission_hints
 from xacct_assets.aws.errors import (
     AccessDenied,
     AwsFailure,
@@ -19,13 +18,6 @@ from xacct_assets.aws.errors import (
     Throttled,
     Unavailable,
 )
-from xacct_assets.iam_hints import grant_hint
-
-
-@pytest.fixture(autouse=True)
-def hints_of_this_repository():
-    set_permission_hints(grant_hint)
-
 
 DENIED = (
     "User: arn:aws:sts::222222222222:assumed-role/xacct-glue/run is not authorized to perform: "

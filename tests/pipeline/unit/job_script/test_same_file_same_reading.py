@@ -14,7 +14,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xacct_assets.aws.s3.raw_bucket import RawBucket, RawObject
+from xacct_assets.aws.s3.file_inspection import RawObject
+from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.headers import header_problem
 from xacct_load.headers import HEAD_BYTES, parse_head

@@ -77,7 +77,7 @@ def aws(monkeypatch):
             raise made.failures["reach"]
         return "h"
 
-    monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe_tls", probe)
+    monkeypatch.setattr("xacct_assets.aws.redshift.probes.probe_tls", probe)
     return made
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
-from xacct_assets.aws.s3.raw_bucket import CHUNK, RawBucket, ReadingStopped
+from xacct_assets.aws.s3.file_inspection import CHUNK
+from xacct_assets.aws.s3.raw_bucket import RawBucket, ReadingStopped
 from xacct_assets.contract.csv_dialect import CsvDialect
 
 A = "111111111111"
@@ -237,7 +238,7 @@ def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
 
     made.client._operations["get_object"] = get
     endless = [dataclasses.replace(item, size=10**12) for item in listed]
-    with pytest.raises(ReadingStopped, match="given up"):
+    with pytest.raises(ReadingStopped, match="was stopped"):
         landing(made).inspect(endless, CsvDialect(), COLUMNS, stop=stop)
     assert all(body.closed.wait(10) for body in bodies)
 
