@@ -8,17 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.contract.days import DayFolders, DayLayout
 from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.feed.arrival.cursor import Cursor
 from xacct_assets.feed.arrival.decision import (
-    DayFolders,
     Outcome,
     Policy,
     Requested,
     evaluate_tick,
 )
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.spec import DayLayout
 
 TODAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()

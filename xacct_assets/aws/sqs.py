@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
-from xacct_assets.aws.errors import aws_call
+from xacct_assets.aws.botocore_errors import aws_call
 
 logger = logging.getLogger(__name__)
 

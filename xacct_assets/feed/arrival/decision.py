@@ -53,7 +53,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -61,11 +60,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.contract.days import DayFolders
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
 from xacct_assets.feed.arrival.cursor import EMPTY, MAX_OTHER_DAYS, Cursor, DayState, PartialListing
 from xacct_assets.feed.arrival.fingerprint import ListedObject, RollingHash
-from xacct_assets.feed.partitions import contiguous, day_folder, day_prefix
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.feed.partitions import contiguous
 
 # Keys a page of ListObjectsV2 holds at most.
 PAGE_SIZE = 1000
@@ -126,33 +125,6 @@ class Journal(Protocol):
     def materialized(self, day: date) -> str | None:
         """Content with which the day's raw partition was last materialized, if it was."""
         ...
-
-
-class DayFolders:
-    """Where a feed's days lie in the bucket, in both directions."""
-
-    def __init__(self, prefix: str, layout: DayLayout) -> None:
-        self._prefix = prefix
-        self._layout = layout
-        # Made from the folder of a day, so that the spelling of days is in one place only.
-        folder = re.escape(day_folder(layout, date(1234, 11, 22)))
-        for digits in ("1234", "11", "22"):
-            folder = folder.replace(digits, rf"(\d{{{len(digits)}}})")
-        self._pattern = re.compile(f"{re.escape(prefix)}/{folder}/", re.ASCII)
-
-    def prefix(self, day: date) -> str:
-        """Key prefix of the day, with the slash at its end."""
-        return day_prefix(self._prefix, self._layout, day)
-
-    def day_of(self, key: str) -> date | None:
-        """The day whose folder holds the key; None if it is in no day's folder of this feed."""
-        match = self._pattern.match(key)
-        if not match:
-            return None
-        try:
-            return date(int(match[1]), int(match[2]), int(match[3]))
-        except ValueError:
-            return None
 
 
 @dataclass(frozen=True)

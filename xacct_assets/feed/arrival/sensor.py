@@ -14,10 +14,10 @@ import dagster as dg
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws.sqs import Notice, Notifications, ObjectNotice
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import DayFolders
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
 from xacct_assets.feed.arrival.cursor import Cursor, UnreadableCursor
 from xacct_assets.feed.arrival.decision import (
-    DayFolders,
     EmptiedDay,
     Outcome,
     Policy,

@@ -10,8 +10,7 @@ import pytest
 from tests.support.arrival_model import FOLDERS, NOON, POLICY, TODAY, World
 from xacct_assets.aws.errors import AccessDenied, Throttled
 from xacct_assets.feed.arrival.cursor import MAX_OTHER_DAYS, Cursor, UnreadableCursor
-from xacct_assets.feed.arrival.decision import DayFolders, EmptiedDay
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.feed.arrival.decision import EmptiedDay
 
 YESTERDAY = TODAY - timedelta(days=1)
 LONG_AGO = TODAY - timedelta(days=40)
@@ -675,33 +674,6 @@ def test_a_night_passes_and_an_unsettled_day_that_left_the_window_is_still_reque
     world.put(oldest)
     world.tick(after=10)
     assert quiet(world, 5) == [oldest]
-
-
-# Folders
-
-
-@pytest.mark.parametrize("layout", list(DayLayout))
-def test_a_key_is_led_back_to_its_day(layout: DayLayout) -> None:
-    folders = DayFolders("in/1234/11/22.x", layout)
-    day = date(2026, 1, 2)
-    assert folders.day_of(folders.prefix(day) + "a/b.csv") == day
-    assert folders.day_of(folders.prefix(day)) == day
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "products/2026/02/30/a.csv",
-        "products/2026/2/3/a.csv",
-        "products/2026/02/03",
-        "productsX2026/02/03/a.csv",
-        "x/products/2026/02/03/a.csv",
-        "products/year=2026/month=02/day=03/a.csv",
-        "products/0000/01/01/a.csv",
-    ],
-)
-def test_a_key_that_is_in_no_days_folder_has_no_day(key: str) -> None:
-    assert FOLDERS.day_of(key) is None
 
 
 def test_noon_is_noon() -> None:
