@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from xacct_assets.aws.s3.raw_bucket import RawObject
+from xacct_assets.aws.s3.file_inspection import RawObject
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import backfill_policy, daily_partitions

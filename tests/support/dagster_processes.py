@@ -43,12 +43,15 @@ class DagsterProcesses:
         sandbox.folders.append(folder)
         self.home = folder / "home"
         self.home.mkdir(parents=True)
-        shutil.copy(PROJECT / "dagster.yaml", self.home)
-        # Processes that start together must not all make the database of a new home.
-        self.instance.get_runs(limit=1)
+        self._prepare_home()
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+
+    def _prepare_home(self) -> None:
+        shutil.copy(PROJECT / "dagster.yaml", self.home)
+        # Processes that start together must not all make the database of a new home.
+        self.instance.get_runs(limit=1)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,13 +65,13 @@ class DagsterProcesses:
 
     def start_daemon(self) -> None:
         """Sensors, schedules, the queue and backfills, without the UI."""
-        self._start("dagster-daemon", "run", "-w", str(PROJECT / "workspace.yaml"))
+        self._start("dagster-daemon", "run", "-w", str(self._workspace))
 
     def start_dev(self, seconds: float = 240) -> None:
         """`dagster dev`; returns once it answers."""
         self._port = free_port()
         self._start(
-            *("dagster", "dev", "-w", str(PROJECT / "workspace.yaml")),
+            *("dagster", "dev", "-w", str(self._workspace)),
             *("--host", "127.0.0.1", "--port", str(self._port)),
         )
         self.wait_for("`dagster dev` to answer", self._answers, seconds)
@@ -169,7 +172,7 @@ class DagsterProcesses:
         """A day or a range of a feed in a process of its own; its log comes out of ``stdout``."""
         return subprocess.Popen(
             [
-                *(_command("dagster"), "job", "execute", "-m", "xacct_assets.definitions"),
+                *(self._command("dagster"), "job", "execute", "-m", "xacct_assets.definitions"),
                 *("--job", f"{feed}_day", "--tags", json.dumps(tags(first, last))),
             ],
             cwd=self._folder,
@@ -198,7 +201,7 @@ class DagsterProcesses:
         assert self._process is None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [_command(command), *arguments],
+                [self._command(command), *arguments],
                 cwd=self._folder,
                 env=self.environment,
                 stdout=log,
@@ -216,6 +219,9 @@ class DagsterProcesses:
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
 
+    def _command(self, name: str) -> str:
+        return str(Path(sys.executable).with_name(name))
 
-def _command(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+    @property
+    def _workspace(self) -> Path:
+        return PROJECT / "workspace.yaml"

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from xacct_assets.aws.errors import aws_call
+from xacct_assets.aws.botocore_errors import aws_call
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from xacct_assets.contract.days import DayFolders
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
-from xacct_assets.feed.arrival.day_folders import DayFolders
 
 # Maximum of MaxKeys (ListObjectsV2).
 PAGE_SIZE = 1000

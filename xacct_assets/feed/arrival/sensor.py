@@ -13,9 +13,9 @@ import dagster as dg
 
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import DayFolders
 from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.feed.arrival.cursor import Cursor, UnreadableCursor
-from xacct_assets.feed.arrival.day_folders import DayFolders
 from xacct_assets.feed.arrival.decision import EmptiedDay
 from xacct_assets.feed.arrival.messages import (
     describe_emptied,

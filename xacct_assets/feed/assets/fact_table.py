@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from xacct_assets.aws.redshift.data_api import StatementResult, token_of
+from xacct_assets.aws.redshift.data_api import token_of
+from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (

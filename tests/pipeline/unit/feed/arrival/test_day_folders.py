@@ -9,7 +9,7 @@ import pytest
 from tests.support.arrival_model import (
     FOLDERS,
 )
-from xacct_assets.feed.arrival.day_folders import DayFolders
+from xacct_assets.contract.days import DayFolders
 from xacct_assets.feed.spec import DayLayout
 
 
