@@ -124,7 +124,7 @@ def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: An
     It differs between attempts: for eight hours the Data API answers a known token with the
     statement it belongs to, even if that one failed.
     """
-    parts = (feed.name, context.run.run_id, context.op_execution_context.retry_number, *what)
+    parts = (feed.name, context.run.run_id, context.retry_number, *what)
     return token_of(*(str(part) for part in parts))
 
 

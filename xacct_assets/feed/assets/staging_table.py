@@ -151,7 +151,7 @@ def _is_first_attempt(context: dg.AssetExecutionContext) -> bool:
     step = context.asset_key.to_python_identifier()
     starts = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_START)
     return (
-        context.op_execution_context.retry_number == 0
+        context.retry_number == 0
         and context.run.parent_run_id is None
         and sum(entry.step_key == step for entry in starts) == 1
     )

@@ -6,11 +6,7 @@ from datetime import date
 
 import pytest
 
-from tests.support.arrival_model import (
-    FOLDERS,
-)
-from xacct_assets.contract.days import DayFolders
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.contract.days import DayFolders, DayLayout
 
 
 @pytest.mark.parametrize("layout", list(DayLayout))
@@ -34,4 +30,4 @@ def test_a_key_is_mapped_to_its_day(layout: DayLayout) -> None:
     ],
 )
 def test_a_key_that_is_in_no_days_folder_has_no_day(key: str) -> None:
-    assert FOLDERS.day_of(key) is None
+    assert DayFolders("products", DayLayout.PLAIN).day_of(key) is None
