@@ -454,16 +454,16 @@ def _section(
         "## COPY and UNLOAD beside PostgreSQL's own COPY (`make bench BENCH=copy`)",
         f"{report.circumstances(('ministack', 'pyarrow', 'boto3'))} {REPEATS} turns of each kind "
         f"after a rehearsal; the whole benchmark took {say.seconds:.0f} s.",
-        f"{ROWS:,} rows of products in {FILES} objects. PostgreSQL's own: the same rows from a "
-        "file through its unix socket into a table of the same definition in the same server, by "
-        "a client that does nothing but read and send (`benchmarks/postgres_socket.py`). Ours: "
+        f"{ROWS:,} rows of products in {FILES} objects. PostgreSQL's own COPY: the same rows from "
+        "a file, through its unix socket, into a table of the same definition in the same "
+        "server, by a client that only reads and sends (`benchmarks/postgres_socket.py`). Ours: "
         "the statement over the wire, roles assumed, objects listed and fetched from (or put "
-        "into) the sandbox's S3 over TLS, each request signed and authorized. The two take turns. "
-        "In the rehearsal both tables are compared, row by row through a hash, and so are both "
-        f"exports, line by line. Ratio: PostgreSQL's seconds by ours; the least median is "
+        "into) the sandbox's S3 over TLS, each request signed and authorized. The two alternate. "
+        "In the rehearsal, both tables are compared row by row through a hash, and both exports "
+        "line by line. The ratio is PostgreSQL's seconds divided by ours; the smallest median is "
         f"**{least:.2f}**.",
-        "Processor seconds tell where a busy machine spends its time: PostgreSQL's are what its "
-        "own COPY takes too, the front is the sandbox's COPY and UNLOAD.",
+        "Processor seconds show which process does the work. PostgreSQL's own COPY takes "
+        "PostgreSQL's seconds too; the front is the sandbox's COPY and UNLOAD.",
         report.table(
             (
                 "",
@@ -477,14 +477,15 @@ def _section(
             ),
             [_row("COPY", case) for case in copies] + [_row("UNLOAD", case) for case in unloads],
         ),
-        "A GZIP export is packed by the front (zlib), which PostgreSQL does not do at all.",
+        "The front compresses a GZIP export (zlib). PostgreSQL does not compress at all.",
         "### S3, Spark, start-up",
         report.table(
             ("requests a second", "one caller", f"{CALLERS} callers"),
             [[trip.name, f"{trip.alone:.0f}", f"{trip.together:.0f}"] for trip in trips],
         ),
-        "A Glue job that counts 1,000 rows of a CSV object, from StartJobRun to SUCCEEDED as "
-        "GetJobRun says it; and `xacct-sandbox up` until everything answers, Spark not waited for:",
+        "A Glue job that counts 1,000 rows of a CSV object, from StartJobRun until GetJobRun "
+        "reports SUCCEEDED; and `xacct-sandbox up` until everything answers, without waiting for "
+        "Spark:",
         report.table(
             ("", "seconds"),
             [[f"job, {name}", report.spread(seconds, 2)] for name, seconds in runs.items()]

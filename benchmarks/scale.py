@@ -161,10 +161,10 @@ def _section(days: list[Day], say: Progress) -> str:
         "## A day of many rows, a day of many files (`make bench BENCH=scale`)",
         f"{report.circumstances(('dagster', 'pyspark', 'ministack', 'pyarrow'))} The whole "
         f"benchmark took {say.seconds:.0f} s.",
-        "Files land, a run of all five assets is launched in a running `dagster dev`, `xacct "
-        "reconcile` proves the day. Memory is the peak of each kind of process, looked at every "
-        "second from launch to end: RSS, of which shared pages (PostgreSQL's buffers) count for "
-        "every process that touched them; PSS shares them out.",
+        "Files land, a run of all five assets is launched in a running `dagster dev`, and `xacct "
+        "reconcile` verifies the day. Memory is the peak of each kind of process, sampled every "
+        "second from launch to end. RSS counts shared pages (PostgreSQL's buffers) for every "
+        "process that touched them; PSS divides them among these processes.",
     ]
     for day in days:
         over = [kind for kind, peak in day.peaks.rss.items() if peak > LIMIT]
