@@ -18,7 +18,7 @@ from logging.handlers import RotatingFileHandler
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from xacct_sandbox.redshift.server.listener import RedshiftServer
 from xacct_sandbox.redshift.sql.errors import BackendError
-from xacct_sandbox.redshift.sql.system_catalog import Internal
+from xacct_sandbox.redshift.sql.system_catalog import SystemCatalog
 from xacct_sandbox.redshift.storage.postgres import PostgresCluster
 
 logger = logging.getLogger("xacct_sandbox.redshift")
@@ -49,11 +49,11 @@ async def _serve(config: SandboxConfig) -> int:
     cluster = PostgresCluster(config.postgres_dir, token)
     # From the main thread: the kernel ends PostgreSQL with the thread that started it.
     cluster.start()
-    internal = Internal(cluster.socket_path, token)
-    front: RedshiftServer | None = None
+    catalog = SystemCatalog(cluster.socket_path, token)
+    server: RedshiftServer | None = None
     try:
         try:
-            await internal.set_up()
+            await catalog.set_up()
         except BackendError as problem:
             if problem.sqlstate != "28P01":
                 raise
@@ -61,10 +61,10 @@ async def _serve(config: SandboxConfig) -> int:
             cluster.stop()
             cluster.set_superuser_password()
             cluster.start()
-            await internal.set_up()
-        front = RedshiftServer(config, cluster.socket_path, internal)
+            await catalog.set_up()
+        server = RedshiftServer(config, cluster.socket_path, catalog)
         try:
-            await front.start()
+            await server.start()
         except OSError as problem:
             raise SandboxError(
                 f"port {config.redshift_port} cannot be used for Redshift ({problem.strerror});"
@@ -83,10 +83,10 @@ async def _serve(config: SandboxConfig) -> int:
                         "PostgreSQL ended unexpectedly; see home/postgres/postgres.log"
                     ) from None
     finally:
-        if front is not None:
-            await front.stop()
+        if server is not None:
+            await server.stop()
         if cluster.running():
-            await internal.close()
+            await catalog.close()
         cluster.stop()
     return 0
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from xacct_sandbox.redshift.copy.records import Piece, Rules, to_copy_text
+from xacct_sandbox.redshift.copy.conversion import to_copy_text
+from xacct_sandbox.redshift.copy.rules import Piece, Rules
 from xacct_sandbox.redshift.copy.s3_reading import SourceObject
 from xacct_sandbox.redshift.roles import RoleSession, s3_failure
 from xacct_sandbox.redshift.sql.errors import RedshiftError
@@ -43,7 +44,7 @@ class ObjectFile(io.RawIOBase):
         self._position = base[whence] + offset
         return self._position
 
-    def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+    def read(self, size: int = -1) -> bytes:
         if size < 0:
             size = self._source.size - self._position
         size = min(size, self._source.size - self._position)

@@ -24,6 +24,8 @@ NO_PARAMETERS = b"t\x00\x00\x00\x06\x00\x00"
 SYNC = b"S\x00\x00\x00\x04"
 TERMINATE = b"X\x00\x00\x00\x04"
 COPY_DONE = b"c\x00\x00\x00\x04"
+NEGOTIATE_PROTOCOL_VERSION = b"v\x00\x00\x00\x0c\x00\x03\x00\x00\x00\x00\x00\x00"
+"""Protocol 3.0, no protocol options."""
 
 _HEADER = struct.Struct(">cI")
 _INT32 = struct.Struct(">I")

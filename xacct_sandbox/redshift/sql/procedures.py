@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xacct_sandbox.redshift.sql import lexer
+from xacct_sandbox.redshift.sql.data_types import type_edit
 from xacct_sandbox.redshift.sql.errors import (
     SYNTAX_ERROR,
     RedshiftError,
     not_supported,
     sandbox_lacks,
 )
-from xacct_sandbox.redshift.sql.lexer import Token
+from xacct_sandbox.redshift.sql.lexer import Edit, Token
 from xacct_sandbox.redshift.sql.plans import Pass, Plan, Refuse, Steps
-from xacct_sandbox.redshift.sql.rewriting import (
-    Edit,
-    rewrite_expressions,
-    slice_rewritten,
-    type_edit,
-)
+from xacct_sandbox.redshift.sql.rewriting import rewrite_expressions, slice_rewritten
 
 Translate = Callable[[str], Plan]
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from xacct_sandbox.redshift.roles import RoleSession
 from xacct_sandbox.redshift.sql.errors import sandbox_lacks
-from xacct_sandbox.redshift.unload.options import CSV, JSON, PARQUET, UnloadStatement
+from xacct_sandbox.redshift.sql.option_lists import CSV, JSON, PARQUET
+from xacct_sandbox.redshift.unload.options import UnloadStatement
 from xacct_sandbox.redshift.unload.s3_writing import ObjectWriter
 
 GZIP_LEVEL = 1  # 0.6 of the time of 4, files a sixth larger; they go no further than this disk

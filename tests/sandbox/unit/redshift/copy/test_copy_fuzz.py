@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from tests.support.postgres_csv import rows_read
 from xacct_sandbox.redshift.copy import columnar
+from xacct_sandbox.redshift.copy.conversion import FieldCountError
 from xacct_sandbox.redshift.copy.options import parse_copy
-from xacct_sandbox.redshift.copy.records import Column, FieldCountError, Piece, Rules, pieces
+from xacct_sandbox.redshift.copy.records import pieces
+from xacct_sandbox.redshift.copy.rules import Column, Piece, Rules
 from xacct_sandbox.redshift.copy.s3_reading import SourceObject, object_chunks
 from xacct_sandbox.redshift.roles import RoleSession
 from xacct_sandbox.redshift.sql import lexer

@@ -10,20 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.postgres_csv import rows_read
-from xacct_sandbox.redshift.copy.options import CSV, CopyStatement
-from xacct_sandbox.redshift.copy.records import (
-    Column,
-    FieldCountError,
-    Form,
-    Piece,
-    Rules,
-    pieces,
-    plain_line_feeds,
-    transformed,
-    valid_utf8,
-    whole_records,
-)
-from xacct_sandbox.redshift.sql.option_lists import S3Location
+from xacct_sandbox.redshift.copy.conversion import FieldCountError, transformed
+from xacct_sandbox.redshift.copy.options import CopyStatement
+from xacct_sandbox.redshift.copy.record_cutting import plain_line_feeds, valid_utf8, whole_records
+from xacct_sandbox.redshift.copy.records import pieces
+from xacct_sandbox.redshift.copy.rules import Column, Form, Piece, Rules
+from xacct_sandbox.redshift.sql.option_lists import CSV, S3Location
 
 COLUMNS = (
     Column("id", 1, "bigint", None, True, ""),

@@ -9,9 +9,8 @@ import threading
 
 import pytest
 
-from xacct_sandbox.redshift.server import protocol
-from xacct_sandbox.redshift.unload import copy_rows
-from xacct_sandbox.redshift.unload.copy_rows import Rows
+from xacct_sandbox.redshift.server import copy_rows, protocol
+from xacct_sandbox.redshift.server.copy_rows import Rows
 
 END = protocol.COPY_DONE + protocol.command_complete("COPY 3") + protocol.message(b"Z", b"T")
 
