@@ -1,4 +1,4 @@
-"""Statements as the Data API keeps them: what was asked, by whom, and how far it is.
+"""Statements of the Data API: what was asked, by whom, and their states.
 
 States (API reference): SUBMITTED, PICKED, STARTED, then FINISHED, ABORTED or FAILED. A batch has
 sub-statements with states of their own.
@@ -31,7 +31,7 @@ class SubStatement:
     status: str = SUBMITTED
     error: str | None = None
     duration: int = -1
-    """Nanoseconds, -1 if it did not end well."""
+    """Nanoseconds, -1 if it has not succeeded."""
     rows: int = -1
     size: int = 0
     has_result: bool = False
@@ -43,9 +43,9 @@ class Statement:
 
     id: str
     owner: str
-    """The role or user that may see it."""
+    """ARN of the role or user that may see it."""
     caller: str
-    """The session that submitted it."""
+    """ARN of the session that submitted it."""
     workgroup: str
     database: str
     subs: list[SubStatement]
@@ -69,7 +69,7 @@ class Statement:
 
     @property
     def duration(self) -> int:
-        """Nanoseconds all sub-statements took together."""
+        """Nanoseconds of all sub-statements together, -1 if none has succeeded."""
         known = [sub.duration for sub in self.subs if sub.duration >= 0]
         return sum(known) if known else -1
 
@@ -113,7 +113,7 @@ class Statement:
         }
         if number is not None:
             sub = self.subs[number - 1]
-            answer = {**common, **_sub_described(f"{self.id}:{number}", sub)}
+            answer: dict[str, Any] = {**common, **_sub_described(f"{self.id}:{number}", sub)}
         else:
             answer = {
                 **common,
@@ -175,16 +175,16 @@ def _sub_described(identifier: str, sub: SubStatement) -> dict[str, Any]:
 
 
 class Live:
-    """A statement that this process works on, with what its waiters and cancellers share."""
+    """A statement that this process runs, and what its waiters and cancellers share."""
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self.changed = threading.Condition()
         self.cancelled = False
         self.session: Any = None
-        """Where it runs, while it runs."""
+        """The session in which it runs."""
 
     def wait(self, seconds: float) -> None:
-        """Until the statement has ended, at most so long."""
+        """Wait until the statement has ended, at most this long."""
         with self.changed:
             self.changed.wait_for(lambda: self.statement.ended, timeout=seconds)
