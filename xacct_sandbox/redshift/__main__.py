@@ -1,8 +1,8 @@
 """The Redshift process: ``python -m xacct_sandbox.redshift``, a child of the sandbox's daemon.
 
-Starts PostgreSQL, listens on the wire port, says ``ready`` on stdout. It ends on SIGTERM, and when
-its standard input closes: the daemon holds the other end, so it ends with the daemon, also if
-that was killed.
+It starts PostgreSQL, listens on the Redshift port and prints ``ready``. It ends on SIGTERM, and
+when its standard input closes. The daemon holds the other end, so the process also ends when the
+daemon is killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from logging.handlers import RotatingFileHandler
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from xacct_sandbox.redshift.server.listener import RedshiftServer
-from xacct_sandbox.redshift.sql.errors import BackendError
+from xacct_sandbox.redshift.sql.errors import WRONG_CREDENTIALS, BackendError
 from xacct_sandbox.redshift.sql.system_catalog import SystemCatalog
 from xacct_sandbox.redshift.storage.postgres import PostgresCluster
 
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         return asyncio.run(_serve(config))
     except SandboxError as problem:
-        logger.error("%s", problem)  # noqa: TRY400 -- said in full, a trace adds nothing
+        logger.error("%s", problem)  # noqa: TRY400 -- the text is complete, a traceback adds nothing
         sys.stderr.write(f"{problem}\n")
         return 1
 
@@ -47,21 +47,12 @@ async def _serve(config: SandboxConfig) -> int:
 
     token = config.token_path.read_text(encoding="ascii").strip()
     cluster = PostgresCluster(config.postgres_dir, token)
-    # From the main thread: the kernel ends PostgreSQL with the thread that started it.
+    # In the main thread: the kernel ends PostgreSQL when the thread that started it ends.
     cluster.start()
     catalog = SystemCatalog(cluster.socket_path, token)
     server: RedshiftServer | None = None
     try:
-        try:
-            await catalog.set_up()
-        except BackendError as problem:
-            if problem.sqlstate != "28P01":
-                raise
-            logger.warning("home/token is new: giving it to the database")
-            cluster.stop()
-            cluster.set_superuser_password()
-            cluster.start()
-            await catalog.set_up()
+        await _set_up_database(cluster, catalog)
         server = RedshiftServer(config, cluster.socket_path, catalog)
         try:
             await server.start()
@@ -91,15 +82,28 @@ async def _serve(config: SandboxConfig) -> int:
     return 0
 
 
+async def _set_up_database(cluster: PostgresCluster, catalog: SystemCatalog) -> None:
+    try:
+        await catalog.set_up()
+    except BackendError as problem:
+        if problem.sqlstate != WRONG_CREDENTIALS:
+            raise
+        logger.warning("home/token is new: it becomes the superuser's password")
+        cluster.stop()
+        cluster.set_superuser_password()
+        cluster.start()
+        await catalog.set_up()
+
+
 def _await_parent_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Standard input ends when the daemon does."""
+    """Stop the process when the daemon ends, which closes standard input. Runs in a thread."""
     while os.read(0, 1024):
         continue
     loop.call_soon_threadsafe(stop.set)
 
 
 def _import_ahead() -> None:
-    """What the first COPY or UNLOAD would wait for."""
+    """Import what the first COPY or UNLOAD would wait for. Runs in a thread."""
     import pyarrow.compute
     import pyarrow.csv  # noqa: F401
 

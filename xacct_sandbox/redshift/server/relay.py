@@ -18,7 +18,7 @@ from xacct_sandbox.redshift.server.client_connection import ClientConnection
 from xacct_sandbox.redshift.server.connection import BackendLost, cancel_backend
 from xacct_sandbox.redshift.server.query_history import QueryHistory
 from xacct_sandbox.redshift.server.scanner import Scanner
-from xacct_sandbox.redshift.sql.errors import INVALID_AUTHORIZATION, translate
+from xacct_sandbox.redshift.sql.errors import INVALID_AUTHORIZATION, WRONG_CREDENTIALS, translate
 
 SERVER_VERSION = b"8.0.2"  # that of every Redshift
 _JSONB_TO_SUPER = {3802: 4000}
@@ -203,7 +203,7 @@ class Relay:
         self.failed = True
         self._client.discard_output = False  # nothing was committed
         self._history.error = fields.get("M")
-        if not self._client.ready and fields.get("C") == "28P01":
+        if not self._client.ready and fields.get("C") == WRONG_CREDENTIALS:
             # Redshift's code; drivers turn it into their interface error.
             return protocol.fields_message(b"E", {**fields, "C": INVALID_AUTHORIZATION})
         replaced = translate(fields)

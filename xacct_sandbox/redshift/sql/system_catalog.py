@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 
 from xacct_sandbox.redshift.roles import Namespace
-from xacct_sandbox.redshift.server.backend import Backend, Result
 from xacct_sandbox.redshift.server.connection import BackendLost
+from xacct_sandbox.redshift.server.query_connection import QueryConnection, Result
 from xacct_sandbox.redshift.sql import lexer
 from xacct_sandbox.redshift.sql.errors import BackendError
 from xacct_sandbox.redshift.sql.users import redacted
@@ -51,7 +51,7 @@ class SystemCatalog:
     def __init__(self, socket_path: Path, password: str) -> None:
         self._socket_path = socket_path
         self._password = password
-        self._backend: Backend | None = None
+        self._connection: QueryConnection | None = None
         self._lock = asyncio.Lock()
         self._query_ids = itertools.count(1)
         self._pending: list[QueryRecord] = []
@@ -65,15 +65,15 @@ class SystemCatalog:
         Raises:
             BackendError: PostgreSQL refused, e.g. because the password is another one.
         """
-        backend = await self._log_in("postgres")
+        connection = await self._log_in("postgres")
         try:
-            found = await backend.query(
+            found = await connection.query(
                 f"SELECT 1 FROM pg_database WHERE datname = {lexer.quote_literal(DATABASE)}"  # noqa: S608
             )
             if not found.rows:
-                await backend.query(f"CREATE DATABASE {DATABASE}")
+                await connection.query(f"CREATE DATABASE {DATABASE}")
         finally:
-            backend.close()
+            connection.close()
         await self._set_up_database()
         last = await self.query(
             "SELECT max(query_id) FROM (SELECT max(query_id) AS query_id FROM"
@@ -89,8 +89,8 @@ class SystemCatalog:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
             await self.flush()
-        if self._backend is not None:
-            self._backend.close()
+        if self._connection is not None:
+            self._connection.close()
 
     async def _set_up_database(self) -> None:
         scripts = {name: _script(name) for name in SQL_FILES}
@@ -109,14 +109,14 @@ class SystemCatalog:
             f"INSERT INTO sandbox_internal.installed VALUES ('{digest}');\nCOMMIT"
         )
 
-    async def _log_in(self, database: str) -> Backend:
-        backend = await Backend.connect(self._socket_path)
+    async def _log_in(self, database: str) -> QueryConnection:
+        connection = await QueryConnection.connect(self._socket_path)
         try:
-            await backend.log_in(SUPERUSER, self._password, database)
+            await connection.log_in(SUPERUSER, self._password, database)
         except BaseException:
-            backend.abort()
+            connection.abort()
             raise
-        return backend
+        return connection
 
     async def query(self, sql: str) -> Result:
         """Run SQL as rdsdb in a transaction of its own.
@@ -126,15 +126,15 @@ class SystemCatalog:
         """
         async with self._lock:
             try:
-                if self._backend is None:
-                    self._backend = await self._log_in(DATABASE)
-                return await self._backend.query(sql)
+                if self._connection is None:
+                    self._connection = await self._log_in(DATABASE)
+                return await self._connection.query(sql)
             except BackendLost:
-                self._backend = await self._log_in(DATABASE)
-                return await self._backend.query(sql)
+                self._connection = await self._log_in(DATABASE)
+                return await self._connection.query(sql)
             except BackendError:
-                if self._backend is not None and self._backend.status != b"I":
-                    await self._backend.query("ROLLBACK")
+                if self._connection is not None and self._connection.status != b"I":
+                    await self._connection.query("ROLLBACK")
                 raise
 
     # -- the namespace -----------------------------------------------------------------------

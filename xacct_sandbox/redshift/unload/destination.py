@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox.redshift.roles import RoleSession, s3_failure
@@ -40,6 +42,7 @@ def prepare_destination(statement: UnloadStatement, session: RoleSession) -> Non
                     "Quiet": True,
                 },
             )
+            metadata: Any = answer["ResponseMetadata"]
             for error in answer.get("Errors", ()):
                 raise ClientError(
                     {
@@ -47,7 +50,7 @@ def prepare_destination(statement: UnloadStatement, session: RoleSession) -> Non
                             "Code": error.get("Code", ""),
                             "Message": error.get("Message", ""),
                         },
-                        "ResponseMetadata": answer["ResponseMetadata"],
+                        "ResponseMetadata": metadata,
                     },
                     "DeleteObjects",
                 )

@@ -96,7 +96,7 @@ class DataApi:
         workgroup = request.get("WorkgroupName")
         if not workgroup or operation == "ListStatements":
             return "*"
-        found = self._serverless.workgroups.find(workgroup)
+        found = self._serverless.workgroups.by_name_or_arn(workgroup)
         if found is None:
             return self._serverless.workgroups.arn_of(workgroup)
         arn: str = found["workgroupArn"]
@@ -172,7 +172,7 @@ class DataApi:
             raise invalid("Database is required")
         if not request.get("WorkgroupName"):
             raise invalid("WorkgroupName is required: the sandbox has Redshift Serverless only")
-        workgroup = self._serverless.workgroups.find(request["WorkgroupName"])
+        workgroup = self._serverless.workgroups.by_name_or_arn(request["WorkgroupName"])
         if workgroup is None:
             raise invalid(
                 f"Redshift endpoint doesn't exist in this region: there is no workgroup "

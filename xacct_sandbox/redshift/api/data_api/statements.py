@@ -101,7 +101,7 @@ class Statement:
 
     def described(self, number: int | None) -> dict[str, Any]:
         """The answer of DescribeStatement, of one sub-statement if a number (from 1) is given."""
-        common = {
+        common: dict[str, Any] = {
             "SecretArn": self.secret_arn,
             "DbUser": self.db_user,
             "Database": self.database,
@@ -113,7 +113,7 @@ class Statement:
         }
         if number is not None:
             sub = self.subs[number - 1]
-            answer: dict[str, Any] = {**common, **_sub_described(f"{self.id}:{number}", sub)}
+            answer = {**common, **_sub_described(f"{self.id}:{number}", sub)}
         else:
             answer = {
                 **common,
@@ -139,7 +139,7 @@ class Statement:
 
     def listed(self) -> dict[str, Any]:
         """An entry of ListStatements."""
-        answer = {
+        answer: dict[str, Any] = {
             "Id": self.id,
             "Status": self.status,
             "StatementName": self.name,

@@ -24,7 +24,7 @@ from xacct_sandbox.redshift.api.serverless.state import (
     Publisher,
     all_tags,
     arn,
-    find_namespace,
+    find,
     namespaces,
     set_tags,
     timestamp,
@@ -91,7 +91,7 @@ class Namespaces:
 
     def get(self, request: Request) -> dict[str, Any]:
         """GetNamespace."""
-        return {"namespace": _shown(find_namespace(request))}
+        return {"namespace": _shown(find("namespace", request))}
 
     def list_all(self, request: Request) -> dict[str, Any]:
         """ListNamespaces."""
@@ -112,7 +112,7 @@ class Namespaces:
             "s3TableNames",
         )
         with self._publisher.lock:
-            namespace = dict(find_namespace(request))
+            namespace = dict(find("namespace", request))
             if "iamRoles" in request or "defaultIamRoleArn" in request:
                 default = request.get("defaultIamRoleArn", namespace["defaultIamRoleArn"])
                 namespace["iamRoles"] = self._checked_roles(
@@ -136,7 +136,7 @@ class Namespaces:
         """DeleteNamespace: all data of the database is gone with it, as on AWS."""
         refuse_options(request, "finalSnapshotName", "finalSnapshotRetentionPeriod")
         with self._publisher.lock:
-            namespace = find_namespace(request)
+            namespace = find("namespace", request)
             for workgroup in workgroups().values():
                 if workgroup["namespaceName"] == namespace["namespaceName"]:
                     raise ServiceError(

@@ -24,7 +24,7 @@ from xacct_sandbox.redshift.api.serverless.state import (
     Publisher,
     all_tags,
     arn,
-    find_workgroup,
+    find,
     namespaces,
     set_tags,
     workgroups,
@@ -87,7 +87,7 @@ class Serverless:
     def get_credentials(self, request: Request) -> dict[str, Any]:
         """GetCredentials: the caller's IAM identity becomes a database user."""
         refuse_options(request, "customDomainName")
-        workgroup = find_workgroup(request)
+        workgroup = find("workgroup", request)
         seconds = request.get("durationSeconds") or DEFAULT_CREDENTIALS_SECONDS
         if not MIN_CREDENTIALS_SECONDS <= seconds <= MAX_CREDENTIALS_SECONDS:
             raise invalid(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from xacct_sandbox import emulator
 from xacct_sandbox.credentials import ServiceError
@@ -58,27 +58,17 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def find_namespace(request: Request) -> Document:
-    """The namespace that a request names.
+def find(kind: Literal["namespace", "workgroup"], request: Request) -> Document:
+    """The namespace or workgroup that a request names.
 
     Raises:
         ServiceError: There is none.
     """
-    found = namespaces().get(request.get("namespaceName") or "")
+    documents = namespaces() if kind == "namespace" else workgroups()
+    name = request.get(f"{kind}Name")
+    found = documents.get(name or "")
     if found is None:
-        raise missing("namespace", request.get("namespaceName"))
-    return found
-
-
-def find_workgroup(request: Request) -> Document:
-    """The workgroup that a request names.
-
-    Raises:
-        ServiceError: There is none.
-    """
-    found = workgroups().get(request.get("workgroupName") or "")
-    if found is None:
-        raise missing("workgroup", request.get("workgroupName"))
+        raise missing(kind, name)
     return found
 
 

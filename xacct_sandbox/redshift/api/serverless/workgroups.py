@@ -23,7 +23,7 @@ from xacct_sandbox.redshift.api.serverless.state import (
     Publisher,
     all_tags,
     arn,
-    find_workgroup,
+    find,
     namespaces,
     set_tags,
     timestamp,
@@ -76,7 +76,7 @@ class Workgroups:
 
     def get(self, request: Request) -> dict[str, Any]:
         """GetWorkgroup."""
-        return {"workgroup": self._shown(find_workgroup(request))}
+        return {"workgroup": self._shown(find("workgroup", request))}
 
     def list_all(self, request: Request) -> dict[str, Any]:
         """ListWorkgroups."""
@@ -89,7 +89,7 @@ class Workgroups:
     def update(self, request: Request) -> dict[str, Any]:
         """UpdateWorkgroup."""
         with self._publisher.lock:
-            workgroup = {**find_workgroup(request), **self._settings(request)}
+            workgroup = {**find("workgroup", request), **self._settings(request)}
             workgroups()[workgroup["workgroupName"]] = workgroup
             self._publisher.publish()
             return {"workgroup": self._shown(workgroup)}
@@ -97,7 +97,7 @@ class Workgroups:
     def delete(self, request: Request) -> dict[str, Any]:
         """DeleteWorkgroup: the data stays in the namespace, nobody can connect."""
         with self._publisher.lock:
-            workgroup = find_workgroup(request)
+            workgroup = find("workgroup", request)
             del workgroups()[workgroup["workgroupName"]]
             all_tags().pop(workgroup["workgroupArn"], None)
             self._publisher.publish()
@@ -108,7 +108,7 @@ class Workgroups:
         workgroup = workgroups().get(name)
         return workgroup["workgroupArn"] if workgroup else arn("workgroup", "*")
 
-    def find(self, name_or_arn: str) -> Document | None:
+    def by_name_or_arn(self, name_or_arn: str) -> Document | None:
         """A workgroup of the caller's account and region."""
         for workgroup in workgroups().values():
             if name_or_arn in (workgroup["workgroupName"], workgroup["workgroupArn"]):
