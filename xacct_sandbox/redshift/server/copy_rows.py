@@ -50,8 +50,8 @@ class Rows:
         """
         if self._filled == len(self._buffer):  # a row longer than the buffer
             self._buffer += bytes(len(self._buffer))
-        waiting = select.poll()
-        waiting.register(file, select.POLLIN)
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
         with memoryview(self._buffer) as view:
             while self._filled < len(view):
                 try:
@@ -59,7 +59,7 @@ class Rows:
                 except BlockingIOError:
                     if self._filled >= ENOUGH_BYTES or self._at_end():
                         return True
-                    waiting.poll()
+                    poll.poll()
                     continue
                 except ConnectionResetError:
                     return False

@@ -1,8 +1,7 @@
 """Planned faults of the database, injected into one session.
 
-The daemon keeps the plan and decides. It is asked only when the signal file, a byte that it shares
-with this process, says that something is planned for the operation. It is never asked for the
-sandbox's own user.
+The daemon keeps the plan and decides. It is asked only when the signal file, which it shares with
+this process, has a fault for the operation. It is never asked for the sandbox's own user.
 """
 
 from __future__ import annotations

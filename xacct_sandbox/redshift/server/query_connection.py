@@ -49,7 +49,7 @@ class QueryConnection(Connection):
         self.status = b"I"
 
     async def log_in(self, user: str, password: str, database: str) -> None:
-        """Log in with an MD5 challenge (``storage/postgres.py`` says why MD5).
+        """Log in with an MD5 challenge (why MD5: ``storage/settings.py``).
 
         Raises:
             BackendError: PostgreSQL refused.

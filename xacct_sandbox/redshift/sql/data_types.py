@@ -1,4 +1,4 @@
-"""Redshift's data types in PostgreSQL's words, and the types that are refused."""
+"""Redshift's data types as PostgreSQL's, and the types that are refused."""
 
 from __future__ import annotations
 

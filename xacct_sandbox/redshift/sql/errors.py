@@ -1,4 +1,4 @@
-"""Errors in Redshift's words, and the translation of PostgreSQL's errors where they differ.
+"""Errors as Redshift reports them, and the translation of PostgreSQL's errors where they differ.
 
 The texts are from reports of real clusters (driver issue trackers, AWS documentation).
 """

@@ -91,9 +91,9 @@ def tokenize(sql: str) -> list[Token]:
             position = _comment_end(sql, position)
             continue
         if kind in ("open_string", "open_quoted"):
-            what = "quoted string" if kind == "open_string" else "quoted identifier"
+            literal = "quoted string" if kind == "open_string" else "quoted identifier"
             raise RedshiftError(
-                f'unterminated {what} at or near "{sql[position : position + 20]}"',
+                f'unterminated {literal} at or near "{sql[position : position + 20]}"',
                 sqlstate=SYNTAX_ERROR,
             )
         if kind == DOLLAR:

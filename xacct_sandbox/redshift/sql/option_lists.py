@@ -81,20 +81,20 @@ class OptionReader:
             f'{self.command}: syntax error at or near "{near}"', sqlstate=SYNTAX_ERROR
         )
 
-    def literal(self, what: str) -> str:
+    def literal(self, name: str) -> str:
         """A quoted value."""
         if self.peek_is(lexer.STRING) or self.peek_is(lexer.DOLLAR):
             return lexer.unquote_literal(self.next())
         near = "end of input" if self.done() else self.tokens[self.index].text
         raise RedshiftError(
-            f'{self.command}: {what} must be a quoted value, not "{near}"', sqlstate=SYNTAX_ERROR
+            f'{self.command}: {name} must be a quoted value, not "{near}"', sqlstate=SYNTAX_ERROR
         )
 
-    def as_literal(self, what: str) -> str:
+    def as_literal(self, name: str) -> str:
         self.accept("AS")
-        return self.literal(what)
+        return self.literal(name)
 
-    def number(self, what: str) -> float:
+    def number(self, name: str) -> float:
         """A number, quoted or not."""
         token = self.next()
         text = lexer.unquote_literal(token) if token.kind == lexer.STRING else token.text
@@ -102,7 +102,7 @@ class OptionReader:
             return float(text)
         except ValueError:
             raise RedshiftError(
-                f'{self.command}: {what} must be a number, not "{text}"', sqlstate=SYNTAX_ERROR
+                f'{self.command}: {name} must be a number, not "{text}"', sqlstate=SYNTAX_ERROR
             ) from None
 
     def on_off(self) -> bool:
@@ -116,9 +116,9 @@ class OptionReader:
             return False
         return True
 
-    def one_character(self, what: str) -> str:
+    def one_character(self, name: str) -> str:
         """One ASCII character: itself, or an octal escape like ``\\001``."""
-        value = self.as_literal(what)
+        value = self.as_literal(name)
         octal = re.fullmatch(r"\\?([0-7]{3})", value)
         if octal:
             value = chr(int(octal[1], 8))
@@ -126,7 +126,7 @@ class OptionReader:
             value = "\t"
         if len(value) != 1 or ord(value) > 127:
             raise RedshiftError(
-                f"{self.command}: {what} must be a single ASCII character, not {value!r}"
+                f"{self.command}: {name} must be a single ASCII character, not {value!r}"
             )
         return value
 

@@ -222,7 +222,7 @@ def _check_handler(tokens: list[Token], index: int) -> None:
     condition = tokens[index + 1].upper if index + 1 < len(tokens) else ""
     if condition != "OTHERS":
         raise not_supported(
-            f"EXCEPTION WHEN {condition}", "Redshift knows only WHEN OTHERS; test SQLERRM there."
+            f"EXCEPTION WHEN {condition}", "Redshift has only WHEN OTHERS; test SQLERRM in it."
         )
 
 

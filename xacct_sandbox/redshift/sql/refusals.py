@@ -51,10 +51,10 @@ NOT_CREATED: dict[str, tuple[_Refusal, str]] = {
 """What CREATE and DROP refuse."""
 
 
-def refusing(what: str, fix: str) -> Callable[[str, list[Token]], Plan]:
+def refusing(statement: str, fix: str) -> Callable[[str, list[Token]], Plan]:
     """The handler of a statement that Redshift does not have."""
 
     def refuse(sql: str, tokens: list[Token]) -> Plan:
-        raise not_supported(what, fix)
+        raise not_supported(statement, fix)
 
     return refuse

@@ -1,4 +1,4 @@
-"""Redshift's expressions in PostgreSQL's words: edits of tokens, for any statement or body.
+"""Redshift's expressions as PostgreSQL's: edits of tokens, for any statement or procedure body.
 
 A rule edits a few tokens and leaves comments, parameters and layout as they are. The module is one
 thing, a table of rules: each function below is one row of ``_CALLS`` or ``_WORDS``.

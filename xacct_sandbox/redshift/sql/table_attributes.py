@@ -48,7 +48,7 @@ _NOT_IN_REDSHIFT = {
 
 @dataclass
 class TableAttributes:
-    """What CREATE TABLE says beside its columns.
+    """The attributes and keys of a table that are not part of its columns' types.
 
     Attributes:
         name: The table's name without its schema.

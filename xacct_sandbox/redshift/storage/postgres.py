@@ -288,14 +288,14 @@ def _binary(name: str) -> str:
     return str(_binaries() / name)
 
 
-def _end(process: subprocess.Popen[bytes], sign: signal.Signals, seconds: float) -> None:
+def _end(process: subprocess.Popen[bytes], first_signal: signal.Signals, seconds: float) -> None:
     """Signal, wait, then SIGQUIT (recovery at next start), then SIGKILL."""
-    for current, patience in ((sign, seconds), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+    for number, timeout in ((first_signal, seconds), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
         if process.poll() is not None:
             return
-        process.send_signal(current)
+        process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(timeout)
 
 
 def _tail(path: Path, size: int = 2000) -> str:

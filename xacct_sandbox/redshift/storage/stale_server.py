@@ -32,9 +32,9 @@ def stop_stale_server(data: Path, socket_path: Path) -> None:
         _remove_stale_files(pid, data, socket_path)
         return
     logger.warning("a PostgreSQL of an earlier sandbox (pid %s) is still running; ending it", pid)
-    for sign, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+    for number, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, sign)
+            os.kill(pid, number)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not _is_server_of(pid, data):

@@ -131,10 +131,10 @@ class _Unload:
                     f'column "{key}" of PARTITION BY is not in the result',
                     sqlstate=UNDEFINED_COLUMN,
                 )
-        kept = [
+        unloaded = [
             column for column in self._columns if self._statement.include or column.name not in keys
         ]
-        if not kept:
+        if not unloaded:
             raise RedshiftError("UNLOAD: PARTITION BY leaves no column to unload; add INCLUDE")
         quoted = [lexer.quote_name(key) for key in keys]
         table = f"pg_temp.{TEMPORARY_TABLE}"
@@ -147,7 +147,7 @@ class _Unload:
         if len(found.rows) > MAX_PARTITIONS:
             raise RedshiftError(f"UNLOAD: more than {MAX_PARTITIONS} partitions")
         files: list[WrittenFile] = []
-        selected = ", ".join(lexer.quote_name(column.name) for column in kept)
+        selected = ", ".join(lexer.quote_name(column.name) for column in unloaded)
         for number, values in enumerate(found.rows):
             if number == max(1, len(found.rows) // 2):
                 await self._inject_fault()
@@ -156,7 +156,7 @@ class _Unload:
                 for q, value in zip(quoted, values, strict=True)
             )
             query = f"SELECT {selected} FROM {table} WHERE {condition}"  # noqa: S608
-            files += await self._stream(query, kept, partition_folder(keys, values))
+            files += await self._stream(query, unloaded, partition_folder(keys, values))
         await self._backend.query(f"DROP TABLE {table}")
         return files
 

@@ -1,4 +1,4 @@
-"""The AWS side and the database side of the Data API, in memory."""
+"""Fakes of the emulator and of the database, for the APIs of Redshift."""
 
 from __future__ import annotations
 
@@ -190,11 +190,11 @@ class Bench:
         return self.api.batch_execute_statement({"Sqls": list(sqls), **request, **options})
 
     def end(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Describe the statement once it has ended."""
+        """Describe the statement when it has ended."""
         return self.api.describe_statement({"Id": answer["Id"], "WaitTimeSeconds": 10})
 
     def restart(self) -> None:
-        """The daemon is started anew over the same state and files."""
+        """Restart the daemon over the same state and files."""
         self.api = DataApi(
             self.serverless, self.database, ResultStore(self.folder / "results"), spawn=spawn
         )

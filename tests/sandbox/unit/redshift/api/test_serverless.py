@@ -1,4 +1,4 @@
-"""redshift-serverless: one namespace, one workgroup, passwords that end."""
+"""redshift-serverless: one namespace, one workgroup, temporary passwords."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xacct_sandbox.redshift.api.serverless import credentials, database_user
 ROLE = "arn:aws:iam::222222222222:role/RoleB"
 
 
-def test_a_namespace_makes_its_admin_and_tells_the_database_who_it_is(bench):
+def test_a_namespace_creates_its_admin_and_is_written_to_the_database(bench):
     assert bench.control.users["xacct"] == {"password": "Secret1234", "superuser": True}
     assert bench.control.namespace["admin_user"] == "xacct"
     assert bench.control.namespace["status"] == "available"
@@ -29,7 +29,7 @@ def test_without_a_workgroup_nobody_can_connect(bench):
     assert bench.control.namespace["status"] == "paused"
 
 
-def test_a_workgroup_listens_where_the_sandbox_does(bench):
+def test_a_workgroup_has_the_endpoint_of_the_sandbox(bench):
     endpoint = bench.serverless.workgroups.get({"workgroupName": "wg-one"})["workgroup"]["endpoint"]
     assert (endpoint["address"], endpoint["port"]) == ("127.0.0.1", 5439)
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_refused_by_name(bench, call, request_, code, tex
         ({"adminUsername": "a", "adminUserPassword": "With'Quote1"}, "printable"),
     ],
 )
-def test_a_namespace_that_cannot_be_is_refused_and_nothing_is_made(empty, option, text):
+def test_an_invalid_namespace_is_refused_and_nothing_is_created(empty, option, text):
     with pytest.raises(ServiceError, match=text):
         empty.serverless.namespaces.create({"namespaceName": "one", **option})
     assert empty.control.users == {}
@@ -162,7 +162,7 @@ def test_a_namespace_that_cannot_be_is_refused_and_nothing_is_made(empty, option
 # -- temporary credentials -------------------------------------------------------------------
 
 
-def test_credentials_are_the_callers_own_and_end(bench):
+def test_credentials_are_of_the_callers_own_user_and_expire(bench):
     before = datetime.now(UTC)
     answer = bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": 900})
     assert answer["dbUser"] == "IAMR:orchestrator"
@@ -172,7 +172,7 @@ def test_credentials_are_the_callers_own_and_end(bench):
     assert answer["expiration"] == pytest.approx(made["valid_until"].timestamp())
 
 
-def test_asking_again_soon_gives_the_same_password_asking_late_another(bench, monkeypatch):
+def test_the_password_stays_the_same_until_its_refresh_time(bench, monkeypatch):
     ask = {"workgroupName": "wg-one", "durationSeconds": 3600}
     first = bench.serverless.get_credentials(ask)
     assert bench.serverless.get_credentials(ask)["dbPassword"] == first["dbPassword"]
@@ -212,7 +212,7 @@ def test_a_password_reaches_the_database_as_its_digest_only():
 # -- CloudFormation --------------------------------------------------------------------------
 
 
-def test_a_stack_makes_both_and_reads_the_endpoint(empty):
+def test_a_stack_creates_both_and_reads_the_endpoint(empty):
     name, attributes = namespace_type(empty.serverless).create(
         "N",
         {

@@ -1,4 +1,4 @@
-"""COPY loads what was written, whatever it was: text of Glue's connector, and Parquet."""
+"""COPY loads exactly what was written: CSV of Glue's connector, and Parquet."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def rules(sql: str, columns: tuple[Column, ...]) -> Rules:
 
 
 def stored(body: bytes, step: int = 1 << 20) -> tuple[RoleSession, SourceObject]:
-    """An object of these bytes; a read of it gives no more than `step` of them."""
+    """An object with these bytes, of which a read returns at most `step`."""
 
     class Body(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
@@ -94,7 +94,7 @@ _ROWS = st.lists(st.tuples(st.integers(0, 99).map(str), _NAMES, _PRICES), max_si
 
 
 def written(value: str | None, *, quoted: bool) -> str:
-    """A field as Spark writes it: bare or in quotes, NULL as the marker, empty text as quotes."""
+    """A field as Spark writes it: NULL is the marker, an empty text is two quotes."""
     if value is None:
         return NULL
     if quoted or value == "" or any(sign in value for sign in ',"\n\r'):

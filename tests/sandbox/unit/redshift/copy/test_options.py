@@ -73,7 +73,7 @@ def test_the_default_role_and_a_chain_of_roles() -> None:
 
 @pytest.mark.parametrize("words", ["credentials", "credentials as", "with credentials as"])
 def test_the_older_way_of_naming_a_role(words: str) -> None:
-    """Which Airflow's RedshiftToS3Operator writes."""
+    """Airflow's RedshiftToS3Operator writes it so."""
     chain = f"{ROLE},arn:aws:iam::111111111111:role/RoleA"
     plan = translate(f"copy t from 's3://b/k' {words} 'aws_iam_role={chain}' csv")
     assert isinstance(plan, CopyStatement)
