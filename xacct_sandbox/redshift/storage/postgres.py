@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from xacct_sandbox.daemon.config import SandboxError
+from xacct_sandbox.redshift.sql.lexer import quote_literal
 from xacct_sandbox.redshift.storage.settings import SETTINGS
 from xacct_sandbox.redshift.storage.stale_server import pid_file_lines, stop_stale_server
 
@@ -101,10 +102,9 @@ class PostgresCluster:
         """
         if self.running():
             raise SandboxError("the superuser's password can be reset only while stopped")
-        literal = self._password.replace("\\", "\\\\").replace("'", "''")
         completed = self._run(
             [_binary("postgres"), "--single", "-D", str(self.data), "-j", "template1"],
-            input_text=f"ALTER ROLE {SUPERUSER} PASSWORD '{literal}';\n",
+            input_text=f"ALTER ROLE {SUPERUSER} PASSWORD {quote_literal(self._password)};\n",
         )
         if "ERROR" in completed.stderr:
             raise SandboxError(
