@@ -1,8 +1,8 @@
-"""What PostgreSQL's COPY reads from a CSV text (its CopyReadAttributesCSV, in few words)."""
+"""What PostgreSQL's COPY reads from a CSV text (after its CopyReadAttributesCSV)."""
 
 from __future__ import annotations
 
-from xacct_sandbox.redshift.copy.records import Form, Piece, Rules
+from xacct_sandbox.redshift.copy.rules import Form, Piece, Rules
 
 
 def rows_read(piece: Piece, rules: Rules) -> list[list[str | None]]:

@@ -9,9 +9,8 @@ import threading
 
 import pytest
 
-from xacct_sandbox.redshift.server import protocol
-from xacct_sandbox.redshift.unload import copy_rows
-from xacct_sandbox.redshift.unload.copy_rows import Rows
+from xacct_sandbox.redshift.server import copy_rows, protocol
+from xacct_sandbox.redshift.server.copy_rows import Rows
 
 END = protocol.COPY_DONE + protocol.command_complete("COPY 3") + protocol.message(b"Z", b"T")
 
@@ -20,8 +19,8 @@ def framed(rows: list[bytes]) -> bytes:
     return b"".join(protocol.message(b"d", row + b"\n") for row in rows)
 
 
-def moved(stream: bytes, cuts: list[int], begun: bytes = b"") -> tuple[bytes, int, bytes]:
-    """(rows, their number, what is left) when the stream arrives cut so."""
+def received(stream: bytes, cuts: list[int], begun: bytes = b"") -> tuple[bytes, int, bytes]:
+    """The rows, their number and the rest, of a stream that arrives in these pieces."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     arrived = threading.Event()
@@ -51,7 +50,7 @@ def test_rows_arrive_whole_and_counted_wherever_the_stream_is_cut(seed: int) -> 
     stream = framed(rows) + END
     cuts = sorted(chance.sample(range(1, len(stream)), 25))
     begun = chance.randrange(cuts[0])
-    data, number, left = moved(stream[begun:], [cut - begun for cut in cuts], stream[:begun])
+    data, number, left = received(stream[begun:], [cut - begun for cut in cuts], stream[:begun])
     assert data == b"".join(row + b"\n" for row in rows)
     assert number == len(rows)
     assert left == END
@@ -70,13 +69,13 @@ def test_many_rows_come_in_pieces_that_can_be_dealt_out() -> None:
 
 
 def test_no_rows_at_all_end_at_once() -> None:
-    assert moved(b"", [], END) == (b"", 0, END)
-    assert moved(END, []) == (b"", 0, END)
+    assert received(b"", [], END) == (b"", 0, END)
+    assert received(END, []) == (b"", 0, END)
 
 
 def test_an_error_after_rows_stays_for_the_reader() -> None:
     error = protocol.fields_message(b"E", {"M": "division by zero"}) + protocol.message(b"Z", b"E")
-    assert moved(framed([b"1"]) + error, []) == (b"1\n", 1, error)
+    assert received(framed([b"1"]) + error, []) == (b"1\n", 1, error)
 
 
 def test_a_row_beyond_sixteen_megabytes_stands_between_others(
@@ -84,7 +83,7 @@ def test_a_row_beyond_sixteen_megabytes_stands_between_others(
 ) -> None:
     long = b"x" * (copy_rows._LONG_ROW + 5)
     stream = framed([b"before", long, b"after"]) + END
-    assert moved(stream, []) == (b"before\n" + long + b"\nafter\n", 3, END)
+    assert received(stream, []) == (b"before\n" + long + b"\nafter\n", 3, END)
 
 
 def test_a_connection_that_ends_is_noticed() -> None:

@@ -1,7 +1,7 @@
 """The rows of a COPY TO, taken out of their messages in large blocks.
 
-PostgreSQL sends a message a row, in writes of 8 kB. Looking at each would cost more than making
-them does, so blocks are gathered first, then cut at once, in C code.
+PostgreSQL sends one message per row, in writes of 8 kB. Handling each message in Python would take
+longer than PostgreSQL needs to produce it, so a block is gathered and then split in C code.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import select
 from xacct_sandbox.redshift.server import protocol
 
 BLOCK_BYTES = 1 << 20
-ENOUGH_BYTES = 1 << 18  # to stop gathering when nothing more is there yet
-PIECE_BYTES = 64 << 10  # about as much is given on at once
+ENOUGH_BYTES = 1 << 18  # a block may be this small if no more data has arrived
+PIECE_BYTES = 64 << 10  # approximate size of what ``take`` returns at once
 _ROW = ord("d")
-# Text of PostgreSQL never holds a NUL byte, so a line feed, "d" and the first (zero) byte of a
-# length below 16 MB are the seam between two rows and nothing else.
+# PostgreSQL's text holds no NUL byte. A line feed, "d" and the zero byte that begins a length below
+# 16 MB can therefore only stand between two rows.
 _SEAM = re.compile(rb"\nd\x00[\x00-\xff]{3}")
 _LONG_ROW = 1 << 24
 _HEADER = 5
@@ -25,31 +25,33 @@ _READY = b"Z\x00\x00\x00\x05"
 
 
 class Rows:
-    """A buffer of CopyData messages, and what follows them."""
+    """A buffer of CopyData messages and of what follows them."""
 
     def __init__(self, begun: bytes = b"") -> None:
+        """``begun``: bytes that have been read already."""
         self._buffer = bytearray(max(BLOCK_BYTES, len(begun)))
         self._filled = len(begun)
         self._buffer[: self._filled] = begun
 
     @property
     def ended(self) -> bool:
-        """The next message is no row."""
+        """Whether the next message is not a row."""
         return self._filled >= 5 and self._buffer[0] != _ROW
 
     def rest(self) -> bytes:
-        """What was read and not taken."""
+        """The bytes that were read and not taken."""
         return bytes(memoryview(self._buffer)[: self._filled])
 
     def fill(self, file: int) -> bool:
-        """Read from a non-blocking descriptor until there is enough; False at its end.
+        """Read from a non-blocking descriptor until a block is complete, or the answer.
 
-        Enough is also whatever ends with the answer's end: nothing comes after that.
+        Returns:
+            False if the connection ended.
         """
         if self._filled == len(self._buffer):  # a row longer than the buffer
             self._buffer += bytes(len(self._buffer))
-        waiting = select.poll()
-        waiting.register(file, select.POLLIN)
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
         with memoryview(self._buffer) as view:
             while self._filled < len(view):
                 try:
@@ -57,7 +59,7 @@ class Rows:
                 except BlockingIOError:
                     if self._filled >= ENOUGH_BYTES or self._at_end():
                         return True
-                    waiting.poll()
+                    poll.poll()
                     continue
                 except ConnectionResetError:
                     return False
@@ -67,7 +69,11 @@ class Rows:
         return True
 
     def take(self) -> list[tuple[bytes, int]]:
-        """(whole rows, how many) from the buffer, in pieces; what is left there stays."""
+        """Take the whole rows out of the buffer.
+
+        Returns:
+            Pieces of rows, each with the number of its rows.
+        """
         data = self.rest()
         if data[:1] != b"d":
             return []
@@ -82,7 +88,7 @@ class Rows:
         return [(b"\n".join(piece) + b"\n", len(piece)) for piece in pieces]
 
     def _at_end(self) -> bool:
-        """ReadyForQuery is the last thing there; no row holds such bytes."""
+        """Whether the buffer ends with ReadyForQuery. No row holds these bytes."""
         with memoryview(self._buffer) as view:
             tail = bytes(view[max(self._filled - 6, 0) : self._filled])
         return tail.startswith(_READY)
@@ -94,9 +100,9 @@ def _at_seams(data: bytes) -> tuple[list[bytes], bytes]:
     if rows:
         rows[0] = rows[0][_HEADER:]
         data = data[len(data) - len(last) - _HEADER :]
-    # The last may be cut, or be followed by part of a header, or by the end of the COPY.
-    more, left = _one_by_one(data)
-    return rows + more, left
+    # The last row may be incomplete, or be followed by part of a header or the end of the COPY.
+    last_rows, left = _one_by_one(data)
+    return rows + last_rows, left
 
 
 def _one_by_one(data: bytes) -> tuple[list[bytes], bytes]:
