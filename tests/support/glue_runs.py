@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from xacct_assets.aws.glue.job import LIVE
+from xacct_assets.aws.glue.job_runs import LIVE
 
 OPTIONS = {"worker_type": "G.1X", "number_of_workers": 2, "timeout_minutes": 10}
 

@@ -68,13 +68,13 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 feed.crawler_name(aws.settings.suffix),
                 feed.catalog.timeout_minutes * 60,
                 # Another run's crawl that found our days spares us one of our own.
-                needed=CrawlRequirement(
+                requirement=CrawlRequirement(
                     landed=_newest(step),
                     since=requested_at(context.instance, context.run),
                     is_there=lambda: len(in_catalog()) == len(values),
                 ),
             )
-            whose = "An earlier crawl covers the days:" if crawl.joined else "Crawl"
+            whose = "An earlier crawl covers the days:" if crawl.reused else "Crawl"
             context.log.info(f"{whose} {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
             found = in_catalog()
             mended = mend(feed, aws, list(step.ready), _newest_files(step), found)
@@ -150,7 +150,7 @@ def _report(
         "partition": "none: the files hold no rows" if partition is None else partition.location,
         REPAIRED: mended or "nothing",
         "crawl": crawl.crawl_id,
-        "crawl was another run's": crawl.joined,
+        "crawl was another run's": crawl.reused,
         "crawl summary": crawl.summary,
         MISSING_COLUMNS: missing_columns(feed, inferred),
         UNKNOWN_COLUMNS: unknown_columns(feed, inferred),

@@ -10,7 +10,8 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from tests.support.glue_runs import OPTIONS, GlueRuns
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed
-from xacct_assets.aws.glue.job import ENDED, LIVE, GlueJob
+from xacct_assets.aws.glue.job import GlueJob
+from xacct_assets.aws.glue.job_runs import ENDED, LIVE
 
 
 def test_a_run_that_expires_is_over(runs: GlueRuns, job: GlueJob) -> None:

@@ -5,8 +5,9 @@ from botocore.exceptions import ReadTimeoutError
 
 from tests.support.glue_runs import OPTIONS, GlueRuns
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
-from xacct_assets.aws.glue.job import ENDED, GlueJob
+from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_result import log_urls
+from xacct_assets.aws.glue.job_runs import ENDED, JobRuns
 
 
 @pytest.fixture
@@ -17,6 +18,11 @@ def glue(modelled, refusal):
 @pytest.fixture
 def job(glue, clock):
     return GlueJob(glue.client, sleep=clock.sleep, clock=clock)
+
+
+@pytest.fixture
+def runs(glue, clock):
+    return JobRuns(glue.client, sleep=clock.sleep, clock=clock)
 
 
 def test_a_run_is_started_with_its_marker_and_followed_to_its_end(glue, job):
@@ -212,17 +218,17 @@ def test_a_stop_that_is_not_taken_is_asked_for_until_the_run_has_stopped(glue, j
     assert glue.runs[0]["states"] == ["STOPPED"]
 
 
-def test_a_run_that_glue_will_not_stop_is_told_with_glues_reason_and_the_way_by_hand(glue, job):
+def test_a_run_that_glue_will_not_stop_is_told_with_glues_reason_and_the_way_by_hand(glue, runs):
     run = glue.add("work-1", ["RUNNING"])
     glue.stop_errors = ["the run is locked"] * 10_000
     with pytest.raises(WaitTimeout, match="the run is locked") as caught:
-        job.stop("load", run["Id"])
+        runs.stop("load", run["Id"])
     assert "aws glue batch-stop-job-run --job-name load --job-run-ids jr_1" in caught.value.fix
 
 
-def test_a_run_that_has_ended_already_needs_no_stop(glue, job):
+def test_a_run_that_has_ended_already_needs_no_stop(glue, runs):
     run = glue.add("work-1", ["SUCCEEDED"])
-    assert job.stop("load", run["Id"]) == "SUCCEEDED"
+    assert runs.stop("load", run["Id"]) == "SUCCEEDED"
     assert glue.client.named("batch_stop_job_run") == []
 
 
