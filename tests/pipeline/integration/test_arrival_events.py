@@ -48,7 +48,7 @@ def received(inbox: Notifications, keys: list[str]) -> list[Notice]:
     """What has come, once all the keys have; the test's time limit ends a wait in vain."""
     while True:
         inbox.receive(wait_seconds=5, seconds=5)
-        notices = inbox.mine("products")
+        notices = inbox.claimed_by("products")
         if {notice.object.key for notice in notices} >= set(keys):
             return notices
 
@@ -62,8 +62,8 @@ def test_a_file_of_account_a_is_announced_in_account_b_until_it_is_dealt_with(
     folders = DayFolders("products", DayLayout.PLAIN)
     mine = [notice for notice in notices if notice.object.key in landed]
     assert {folders.day_of(notice.object.key) for notice in mine} == {date(2031, 2, 3)}
-    inbox.dealt_with(notices)
-    assert inbox.mine("products") == []
+    inbox.mark_processed(notices)
+    assert inbox.claimed_by("products") == []
     left = feeds_sandbox.client("account-b-admin", "sqs").get_queue_attributes(
         QueueUrl=inbox.queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -79,7 +79,7 @@ def test_a_deletion_is_announced_too(feeds_sandbox, landed: list[str]) -> None:
     s3.delete_object(Bucket=RAW, Key=key)
     while len([n for n in received(inbox, [key]) if n.object.key == key]) < 2:
         pass
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
 
 
 def test_account_a_cannot_read_the_queue(feeds_sandbox) -> None:

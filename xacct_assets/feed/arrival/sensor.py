@@ -209,7 +209,7 @@ class _Evaluation:
             queue.claim(self._feed.name, self._is_mine)
             busy = any(state.needs_attention for state in cursor.days.values())
             queue.receive(
-                wait_seconds=0 if busy or queue.mine(self._feed.name) else WAIT_SECONDS,
+                wait_seconds=0 if busy or queue.claimed_by(self._feed.name) else WAIT_SECONDS,
                 seconds=DRAIN_SECONDS,
             )
             return _Inbox(queue, self._sorted_out(queue))
@@ -225,7 +225,7 @@ class _Evaluation:
     def _sorted_out(self, queue: Notifications) -> list[tuple[Notice, date]]:
         """The notices that point at a day of the feed; the others are done with."""
         pointing, idle = [], []
-        for notice in queue.mine(self._feed.name):
+        for notice in queue.claimed_by(self._feed.name):
             day = self._policy.folders.day_of(notice.object.key)
             if day is None or not self._counts(day, notice.object.key):
                 idle.append(notice)
@@ -239,7 +239,7 @@ class _Evaluation:
                 idle.append(notice)
             else:
                 pointing.append((notice, day))
-        queue.dealt_with(idle)
+        queue.mark_processed(idle)
         return pointing
 
     def _counts(self, day: date, key: str) -> bool:
@@ -257,7 +257,7 @@ class _Evaluation:
             if outcome.handled.get(day, float("-inf")) >= notice.received
         ]
         try:
-            inbox.queue.dealt_with(done)
+            inbox.queue.mark_processed(done)
         except AwsFailure as failure:
             # They will come again, and be found dealt with again.
             self._log.error("Notifications could not be deleted. %s", failure)

@@ -55,10 +55,10 @@ class Inbox:
         self.waits.append(wait_seconds)
         return len(self.notices)
 
-    def mine(self, name: str) -> list[Notice]:
+    def claimed_by(self, name: str) -> list[Notice]:
         return list(self.notices)
 
-    def dealt_with(self, notices: list[Notice]) -> None:
+    def mark_processed(self, notices: list[Notice]) -> None:
         for notice in notices:
             self.notices.remove(notice)
 

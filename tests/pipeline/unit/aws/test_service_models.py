@@ -34,7 +34,7 @@ def test_a_run_reads_no_description_that_was_read_ahead(files_read):
     assert files_read
     files_read.clear()
     sessions = Sessions("eu-central-1")
-    for service in service_models.OF_A_RUN:
+    for service in service_models.SERVICES_OF_A_RUN:
         sessions.client(service)
     assert files_read == []
 

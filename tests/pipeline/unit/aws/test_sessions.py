@@ -187,7 +187,7 @@ def test_credentials_that_a_service_calls_ended_are_looked_for_anew(sessions, mo
 def test_a_statement_s_own_error_is_no_end_of_credentials():
     credentials = RenewableCredentials(None, lambda: pytest.fail("looked for anew"))
     described = {"Status": "FAILED", "Error": "relation does not exist"}
-    assert credentials.renew_if_ended((None, described), attempts=1) is None
+    assert credentials.renew_if_expired((None, described), attempts=1) is None
 
 
 def test_a_role_whose_session_was_revoked_is_assumed_again(sessions):

@@ -177,28 +177,28 @@ def fill(inbox: Notifications) -> int:
 def test_a_message_stays_on_the_queue_until_it_is_dealt_with(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
-    (notice,) = inbox.mine("products")
+    (notice,) = inbox.claimed_by("products")
     assert notice.object == ObjectNotice("raw", "products/a.csv")
     assert queue.messages
-    inbox.dealt_with([notice])
+    inbox.mark_processed([notice])
     assert not queue.messages
-    assert inbox.mine("products") == []
+    assert inbox.claimed_by("products") == []
 
 
 def test_a_message_of_another_feed_is_kept_for_that_feed(queue, inbox) -> None:
     queue.send(s3_event("orders/a.csv"))
     fill(inbox)
-    assert inbox.mine("products") == []
-    inbox.dealt_with(inbox.mine("orders"))
+    assert inbox.claimed_by("products") == []
+    inbox.mark_processed(inbox.claimed_by("orders"))
     assert not queue.messages
 
 
 def test_a_message_of_two_feeds_is_deleted_when_both_are_done_with_it(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv", "orders/a.csv"))
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
     assert queue.messages
-    inbox.dealt_with(inbox.mine("orders"))
+    inbox.mark_processed(inbox.claimed_by("orders"))
     assert not queue.messages
 
 
@@ -206,7 +206,7 @@ def test_duplicates_are_all_deleted(queue, inbox) -> None:
     for _ in range(25):
         queue.send(s3_event("products/a.csv"))
     assert fill(inbox) == 25
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
     assert not queue.messages
 
 
@@ -217,7 +217,7 @@ def test_a_process_that_dies_loses_no_message(queue, inbox) -> None:
     reborn = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
     reborn.claim("products", lambda notice: True)
     fill(reborn)
-    reborn.dealt_with(reborn.mine("products"))
+    reborn.mark_processed(reborn.claimed_by("products"))
     assert not queue.messages
 
 
@@ -226,14 +226,14 @@ def test_a_receipt_that_is_about_to_end_is_not_used_and_the_message_comes_again(
 ) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
-    (old,) = inbox.mine("products")
+    (old,) = inbox.claimed_by("products")
     queue.now += 295
-    assert inbox.mine("products") == []
-    inbox.dealt_with([old])
+    assert inbox.claimed_by("products") == []
+    inbox.mark_processed([old])
     assert queue.messages
     queue.now += 10
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
     assert not queue.messages
 
 
@@ -257,7 +257,7 @@ def test_what_nobody_claims_waits_for_a_feed_that_is_just_starting(queue, inbox)
     queue.send(s3_event("customers/a.csv"))
     fill(inbox)
     inbox.claim("customers", lambda notice: notice.key.startswith("customers/"))
-    inbox.dealt_with(inbox.mine("customers"))
+    inbox.mark_processed(inbox.claimed_by("customers"))
     assert not queue.messages
 
 
@@ -275,12 +275,12 @@ def test_a_message_that_could_not_be_deleted_comes_again(queue, inbox, caplog) -
     message_id = queue.send(s3_event("products/a.csv"))
     queue.undeletable.add(message_id)
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
     assert message_id in caplog.text
     queue.undeletable.clear()
     queue.now += 301
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.mark_processed(inbox.claimed_by("products"))
     assert not queue.messages
 
 
@@ -311,5 +311,5 @@ def test_a_refusal_to_delete_messages_names_the_queue(queue, inbox) -> None:
     fill(inbox)
     queue.denied.add("delete")
     with pytest.raises(AccessDenied) as refused:
-        inbox.dealt_with(inbox.mine("products"))
+        inbox.mark_processed(inbox.claimed_by("products"))
     assert refused.value.resource == URL
