@@ -1,19 +1,20 @@
-"""Text that goes into SQL: identifiers, literals, scripts. Everything else is a bound parameter."""
+"""SQL text: quotes identifiers and literals, and splits scripts. Other values are parameters."""
 
 from __future__ import annotations
 
 import re
 
-# Redshift's standard identifiers, ASCII only. Longer than 127 bytes is truncated by the server
-# silently, so it is refused here.
+# Redshift's standard identifiers, ASCII only. The server silently truncates names above 127 bytes;
+# they are refused here.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,126}")
 
 
 def identifier(name: str) -> str:
-    """The name, quoted. Names are folded to lower case, as Redshift folds them.
+    """Quote a name, folded to lower case as Redshift folds it.
 
     Raises:
-        ValueError: not a plain name of letters, digits, `_` and `$` (so no quoting can be escaped).
+        ValueError: it has other characters than letters, digits, `_` and `$`, so that none can end
+            the quoting.
 
     >>> identifier("Products")
     '"products"'
@@ -27,7 +28,7 @@ def identifier(name: str) -> str:
 
 
 def qualified(name: str) -> str:
-    """A dotted name (table, schema.table or database.schema.table) with each part quoted.
+    """Quote each part of a dotted name: table, schema.table or database.schema.table.
 
     >>> qualified("public.products")
     '"public"."products"'
@@ -39,11 +40,11 @@ def qualified(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """The text as a SQL string literal, for the few places that take no parameter (UNLOAD, COPY).
+    """A SQL string literal, for statements that take no parameters (UNLOAD, COPY).
 
     Raises:
-        ValueError: the text holds a backslash (which Redshift reads as an escape and PostgreSQL
-            does not) or a NUL.
+        ValueError: the text has a backslash (an escape for Redshift but not for PostgreSQL) or a
+            NUL.
 
     >>> literal("it's")
     "'it''s'"
@@ -54,7 +55,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-# Everything that may hold a semicolon that ends nothing. Alternatives are tried in this order.
+# Tokens that may contain a semicolon that ends no statement. Alternatives are tried in this order.
 _TOKEN = re.compile(
     r"""
       (?P<comment> --[^\n]* )
@@ -69,16 +70,16 @@ _TOKEN = re.compile(
 
 
 def split_statements(text: str) -> list[str]:
-    """The statements of a script, without their final semicolons; comments between them dropped.
+    """The statements of a script, without final semicolons and without comments between them.
 
-    Semicolons inside strings, quoted names, comments and ``$$`` bodies end nothing.
+    Semicolons inside strings, quoted names, comments and ``$$`` bodies end no statement.
 
     Raises:
         ValueError: a string, comment or body is not closed.
     """
     statements: list[str] = []
     start = 0
-    bare: list[str] = []  # what is left of the statement without its comments
+    bare: list[str] = []  # the statement without its comments
     cursor = 0
     for match in _TOKEN.finditer(text):
         bare.append(text[cursor : match.start()])
