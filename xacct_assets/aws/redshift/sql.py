@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from importlib import resources
 
 # Redshift's standard identifiers, ASCII only. The server silently truncates names above 127 bytes;
 # they are refused here.
@@ -37,6 +39,31 @@ def qualified(name: str) -> str:
     if len(parts) > 3:
         raise ValueError(f"{name!r} has {len(parts)} parts; a SQL name has at most three")
     return ".".join(identifier(part) for part in parts)
+
+
+def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str:
+    """Read ``sql/<name>.sql`` of a package and fill in the names of tables and columns.
+
+    Comments before the statement are dropped. Values are left as the parameters that they are.
+
+    Args:
+        package: such as ``xacct_assets.feed``.
+        name: of the file, without its suffix.
+        names: for the placeholders ``{...}`` of the file: a table name, or several column names.
+
+    Raises:
+        ValueError: a name cannot be quoted.
+        KeyError: a placeholder has no name.
+    """
+    text = resources.files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return _trim(text).format(
+        **{
+            placeholder: qualified(value)
+            if isinstance(value, str)
+            else ", ".join(map(identifier, value))
+            for placeholder, value in names.items()
+        }
+    )
 
 
 def literal(text: str) -> str:

@@ -318,13 +318,10 @@ def _warehouse_numbers(
 
 def count_by_day(aws: AwsClients, table: str, days: Sequence[date]) -> dict[date, int]:
     """Rows of each day that has any in the table."""
-    from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    select = f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(table)}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
-        (min(days), max(days)),
-    )
+    sql = load_statement("xacct_assets.feed", "count_by_day", table=table)
+    rows = aws.warehouse.query(sql, (min(days), max(days)))
     return {as_day(row["partition_date"]): int(row["row_count"]) for row in rows}
 
 
@@ -332,18 +329,12 @@ def _count_keys_by_day(
     feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> tuple[dict[date, int], dict[date, int]]:
     """Rows, and different keys, of each day that has any in the fact table; one statement."""
-    from xacct_assets.aws.redshift.sql import identifier, qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    key = ", ".join(identifier(name) for name in feed.key)
-    by_key = (
-        f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
-        f"WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date, {key}"
+    sql = load_statement(
+        "xacct_assets.feed", "count_keys_by_day", fact=feed.warehouse.fact, key=feed.key
     )
-    rows = aws.warehouse.query(
-        "SELECT partition_date, SUM(row_count) AS row_count, COUNT(*) AS key_count "  # noqa: S608
-        f"FROM ({by_key}) AS by_key GROUP BY partition_date",
-        (min(days), max(days)),
-    )
+    rows = aws.warehouse.query(sql, (min(days), max(days)))
     counts = {as_day(row["partition_date"]): row for row in rows}
     return (
         {day: int(row["row_count"]) for day, row in counts.items()},
@@ -355,15 +346,12 @@ def read_load_audit(
     feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> dict[date, LoadAuditEntry]:
     """The last committed load of each day that has one."""
-    from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    load_audit = qualified(feed.warehouse.load_audit)
-    columns = "partition_date, load_id, rows_loaded, loaded_at, transformed_at"
-    select = f"SELECT {columns} FROM {load_audit}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
-        (feed.name, min(days), max(days)),
+    sql = load_statement(
+        "xacct_assets.feed", "load_audit_entries", load_audit=feed.warehouse.load_audit
     )
+    rows = aws.warehouse.query(sql, (feed.name, min(days), max(days)))
     return {
         as_day(row["partition_date"]): LoadAuditEntry(
             load_id=row["load_id"],
