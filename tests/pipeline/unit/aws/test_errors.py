@@ -1,4 +1,4 @@
-"""What a failure of AWS says to the one who has to mend it."""
+"""Failures of AWS are typed, and name principal, action, resource and fix."""
 
 import pytest
 from botocore.exceptions import (
@@ -85,7 +85,7 @@ def test_a_bare_denial_of_s3_names_the_caller_that_the_session_knows(refusal):
         ("InvalidInputException", 400, InvalidRequest, False),
     ],
 )
-def test_each_kind_of_refusal_is_told_apart_and_says_if_a_retry_can_help(
+def test_each_kind_of_error_has_a_type_and_says_if_it_is_retryable(
     refusal, code, status, kind, retryable
 ):
     failure = translate(refusal(code, "text", status), action="a:B", resource="r")
@@ -103,16 +103,16 @@ def test_each_kind_of_refusal_is_told_apart_and_says_if_a_retry_can_help(
         (ParamValidationError(report="bad"), InvalidRequest),
     ],
 )
-def test_failures_without_an_answer_are_told_apart(error, kind):
+def test_failures_without_an_answer_have_a_type(error, kind):
     assert type(translate(error, action="a:B", resource="r")) is kind
 
 
-def test_exceptions_of_others_are_left_alone():
+def test_other_exceptions_are_not_translated():
     with pytest.raises(ZeroDivisionError), aws_call("a:B", "r"):
         _ = 1 / 0
 
 
-def test_an_interrupt_is_left_alone():
+def test_an_interrupt_is_not_translated():
     with pytest.raises(KeyboardInterrupt), aws_call("a:B", "r"):
         raise KeyboardInterrupt
 

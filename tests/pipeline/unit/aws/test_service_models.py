@@ -29,7 +29,7 @@ def files_read(monkeypatch, tmp_path):
     service_models.shared_loader.cache_clear()
 
 
-def test_a_run_reads_no_description_that_was_read_ahead(files_read):
+def test_a_run_reads_no_model_that_was_read_ahead(files_read):
     service_models.read_ahead()
     assert files_read
     files_read.clear()
@@ -39,7 +39,7 @@ def test_a_run_reads_no_description_that_was_read_ahead(files_read):
     assert files_read == []
 
 
-def test_a_second_session_reads_nothing_anew(files_read):
+def test_a_second_session_reads_no_model_again(files_read):
     Sessions("us-east-1").client("glue")
     assert files_read
     files_read.clear()
@@ -47,7 +47,7 @@ def test_a_second_session_reads_nothing_anew(files_read):
     assert files_read == []
 
 
-def test_descriptions_of_ones_own_are_found(files_read, monkeypatch, tmp_path):
+def test_further_service_models_are_found(files_read, monkeypatch, tmp_path):
     folder = tmp_path / "mine" / "imaginary" / "2026-01-01"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text('{"metadata": {}, "operations": {}}')

@@ -1,4 +1,4 @@
-"""What a message says, who it belongs to, and when it may be deleted."""
+"""Notifications: what a message names, which feed it belongs to, when it is deleted."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_notification_in_an_envelope_of_sns_is_read() -> None:
     assert read_notification(body) == [ObjectNotice("raw", "a b.csv")]
 
 
-def test_a_test_event_speaks_of_no_object() -> None:
+def test_a_test_event_names_no_object() -> None:
     assert read_notification(TEST_EVENT) == []
 
 
@@ -174,7 +174,7 @@ def fill(inbox: Notifications) -> int:
     return inbox.receive(wait_seconds=0, seconds=5)
 
 
-def test_a_message_stays_on_the_queue_until_it_is_dealt_with(queue, inbox) -> None:
+def test_a_message_stays_on_the_queue_until_it_is_processed(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
     (notice,) = inbox.claimed_by("products")
@@ -243,9 +243,7 @@ def test_a_test_event_is_deleted_at_once(queue, inbox) -> None:
     assert not queue.messages
 
 
-def test_a_message_that_makes_no_sense_is_left_on_the_queue_and_said_aloud(
-    queue, inbox, caplog
-) -> None:
+def test_an_unknown_message_is_left_on_the_queue_and_logged(queue, inbox, caplog) -> None:
     message_id = queue.send("hello")
     fill(inbox)
     assert list(queue.messages) == [message_id]
@@ -253,7 +251,7 @@ def test_a_message_that_makes_no_sense_is_left_on_the_queue_and_said_aloud(
     assert "not JSON" in caplog.text
 
 
-def test_what_nobody_claims_waits_for_a_feed_that_is_just_starting(queue, inbox) -> None:
+def test_an_unclaimed_message_waits_for_a_feed_that_is_just_starting(queue, inbox) -> None:
     queue.send(s3_event("customers/a.csv"))
     fill(inbox)
     inbox.claim("customers", lambda notice: notice.key.startswith("customers/"))
@@ -261,7 +259,7 @@ def test_what_nobody_claims_waits_for_a_feed_that_is_just_starting(queue, inbox)
     assert not queue.messages
 
 
-def test_what_nobody_claims_for_an_hour_is_dropped_and_said_aloud(queue, inbox, caplog) -> None:
+def test_a_message_unclaimed_for_an_hour_is_dropped_and_logged(queue, inbox, caplog) -> None:
     queue.send(s3_event("nobody/a.csv"))
     fill(inbox)
     assert queue.messages

@@ -1,4 +1,4 @@
-"""raw_partition and the load job judge a file by code of their own: they must read it alike.
+"""raw_partition and the load job read a file with different code, and must agree on it.
 
 What raw_partition passes, the job must not refuse, and must read with the same header; what it
 finds no row in, the job must find no layout in. (How many records Spark cuts is compared in
@@ -110,7 +110,7 @@ def test_a_gzip_file_that_passes_is_read_with_the_same_header(
 
 @SETTINGS
 @given(body=files)
-def test_what_the_job_would_refuse_never_gets_to_it(body: bytes) -> None:
+def test_what_the_job_would_refuse_is_refused_by_raw_partition(body: bytes) -> None:
     try:
         layout(body, "a.csv")
     except ValueError:

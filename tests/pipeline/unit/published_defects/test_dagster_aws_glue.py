@@ -36,7 +36,7 @@ def test_every_state_of_the_service_model_is_known(runs: GlueRuns) -> None:
     ],
     ids=["no-detail", "no-submission", "nothing-at-all"],
 )
-def test_a_stop_that_fails_is_told_as_such_and_hides_nothing(
+def test_a_failed_stop_is_logged_and_hides_nothing(
     runs: GlueRuns, job: GlueJob, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
 ) -> None:
     """PipesGlueClient reads a key that the answer does not have when a stop fails: the KeyError

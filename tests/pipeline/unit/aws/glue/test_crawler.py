@@ -1,4 +1,4 @@
-"""A crawl that is surely ours, and surely began after we asked for it."""
+"""Crawls: a result is of a crawl that covers what was requested."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def test_a_crawl_is_started_and_followed_to_its_end(glue, clock):
     assert result.dpu_hours == 0.02
 
 
-def test_a_crawl_like_those_before_it_takes_three_calls(glue, clock):
+def test_a_crawl_of_usual_length_takes_three_calls(glue, clock):
     fake = glue(looks=1)
     fake.begin()
     fake.looks_left = 0
@@ -118,7 +118,7 @@ def test_a_crawl_that_may_have_missed_our_day_is_followed_by_our_own(glue, clock
     assert (result.crawl_id, result.reused) == ("crawl-2", False)
 
 
-def test_a_failed_crawl_is_told_in_glues_words(glue, clock):
+def test_a_failed_crawl_has_glues_message(glue, clock):
     with pytest.raises(CrawlFailed, match="Access Denied") as caught:
         crawler(glue(outcome="FAILED"), clock).crawl("c", 600)
     assert "crawl-1" in str(caught.value)

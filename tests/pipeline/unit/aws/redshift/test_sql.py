@@ -1,4 +1,4 @@
-"""Names, literals and scripts: what goes into SQL cannot get out of its place."""
+"""Names and literals cannot leave their quotes; scripts are split into statements."""
 
 import pytest
 from hypothesis import given

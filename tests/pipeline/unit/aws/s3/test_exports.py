@@ -1,4 +1,4 @@
-"""An export held against its own manifest."""
+"""An export is compared with its manifest."""
 
 import io
 import json

@@ -175,7 +175,7 @@ def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
     assert said in found.problem
 
 
-def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
+def test_all_bad_files_of_a_day_are_reported_at_once_in_order(bucket):
     made = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
     listed = landing(made).list_objects("p/", ["*.csv"])
     found = landing(made).inspect(listed, CsvDialect(), COLUMNS)
@@ -226,7 +226,7 @@ class Endless:
 
 
 @pytest.mark.parametrize("files", [1, 2])
-def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
+def test_reading_ends_within_a_chunk_once_it_is_stopped(bucket, files):
     made = bucket({f"p/{number}.csv": GOOD for number in range(files)})
     listed = landing(made).list_objects("p/", ["*.csv"])
     stop, bodies = threading.Event(), []
@@ -243,7 +243,7 @@ def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
     assert all(body.closed.wait(10) for body in bodies)
 
 
-def test_a_file_that_was_replaced_is_told_though_another_takes_for_ever(bucket):
+def test_a_replaced_file_is_reported_though_another_one_never_ends(bucket):
     made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
     listed = landing(made).list_objects("p/", ["*.csv"])
     made.objects["p/a.csv"] = GOOD + b"3,c\n"
@@ -274,7 +274,7 @@ def test_a_connection_that_breaks_is_continued_where_it_broke(bucket):
     ]
 
 
-def test_a_connection_that_brings_nothing_again_and_again_is_given_up(bucket):
+def test_a_connection_without_progress_is_given_up(bucket):
     made = bucket({"p/a.csv": GOOD})
     made.breaks = [broken(0)] * 20
     with pytest.raises(Unavailable):
