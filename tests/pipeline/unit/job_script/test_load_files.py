@@ -30,7 +30,7 @@ def test_columns_may_come_in_any_order(load_request: LoadRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "key", "said"),
+    ("data", "key", "message"),
     [
         (gzip.compress(HEADER, mtime=0), "a.csv", "gzip without a name ending in .gz"),
         (HEADER, "a.csv.gz", "not gzip"),
@@ -43,9 +43,9 @@ def test_columns_may_come_in_any_order(load_request: LoadRequest) -> None:
     ],
 )
 def test_a_file_that_cannot_be_read_rightly_is_refused(
-    load_request: LoadRequest, data: bytes, key: str, said: str
+    load_request: LoadRequest, data: bytes, key: str, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         head(load_request, data, key)
 
 

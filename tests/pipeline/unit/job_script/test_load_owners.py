@@ -92,8 +92,8 @@ def test_a_working_bucket_of_another_account_is_refused_by_name(
     monkeypatch.setattr(xacct_load.s3, "boto3", _Nobody)
     with Stubber(s3) as stub:
         stub.add_client_error("head_bucket", "403", "Forbidden", 403)
-        said = f"s3://working.*s3:ListBucket.*Forbidden; account {WORKING} must own the bucket"
-        with pytest.raises(LoadError, match=said):
+        message = f"s3://working.*s3:ListBucket.*Forbidden; account {WORKING} must own the bucket"
+        with pytest.raises(LoadError, match=message):
             check_bucket(s3, "working")
 
 

@@ -45,8 +45,8 @@ def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     landing = RawBucket(Bucket(body), "b", "1")
-    (said,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
-    return said
+    (result,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
+    return result
 
 
 def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
@@ -87,10 +87,10 @@ files = st.one_of(
 @example(body=b"id,name,price")
 @example(body=b"\r\nid,name,price\n")
 def test_a_file_that_passes_is_read_with_the_same_header(body: bytes) -> None:
-    said = verdict(body, "a.csv")
-    if said.problem is None:
+    result = verdict(body, "a.csv")
+    if result.problem is None:
         found = layout(body, "a.csv")
-        assert said.header == (found.header if found else ())
+        assert result.header == (found.header if found else ())
 
 
 @SETTINGS
@@ -102,10 +102,10 @@ def test_a_gzip_file_that_passes_is_read_with_the_same_header(
     members = [gzip.compress(body[i : i + step], mtime=0) for i in range(0, len(body) or 1, step)]
     packed = b"".join(members)
     for data in (packed, packed[: len(packed) - cut]):
-        said = verdict(data, "a.csv.gz")
-        if said.problem is None:
+        result = verdict(data, "a.csv.gz")
+        if result.problem is None:
             found = layout(data, "a.csv.gz")
-            assert said.header == (found.header if found else ())
+            assert result.header == (found.header if found else ())
 
 
 @SETTINGS

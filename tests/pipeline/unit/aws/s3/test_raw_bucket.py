@@ -151,7 +151,7 @@ def test_an_empty_object_named_gz_has_no_rows(bucket):
 
 
 @pytest.mark.parametrize(
-    ("key", "data", "said"),
+    ("key", "data", "message"),
     [
         ("p/a.csv", b"id;name\n1;a\n", "separated by a semicolon"),
         ("p/a.csv", b"id\tname\n1\ta\n", "separated by a tab"),
@@ -168,11 +168,11 @@ def test_an_empty_object_named_gz_has_no_rows(bucket):
         ("p/a.csv.gz", gzip.compress(GOOD, mtime=0) + b"tail", "damaged"),
     ],
 )
-def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
+def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, message):
     found = verdict(bucket({key: data}), key)
     assert found.rows == 0
     assert found.problem.startswith(f"s3://raw/{key}: ")
-    assert said in found.problem
+    assert message in found.problem
 
 
 def test_all_bad_files_of_a_day_are_reported_at_once_in_order(bucket):
