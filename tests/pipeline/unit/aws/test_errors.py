@@ -9,6 +9,7 @@ from botocore.exceptions import (
 )
 
 from xacct_assets.aws.botocore_errors import aws_call, translate
+from xacct_assets.aws.denials import set_permission_hints
 from xacct_assets.aws.errors import (
     AccessDenied,
     AwsFailure,
@@ -140,3 +141,11 @@ def test_a_denial_that_leaves_out_its_principal_is_still_read(refusal):
     )
     failure = translate(refusal("AccessDenied", message), action="glue:GetTable", resource="t")
     assert (failure.action, failure.account) == ("sts:AssumeRole", "222222222222")
+
+
+def test_the_fix_of_a_denial_is_the_hint_that_was_handed_in(refusal):
+    set_permission_hints(lambda action, resource, principal: f"ask for {action} on {resource}")
+    failure = translate(
+        refusal("AccessDenied", "Access Denied"), action="s3:GetObject", resource="arn:aws:s3:::b/k"
+    )
+    assert failure.fix == "ask for s3:GetObject on arn:aws:s3:::b/k"
