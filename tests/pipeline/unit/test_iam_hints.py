@@ -90,6 +90,10 @@ def test_for_an_unknown_bucket_every_possible_statement_is_named():
     ],
 )
 def test_the_denial_messages_of_each_service_are_parsed(text, principal, action, resource):
-    told = denial_in(text)
-    assert (told["principal"], told["action"], told["resource"]) == (principal, action, resource)
-    assert action in told["fix"]
+    denial = denial_in(text)
+    assert (denial["principal"], denial["action"], denial["resource"]) == (
+        principal,
+        action,
+        resource,
+    )
+    assert action in denial["fix"]

@@ -53,5 +53,5 @@ def test_further_service_models_are_found(files_read, monkeypatch, tmp_path):
     (folder / "service-2.json").write_text('{"metadata": {}, "operations": {}}')
     Sessions("us-east-1").client("sts")
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path / "mine"))
-    made, _ = Sessions("us-east-1")._new_session()
-    assert "imaginary" in made.get_available_services()
+    session, _ = Sessions("us-east-1")._new_session()
+    assert "imaginary" in session.get_available_services()

@@ -44,8 +44,8 @@ class Bucket:
 def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    landing = RawBucket(Bucket(body), "b", "1")
-    (result,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
+    raw = RawBucket(Bucket(body), "b", "1")
+    (result,) = raw.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
     return result
 
 
@@ -60,7 +60,7 @@ def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
     return found
 
 
-# Pieces of which nasty files are made; most of them begin as one of the feed should.
+# Pieces of malformed files; most of them begin as one of the feed should.
 names = st.sampled_from([*COLUMNS, '"id"', '"na\nme"', " id", "ID", "", "é", "x\ry"])
 headers = st.one_of(
     st.permutations(COLUMNS).map(",".join),
