@@ -69,6 +69,7 @@ def main() -> None:
     with open_dagster_pipes(
         context_loader=ContextLoader(client=s3),
         message_writer=MessageWriter(client=s3),
+        # dagster_pipes leaves its constructor without annotations.
         params_loader=PipesCliArgsParamsLoader(),  # type: ignore[no-untyped-call]
     ) as pipes:
         request = LoadRequest.from_json(pipes.extras)

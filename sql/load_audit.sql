@@ -1,6 +1,6 @@
--- One row per feed and day: the last load that was committed, and whether it was transformed yet.
--- It is written in the transaction of the load, so it can never speak of rows that are not there.
--- Small and looked up by day: a copy on every node (ALL) costs nothing and joins without moving rows.
+-- One row per feed and day: the last committed load, and whether it was transformed.
+-- Written in the transaction of the load, so that it always matches the staged rows.
+-- Small: with a copy on every node (ALL), joins move no rows.
 CREATE TABLE IF NOT EXISTS public.xacct_load_audit (
     feed           VARCHAR(128) NOT NULL,
     partition_date DATE         NOT NULL,

@@ -1,8 +1,8 @@
-"""Which template, policy and statement normally grant a permission: where to look after a denial.
+"""Hints after a denial: which template, policy and statement normally grant the permission.
 
-The table follows infra/*.yaml; a test holds its names against them. Who asks is recognised by the
-name of the role, which bucket is meant by its default name: where a name tells nothing, everything
-that might be meant is named.
+The table follows infra/*.yaml; a test compares its names with the templates. The caller is
+recognised by the name of the role, the bucket by its default name. If a name is not recognised,
+the hint names every statement that may be the one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ _RUN = ("glue:StartJobRun", "glue:GetJob", "glue:GetJobRun*", "glue:BatchStopJob
 
 @dataclass(frozen=True)
 class Grant:
-    """What a role may do, and where that is written.
+    """A permission of a role, and the statement that grants it.
 
     Attributes:
         role: part of the role's name, in lower case.
         actions: IAM actions, with ``*``.
         policy: name of the role's inline policy, in `template`.
         statement: Sid within it; None if its only statement has none.
-        bucket: part of the default name of the bucket meant; None if no bucket is.
-        bucket_statement: Sid in that bucket's policy in account A, which must allow it too.
+        bucket: part of the bucket's default name; None if the actions are not for a bucket.
+        bucket_statement: Sid in that bucket's policy in account A, if it must allow it too.
         trust: whether the trust policy of RoleA must allow it too.
+        template: that has the policy.
     """
 
     role: str
@@ -43,6 +44,7 @@ class Grant:
     template: str = ACCOUNT_B
 
     def describe(self) -> str:
+        """Name policy, template and statement, for a message."""
         own = f"the role's policy {self.policy} ({self.template}"
         own += f", statement {self.statement})" if self.statement else ")"
         if self.bucket_statement:
@@ -105,8 +107,8 @@ GRANTS = (
     Grant("orchestrator", ("sqs:*",), "arrivals", None),
 )  # fmt: skip
 
-#: Beginning of an IAM action -> where it is granted to whom we do not know. First match wins.
-_OTHERS: tuple[tuple[str, str], ...] = (
+#: Beginning of an IAM action -> who grants it, for unknown callers. First match wins.
+_OF_UNKNOWN_CALLERS: tuple[tuple[str, str], ...] = (
     (
         "sts:AssumeRole",
         "BOTH the trust policy of the role to be assumed "
@@ -123,23 +125,28 @@ _OTHERS: tuple[tuple[str, str], ...] = (
 
 
 def grant_hint(action: str | None, resource: str | None, principal: str | None) -> str:
-    """Where to look to have `action` on `resource` allowed for `principal`."""
-    places = [grant.describe() for grant in grants_of(action, resource, principal)]
-    where = " or ".join(dict.fromkeys(places)) or next(
-        (place for prefix, place in _OTHERS if (action or "").startswith(prefix)),
+    """Say what normally grants `action` on `resource` to `principal`.
+
+    Args:
+        action: IAM action; None if unknown.
+        resource: best as an ARN; None if unknown.
+        principal: ARN of the caller; None if unknown.
+    """
+    statements = [grant.describe() for grant in grants_of(action, resource, principal)]
+    where = " or ".join(dict.fromkeys(statements)) or next(
+        (policy for prefix, policy in _OF_UNKNOWN_CALLERS if (action or "").startswith(prefix)),
         "the principal's policy",
     )
     if (action or "").startswith("secretsmanager:"):
         where += " and, if the secret has its own key, that key's policy"
-    who = principal or "the caller"
     return (
-        f"let {who} do {action} on {resource}: normally granted by {where}; compare what is "
-        "deployed with the template (aws cloudformation detect-stack-drift)"
+        f"let {principal or 'the caller'} do {action} on {resource}: normally granted by {where}; "
+        "compare what is deployed with the template (aws cloudformation detect-stack-drift)"
     )
 
 
 def grants_of(action: str | None, resource: str | None, principal: str | None) -> list[Grant]:
-    """The grants that are meant to allow this."""
+    """The grants that should allow this."""
     # arn:…:assumed-role/NAME/session, or arn:…:role/path/NAME
     found = re.search(r":assumed-role/([^/]+)|:role/(?:.*/)?([^/]+)$", principal or "")
     name = (found[1] or found[2]).lower() if found else ""

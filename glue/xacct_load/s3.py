@@ -69,9 +69,10 @@ def expect_owners(s3: S3Client, owners: Mapping[str, str]) -> None:
                 f"{message}; account {context['expected_owner']} must own the bucket"
             )
 
+    # The stubs do not know that botocore uses the return value of this event's handlers.
     s3.meta.events.register(
         "provide-client-params.s3",
-        add_owner,  # type: ignore[arg-type] -- the stubs forget that this event uses the answer
+        add_owner,  # type: ignore[arg-type]
     )
     s3.meta.events.register("after-call.s3", name_owner_in_denial)
 

@@ -1,4 +1,4 @@
--- Rows of the days being loaded; emptied day by day once they are in products_f.
+-- Rows of the days that are being loaded; a day is deleted once it is in products_f.
 -- EVEN: COPY spreads any day over all slices. Sorted by day: a day is deleted without a full scan.
 CREATE TABLE IF NOT EXISTS public.products (
     id             BIGINT         NOT NULL,

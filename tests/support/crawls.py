@@ -9,7 +9,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Crawls:
-    """A crawler whose crawls take some looks at it."""
+    """A crawler whose crawls end after some polls."""
 
     def __init__(self, modelled, refusal, *, looks=3, outcome="COMPLETED", lag=0):
         self.refusal = refusal
@@ -52,7 +52,7 @@ class Crawls:
         return {}
 
     def look(self):
-        """One look at a running crawl brings it nearer to its end; whether it ran."""
+        """Count a poll of the running crawl; True if it was running."""
         if self.looks_left > 0:
             self.looks_left -= 1
             if self.looks_left == 0:

@@ -4,7 +4,7 @@ STATEMENT = "d9b6c0c9-0747-4bf4-b142-e8883122f766"
 
 
 class Statements:
-    """A workgroup that runs each statement through the statuses it is told."""
+    """A workgroup whose statements go through given statuses."""
 
     def __init__(self, modelled, refusal):
         self.refusal = refusal

@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from xacct_assets.aws.glue.job import LIVE
+from xacct_assets.aws.glue.job_runs import LIVE
 
 OPTIONS = {"worker_type": "G.1X", "number_of_workers": 2, "timeout_minutes": 10}
 
 
 class GlueRuns:
-    """A job whose runs go through the states they are told."""
+    """A job whose runs go through given states."""
 
     def __init__(self, modelled, refusal):
         self.refusal = refusal

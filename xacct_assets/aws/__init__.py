@@ -1,6 +1,6 @@
-"""Clients for the AWS services the pipeline uses. They know nothing of Dagster or of settings.
+"""Clients for the AWS services that the pipeline uses.
 
-Each module is one concept; each class takes ready boto3 clients and speaks in dataclasses and in
-the typed errors of `errors.py`. Nothing here imports boto3 at module level except inside functions:
-a code location imports all of this at every start.
+They import neither Dagster nor anything else of this package but `contract`. Each class takes ready
+boto3 clients, returns dataclasses, and raises the typed failures of `errors`. boto3 is imported
+inside functions only, because a code location imports these modules at every start.
 """

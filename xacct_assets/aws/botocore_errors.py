@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from xacct_assets.aws.denials import account_of, parse_denial, permission_hint
 from xacct_assets.aws.errors import (
@@ -196,7 +195,15 @@ def _denied(what: str, message: str, details: dict[str, Any], fix: str | None) -
     )
 
 
-class aws_call:
+@contextmanager
+def aws_call(
+    action: str,
+    resource: str,
+    *,
+    account: str | None = None,
+    fix: str | None = None,
+    expected_codes: tuple[str, ...] = (),
+) -> Iterator[None]:
     """Context manager: exceptions of botocore leave it as `AwsFailure`s, others unchanged.
 
     Args:
@@ -207,45 +214,18 @@ class aws_call:
         expected_codes: errors with these codes leave it as botocore's exceptions: the caller
             handles them.
     """
-
-    def __init__(
-        self,
-        action: str,
-        resource: str,
-        *,
-        account: str | None = None,
-        fix: str | None = None,
-        expected_codes: tuple[str, ...] = (),
-    ) -> None:
-        self._action = action
-        self._resource = resource
-        self._account = account
-        self._fix = fix
-        self._expected_codes = expected_codes
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not isinstance(error, Exception) or isinstance(error, AwsFailure):
-            return
+    try:
+        yield
+    except AwsFailure:
+        raise
+    except Exception as error:
         code = error_code(error)
-        if code and code in self._expected_codes:
-            return
-        failure = translate(
-            error,
-            action=self._action,
-            resource=self._resource,
-            account=self._account,
-            fix=self._fix,
-        )
-        if failure is not None:
-            raise failure from error
+        if code and code in expected_codes:
+            raise
+        failure = translate(error, action=action, resource=resource, account=account, fix=fix)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 @contextmanager

@@ -1,31 +1,34 @@
-"""CloudFormation stacks: create, update or leave as they are; the reason of a failure by name."""
+"""CloudFormation stacks: creates, updates and deletes them, and names the cause of a failure."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.polling import Backoff, Waiter
 
-#: Bytes that CloudFormation takes as TemplateBody (its quota).
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.client import CloudFormationClient
+
+#: Bytes of a TemplateBody (CloudFormation quota).
 MAX_TEMPLATE_BYTES = 51_200
 TIMEOUT = 3600.0
 BACKOFF = Backoff(first=0.2, factor=1.5, cap=5.0)
 
 Change = Literal["created", "updated", "up to date"]
 
-#: A creation that failed leaves a stack that can only be deleted.
+#: Left by a creation that failed: the stack can only be deleted.
 _DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
 _GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One line of a stack's progress."""
+    """An event of a stack: a resource reached a status."""
 
     resource: str
     type: str
@@ -35,7 +38,7 @@ class StackEvent:
 
 @dataclass(frozen=True)
 class StackResult:
-    """What became of a stack, and its outputs."""
+    """How a deployment changed a stack, and the stack's outputs."""
 
     name: str
     change: Change
@@ -47,12 +50,13 @@ class Stacks:
 
     Args:
         cloudformation: boto3's client.
-        on_event: called with each new event of the stack being worked on.
+        on_event: called with each new event of the stack that is deployed or deleted.
+        backoff, sleep, clock: for tests.
     """
 
     def __init__(
         self,
-        cloudformation: Any,
+        cloudformation: CloudFormationClient,
         *,
         on_event: Callable[[StackEvent], None] | None = None,
         backoff: Backoff = BACKOFF,
@@ -74,10 +78,17 @@ class Stacks:
         tags: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> StackResult:
-        """Bring the stack to what template and parameters say, and wait for it.
+        """Create or update the stack, and wait for it.
 
-        Parameters of the template that are not given keep their present values (a new stack takes
+        Parameters of the template that are not given keep their present values (a new stack uses
         the template's defaults).
+
+        Args:
+            name: of the stack.
+            template: its text.
+            parameters: by name.
+            tags: of the stack.
+            timeout: seconds.
 
         Raises:
             DeployFailed: naming the resource that failed first, and why.
@@ -92,7 +103,7 @@ class Stacks:
         self._settle(name, timeout)
         stack = self._describe(name)
         if stack is not None and stack["StackStatus"] in _DEAD:
-            # What a failed creation left; nothing of value can be in it.
+            # Left by a failed creation: it contains nothing of value.
             self.delete(name, timeout=timeout)
             stack = None
         request: dict[str, Any] = {
@@ -105,8 +116,8 @@ class Stacks:
         since: str | None = None
         if stack is None:
             request["Parameters"] = _parameters(parameters, keep=())
-            # With it, a creation that is rolled back also removes what has DeletionPolicy Retain:
-            # otherwise the next attempt would find its buckets in the way.
+            # A creation that is rolled back then also removes what has DeletionPolicy Retain.
+            # Otherwise its buckets would make the next attempt fail.
             request["RetainExceptOnCreate"] = True
             with aws_call("cloudformation:CreateStack", f"stack {name}"):
                 self._client.create_stack(**request)
@@ -146,20 +157,20 @@ class Stacks:
         since = self._last_event(name)
         with aws_call("cloudformation:DeleteStack", f"stack {name}"):
             self._client.delete_stack(StackName=name)
-        # By its id a stack is found after its deletion too, with its last status.
+        # A deleted stack is found by its id only, with its last status.
         stack = self._wait(stack_id, timeout, since)
         if stack is not None and stack["StackStatus"] != "DELETE_COMPLETE":
             raise self._failure(stack_id, stack["StackStatus"], "deleted")
         return True
 
     def _settle(self, name: str, timeout: float) -> None:
-        """Wait for the end of what somebody else is doing with the stack."""
+        """Wait for the end of an operation that somebody else has started."""
         stack = self._describe(name)
-        if stack is not None and _moving(stack["StackStatus"]):
+        if stack is not None and _is_in_progress(stack["StackStatus"]):
             self._wait(str(stack["StackId"]), timeout, self._last_event(name))
 
     def _parameters_to_keep(
-        self, name: str, template: str, stack: dict[str, Any], given: Mapping[str, str]
+        self, name: str, template: str, stack: Mapping[str, Any], given: Mapping[str, str]
     ) -> list[str]:
         with aws_call("cloudformation:ValidateTemplate", f"the template of stack {name}"):
             answer = self._client.validate_template(TemplateBody=template)
@@ -168,14 +179,14 @@ class Stacks:
         return sorted((known & present) - set(given))
 
     def _update(self, name: str, request: dict[str, Any]) -> bool:
-        """False if there is nothing to update."""
+        """Update the stack; False if there is nothing to update."""
         with aws_call(
             "cloudformation:UpdateStack", f"stack {name}", expected_codes=("ValidationError",)
         ):
             try:
                 self._client.update_stack(**request)
             except Exception as error:
-                # The service has no code of its own for this.
+                # CloudFormation has no error code for this.
                 if "No updates are to be performed" in str(error):
                     return False
                 if error_code(error) == "ValidationError":
@@ -188,7 +199,7 @@ class Stacks:
                 raise
         return True
 
-    def _describe(self, name: str) -> dict[str, Any] | None:
+    def _describe(self, name: str) -> Mapping[str, Any] | None:
         with aws_call(
             "cloudformation:DescribeStacks", f"stack {name}", expected_codes=("ValidationError",)
         ):
@@ -200,17 +211,17 @@ class Stacks:
                 raise
         return dict(stacks[0]) if stacks else None
 
-    def _wait(self, name: str, timeout: float, since: str | None) -> dict[str, Any] | None:
-        """Follow the stack's events until it stands still. None: it is gone."""
+    def _wait(self, name: str, timeout: float, since: str | None) -> Mapping[str, Any] | None:
+        """Report the stack's events until no operation is in progress. None: it is gone."""
         seen = {since} if since else set()
-        gone: dict[str, Any] = {}
+        gone: Mapping[str, Any] = {}
 
-        def poll() -> dict[str, Any] | None:
+        def poll() -> Mapping[str, Any] | None:
             stack = self._describe(name)
             if stack is None:
                 return gone
             self._show_events(name, seen, since)
-            return None if _moving(stack["StackStatus"]) else stack
+            return None if _is_in_progress(stack["StackStatus"]) else stack
 
         waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
         stack = waiter.until(poll, what=f"stack {name} to be ready", timeout=timeout)
@@ -234,8 +245,8 @@ class Stacks:
                     )
                 )
 
-    def _events(self, name: str) -> list[dict[str, Any]]:
-        """Newest first, one page: as many as one operation makes between two looks."""
+    def _events(self, name: str) -> list[Mapping[str, Any]]:
+        """The newest page of events, newest first: enough between two polls."""
         with aws_call("cloudformation:DescribeStackEvents", f"stack {name}"):
             return list(self._client.describe_stack_events(StackName=name)["StackEvents"])
 
@@ -244,54 +255,56 @@ class Stacks:
         return str(events[0]["EventId"]) if events else None
 
     def _validation_errors(self, name: str) -> list[str]:
-        """What CloudFormation refused before it began with any resource, in the last operation."""
+        """What the validation of the last operation refused before any resource was changed."""
         with aws_call("cloudformation:DescribeEvents", f"stack {name}"):
             answer = self._client.describe_events(StackName=name, Filters={"FailedEvents": True})
         events = answer.get("OperationEvents", [])
-        last = max(events, key=lambda event: event["Timestamp"], default={}).get("OperationId")
+        if not events:
+            return []
+        last = max(events, key=lambda event: event["Timestamp"]).get("OperationId")
         return [
-            _about(event, "ValidationStatusReason")
+            _describe_event(event, "ValidationStatusReason")
             for event in events
             if event.get("EventType") == "VALIDATION_ERROR" and event.get("OperationId") == last
         ]
 
     def _failure(self, name: str, status: str, change: str) -> DeployFailed:
-        first: dict[str, Any] | None = None
+        first: Mapping[str, Any] | None = None
         for event in self._events(name):
-            # Newest first: the last one kept is the first that failed in this operation.
+            # Newest first, so the last match is the first failure of this operation.
             failed = event["ResourceStatus"].endswith("_FAILED")
             if failed and "cancelled" not in str(event.get("ResourceStatusReason", "")).lower():
                 first = event
             if _begins_operation(event):
                 break
-        about = ""
+        cause = ""
         if first is not None:
-            about = _about(first, "ResourceStatusReason")
+            cause = _describe_event(first, "ResourceStatusReason")
             if first.get("ResourceType") == "AWS::CloudFormation::Stack":
-                # The stack itself failed: what its validation found is kept elsewhere.
-                about = "; ".join(self._validation_errors(name)) or about
+                # The stack itself failed; errors of its validation are in another API.
+                cause = "; ".join(self._validation_errors(name)) or cause
         fix = "correct it and run `xacct deploy` again: it goes on from here"
-        if "already exists" in about:
+        if "already exists" in cause:
             fix = (
                 "something of that name is there that this stack did not make (left by an earlier "
                 "installation?): delete it, or choose another XACCT_SUFFIX, then deploy again"
             )
         return DeployFailed(
-            f"stack {name} was not {change}: it is {status}", reason=about or None, fix=fix
+            f"stack {name} was not {change}: it is {status}", reason=cause or None, fix=fix
         )
 
 
-def _about(event: dict[str, Any], reason: str) -> str:
+def _describe_event(event: Mapping[str, Any], reason: str) -> str:
     return f"{event['LogicalResourceId']} ({event.get('ResourceType')}): {event.get(reason)}"
 
 
-def _begins_operation(event: dict[str, Any]) -> bool:
+def _begins_operation(event: Mapping[str, Any]) -> bool:
     return event.get("ResourceType") == "AWS::CloudFormation::Stack" and event[
         "ResourceStatus"
     ] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def _moving(status: str) -> bool:
+def _is_in_progress(status: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
@@ -303,5 +316,5 @@ def _parameters(
     ] + [{"ParameterKey": key, "UsePreviousValue": True} for key in keep]
 
 
-def _outputs(stack: dict[str, Any]) -> dict[str, str]:
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}

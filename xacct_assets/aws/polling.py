@@ -1,4 +1,4 @@
-"""Waiting for remote work: quick at first, then slower to a cap; never longer than told.
+"""Polling of remote work: frequent at first, then slower up to a cap, with a timeout.
 
 All durations are seconds.
 """
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Backoff:
-    """Delays that grow from `first` by `factor` to `cap`, each moved by up to `jitter` of itself.
+    """Delays that grow from `first` by `factor` to `cap`, each varied by up to `jitter` of itself.
 
-    The jitter keeps many waiters from asking in step.
+    The jitter keeps several waiters from polling at the same moments.
     """
 
     first: float = 0.5
@@ -42,17 +42,19 @@ class Backoff:
 
 @dataclass(frozen=True)
 class AdaptivePolling:
-    """Delays for work whose like has been seen: few looks, and little time lost at its end.
+    """Poll intervals derived from the durations of earlier, similar work.
 
-    Nothing is asked until the quicker ones of its like (a quarter of them) were over; then the time
-    between two looks stays within `lag` of what has been waited (or `least`). So the end is seen
-    late by half of that on the average, and a wait of steady length takes one look.
+    The first poll comes when a quarter of the earlier durations is over. Later intervals are `lag`
+    times the time waited so far, so the end is noticed late by half of that on average. Work that
+    always takes the same time needs one poll.
 
     Attributes:
-        past: how long its like took, in seconds; if there are none, `unknown` is used.
-        silence: the longest wait without a look. Beyond it the looks close in on what is expected.
-        lag: share of the time waited.
-        least, cap: bounds of the delay between looks, in seconds.
+        past: durations of similar work, in seconds; without any, `unknown` is used.
+        unknown: intervals if there is no similar work.
+        silence: longest time before the first poll, in seconds. If the work is expected to take
+            longer, later intervals are a third of the remaining time.
+        lag: interval as a share of the time waited.
+        least, cap: bounds of the interval, in seconds.
     """
 
     past: tuple[float, ...]
@@ -66,7 +68,7 @@ class AdaptivePolling:
         """Endless delays, in seconds."""
         if not self.past:
             yield from self.unknown.delays()
-        # A little more than it took, as one look too early costs another.
+        # A little more than the past duration: a poll too early costs another one.
         expected = sorted(self.past)[(len(self.past) - 1) // 4] * 1.02 + 0.15
         waited = 0.0
         while True:
@@ -79,17 +81,18 @@ class AdaptivePolling:
             yield delay
 
 
-#: How long a poll may go on failing for passing reasons (network lost, throttling) before the wait
-#: gives up. The remote work goes on meanwhile; five minutes outlast a fail-over of most networks.
+#: Seconds for which polls may go on failing for transient reasons (lost network, throttling) before
+#: the wait fails. The remote work goes on meanwhile; most networks fail over within five minutes.
 TOLERATED_OUTAGE = 300.0
 
 
 class Waiter:
-    """Polls until something is there.
+    """Polls until there is an answer.
 
     Args:
         backoff: the delays between polls.
         on_tick: called before each sleep with the seconds waited so far.
+        tolerated_outage: seconds for which polls may go on failing for transient reasons.
         clock, sleep: for tests.
     """
 
@@ -115,25 +118,23 @@ class Waiter:
         what: str,
         timeout: float,
         fix: str | None = None,
-        pause_between: bool = True,
         pause_first: bool = False,
     ) -> T:
         """The first answer of `poll` that is not None.
 
-        A poll that fails with a retryable `AwsFailure` counts as "not yet", unless it has gone on
-        failing for the tolerated outage.
+        A poll that fails with a retryable `AwsFailure` counts as "not yet", until polls have failed
+        for `tolerated_outage` seconds.
 
         Args:
-            poll: asks once; None means "not yet".
-            what: the thing waited for, for messages.
+            poll: returns the answer, or None for "not yet".
+            what: what is waited for, for messages.
             timeout: seconds after which `WaitTimeout` is raised.
-            fix: what to do if it does not come.
-            pause_between: False where `poll` itself is a long poll: then sleep only after errors.
-            pause_first: True where it cannot be there yet.
+            fix: what to do after a timeout, for the message.
+            pause_first: True if the first poll is to wait for the first delay.
 
         Raises:
-            WaitTimeout: not there in time.
-            AwsFailure: the poll failed for a reason that waiting does not mend.
+            WaitTimeout: no answer in time.
+            AwsFailure: a poll failed permanently.
         """
         started = self.clock()
         failing_since: float | None = None
@@ -141,7 +142,6 @@ class Waiter:
         if pause_first:
             self.sleep(min(next(delays), timeout))
         while True:
-            failed = False
             try:
                 answer = poll()
             except AwsFailure as failure:
@@ -151,8 +151,7 @@ class Waiter:
                 failing_since = now if failing_since is None else failing_since
                 if now - failing_since >= self.tolerated_outage:
                     raise
-                logger.warning("still waiting for %s, though asking failed: %s", what, failure)
-                failed = True
+                logger.warning("still waiting for %s, though a poll failed: %s", what, failure)
                 answer = None
             else:
                 failing_since = None
@@ -166,30 +165,31 @@ class Waiter:
                 )
             if self.on_tick is not None:
                 self.on_tick(waited)
-            if pause_between or failed:
-                self.sleep(min(next(delays), max(0.0, timeout - waited)))
+            self.sleep(min(next(delays), max(0.0, timeout - waited)))
 
     def retry_transient(self, call: Callable[[], T], *, what: str) -> T:
-        """The answer of `call`, asked again while it fails for reasons that pass.
+        """The answer of `call`, repeated while it fails for transient reasons.
 
-        For questions at the start of a piece of work, which a short outage should not end.
+        For requests at the start of a piece of work, which a short outage should not end.
 
         Args:
-            call: asks once; any answer is the answer.
-            what: the thing asked about, for messages.
+            call: makes the request; any answer counts.
+            what: what is requested, for messages.
 
         Raises:
-            AwsFailure: it failed for a reason that waiting does not mend, or all the while of the
-                tolerated outage.
+            AwsFailure: it failed permanently, or for longer than the tolerated outage.
         """
         return self.until(lambda: (call(),), what=what, timeout=math.inf)[0]
 
 
 def suppress_and_log(cleanup: Callable[[], object], what: str) -> None:
-    """Run a clean-up while another exception is on its way: its own failure is logged, not raised.
+    """Run a clean-up while another exception propagates; log its own failure instead of raising it.
 
-    The exception on its way is what the user must see; losing it to a failed clean-up is the
-    defect of published clients that this avoids.
+    A failed clean-up must not hide the exception that the user has to see.
+
+    Args:
+        cleanup: the clean-up.
+        what: what it does, for the log.
     """
     try:
         cleanup()

@@ -1,11 +1,11 @@
-"""Where Redshift is and who logs in: from Secrets Manager in either shape, or the environment.
+"""The login to Redshift: from a secret in Secrets Manager, or from the environment.
 
-Two shapes of secret exist in the field. JSON as Secrets Manager's own Redshift template writes it
+Two formats are in use, and both are read. JSON as Secrets Manager's own Redshift template writes it
 (``{"username", "password", "engine", "host", "port", "dbname"}``), and Airflow's connections:
 a percent-encoded URI ``redshift://user:password@host:5439/dev?region=us-east-1`` or JSON
-(``{"conn_type", "login", "password", "host", "port", "schema", "extra"}``). Both are read.
+(``{"conn_type", "login", "password", "host", "port", "schema", "extra"}``).
 
-No message or repr made here holds any part of a secret's values, except host, port and database.
+No message and no repr shows any part of a secret, except host, port and database.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from xacct_assets.aws.botocore_errors import aws_call, error_code
-from xacct_assets.aws.errors import SecretInvalid
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import AwsFailure, SecretInvalid
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 5439
 _SCHEMES = {"redshift", "redshift+redshift_connector", "postgres", "postgresql"}
-# Airflow accepts several words for each part of a JSON connection.
-_WORDS = {
+# Airflow accepts several names for each part of a JSON connection.
+_NAMES = {
     "user": ("username", "user", "login", "user_name"),
     "password": ("password", "pass"),
     "host": ("host", "remote_host", "server"),
@@ -35,21 +38,21 @@ _WORDS = {
     "engine": ("engine", "conn_type", "connection_type"),
     "extra": ("extra",),
 }
-# Ways of logging in that an Airflow connection can ask for and this reader cannot honour.
+# Ways to log in that an Airflow connection can request and that are not supported here.
 _UNSUPPORTED_EXTRAS = ("iam", "cluster_identifier", "serverless_work_group", "auth_profile")
 _KNOWN_EXTRAS = {"region", "timeout", "sslmode", "ssl", "database", "dbname"}
 
 
 @dataclass(frozen=True)
 class WarehouseCredentials:
-    """Where Redshift answers and who logs in.
+    """Endpoint and login of Redshift.
 
     Attributes:
-        secret_arn: of the secret this came from; None from the environment.
-        data_api_compatible: True if the Data API can use that secret itself (it wants JSON with
+        secret_arn: of the secret; None if they are from the environment.
+        data_api_compatible: True if the Data API can use the secret itself (it needs JSON with
             "username" and "password").
-        region: as named by the secret, if it names one.
-        connect_timeout: seconds, as asked for by the secret, if it does.
+        region: from the secret, if it has one.
+        connect_timeout: seconds, from the secret, if it has one.
     """
 
     host: str
@@ -65,8 +68,10 @@ class WarehouseCredentials:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What to use for the parts a secret leaves out (an admin secret made by Redshift itself holds
-    only the user name and the password)."""
+    """Defaults for what a secret leaves out.
+
+    An admin secret made by Redshift itself has only the user name and the password.
+    """
 
     host: str | None = None
     port: int | None = None
@@ -74,43 +79,37 @@ class Endpoint:
 
 
 def read_warehouse_credentials(
-    secrets_client: Any, name: str, *, defaults: Endpoint | None = None
+    secrets_client: SecretsManagerClient, name: str, *, defaults: Endpoint | None = None
 ) -> WarehouseCredentials:
     """Read and parse the secret.
 
     Args:
         secrets_client: boto3's ``secretsmanager`` client.
         name: name or ARN of the secret.
-        defaults: for the parts the secret leaves out.
+        defaults: for what the secret leaves out.
 
     Raises:
         SecretInvalid: the secret is marked for deletion, empty, or lacks a part.
-        NotFound, AccessDenied: as AWS says.
+        NotFound, AccessDenied: naming the secret.
     """
-    with aws_call(
-        "secretsmanager:GetSecretValue",
-        name,
-        fix=None,
-        expected_codes=("InvalidRequestException", "DecryptionFailure"),
-    ):
-        try:
+    try:
+        with aws_call("secretsmanager:GetSecretValue", name):
             answer = secrets_client.get_secret_value(SecretId=name)
-        except Exception as error:
-            code = error_code(error)
-            if code == "InvalidRequestException":
-                raise SecretInvalid(
-                    f"secret {name} cannot be read",
-                    reason="it is marked for deletion or has no current version",
-                    fix=f"restore it (aws secretsmanager restore-secret --secret-id {name}) or "
-                    "point XACCT_REDSHIFT_SECRET at another one",
-                ) from error
-            if code == "DecryptionFailure":
-                raise SecretInvalid(
-                    f"secret {name} cannot be decrypted",
-                    reason="its KMS key does not let us use it",
-                    fix="allow kms:Decrypt on the secret's key to the role that reads it",
-                ) from error
-            raise
+    except AwsFailure as failure:
+        if failure.code == "InvalidRequestException":
+            raise SecretInvalid(
+                f"secret {name} cannot be read",
+                reason="it is marked for deletion or has no current version",
+                fix=f"restore it (aws secretsmanager restore-secret --secret-id {name}) or "
+                "point XACCT_REDSHIFT_SECRET at another one",
+            ) from failure
+        if failure.code == "DecryptionFailure":
+            raise SecretInvalid(
+                f"secret {name} cannot be decrypted",
+                reason="its KMS key does not let us use it",
+                fix="allow kms:Decrypt on the secret's key to the role that reads it",
+            ) from failure
+        raise
     text = answer.get("SecretString")
     if text is None:
         try:
@@ -124,10 +123,10 @@ def read_warehouse_credentials(
 def parse_secret(
     text: str, *, name: str = "the secret", defaults: Endpoint | None = None
 ) -> WarehouseCredentials:
-    """The credentials in a secret's text, whichever shape it has.
+    """The credentials in a secret's text, in either format.
 
     Raises:
-        SecretInvalid: naming what is missing or wrong, never showing a value that may be secret.
+        SecretInvalid: naming what is missing or wrong, without showing a value.
     """
     text = text.strip()
     if not text:
@@ -143,9 +142,9 @@ def parse_secret(
 def from_environment(
     env: Mapping[str, str] | None = None, *, database: str = "dev"
 ) -> WarehouseCredentials:
-    """The fall-back where there is no secret: XACCT_REDSHIFT_HOST, _PORT, _USER, _PASSWORD.
+    """The fallback without a secret: XACCT_REDSHIFT_HOST, _PORT, _USER, _PASSWORD.
 
-    The variables are read here, when used, so that the password never sits in a settings object.
+    The variables are read when used, so that no settings object holds the password.
 
     Raises:
         SecretInvalid: naming the variables that are missing.
@@ -176,14 +175,14 @@ def _invalid(name: str, reason: str) -> SecretInvalid:
 
 
 def _parse_json(text: str, name: str) -> tuple[dict[str, Any], dict[str, Any], bool]:
-    # Decoding errors keep the whole text in an attribute; raise outside of their handler so that
-    # they do not travel along as our context.
+    # A JSONDecodeError has the whole text as an attribute. It is raised and handled elsewhere, so
+    # that it does not become the context of the exception raised here.
     data = _json_or_none(text)
     if not isinstance(data, dict):
         raise _invalid(name, "it starts like JSON but is not a JSON object")
     parts: dict[str, Any] = {}
-    for part, words in _WORDS.items():
-        parts[part] = next((data[w] for w in words if data.get(w) not in (None, "")), None)
+    for part, names in _NAMES.items():
+        parts[part] = next((data[n] for n in names if data.get(n) not in (None, "")), None)
     extras = parts.pop("extra")
     if isinstance(extras, str):
         extras = _json_or_none(extras)
@@ -207,14 +206,14 @@ def _parse_uri(text: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     scheme = split.scheme.lower()
     if scheme not in _SCHEMES:
         raise _invalid(name, f"its URI scheme is none of {', '.join(sorted(_SCHEMES))}")
-    # The netloc is taken apart here: urllib puts the offending text into its error messages.
-    login, at, place = split.netloc.rpartition("@")
+    # Not urllib's own properties: their error messages show the text.
+    login, at, endpoint = split.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    if place.startswith("["):
-        host, bracket, rest = place[1:].partition("]")
+    if endpoint.startswith("["):
+        host, bracket, rest = endpoint[1:].partition("]")
         port = rest.removeprefix(":") if bracket else ""
     else:
-        host, _, port = place.partition(":")
+        host, _, port = endpoint.partition(":")
     if not at:
         raise _invalid(name, "its URI has no user and password before the host")
     if split.fragment:
@@ -238,7 +237,7 @@ def _parse_uri(text: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _split_or_none(text: str) -> SplitResult | None:
-    # urlsplit silently drops tabs and newlines, which would change a password; refuse them.
+    # urlsplit silently drops tabs and newlines, which would change a password.
     if any(ord(character) <= 32 for character in text):
         return None
     try:
@@ -277,24 +276,33 @@ def _assemble(
     for label in ("user", "password"):
         if not isinstance(parts[label], str):
             raise _invalid(name, f"its {label} is not text")
-    port = _number(parts.get("port") or defaults.port or DEFAULT_PORT)
-    if port is None or port != int(port) or not 1 <= port <= 65535:
-        raise _invalid(name, "its port is not a number from 1 to 65535")
-    timeout = extras.get("timeout")
-    seconds = None if timeout is None else _number(timeout)
-    if timeout is not None and (seconds is None or seconds <= 0):
-        raise _invalid(name, 'its "timeout" is not a number of seconds above 0')
     region = extras.get("region")
     return WarehouseCredentials(
         host=str(host),
-        port=int(port),
+        port=_port(parts.get("port") or defaults.port or DEFAULT_PORT, name),
         database=str(database),
         user=parts["user"],
         password=parts["password"],
         data_api_compatible=compatible,
         region=str(region) if region else None,
-        connect_timeout=seconds,
+        connect_timeout=_timeout(extras.get("timeout"), name),
     )
+
+
+def _port(value: Any, name: str) -> int:
+    port = _number(value)
+    if port is None or port != int(port) or not 1 <= port <= 65535:
+        raise _invalid(name, "its port is not a number from 1 to 65535")
+    return int(port)
+
+
+def _timeout(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    seconds = _number(value)
+    if seconds is None or seconds <= 0:
+        raise _invalid(name, 'its "timeout" is not a number of seconds above 0')
+    return seconds
 
 
 def _refuse_unsupported(extras: dict[str, Any], name: str) -> None:

@@ -1,25 +1,29 @@
-"""What botocore knows of AWS's services, read from its files once a process.
+"""botocore's service models, read from its files once per process.
 
-Every botocore session reads the descriptions of its services anew, megabytes of JSON: a seventh of
-a second of a run, most of it before its first call. Sessions of a process share them here, and the
-process that runs are forked from has read them before.
+Every botocore session reads the models of its services again: megabytes of JSON, and 0.14 s of a
+run. The sessions of a process share one loader, and the process that runs are forked from has read
+the models in advance.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+    from botocore.session import Session
 
 #: The services that every run calls.
-OF_A_RUN = ("sts", "s3", "glue", "redshift-data", "secretsmanager", "logs")
+SERVICES_OF_A_RUN = ("sts", "s3", "glue", "redshift-data", "secretsmanager", "logs")
 
 
 @functools.cache
-def shared_loader(data_path: str | None) -> Any:
-    """The process's one reader of service descriptions.
+def shared_loader(data_path: str | None) -> Loader:
+    """The loader of service models that this process shares.
 
     Args:
-        data_path: botocore's setting ``data_path``: folders with descriptions of one's own.
+        data_path: botocore's setting ``data_path``: folders with further models.
     """
     from botocore.loaders import create_loader
 
@@ -27,12 +31,12 @@ def shared_loader(data_path: str | None) -> Any:
 
 
 def read_ahead() -> None:
-    """Read what the clients of a run are made from, by making them; nothing is called."""
+    """Read the models that the clients of a run need, by making clients; no request is sent."""
     from botocore.session import Session
 
     session = Session()
     use_shared(session)
-    for service in OF_A_RUN:
+    for service in SERVICES_OF_A_RUN:
         session.create_client(
             service,
             region_name="us-east-1",
@@ -41,7 +45,7 @@ def read_ahead() -> None:
         )
 
 
-def use_shared(session: Any) -> None:
-    """Have a botocore session read its descriptions from here."""
+def use_shared(session: Session) -> None:
+    """Make a botocore session use the shared loader."""
     loader = shared_loader(session.get_config_variable("data_path"))
     session.register_component("data_loader", loader)

@@ -1,9 +1,8 @@
 """One boto3 session per account and role, with credentials that refresh themselves.
 
-botocore refreshes what it got from a profile or a container by itself, some minutes before its end;
-for a role assumed here the same refreshing credentials are used. No key is ever read into our own
-hands: a run of six hours outlives any single set of them. What happens if they end before their
-time is in `credentials`.
+botocore refreshes temporary credentials from a profile or a container itself; a role assumed here
+uses the same mechanism. Keys are never copied out of botocore, because a run of six hours outlives
+any set of temporary keys. See `credentials` for keys that expire early.
 """
 
 from __future__ import annotations
@@ -12,13 +11,18 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.credentials import RenewableCredentials, install
 from xacct_assets.aws.service_models import use_shared
 
-#: Seconds. The longest long poll of the services used is 30 s, so an answer may take that long.
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+    from botocore.session import Session
+
+#: Seconds. Above the longest long poll of the services used, which is 30 s.
 READ_TIMEOUT = 75
 CONNECT_TIMEOUT = 10
 MAX_ATTEMPTS = 6
@@ -32,8 +36,8 @@ class Sessions:
     Args:
         region: the Region of all clients.
         profile: an AWS profile; without it botocore's own search order applies.
-        session_name: shows in CloudTrail as the name of assumed-role sessions.
-        now: the time that the end of a role's credentials is held against; for tests.
+        session_name: name of assumed-role sessions, shown in CloudTrail.
+        now: clock for the expiry of a role's credentials; for tests.
     """
 
     def __init__(
@@ -70,15 +74,15 @@ class Sessions:
                 name = client.meta.service_model.service_id.hyphenize()
                 credentials = self._credentials[role_arn, external_id]
                 if credentials is not None:
-                    # Before botocore's own rule, which does not repeat a refused request.
+                    # Before botocore's own rule, which does not repeat a denied request.
                     client.meta.events.register_first(
-                        f"needs-retry.{name}", credentials.renew_if_ended
+                        f"needs-retry.{name}", credentials.renew_if_expired
                     )
                 client.meta.events.register(
                     f"after-call.{name}",
                     lambda parsed, model, http_response, **_: (
-                        self._name_the_denied(parsed, model.name, role_arn, external_id)
-                        # An answer that is no error may have an "Error" of its own.
+                        self._add_principal(parsed, model.name, role_arn, external_id)
+                        # A successful answer may have a field "Error" too.
                         if http_response.status_code >= 300
                         else None
                     ),
@@ -101,32 +105,32 @@ class Sessions:
         if key not in self._sessions:
             if role_arn is None:
                 with aws_call("sts:GetCallerIdentity", f"AWS profile {self.profile!r}"):
-                    made, core = self._new_session()
-                    found = core.get_component("credential_provider").load_credentials()
+                    boto_session, core_session = self._new_session()
+                    found = core_session.get_component("credential_provider").load_credentials()
                 search: Callable[[], Any] = self._base_credentials
             else:
-                made, core = self._new_session()
+                boto_session, core_session = self._new_session()
                 search = partial(self._role_credentials, role_arn, external_id)
                 found = search()
-            self._credentials[key] = install(core, found, search)
-            self._sessions[key] = made
+            self._credentials[key] = install(core_session, found, search)
+            self._sessions[key] = boto_session
         return self._sessions[key]
 
-    def _new_session(self) -> tuple[Any, Any]:
-        """A boto3 session, and the botocore session in it."""
+    def _new_session(self) -> tuple[boto3.Session, Session]:
+        """A new boto3 session, and the botocore session in it."""
         import boto3
         from botocore.session import Session
 
-        core = _reading_times_fast(Session())
-        use_shared(core)
-        made = boto3.Session(
-            profile_name=self.profile, region_name=self.region, botocore_session=core
+        core_session = _parse_times_fast(Session())
+        use_shared(core_session)
+        boto_session = boto3.Session(
+            profile_name=self.profile, region_name=self.region, botocore_session=core_session
         )
-        return made, core
+        return boto_session, core_session
 
     def _base_credentials(self) -> Any:
-        made, _ = self._new_session()
-        return made.get_credentials()
+        boto_session, _ = self._new_session()
+        return boto_session.get_credentials()
 
     def _role_credentials(self, role_arn: str, external_id: str | None) -> Any:
         from botocore.credentials import DeferredRefreshableCredentials
@@ -154,14 +158,14 @@ class Sessions:
             refresh_using=refresh, method="assume-role", time_fetcher=self._now
         )
 
-    def _name_the_denied(
+    def _add_principal(
         self,
         parsed: dict[str, Any],
         operation: str,
         role_arn: str | None,
         external_id: str | None,
     ) -> None:
-        """Add who asked to a denial: S3's says only "Access Denied"."""
+        """Add the caller to a denial, because S3 says only "Access Denied"."""
         error = parsed.get("Error", {})
         denied = "AccessDenied" in str(error.get("Code", "")) or error.get("Code") == "403"
         if denied and operation != "GetCallerIdentity":
@@ -177,39 +181,41 @@ class Sessions:
                     "sts", role_arn=role_arn, external_id=external_id
                 ).get_caller_identity()
             except (BotoCoreError, ClientError) as error:
-                # The denial itself is the news; it is told without the name then.
+                # The denial is still reported, without the caller.
                 return f"unknown (asking who we are failed: {error_code(error) or error})"
             self._principals[key] = str(answer["Arn"])
         return self._principals[key]
 
 
-def _reading_times_fast(session: Any) -> Any:
-    """Have the session's clients read ISO times without dateutil.
+def _parse_times_fast(session: Session) -> Session:
+    """Make the session's clients parse ISO times without dateutil.
 
-    dateutil guesses the format of every single time: half of the work on a listing of S3, where
-    each of up to 1,000 objects a page has one. The AWS CLI sets a parser in the same way.
+    dateutil guesses the format of every time, which is half of the work on a page of an S3 listing
+    with up to 1,000 objects. The AWS CLI sets a parser in the same way.
     """
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    session.get_component("response_parser_factory").set_parser_defaults(
+        timestamp_parser=_parse_time
+    )
     return session
 
 
-def _time(value: Any) -> datetime:
+def _parse_time(value: Any) -> datetime:
     from botocore.utils import parse_timestamp
 
     if isinstance(value, str):
         try:
             read = datetime.fromisoformat(value)
         except ValueError:
-            # Seconds since 1970, or as HTTP headers have it: few of these in an answer.
-            return parse_timestamp(value)  # type: ignore[no-any-return]
-        # Without a zone botocore leaves it naive, and a bare number such as 20260101 is a date to
-        # Python but seconds to botocore.
+            # Seconds since 1970, or the format of HTTP headers: few of these in an answer.
+            return parse_timestamp(value)
+        # Only with a zone: botocore returns naive times otherwise, and takes a number such as
+        # 20260101 for seconds where Python takes it for a date.
         if read.tzinfo is not None:
             return read
-    return parse_timestamp(value)  # type: ignore[no-any-return]
+    return parse_timestamp(value)
 
 
-def _config() -> Any:
+def _config() -> Config:
     from botocore.config import Config
 
     return Config(

@@ -1,4 +1,4 @@
--- Rows of the days being loaded; emptied day by day once they are in customers_f.
+-- Rows of the days that are being loaded; a day is deleted once it is in customers_f.
 CREATE TABLE IF NOT EXISTS public.customers (
     customer_no    VARCHAR(12) NOT NULL,
     name           VARCHAR(100) NOT NULL,

@@ -1,7 +1,6 @@
--- Replaces the days from_day..to_day of orders_f by what staging holds of them.
--- Only days with a load that was not transformed yet are touched: calling it again, also after
--- staging was emptied, changes nothing. One call is one transaction (DELETE, never TRUNCATE,
--- which would commit in the middle).
+-- Replaces the days from_day..to_day of orders_f with their staged rows.
+-- Only days whose load was not transformed yet are changed: a second call, also after staging was
+-- emptied, changes nothing. One call is one transaction (DELETE, because TRUNCATE commits).
 CREATE OR REPLACE PROCEDURE public.sp_orders(from_day IN DATE, to_day IN DATE)
 AS $$
 DECLARE

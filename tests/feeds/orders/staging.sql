@@ -1,4 +1,4 @@
--- Rows of the days being loaded; emptied day by day once they are in orders_f.
+-- Rows of the days that are being loaded; a day is deleted once it is in orders_f.
 CREATE TABLE IF NOT EXISTS public.orders (
     order_id       BIGINT NOT NULL,
     line_no        SMALLINT NOT NULL,

@@ -141,10 +141,10 @@ class FakeCrawler:
         self.world = world
 
     def crawl(
-        self, name: str, timeout: float, *, needed: CrawlRequirement | None = None
+        self, name: str, timeout: float, *, requirement: CrawlRequirement | None = None
     ) -> CrawlResult:
         self.world.calls.append(("crawl", name))
-        self.world.needed.append(needed)
+        self.world.needed.append(requirement)
         self.world.reach("crawl")
         bucket, feed = self.world.settings.input_bucket, self.world.feed
         for key, (_, rows, _) in self.world.raw.items():

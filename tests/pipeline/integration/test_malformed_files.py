@@ -207,8 +207,8 @@ class Outcome:
 
     def verdict(self, day: str) -> str:
         """What the run says of a bad day."""
-        told = self.run.failures["raw_partition_every_day_succeeded"]
-        by_day = re.split(r"(?m)^- (\d{4}-\d\d-\d\d): ", told)
+        failure = self.run.failures["raw_partition_every_partition_materialized"]
+        by_day = re.split(r"(?m)^- (\d{4}-\d\d-\d\d): ", failure)
         return dict(zip(by_day[1::2], by_day[2::2], strict=True))[day]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.pipeline import FEED, Pipeline, Run
-from xacct_assets.aws.glue.job import LIVE
+from xacct_assets.aws.glue.job_runs import LIVE
 from xacct_sandbox import faults
 from xacct_sandbox.faults import Fault
 from xacct_sandbox.sample_data import ProductFile

@@ -24,7 +24,7 @@ from tests.support.dagster_processes import DagsterProcesses
 from tests.support.network import Network
 from tests.support.pipeline import CHAIN, FEED, Pipeline
 from tests.support.sandbox import RunningSandbox
-from xacct_assets.aws.glue.job import LIVE
+from xacct_assets.aws.glue.job_runs import LIVE
 from xacct_sandbox import faults
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.daemon.latency import FixedLatency

@@ -40,17 +40,17 @@ def test_every_policy_and_statement_named_is_in_its_template(grant):
         (ROLE_B, "sts:AssumeRole", "arn:r", ["BecomeRoleAForUnload", "trust policy of RoleA"]),
     ],
 )
-def test_the_statement_is_named_for_the_role_that_was_denied(principal, action, resource, places):
+def test_the_statement_of_the_denied_role_is_named(principal, action, resource, places):
     hint = grant_hint(action, resource, principal)
     assert all(place in hint for place in places), hint
 
 
-def test_what_another_role_may_do_is_not_named():
+def test_statements_of_other_roles_are_not_named():
     assert "Orchestrator" not in grant_hint("s3:GetObject", f"{RAW}/k", GLUE)
     assert ACCOUNT_B not in grant_hint("s3:PutObject", f"{EXPORT}/k", ROLE_A)
 
 
-def test_where_the_bucket_s_name_tells_nothing_all_that_may_be_meant_is_named():
+def test_for_an_unknown_bucket_every_possible_statement_is_named():
     hint = grant_hint("s3:GetObject", "arn:aws:s3:::our-landing-zone/k", ORCHESTRATOR)
     assert "OrchestratorReadsObjects" in hint
     assert "OrchestratorVerifiesExports" in hint
@@ -89,7 +89,11 @@ def test_where_the_bucket_s_name_tells_nothing_all_that_may_be_meant_is_named():
         ),
     ],
 )
-def test_denials_are_understood_in_the_words_of_each_service(text, principal, action, resource):
-    told = denial_in(text)
-    assert (told["principal"], told["action"], told["resource"]) == (principal, action, resource)
-    assert action in told["fix"]
+def test_the_denial_messages_of_each_service_are_parsed(text, principal, action, resource):
+    denial = denial_in(text)
+    assert (denial["principal"], denial["action"], denial["resource"]) == (
+        principal,
+        action,
+        resource,
+    )
+    assert action in denial["fix"]

@@ -1,13 +1,16 @@
-"""The Glue Data Catalog: a table, whether a day's partition is in it, and mending both."""
+"""The Glue Data Catalog: reads a table and its partitions, and creates or updates them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.botocore_errors import aws_call, ignore_codes
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
 
 #: (name, Hive type) of each column, in order.
 Columns = Sequence[tuple[str, str]]
@@ -15,7 +18,7 @@ Columns = Sequence[tuple[str, str]]
 #: BatchGetPartition takes this many partitions in one call (Glue service model).
 BATCH = 1000
 _EXISTS = "AlreadyExistsException"
-#: What a crawler writes on tables and partitions alike; the rest are counts of their own files.
+#: Parameters that a crawler writes on tables and partitions alike; the rest count their own files.
 _SHARED_PARAMETERS = (
     "classification",
     "compressionType",
@@ -29,7 +32,7 @@ _SHARED_PARAMETERS = (
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """A table as the catalog has it. Columns and partition keys are (name, type) pairs."""
+    """A table in the catalog. Columns and partition keys are (name, type) pairs."""
 
     database: str
     name: str
@@ -43,7 +46,7 @@ class CatalogTable:
 
 @dataclass(frozen=True)
 class CatalogPartition:
-    """A partition as the catalog has it."""
+    """A partition in the catalog. Columns are (name, type) pairs."""
 
     values: tuple[str, ...]
     location: str
@@ -53,9 +56,9 @@ class CatalogPartition:
 
 
 class Catalog:
-    """Reads the Data Catalog. `glue` is boto3's client."""
+    """Reads and repairs the Data Catalog. `glue` is boto3's client."""
 
-    def __init__(self, glue: Any) -> None:
+    def __init__(self, glue: GlueClient) -> None:
         self._glue = glue
 
     def table(self, database: str, name: str) -> CatalogTable:
@@ -64,12 +67,7 @@ class Catalog:
         Raises:
             NotFound: there is no such table or database.
         """
-        with aws_call(
-            "glue:GetTable",
-            f"table {database}.{name}",
-            fix=None,
-        ):
-            table = self._glue.get_table(DatabaseName=database, Name=name)["Table"]
+        table = self._describe_table(database, name)
         storage = table.get("StorageDescriptor", {})
         parameters = dict(table.get("Parameters", {}))
         return CatalogTable(
@@ -86,10 +84,10 @@ class Catalog:
     def partitions(
         self, database: str, table: str, values: Sequence[Sequence[str]]
     ) -> dict[tuple[str, ...], CatalogPartition]:
-        """Those of the asked-for partitions that exist, by their values.
+        """Those of the requested partitions that exist, by their values.
 
-        UnprocessedKeys names every partition that was not returned (Glue API reference), those that
-        do not exist among them. So it is asked again only as long as that brings something.
+        UnprocessedKeys names every partition that was not returned (Glue API reference), also those
+        that do not exist. So the request is repeated only as long as it returns something.
 
         Raises:
             NotFound: there is no such table.
@@ -97,7 +95,7 @@ class Catalog:
         found: dict[tuple[str, ...], CatalogPartition] = {}
         resource = f"table {database}.{table}"
         for start in range(0, len(values), BATCH):
-            todo = [{"Values": list(item)} for item in values[start : start + BATCH]]
+            todo: Any = [{"Values": list(item)} for item in values[start : start + BATCH]]
             while todo:
                 with aws_call("glue:BatchGetPartition", resource):
                     answer = self._glue.batch_get_partition(
@@ -119,15 +117,17 @@ class Catalog:
         delimiter: str,
         crawler: str,
     ) -> None:
-        """Describe CSV files with a header row as the crawler of that name would describe them.
+        """Create a table for CSV files with a header row, as the crawler would create it.
+
+        No error if a table of that name exists.
 
         Args:
+            database, name: of the table.
             location: ``s3://…/`` of the folder that holds the partitions.
-            columns: (name, Hive type) in the order that readers are to see.
+            columns: (name, Hive type) in the order that readers see.
             partition_keys: names, all of type string as a crawler makes them.
-            crawler: takes the table for its own work (UPDATED_BY_CRAWLER) and goes on with it.
-
-        No error if a table of that name is there.
+            delimiter: of the files.
+            crawler: becomes the table's owner (UPDATED_BY_CRAWLER) and goes on updating it.
         """
         parameters = {
             "CrawlerSchemaDeserializerVersion": "1.0",
@@ -141,7 +141,7 @@ class Catalog:
             "delimiter": delimiter,
             "skip.header.line.count": "1",
         }
-        table = {
+        table: Any = {
             "Name": name,
             "Owner": "owner",
             "TableType": "EXTERNAL_TABLE",
@@ -162,54 +162,41 @@ class Catalog:
                 "StoredAsSubDirectories": False,
             },
         }
-        with aws_call("glue:CreateTable", f"table {database}.{name}", expected_codes=(_EXISTS,)):
-            try:
-                self._glue.create_table(DatabaseName=database, TableInput=table)
-            except Exception as error:
-                if error_code(error) != _EXISTS:
-                    raise
+        with (
+            ignore_codes(_EXISTS),
+            aws_call("glue:CreateTable", f"table {database}.{name}"),
+        ):
+            self._glue.create_table(DatabaseName=database, TableInput=table)
 
     def add_partition(
-        self,
-        database: str,
-        table: str,
-        values: Sequence[str],
-        location: str,
-        columns: Columns,
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Columns
     ) -> None:
-        """Describe a folder as a partition, as the crawler describes its like: by its table.
+        """Create a partition with the properties of its table, as the crawler does.
 
-        For folders that an incremental crawl passes over (CRAWL_NEW_FOLDERS_ONLY looks at a folder
-        once, and what it made of its first files stays). No error if the partition is there.
+        For folders that an incremental crawl skips: CRAWL_NEW_FOLDERS_ONLY looks at a folder once,
+        and keeps what it made of its first files. No error if the partition exists.
 
         Raises:
             NotFound: there is no such table.
         """
-        resource = f"table {database}.{table}"
-        partition = self._partition_like_its_table(database, table, values, location, columns)
-        with aws_call("glue:CreatePartition", resource, expected_codes=(_EXISTS,)):
-            try:
-                self._glue.create_partition(
-                    DatabaseName=database, TableName=table, PartitionInput=partition
-                )
-            except Exception as error:
-                if error_code(error) != _EXISTS:
-                    raise
+        partition = self._partition(database, table, values, location, columns)
+        with (
+            ignore_codes(_EXISTS),
+            aws_call("glue:CreatePartition", f"table {database}.{table}"),
+        ):
+            self._glue.create_partition(
+                DatabaseName=database, TableName=table, PartitionInput=partition
+            )
 
     def update_partition(
-        self,
-        database: str,
-        table: str,
-        values: Sequence[str],
-        location: str,
-        columns: Columns,
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Columns
     ) -> None:
-        """Describe a partition anew, as `add_partition` would: for files that were replaced.
+        """Replace a partition's description, for files that were replaced. See `add_partition`.
 
         Raises:
             NotFound: there is no such table or partition.
         """
-        partition = self._partition_like_its_table(database, table, values, location, columns)
+        partition = self._partition(database, table, values, location, columns)
         with aws_call("glue:UpdatePartition", f"table {database}.{table}"):
             self._glue.update_partition(
                 DatabaseName=database,
@@ -218,11 +205,11 @@ class Catalog:
                 PartitionInput=partition,
             )
 
-    def _partition_like_its_table(
+    def _partition(
         self, database: str, table: str, values: Sequence[str], location: str, columns: Columns
-    ) -> dict[str, Any]:
-        with aws_call("glue:GetTable", f"table {database}.{table}"):
-            described = self._glue.get_table(DatabaseName=database, Name=table)["Table"]
+    ) -> Any:
+        """PartitionInput with the properties of the table."""
+        described = self._describe_table(database, table)
         return {
             "Values": list(values),
             "StorageDescriptor": {
@@ -237,12 +224,19 @@ class Catalog:
             },
         }
 
+    def _describe_table(self, database: str, name: str) -> Mapping[str, Any]:
+        with aws_call("glue:GetTable", f"table {database}.{name}"):
+            table: Mapping[str, Any] = self._glue.get_table(DatabaseName=database, Name=name)[
+                "Table"
+            ]
+        return table
+
 
 def _described(columns: Columns) -> list[dict[str, str]]:
     return [{"Name": name, "Type": type_} for name, type_ in columns]
 
 
-def _partition(item: dict[str, Any]) -> CatalogPartition:
+def _partition(item: Mapping[str, Any]) -> CatalogPartition:
     storage = item.get("StorageDescriptor", {})
     return CatalogPartition(
         values=tuple(item["Values"]),
@@ -253,5 +247,5 @@ def _partition(item: dict[str, Any]) -> CatalogPartition:
     )
 
 
-def _columns(columns: Sequence[dict[str, str]]) -> list[tuple[str, str]]:
+def _columns(columns: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     return [(column["Name"], column.get("Type", "")) for column in columns]

@@ -1,10 +1,10 @@
-"""One crawl that covers what is needed: our own, or another's that makes ours unnecessary.
+"""Starts a crawl, or reuses one that already covers the partitions.
 
-Another's may have listed a folder before its files were there, so it counts only if the caller can
-see all it needs in the catalog. Two kinds are looked at: one that runs when we ask, which is waited
-for; and one that ended while we waited for our turn, or while the process that had started it was
-dead. Else we start a crawl, and tell it from others by the ids that ListCrawls knew before and by
-the service's own clock (its LastCrawl can be somebody else's).
+A crawl of another run may have listed a folder before its files were there, so it is reused only if
+the caller sees all that it needs in the catalog. Two kinds can be reused: one that is running at
+the start, which is waited for; and one that ended while this one waited, or while the process that
+had started it was dead. Otherwise a crawl is started. It is recognised by the ids that ListCrawls
+showed before and by the service's clock, because the crawler's LastCrawl may be another one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from xacct_assets.aws.botocore_errors import aws_call, error_code, retries_before
+from xacct_assets.aws.botocore_errors import aws_call, error_code, ignore_codes, retries_before
 from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import (
     CrawlFailed,
@@ -29,35 +29,38 @@ from xacct_assets.aws.errors import (
 from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
 from xacct_assets.aws.transient_errors import is_transient
 
+if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
+
 logger = logging.getLogger(__name__)
 
-#: Seconds. A small crawl takes about a minute on AWS; ask quickly at first for the sake of the
-#: sandbox, where it takes a second.
+#: Seconds. A small crawl takes about a minute on AWS and a second in the sandbox: hence the quick
+#: first polls.
 BACKOFF = Backoff(first=0.3, factor=1.4, cap=8.0)
-#: So many crawls before ours say how long it may take.
-LIKE = 10
-#: Seconds for ListCrawls to show a crawl that the crawler's state says has ended.
+#: Number of past crawls used to estimate the duration.
+PAST_CRAWLS = 10
+#: Seconds within which ListCrawls must show a crawl that the crawler's state says has ended.
 HISTORY_LAG = 60.0
-#: The Date header counts whole seconds and is written after the work.
+#: The Date header has whole seconds and is written after the work.
 CLOCK_GRAIN = timedelta(seconds=3)
-#: Seconds that a crawl which was told to stop is given to end.
+#: Seconds within which a stopped crawl must end.
 STOP_TIMEOUT = 60.0
-#: S3 counts the time an object landed in whole seconds.
-LANDING_GRAIN = timedelta(seconds=1)
+#: S3 reports the last change of an object in whole seconds.
+S3_CLOCK_GRAIN = timedelta(seconds=1)
 _BUSY = "CrawlerRunningException"
 _IDLE = ("CrawlerNotRunningException", "CrawlerStoppingException")
 
 
 @dataclass(frozen=True)
 class CrawlRequirement:
-    """What a crawl is wanted for, so that another's can be known to have done it.
+    """What a crawl must have covered to be reused.
 
     Attributes:
-        landed: when the newest file landed, by S3's clock; a crawl that began before may have
-            passed its folder earlier.
-        since: when the crawl was first wanted. One that ended before belongs to the past: whoever
-            runs a day again on purpose has it crawled again.
-        is_there: whether all that is needed can be seen in the catalog.
+        landed: last change of the newest file, by S3's clock; a crawl that began before it may have
+            listed its folder too early.
+        since: when the crawl was first requested. One that ended before is not reused: a day that
+            is deliberately run again is crawled again.
+        is_there: returns True if all that is needed is in the catalog.
     """
 
     landed: datetime
@@ -65,11 +68,11 @@ class CrawlRequirement:
     is_there: Callable[[], bool]
 
     def may_be_met_by(self, crawl: Mapping[str, Any]) -> bool:
-        """Whether the crawl (as ListCrawls tells it) is one to look at the catalog for."""
+        """True if the crawl (an entry of ListCrawls) may have covered it; the catalog decides."""
         ended = crawl.get("EndTime")
         return (
             crawl.get("State") == "COMPLETED"
-            and crawl["StartTime"] >= self.landed + LANDING_GRAIN
+            and crawl["StartTime"] >= self.landed + S3_CLOCK_GRAIN
             and ended is not None
             and ended >= self.since
         )
@@ -81,9 +84,9 @@ class CrawlResult:
 
     Attributes:
         crawl_id: Glue's id for it.
-        summary: Glue's account of tables and partitions added, updated and deleted.
-        dpu_hours: what it cost, if Glue says so.
-        joined: True if it was another's crawl that turned out to cover what was needed.
+        summary: tables and partitions added, updated and deleted, as Glue reports them.
+        dpu_hours: its cost, if Glue reports it.
+        reused: True if it was started by another run.
         log_group, log_stream: where its log is.
     """
 
@@ -93,17 +96,22 @@ class CrawlResult:
     ended: datetime | None
     summary: dict[str, Any] = field(default_factory=dict)
     dpu_hours: float | None = None
-    joined: bool = False
+    reused: bool = False
     log_group: str | None = None
     log_stream: str | None = None
 
 
 class Crawler:
-    """Runs crawlers. `glue` is boto3's client; `sleep` and `clock` are for tests."""
+    """Runs crawlers.
+
+    Args:
+        glue: boto3's ``glue`` client.
+        backoff, sleep, clock: for tests.
+    """
 
     def __init__(
         self,
-        glue: Any,
+        glue: GlueClient,
         *,
         backoff: Backoff = BACKOFF,
         sleep: Callable[[float], None] = time.sleep,
@@ -119,20 +127,20 @@ class Crawler:
         name: str,
         timeout: float,
         *,
-        needed: CrawlRequirement | None = None,
+        requirement: CrawlRequirement | None = None,
         on_tick: Callable[[float], None] | None = None,
     ) -> CrawlResult:
         """Crawl, and wait until that crawl has ended.
 
         Args:
             name: the crawler.
-            timeout: seconds for all of it, waiting for another's crawl included.
-            needed: what another's crawl must have done to make our own unnecessary.
+            timeout: seconds, including the wait for another crawl.
+            requirement: what another crawl must have covered to be reused.
             on_tick: called while waiting with the seconds waited.
 
         Raises:
             CrawlFailed: the crawl failed or was stopped, with Glue's message.
-            WaitTimeout: not ended in time; our own crawl is stopped then.
+            WaitTimeout: not ended in time; a crawl that was started here is stopped then.
             NotFound: there is no such crawler.
         """
         deadline = self._clock() + timeout
@@ -141,10 +149,9 @@ class Crawler:
             crawls, now = waiter.retry_transient(
                 lambda: self._history(name), what=f"the crawls of {name}"
             )
-            if needed is not None:
-                earlier = next(filter(needed.may_be_met_by, crawls), None)
-                if earlier is not None and needed.is_there():
-                    return _result(earlier, joined=True)
+            earlier = _reusable(crawls, requirement)
+            if earlier is not None:
+                return _result(earlier, reused=True)
             mark = _Mark.of(crawls, now)
             try:
                 started = self._start(name)
@@ -158,22 +165,28 @@ class Crawler:
             if started == "busy":
                 logger.info("crawler %s is busy with another crawl; waiting for it", name)
                 self._wait_idle(name, waiter, deadline)
-                latest = next(iter(self._history(name)[0]), None)
-                # Begun after we asked, it saw what we would have seen.
-                if (
-                    latest is not None
-                    and latest["State"] == "COMPLETED"
-                    and (mark.precedes(latest) or (needed is not None and needed.is_there()))
-                ):
-                    return _result(latest, joined=True)
+                latest = self._covering(name, mark, requirement)
+                if latest is not None:
+                    return _result(latest, reused=True)
             if self._clock() >= deadline:
                 raise WaitTimeout(
                     f"crawler {name} was busy with other crawls for {timeout:.0f} s",
                     fix="limit how many runs crawl at once, or give the feed more time",
                 )
 
+    def _covering(
+        self, name: str, mark: _Mark, requirement: CrawlRequirement | None
+    ) -> dict[str, Any] | None:
+        """The crawl that was waited for, if it completed and covers what is needed."""
+        latest = next(iter(self._history(name)[0]), None)
+        if latest is None or latest["State"] != "COMPLETED":
+            return None
+        # A crawl that began after this call saw what a new one would see.
+        covers = mark.precedes(latest) or (requirement is not None and requirement.is_there())
+        return latest if covers else None
+
     def stop(self, name: str) -> None:
-        """Stop the crawler's present crawl and wait until it has ended; no error if there is none.
+        """Stop the running crawl, if there is one, and wait until it has ended.
 
         Raises:
             WaitTimeout: it has not ended in time.
@@ -182,13 +195,9 @@ class Crawler:
         def ended() -> bool | None:
             state = self._state(name)
             if state == "RUNNING":
-                # Asked again as long as it runs on: one request may be lost.
-                with aws_call("glue:StopCrawler", f"crawler {name}", expected_codes=_IDLE):
-                    try:
-                        self._glue.stop_crawler(Name=name)
-                    except Exception as error:
-                        if error_code(error) not in _IDLE:
-                            raise
+                # Repeated while it runs, because one request may be lost.
+                with ignore_codes(*_IDLE), aws_call("glue:StopCrawler", f"crawler {name}"):
+                    self._glue.stop_crawler(Name=name)
             return True if state == "READY" else None
 
         Waiter(self._backoff, sleep=self._sleep, clock=self._clock).until(
@@ -202,7 +211,7 @@ class Crawler:
         crawls, _ = self._history(name)
         ours = mark.first_after(crawls)
         if ours is None:
-            # One that has just begun may not be shown yet; one that is, is somebody else's.
+            # A crawl that has just begun may not be shown yet. One that is shown is another run's.
             running = all(crawl["State"] != "RUNNING" for crawl in crawls)
         else:
             running = ours["State"] == "RUNNING"
@@ -210,7 +219,7 @@ class Crawler:
             self.stop(name)
 
     def _start(self, name: str) -> Literal["ours", "busy", "unknown"]:
-        """Ask for a crawl. It is unknown whether ours began if an answer was lost on the way."""
+        """Request a crawl; "unknown" if the answer was lost, so that it may have begun."""
         try:
             with aws_call("glue:StartCrawler", f"crawler {name}", expected_codes=(_BUSY,)):
                 self._glue.start_crawler(Name=name)
@@ -222,7 +231,7 @@ class Crawler:
         except Exception as error:
             if error_code(error) != _BUSY:
                 raise
-            # botocore asks again where no answer came, and is then told of its own crawl.
+            # botocore repeats a request without an answer, and is then refused by its own crawl.
             return "unknown" if retries_before(error) else "busy"
         return "ours"
 
@@ -232,12 +241,12 @@ class Crawler:
         """Wait for the end of the first crawl that began after the mark; None if there is none.
 
         Args:
-            certain: a crawl was started, so that it is an error if none is found.
+            certain: True if a crawl was started; then it is an error if none is found.
         """
         idle_since: list[float] = []
 
         def poll() -> tuple[dict[str, Any] | None] | None:
-            # The history tells the end of a crawl that it shows; the crawler need not be asked.
+            # If the history shows the crawl, the crawler's own state is not needed.
             ours = mark.first_after(self._history(name)[0])
             if ours is not None and ours.get("State") != "RUNNING":
                 return (ours,)
@@ -247,8 +256,8 @@ class Crawler:
             idle_since.append(self._clock())
             return (None,) if self._clock() - idle_since[0] > HISTORY_LAG else None
 
-        pace = AdaptivePolling(mark.past, self._backoff)
-        waiter = Waiter(pace, on_tick=waiter.on_tick, sleep=self._sleep, clock=self._clock)
+        polling = AdaptivePolling(mark.past, self._backoff)
+        waiter = Waiter(polling, on_tick=waiter.on_tick, sleep=self._sleep, clock=self._clock)
         (crawl,) = waiter.until(
             poll,
             what=f"the end of the crawl of {name}",
@@ -265,7 +274,7 @@ class Crawler:
                 fix="materialize the day again",
             )
         if crawl is None or crawl["State"] == "COMPLETED":
-            return crawl and _result(crawl)
+            return None if crawl is None else _result(crawl)
         raise _failure(name, crawl)
 
     def _wait_idle(self, name: str, waiter: Waiter, deadline: float) -> None:
@@ -280,16 +289,16 @@ class Crawler:
             return str(self._glue.get_crawler(Name=name)["Crawler"]["State"])
 
     def _history(self, name: str) -> tuple[list[dict[str, Any]], datetime]:
-        """The newest crawls, newest first, and the service's time when it was asked.
+        """The newest crawls, newest first, and the service's time.
 
         One page is enough: a crawler runs one at a time.
         """
         with aws_call("glue:ListCrawls", f"crawler {name}"):
             answer = self._glue.list_crawls(CrawlerName=name, MaxResults=20)
-        crawls = sorted(
+        crawls: list[Any] = sorted(
             answer.get("Crawls", []), key=lambda crawl: crawl["StartTime"], reverse=True
         )
-        # By the service's clock, not by ours.
+        # The clock of this machine may differ from the service's.
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if not date:
             return crawls, datetime.min.replace(tzinfo=UTC)
@@ -298,9 +307,12 @@ class Crawler:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A moment, and the crawls there had been by then: what began later is told by both.
+    """A moment and the crawls known by then, to recognise crawls that began later.
 
-    ``past`` says how long the last of them took, in seconds.
+    Attributes:
+        known: ids of the crawls.
+        time: the moment, by the service's clock.
+        past: durations of the newest completed crawls, in seconds.
     """
 
     known: frozenset[str]
@@ -315,23 +327,33 @@ class _Mark:
             for crawl in crawls
             if crawl["State"] == "COMPLETED" and crawl.get("EndTime")
         ]
-        return cls(frozenset(crawl["CrawlId"] for crawl in crawls), now, tuple(past[:LIKE]))
+        return cls(frozenset(crawl["CrawlId"] for crawl in crawls), now, tuple(past[:PAST_CRAWLS]))
 
     def precedes(self, crawl: Mapping[str, Any]) -> bool:
         """True if the crawl began later."""
         return crawl["CrawlId"] not in self.known and crawl["StartTime"] >= self.time
 
     def first_after(self, crawls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        """The first crawl that began later: the one that was asked for."""
+        """The first crawl that began later: the one that was requested."""
         new = [crawl for crawl in crawls if self.precedes(crawl)]
         return min(new, key=lambda crawl: crawl["StartTime"], default=None)
+
+
+def _reusable(
+    crawls: Sequence[dict[str, Any]], requirement: CrawlRequirement | None
+) -> dict[str, Any] | None:
+    """The newest past crawl that covers what is needed."""
+    if requirement is None:
+        return None
+    earlier = next(filter(requirement.may_be_met_by, crawls), None)
+    return earlier if earlier is not None and requirement.is_there() else None
 
 
 def _failure(name: str, crawl: Mapping[str, Any]) -> CrawlFailed:
     where = "/".join(filter(None, (crawl.get("LogGroup"), crawl.get("LogStream"))))
     message = crawl.get("ErrorMessage")
     stopped = crawl["State"] == "STOPPED"
-    advice = {
+    details = {
         "fix": "somebody stopped it: materialize again"
         if stopped
         else f"read the crawl's log ({where or '/aws-glue/crawlers'}); a denial there is about "
@@ -341,13 +363,13 @@ def _failure(name: str, crawl: Mapping[str, Any]) -> CrawlFailed:
         f"crawl {crawl['CrawlId']} of {name} ended as {crawl['State']}",
         reason=message or "Glue gives no message",
         retryable=stopped or is_transient(message),
-        **{**advice, **denial_in(message)},
+        **{**details, **denial_in(message)},
     )
 
 
-def _result(crawl: dict[str, Any], *, joined: bool = False) -> CrawlResult:
+def _result(crawl: dict[str, Any], *, reused: bool = False) -> CrawlResult:
     text = crawl.get("Summary") or "{}"
-    summary = _unfolded(text)
+    summary = _parse_nested_json(text)
     return CrawlResult(
         crawl_id=crawl["CrawlId"],
         state=crawl["State"],
@@ -355,19 +377,19 @@ def _result(crawl: dict[str, Any], *, joined: bool = False) -> CrawlResult:
         ended=crawl.get("EndTime"),
         summary=summary if isinstance(summary, dict) else {"text": text},
         dpu_hours=crawl.get("DPUHour"),
-        joined=joined,
+        reused=reused,
         log_group=crawl.get("LogGroup"),
         log_stream=crawl.get("LogStream"),
     )
 
 
-def _unfolded(value: Any) -> Any:
-    """What JSON text says, and the JSON texts in it: Glue's summaries are wrapped three deep."""
+def _parse_nested_json(value: Any) -> Any:
+    """Parse JSON text and the JSON texts inside it: Glue nests its summaries three deep."""
     if isinstance(value, str):
         try:
-            return _unfolded(json.loads(value))
+            return _parse_nested_json(json.loads(value))
         except ValueError:
             return value
     if isinstance(value, dict):
-        return {name: _unfolded(part) for name, part in value.items()}
+        return {name: _parse_nested_json(part) for name, part in value.items()}
     return value

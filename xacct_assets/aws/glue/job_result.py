@@ -1,4 +1,4 @@
-"""How a Glue job run ended: in figures, in links, and as a failure that says what to do."""
+"""The result of a Glue job run: figures, links to its logs, and the failure with its fix."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from xacct_assets.contract.conflicts import is_conflict
 
 @dataclass(frozen=True)
 class JobRunResult:
-    """How a run ended.
+    """The end of a job run.
 
     Attributes:
         run_id: Glue's id.
-        state: of the service model; SUCCEEDED unless this came with a `JobRunFailed`.
-        error: Glue's error message: the script's own failure.
+        state: of the service model; other than SUCCEEDED only in a `JobRunFailed`.
+        error: Glue's error message, which is that of the script if it failed.
         execution_seconds: billed run time.
-        dpu_seconds: as Glue reports them, else capacity x run time.
+        dpu_seconds: as Glue reports them, else capacity x run time; None if unknown.
         attached: True if the run had been started before this call.
         log_urls: names and console links: the run, its output log, its error log.
     """
@@ -46,7 +46,7 @@ class JobRunResult:
 
 
 def result_of(run: Mapping[str, Any], region: str, *, attached: bool) -> JobRunResult:
-    """What GetJobRun says of a run that has ended."""
+    """From GetJobRun's answer for a run that has ended."""
     seconds = int(run.get("ExecutionTime") or 0)
     capacity = run.get("MaxCapacity")
     dpu = run.get("DPUSeconds")
@@ -67,8 +67,8 @@ def result_of(run: Mapping[str, Any], region: str, *, attached: bool) -> JobRunR
 
 
 def failure_of(job_name: str, result: JobRunResult, timeout_minutes: int) -> JobRunFailed:
-    """What is raised of a run that ended in another state than SUCCEEDED."""
-    about = {
+    """The failure for a run that ended in another state than SUCCEEDED."""
+    advice = {
         "FAILED": _advice(result.error),
         "ERROR": "Glue failed on its own side; materialize again",
         "TIMEOUT": f"it ran longer than {timeout_minutes} min: give the feed's job more time or "
@@ -77,19 +77,19 @@ def failure_of(job_name: str, result: JobRunResult, timeout_minutes: int) -> Job
         "EXPIRED": "it waited too long for capacity (FLEX): materialize again, or use the "
         "STANDARD execution class",
     }
-    facts = {"resource": result.log_urls["job run"], "fix": about.get(result.state)}
+    details = {"resource": result.log_urls["job run"], "fix": advice.get(result.state)}
     return JobRunFailed(
         f"run {result.run_id} of Glue job {job_name} ended as {result.state}",
         result=result,
         reason=result.error or "Glue gives no message",
         retryable=result.state in ("ERROR", "STOPPED", "EXPIRED")
         or (result.state == "FAILED" and is_transient(result.error)),
-        **{**facts, **denial_in(result.error)},
+        **{**details, **denial_in(result.error)},
     )
 
 
 def _advice(error: str | None) -> str:
-    """On whose side a run failed that Glue calls FAILED, whoever's fault it was, and what to do."""
+    """The fix for a run in state FAILED, from its error message."""
     if is_conflict(error):
         return "another transaction got in the way, in Redshift: materialize again"
     if is_lost_connection(error):

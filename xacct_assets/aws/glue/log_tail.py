@@ -1,25 +1,28 @@
-"""The log lines of a Glue job run while it runs, within CloudWatch's rate limits.
+"""Shows the log lines of a Glue job run while it runs, within CloudWatch's rate limits.
 
 Glue writes a run's output to the stream named by the run id in ``/aws-glue/jobs/output`` and
 ``/aws-glue/jobs/error``. GetLogEvents allows 25 requests a second per account and Region; a tail
-asks twice every twenty seconds.
+makes two every twenty seconds.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import AwsFailure, NotFound
 
+if TYPE_CHECKING:
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+
 logger = logging.getLogger(__name__)
 
 GROUPS = ("/aws-glue/jobs/output", "/aws-glue/jobs/error")
-#: Seconds between two looks, and before the first one.
+#: Seconds between two requests for new lines, and before the first one.
 INTERVAL = 20.0
-#: Lines shown at most; the rest is one click away.
+#: Lines shown at most; a link leads to the rest.
 MAX_LINES = 2000
 _LAST_PAGES = 20
 
@@ -31,11 +34,13 @@ class LogTail:
         logs: boto3's ``logs`` client.
         run_id: the job run.
         show: called with each line.
+        groups: log groups of the run.
+        interval: seconds between two requests for new lines; for tests.
     """
 
     def __init__(
         self,
-        logs: Any,
+        logs: CloudWatchLogsClient,
         run_id: str,
         show: Callable[[str], None],
         *,
@@ -53,11 +58,11 @@ class LogTail:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was asked for yet."""
+        """True once lines were requested."""
         return self._slept >= self._interval
 
     def while_sleeping(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
-        """A sleep that shows what is new every interval, however long or short the sleeps are."""
+        """Wrap a sleep function: it shows new lines every interval of slept time."""
 
         def sleep_and_show(seconds: float) -> None:
             left = seconds
@@ -73,12 +78,12 @@ class LogTail:
         return sleep_and_show
 
     def poll(self) -> None:
-        """Show what is new: a page of each group."""
+        """Show new lines: a page of each group."""
         for group in self._tokens:
             self._page(group)
 
     def finish(self) -> None:
-        """Show the rest."""
+        """Show the remaining lines, up to a limit of pages."""
         for group in self._tokens:
             for _ in range(_LAST_PAGES):
                 if not self._page(group):
@@ -100,9 +105,9 @@ class LogTail:
             with aws_call("logs:GetLogEvents", f"log group {group}"):
                 answer = self._logs.get_log_events(**request)
         except NotFound:
-            return False  # the stream appears with its first line
+            return False  # the stream is created with its first line
         except AwsFailure as failure:
-            # The log is a convenience: its loss is told once and does not fail the work.
+            # The log is a convenience: its loss is logged once and does not fail the work.
             if not failure.retryable:
                 self._off = True
                 logger.warning("the job's log cannot be shown here: %s", failure)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import struct
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import AwsFailure, ConnectionFailed, LoginFailed, StatementFailed
@@ -20,7 +21,10 @@ _LOGIN_CODES = {"28000", "28P01"}
 _CONFLICT_FIX = "another transaction changed the same rows: try again"
 
 
-class database_errors:
+@contextmanager
+def database_errors(
+    where: str, *, user: str | None = None, statement: str = "a statement"
+) -> Iterator[None]:
     """Context manager: exceptions of driver and network leave it as `AwsFailure`s.
 
     Args:
@@ -28,77 +32,67 @@ class database_errors:
         user: who logs in, for messages.
         statement: the statement that runs, for messages.
     """
+    try:
+        yield
+    except AwsFailure:
+        raise
+    except Exception as error:
+        response = _server_error(error)
+        if response is not None:
+            raise _translate_response(response, where, user, statement) from error
+        failure = _translate_connection_error(error, where)
+        if failure is None:
+            raise
+        raise failure from error
 
-    def __init__(
-        self, where: str, *, user: str | None = None, statement: str = "a statement"
-    ) -> None:
-        self._where = where
-        self._user = user
-        self._statement = statement
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None or isinstance(error, AwsFailure):
-            return
-        failure = self._translate(error)
-        if failure is not None:
-            raise failure from error
-
-    def _translate(self, error: BaseException) -> AwsFailure | None:
-        details = _server_error(error)
-        if details is not None:
-            return self._translate_response(details)
-        root = _root(error)
-        if isinstance(root, ssl.SSLError):
-            return ConnectionFailed(
-                f"TLS to Redshift at {self._where} failed",
-                reason=str(root),
-                retryable=False,
-                fix="the certificate must be valid for the host in the secret and its authority "
-                "trusted here (SSL_CERT_FILE names the authorities of the sandbox)",
-            )
-        if isinstance(root, OSError) or _is_driver_connection_error(error):
-            return ConnectionFailed(
-                f"the connection to Redshift at {self._where} was lost",
-                reason=_text(error),
-                fix="try again; if it stays, check idle time-outs of the network in between, and "
-                "that the workgroup is AVAILABLE",
-            )
-        return None
-
-    def _translate_response(self, details: dict[str, str]) -> AwsFailure:
-        code, message = details.get("C", ""), details.get("M", "")
-        text = ". ".join(filter(None, (message, details.get("D"), details.get("H"))))
-        if details.get("P"):
-            text += f" (at character {details['P']})"
-        if code in _LOGIN_CODES:
-            return LoginFailed(
-                f"Redshift at {self._where} refused the login of user {self._user or 'given'}",
-                reason=message,
-                code=code,
-                principal=self._user,
-                fix="the secret and the database disagree: correct the secret, or reset the "
-                "user's password (for the admin: aws redshift-serverless update-namespace)",
-            )
-        if code in _LOST_CODES or code.startswith(_CONNECTION_CLASS):
-            return ConnectionFailed(
-                f"Redshift at {self._where} ended the connection", reason=text, code=code
-            )
-        conflict = code in _CONFLICT_CODES or is_conflict(text)
-        return StatementFailed(
-            f"Redshift refused {self._statement}",
-            reason=text,
-            code=code,
-            retryable=conflict,
-            **{"fix": _CONFLICT_FIX if conflict else None, **denial_in(text)},
+def _translate_connection_error(error: Exception, where: str) -> AwsFailure | None:
+    root = _root(error)
+    if isinstance(root, ssl.SSLError):
+        return ConnectionFailed(
+            f"TLS to Redshift at {where} failed",
+            reason=str(root),
+            retryable=False,
+            fix="the certificate must be valid for the host in the secret and its authority "
+            "trusted here (SSL_CERT_FILE names the authorities of the sandbox)",
         )
+    if isinstance(root, OSError) or _is_driver_connection_error(error):
+        return ConnectionFailed(
+            f"the connection to Redshift at {where} was lost",
+            reason=_text(error),
+            fix="try again; if it stays, check idle time-outs of the network in between, and "
+            "that the workgroup is AVAILABLE",
+        )
+    return None
+
+
+def _translate_response(
+    response: dict[str, str], where: str, user: str | None, statement: str
+) -> AwsFailure:
+    """From the fields of the server's ErrorResponse (PostgreSQL protocol, "Error and Notice")."""
+    code, message = response.get("C", ""), response.get("M", "")
+    text = ". ".join(filter(None, (message, response.get("D"), response.get("H"))))
+    if response.get("P"):
+        text += f" (at character {response['P']})"
+    if code in _LOGIN_CODES:
+        return LoginFailed(
+            f"Redshift at {where} refused the login of user {user or 'given'}",
+            reason=message,
+            code=code,
+            principal=user,
+            fix="the secret and the database disagree: correct the secret, or reset the "
+            "user's password (for the admin: aws redshift-serverless update-namespace)",
+        )
+    if code in _LOST_CODES or code.startswith(_CONNECTION_CLASS):
+        return ConnectionFailed(f"Redshift at {where} ended the connection", reason=text, code=code)
+    conflict = code in _CONFLICT_CODES or is_conflict(text)
+    return StatementFailed(
+        f"Redshift refused {statement}",
+        reason=text,
+        code=code,
+        retryable=conflict,
+        **{"fix": _CONFLICT_FIX if conflict else None, **denial_in(text)},
+    )
 
 
 def _server_error(error: BaseException) -> dict[str, str] | None:

@@ -1,19 +1,22 @@
-"""Text that goes into SQL: identifiers, literals, scripts. Everything else is a bound parameter."""
+"""SQL text: quotes identifiers and literals, and splits scripts. Other values are parameters."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from importlib import resources
 
-# Redshift's standard identifiers, ASCII only. Longer than 127 bytes is truncated by the server
-# silently, so it is refused here.
+# Redshift's standard identifiers, ASCII only. The server silently truncates names above 127 bytes;
+# they are refused here.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,126}")
 
 
 def identifier(name: str) -> str:
-    """The name, quoted. Names are folded to lower case, as Redshift folds them.
+    """Quote a name, folded to lower case as Redshift folds it.
 
     Raises:
-        ValueError: not a plain name of letters, digits, `_` and `$` (so no quoting can be escaped).
+        ValueError: it has other characters than letters, digits, `_` and `$`, so that none can end
+            the quoting.
 
     >>> identifier("Products")
     '"products"'
@@ -27,7 +30,7 @@ def identifier(name: str) -> str:
 
 
 def qualified(name: str) -> str:
-    """A dotted name (table, schema.table or database.schema.table) with each part quoted.
+    """Quote each part of a dotted name: table, schema.table or database.schema.table.
 
     >>> qualified("public.products")
     '"public"."products"'
@@ -38,12 +41,37 @@ def qualified(name: str) -> str:
     return ".".join(identifier(part) for part in parts)
 
 
-def literal(text: str) -> str:
-    """The text as a SQL string literal, for the few places that take no parameter (UNLOAD, COPY).
+def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str:
+    """Read ``sql/<name>.sql`` of a package and fill in the names of tables and columns.
+
+    Comments before the statement are dropped. Values are left as the parameters that they are.
+
+    Args:
+        package: such as ``xacct_assets.feed``.
+        name: of the file, without its suffix.
+        names: for the placeholders ``{...}`` of the file: a table name, or several column names.
 
     Raises:
-        ValueError: the text holds a backslash (which Redshift reads as an escape and PostgreSQL
-            does not) or a NUL.
+        ValueError: a name cannot be quoted.
+        KeyError: a placeholder has no name.
+    """
+    text = resources.files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return _trim(text).format(
+        **{
+            placeholder: qualified(value)
+            if isinstance(value, str)
+            else ", ".join(map(identifier, value))
+            for placeholder, value in names.items()
+        }
+    )
+
+
+def literal(text: str) -> str:
+    """A SQL string literal, for statements that take no parameters (UNLOAD, COPY).
+
+    Raises:
+        ValueError: the text has a backslash (an escape for Redshift but not for PostgreSQL) or a
+            NUL.
 
     >>> literal("it's")
     "'it''s'"
@@ -54,7 +82,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-# Everything that may hold a semicolon that ends nothing. Alternatives are tried in this order.
+# Tokens that may contain a semicolon that ends no statement. Alternatives are tried in this order.
 _TOKEN = re.compile(
     r"""
       (?P<comment> --[^\n]* )
@@ -69,16 +97,16 @@ _TOKEN = re.compile(
 
 
 def split_statements(text: str) -> list[str]:
-    """The statements of a script, without their final semicolons; comments between them dropped.
+    """The statements of a script, without final semicolons and without comments between them.
 
-    Semicolons inside strings, quoted names, comments and ``$$`` bodies end nothing.
+    Semicolons inside strings, quoted names, comments and ``$$`` bodies end no statement.
 
     Raises:
         ValueError: a string, comment or body is not closed.
     """
     statements: list[str] = []
     start = 0
-    bare: list[str] = []  # what is left of the statement without its comments
+    bare: list[str] = []  # the statement without its comments
     cursor = 0
     for match in _TOKEN.finditer(text):
         bare.append(text[cursor : match.start()])

@@ -1,8 +1,8 @@
-"""The UNLOAD statement: a whole, countable export or none (CLEANPATH, MANIFEST VERBOSE).
+"""Builds UNLOAD statements with CLEANPATH and MANIFEST VERBOSE, so that exports can be verified.
 
 Facts: Redshift's UNLOAD reference. The query is a string literal inside the statement, so its
-quotes are doubled; a chain of roles is one literal with commas and no spaces, the role attached to
-the namespace first and the owner of the target last.
+quotes are doubled. A chain of roles is one literal with commas and no spaces: the role attached to
+the namespace first, the role of the target's account last.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _OUTER_LIMIT = re.compile(r"\blimit\s+\d+\s*$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class UnloadOptions:
-    """How the files are written.
+    """Options of the exported files.
 
     Attributes:
-        max_file_mb: 5 to 6200; the size at which the next file is begun.
-        parallel: False writes one file at a time, in the order of the query.
+        max_file_mb: largest file in MB, 5 to 6200.
+        parallel: False writes files one after another, in the order of the query.
         header, delimiter, null_as, compression: CSV only (Parquet is compressed by itself).
         partition_by: columns that become `name=value` folders; `include_partitions` keeps them in
             the files as well.
-        region: the bucket's Region, if it is not the namespace's.
+        region: the bucket's Region, if it differs from the namespace's.
         kms_key_id: encrypt with this key of the bucket's account.
     """
 
@@ -46,12 +46,14 @@ class UnloadOptions:
 
 @dataclass(frozen=True)
 class UnloadSpec:
-    """One export: what, where to, as whom, in which format.
+    """One export.
 
     Attributes:
-        query: a SELECT without parameters; values in it come through `sql.literal`.
-        target: ``s3://bucket/prefix/``; everything under it is deleted first.
-        role_chain: ARNs, the attached one first.
+        query: a SELECT without parameters; values in it are made with `sql.literal`.
+        target: ``s3://bucket/prefix/``; all objects under it are deleted first.
+        role_chain: ARNs, the one attached to the namespace first.
+        format: of the files.
+        options: of the files.
     """
 
     query: str
@@ -65,7 +67,7 @@ def statement(spec: UnloadSpec) -> str:
     """The UNLOAD statement.
 
     Raises:
-        ValueError: naming the part that is not usable.
+        ValueError: naming the part that cannot be used.
     """
     if not spec.role_chain:
         raise ValueError("UNLOAD needs at least one role")

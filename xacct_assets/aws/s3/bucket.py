@@ -12,6 +12,7 @@ import os.path
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ class Bucket:
         """``s3://`` URL of an object."""
         return f"s3://{self.name}/{key}"
 
-    def call(self, action: str, resource: str | None = None) -> aws_call:
+    def call(self, action: str, resource: str | None = None) -> AbstractContextManager[None]:
         """`aws_call` for this bucket, or for the resource in it."""
         return aws_call(action, resource or self.arn(), account=self.owner)
 

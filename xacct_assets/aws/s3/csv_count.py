@@ -1,6 +1,6 @@
-r"""Counting the records of a CSV stream exactly as the load job cuts them in Spark.
+r"""Counts the records of a CSV stream exactly as Spark does in the load job.
 
-Spark reads CSV with the univocity parser. What decides the number of records:
+Spark reads CSV with the univocity parser. These rules decide the number of records:
 
 - A quote is special only as the first character of a field. A doubled quote inside a quoted field
   is one quote. After the closing quote, anything up to the next delimiter or line end is content.
@@ -10,8 +10,8 @@ Spark reads CSV with the univocity parser. What decides the number of records:
   line of ``\r\n``, are refused here as in the job.
 - Empty lines (nothing at all between two line ends) are no records.
 
-The count works on whole chunks with bytes methods that run in C (several hundred MB/s), by looking
-at the quotes' parity; a chunk in which quotes stand in odd places is read field by field instead.
+Whole chunks are counted with bytes methods that run in C (several hundred MB/s), using the parity
+of quotes. A chunk with quotes elsewhere than at the start of fields is read field by field instead.
 All delimiters and quotes are ASCII, so UTF-8 text can be scanned as bytes.
 """
 
@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 
 from xacct_assets.contract.csv_dialect import CsvDialect
 
-#: A line (or the part of a quoted field up to its next line end) longer than this is no product
-#: file: Redshift's own limit for a row is 4 MB. It bounds the memory used here.
+#: Bytes of a line, or of a quoted field up to its next line end. It bounds the memory used here;
+#: Redshift's own limit for a row is 4 MB.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -33,14 +33,15 @@ _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class MalformedCsv(Exception):
-    """The file as a whole is not readable as the feed's CSV. The message is for the user."""
+    """The file cannot be read as the feed's CSV. The message is for the user."""
 
 
 @dataclass
 class RecordCounter:
-    """Feed it a file's bytes in order; ask it for the header and the number of data records.
+    """Counts data records while a file's bytes are fed to it in order.
 
     Attributes:
+        dialect: of the file.
         header: the fields of the first record; empty until it is complete.
         rows: records after the header.
     """
@@ -60,7 +61,7 @@ class RecordCounter:
         self._quote = quote
         self._openings = (delimiter + quote, b"\n" + quote)
         q, d = re.escape(quote), re.escape(delimiter)
-        # One field; group "open" is set if it is quoted, "shut" if its closing quote is there too.
+        # One field; group "open" matches if it is quoted, "shut" if its closing quote is there too.
         self._field = re.compile(
             b"(?:(?P<open>%b)(?:[^%b]++|%b%b)*+(?P<shut>%b)?)?+[^%b\n]*+" % (q, q, q, q, q, d)
         )
@@ -73,7 +74,7 @@ class RecordCounter:
         """Count a piece of the file, of any size.
 
         Raises:
-            MalformedCsv: not UTF-8, gzip in disguise, a bare-CR file, or a line without end.
+            MalformedCsv: not UTF-8, unannounced gzip, lone carriage returns, or a line too long.
         """
         if not self._begun:
             data = self._rest + data
@@ -103,7 +104,7 @@ class RecordCounter:
             last, self._rest = self._rest, b""
             if self._crlf is None and b"\r" in last:
                 raise self._lone_carriage_return(last.find(b"\r"))
-            self._count(last + b"\n")  # the last line needs no line end
+            self._count(last + b"\n")
         if self._in_quotes or self._rest:
             raise MalformedCsv(
                 f"the quoted field that is open at byte {self._open_quote:,} is never closed: "
@@ -188,8 +189,11 @@ class RecordCounter:
         return count
 
     def _count_by_parity(self, chunk: bytes) -> bool:
-        """Count by taking every second piece between quotes as inside. False if quotes stand where
-        that would be wrong: anywhere but at the start of a field."""
+        """Count a chunk, taking every second piece between quotes as inside a quoted field.
+
+        Returns:
+            False, and nothing is counted, if a quote is elsewhere than at the start of a field.
+        """
         pieces = chunk.split(self._quote)
         inside_first = self._in_quotes
         outside = self._quote.join(pieces[1 if inside_first else 0 :: 2])
@@ -198,13 +202,13 @@ class RecordCounter:
         inside_last = self._in_quotes ^ (len(pieces) % 2 == 0)
         if inside_last:
             outside += self._quote
-        # Doubled quotes have become runs of quotes; one is enough to mark a quoted field.
+        # Runs of quotes are reduced to one quote, which marks a quoted field.
         double = self._quote * 2
         while double in outside:
             outside = outside.replace(double, self._quote)
-        right = sum(outside.count(opening) for opening in self._openings)
-        right += outside.startswith(self._quote)
-        if right != outside.count(self._quote):
+        at_start = sum(outside.count(opening) for opening in self._openings)
+        at_start += outside.startswith(self._quote)
+        if at_start != outside.count(self._quote):
             return False
         self.rows += self._lines(outside)
         self._in_quotes = inside_last
@@ -213,7 +217,7 @@ class RecordCounter:
     def _records(self, chunk: bytes) -> Iterator[tuple[int, int]]:
         """(start, end) of each record that ends in the chunk, read field by field.
 
-        Leaves `_in_quotes` saying whether the chunk ends inside a quoted field.
+        Sets `_in_quotes` to whether the chunk ends inside a quoted field.
         """
         position = start = 0
         blank = (b"\n", b"\r\n") if self._crlf else (b"\n",)
@@ -225,7 +229,7 @@ class RecordCounter:
                 continue
             else:
                 match = self._field.match(chunk, position)
-            if match is None:  # cannot be: every part of the patterns may be empty
+            if match is None:  # not possible: every part of the patterns may be empty
                 raise MalformedCsv(f"it cannot be read at byte {self._offset + position:,}")
             quoted = self._in_quotes or match["open"] is not None
             self._in_quotes = quoted and match["shut"] is None
@@ -238,7 +242,7 @@ class RecordCounter:
                 start = position
 
     def _take_header(self, chunk: bytes) -> bytes | None:
-        """Read the header from the chunk: what follows it, or None if it is not complete yet."""
+        """Read the header from the chunk; the rest of the chunk, or None if it is incomplete."""
         if chunk.startswith(b"\r\n"):
             raise MalformedCsv("it begins with an empty line instead of a header: remove that line")
         for start, end in self._records(chunk):
@@ -251,7 +255,7 @@ class RecordCounter:
                 )
             return chunk[end + 1 :]
         if self._in_quotes:
-            self._in_quotes = False  # it will be read again from its start
+            self._in_quotes = False  # the header will be read again from its start
             return None
         return b""
 

@@ -66,13 +66,13 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             crawl = aws.crawler.crawl(
                 feed.crawler_name(aws.settings.suffix),
                 feed.catalog.timeout_minutes * 60,
-                needed=CrawlRequirement(
+                requirement=CrawlRequirement(
                     landed=max(files.newest_object for files in raw.values()),
                     since=requested_at(context.instance, context.run),
                     is_there=lambda: len(in_catalog()) == len(values),
                 ),
             )
-            verb = "Reused the crawl" if crawl.joined else "Crawled:"
+            verb = "Reused the crawl" if crawl.reused else "Crawled:"
             context.log.info(f"{verb} {crawl.crawl_id}, {crawl.state}: {crawl.summary}")
             partitions = in_catalog()
             with_rows = {day: files.newest_object for day, files in raw.items() if files.rows}
@@ -139,7 +139,7 @@ def _result(
         "partition": "none: the files hold no rows" if partition is None else partition.location,
         "repaired after the crawl": repaired or "nothing",
         "crawl": crawl.crawl_id,
-        "crawl reused": crawl.joined,
+        "crawl reused": crawl.reused,
         "crawl summary": crawl.summary,
     }
     if inferred:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from xacct_assets.aws.redshift.data_api import token_of
 from xacct_assets.aws.redshift.data_api_results import StatementResult
-from xacct_assets.aws.redshift.sql import qualified
+from xacct_assets.aws.redshift.sql import load_statement, qualified
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
@@ -150,27 +150,18 @@ def _clean_staging(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dic
 
     The load audit is read inside the transaction: a day that was loaded again meanwhile is kept.
     """
-    staging, load_audit = qualified(feed.warehouse.staging), qualified(feed.warehouse.load_audit)
-    transformed = (
-        f"SELECT partition_date FROM {load_audit} "  # noqa: S608
-        "WHERE feed = %s AND partition_date BETWEEN %s AND %s AND transformed_at IS NOT NULL"
-    )
+    tables = {"staging": feed.warehouse.staging, "load_audit": feed.warehouse.load_audit}
+    count = load_statement("xacct_assets.feed", "count_transformed_staging", **tables)
+    delete = load_statement("xacct_assets.feed", "delete_transformed_staging", **tables)
 
     def clean(connection: Any) -> dict[date, int]:
         deleted = {}
         cursor = connection.cursor()
         for first, last in contiguous(days):
             bounds = (feed.name, first, last)
-            cursor.execute(
-                f"SELECT partition_date, COUNT(*) FROM {staging} "  # noqa: S608
-                f"WHERE partition_date IN ({transformed}) GROUP BY partition_date",
-                bounds,
-            )
+            cursor.execute(count, bounds)
             deleted.update({day: int(rows) for day, rows in cursor.fetchall()})
-            cursor.execute(
-                f"DELETE FROM {staging} WHERE partition_date IN ({transformed})",  # noqa: S608
-                bounds,
-            )
+            cursor.execute(delete, bounds)
         return deleted
 
     # Deleting rows twice changes nothing, so the transaction may be repeated after a lost answer.

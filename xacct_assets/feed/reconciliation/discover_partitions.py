@@ -24,15 +24,17 @@ def discover_partitions(feed: FeedSpec, aws: AwsClients) -> list[date]:
     Raises:
         AwsFailure: the warehouse or a bucket cannot be read.
     """
-    from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
     tables = feed.warehouse
-    rows = aws.warehouse.query(
-        f"SELECT partition_date FROM {qualified(tables.load_audit)} WHERE feed = %s "  # noqa: S608
-        f"UNION SELECT partition_date FROM {qualified(tables.fact)} "
-        f"UNION SELECT partition_date FROM {qualified(tables.staging)}",
-        (feed.name,),
+    sql = load_statement(
+        "xacct_assets.feed",
+        "days_in_warehouse",
+        load_audit=tables.load_audit,
+        fact=tables.fact,
+        staging=tables.staging,
     )
+    rows = aws.warehouse.query(sql, (feed.name,))
     days = {row["partition_date"] for row in rows}
     days |= set(days_in(aws.raw_bucket(feed), feed.source.prefix, feed.source.layout))
     days |= set(days_in(aws.exports(feed), feed.export.prefix, feed.export.layout))

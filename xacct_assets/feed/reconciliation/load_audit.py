@@ -39,15 +39,12 @@ def read_load_audit(
     Returns:
         Entry by day; a day that was never loaded is left out.
     """
-    from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    load_audit = qualified(feed.warehouse.load_audit)
-    columns = "partition_date, load_id, rows_loaded, loaded_at, transformed_at"
-    select = f"SELECT {columns} FROM {load_audit}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
-        (feed.name, min(days), max(days)),
+    sql = load_statement(
+        "xacct_assets.feed", "load_audit_entries", load_audit=feed.warehouse.load_audit
     )
+    rows = aws.warehouse.query(sql, (feed.name, min(days), max(days)))
     return {
         as_day(row["partition_date"]): LoadAuditEntry(
             load_id=row["load_id"],

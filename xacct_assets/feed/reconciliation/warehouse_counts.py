@@ -20,13 +20,10 @@ def count_by_day(aws: AwsClients, table: str, days: Sequence[date]) -> dict[date
     Returns:
         Row count by day; a day without rows is left out.
     """
-    from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    select = f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(table)}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
-        (min(days), max(days)),
-    )
+    sql = load_statement("xacct_assets.feed", "count_by_day", table=table)
+    rows = aws.warehouse.query(sql, (min(days), max(days)))
     return {as_day(row["partition_date"]): int(row["row_count"]) for row in rows}
 
 
@@ -38,18 +35,12 @@ def count_fact_by_day(
     Returns:
         Row count by day and distinct key count by day; a day without rows is in neither.
     """
-    from xacct_assets.aws.redshift.sql import identifier, qualified
+    from xacct_assets.aws.redshift.sql import load_statement
 
-    key = ", ".join(identifier(name) for name in feed.key)
-    by_key = (
-        f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
-        f"WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date, {key}"
+    sql = load_statement(
+        "xacct_assets.feed", "count_keys_by_day", fact=feed.warehouse.fact, key=feed.key
     )
-    rows = aws.warehouse.query(
-        "SELECT partition_date, SUM(row_count) AS row_count, COUNT(*) AS key_count "  # noqa: S608
-        f"FROM ({by_key}) AS by_key GROUP BY partition_date",
-        (min(days), max(days)),
-    )
+    rows = aws.warehouse.query(sql, (min(days), max(days)))
     counts = {as_day(row["partition_date"]): row for row in rows}
     return (
         {day: int(row["row_count"]) for day, row in counts.items()},

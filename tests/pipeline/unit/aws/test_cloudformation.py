@@ -219,7 +219,7 @@ def test_events_are_shown_once_each_and_only_those_of_this_deployment(cloud, clo
     ]
 
 
-def test_deleting_waits_for_the_end_and_tells_if_there_was_nothing(cloud, stacks):
+def test_deleting_waits_for_the_end_and_returns_whether_there_was_a_stack(cloud, stacks):
     assert stacks.delete("s") is False
     cloud.status = "CREATE_COMPLETE"
     cloud.next = [("DELETE_COMPLETE", [])]

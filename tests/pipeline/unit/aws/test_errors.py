@@ -1,4 +1,4 @@
-"""What a failure of AWS says to the one who has to mend it."""
+"""Failures of AWS are typed, and name principal, action, resource and fix."""
 
 import pytest
 from botocore.exceptions import (
@@ -9,6 +9,7 @@ from botocore.exceptions import (
 )
 
 from xacct_assets.aws.botocore_errors import aws_call, translate
+from xacct_assets.aws.denials import set_permission_hints
 from xacct_assets.aws.errors import (
     AccessDenied,
     AwsFailure,
@@ -85,7 +86,7 @@ def test_a_bare_denial_of_s3_names_the_caller_that_the_session_knows(refusal):
         ("InvalidInputException", 400, InvalidRequest, False),
     ],
 )
-def test_each_kind_of_refusal_is_told_apart_and_says_if_a_retry_can_help(
+def test_each_kind_of_error_has_a_type_and_says_if_it_is_retryable(
     refusal, code, status, kind, retryable
 ):
     failure = translate(refusal(code, "text", status), action="a:B", resource="r")
@@ -103,16 +104,16 @@ def test_each_kind_of_refusal_is_told_apart_and_says_if_a_retry_can_help(
         (ParamValidationError(report="bad"), InvalidRequest),
     ],
 )
-def test_failures_without_an_answer_are_told_apart(error, kind):
+def test_failures_without_an_answer_have_a_type(error, kind):
     assert type(translate(error, action="a:B", resource="r")) is kind
 
 
-def test_exceptions_of_others_are_left_alone():
+def test_other_exceptions_are_not_translated():
     with pytest.raises(ZeroDivisionError), aws_call("a:B", "r"):
         _ = 1 / 0
 
 
-def test_an_interrupt_is_left_alone():
+def test_an_interrupt_is_not_translated():
     with pytest.raises(KeyboardInterrupt), aws_call("a:B", "r"):
         raise KeyboardInterrupt
 
@@ -140,3 +141,11 @@ def test_a_denial_that_leaves_out_its_principal_is_still_read(refusal):
     )
     failure = translate(refusal("AccessDenied", message), action="glue:GetTable", resource="t")
     assert (failure.action, failure.account) == ("sts:AssumeRole", "222222222222")
+
+
+def test_the_fix_of_a_denial_is_the_hint_that_was_handed_in(refusal):
+    set_permission_hints(lambda action, resource, principal: f"ask for {action} on {resource}")
+    failure = translate(
+        refusal("AccessDenied", "Access Denied"), action="s3:GetObject", resource="arn:aws:s3:::b/k"
+    )
+    assert failure.fix == "ask for s3:GetObject on arn:aws:s3:::b/k"

@@ -1,4 +1,4 @@
-"""Waiting: adaptive, bounded, deaf to passing trouble and to nothing else."""
+"""Polling: adaptive, bounded, and tolerant of transient failures only."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def test_a_wait_ends_at_its_timeout_and_names_what_did_not_happen(clock):
     assert clock.now == pytest.approx(10)
 
 
-def test_passing_failures_count_as_not_yet(clock):
+def test_transient_failures_count_as_not_yet(clock):
     answers = iter([Unavailable("gone"), Unavailable("gone"), "back"])
 
     def poll():
@@ -54,7 +54,7 @@ def test_an_outage_that_stays_is_raised(clock):
     assert 30 <= clock.now < 60
 
 
-def test_a_failure_that_waiting_does_not_mend_is_raised_at_once(clock):
+def test_a_permanent_failure_is_raised_at_once(clock):
     def poll():
         raise AccessDenied("no")
 
@@ -71,7 +71,7 @@ def test_a_failed_clean_up_is_logged_and_not_raised(caplog):
     assert "stopping it failed" in caplog.text
 
 
-def test_a_question_is_asked_again_while_it_fails_for_what_passes(clock):
+def test_a_request_is_repeated_while_it_fails_for_transient_reasons(clock):
     answers = iter([Unavailable("gone"), Unavailable("gone"), None])
 
     def ask():
@@ -83,7 +83,7 @@ def test_a_question_is_asked_again_while_it_fails_for_what_passes(clock):
     assert waiter(clock).retry_transient(ask, what="it") is None
 
 
-def test_a_question_that_fails_through_a_whole_outage_fails(clock):
+def test_a_request_that_fails_for_the_whole_tolerated_outage_fails(clock):
     def ask():
         raise Unavailable("gone")
 
@@ -103,14 +103,14 @@ def looks_until(pace: AdaptivePolling, seconds: float) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("seconds", [0.4, 4.0, 45.0])
-def test_what_takes_as_long_as_its_like_takes_one_look_and_is_seen_at_once(seconds):
+def test_work_of_usual_length_takes_one_poll(seconds):
     looks, late = looks_until(AdaptivePolling((seconds, seconds * 1.5), Backoff()), seconds)
     assert looks == 1
     assert late <= max(0.5, 0.05 * seconds)
 
 
 @pytest.mark.parametrize("seconds", [300.0, 3600.0])
-def test_a_long_wait_is_looked_at_on_the_way_so_that_an_early_end_is_seen(seconds):
+def test_a_long_wait_is_polled_on_the_way_so_that_an_early_end_is_noticed(seconds):
     pace = AdaptivePolling((seconds,), Backoff())
     looks, late = looks_until(pace, seconds)
     assert looks <= 70
@@ -119,18 +119,18 @@ def test_a_long_wait_is_looked_at_on_the_way_so_that_an_early_end_is_seen(second
         assert looks_until(pace, early)[1] <= 60
 
 
-def test_what_takes_longer_than_its_like_is_seen_within_a_share_of_the_wait():
+def test_work_that_takes_longer_than_usual_is_noticed_within_a_share_of_the_wait():
     assert looks_until(AdaptivePolling((4.0,), Backoff()), 60.0)[1] <= 0.1 * 60
     assert looks_until(AdaptivePolling((4.0,), Backoff()), 4.6)[1] <= 0.5
 
 
-def test_without_like_the_looks_are_quick_at_first_and_then_slower():
+def test_without_past_durations_polls_are_frequent_at_first_and_then_slower():
     backoff = Backoff(first=0.3, factor=1.4, cap=10.0, jitter=0.0)
     delays = AdaptivePolling((), backoff).delays()
     assert [next(delays) for _ in range(2)] == [0.3, pytest.approx(0.42)]
 
 
-def test_what_cannot_be_there_yet_is_not_asked_for_at_once(clock):
+def test_the_first_poll_can_wait(clock):
     asked = []
     waiter = Waiter(AdaptivePolling((10.0,), Backoff()), sleep=clock.sleep, clock=clock)
     waiter.until(lambda: asked.append(clock()) or True, what="x", timeout=60, pause_first=True)

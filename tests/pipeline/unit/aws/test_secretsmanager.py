@@ -1,4 +1,4 @@
-"""Both shapes of the secret, and never a word of what is in it."""
+"""Both formats of the secret are read, and no message shows its content."""
 
 import json
 from urllib.parse import quote
@@ -41,7 +41,7 @@ def test_any_login_survives_the_uri_shape(user, password):
 
 
 @given(text=st.text(max_size=200).filter(lambda text: "{" not in text and "://" not in text))
-def test_any_other_text_is_refused_in_words(text):
+def test_any_other_text_is_refused_with_a_reason(text):
     with pytest.raises(SecretInvalid, match="does not hold usable Redshift credentials"):
         parse_secret(text)
 

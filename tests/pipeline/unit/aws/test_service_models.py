@@ -29,17 +29,17 @@ def files_read(monkeypatch, tmp_path):
     service_models.shared_loader.cache_clear()
 
 
-def test_a_run_reads_no_description_that_was_read_ahead(files_read):
+def test_a_run_reads_no_model_that_was_read_ahead(files_read):
     service_models.read_ahead()
     assert files_read
     files_read.clear()
     sessions = Sessions("eu-central-1")
-    for service in service_models.OF_A_RUN:
+    for service in service_models.SERVICES_OF_A_RUN:
         sessions.client(service)
     assert files_read == []
 
 
-def test_a_second_session_reads_nothing_anew(files_read):
+def test_a_second_session_reads_no_model_again(files_read):
     Sessions("us-east-1").client("glue")
     assert files_read
     files_read.clear()
@@ -47,11 +47,11 @@ def test_a_second_session_reads_nothing_anew(files_read):
     assert files_read == []
 
 
-def test_descriptions_of_ones_own_are_found(files_read, monkeypatch, tmp_path):
+def test_further_service_models_are_found(files_read, monkeypatch, tmp_path):
     folder = tmp_path / "mine" / "imaginary" / "2026-01-01"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text('{"metadata": {}, "operations": {}}')
     Sessions("us-east-1").client("sts")
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path / "mine"))
-    made, _ = Sessions("us-east-1")._new_session()
-    assert "imaginary" in made.get_available_services()
+    session, _ = Sessions("us-east-1")._new_session()
+    assert "imaginary" in session.get_available_services()

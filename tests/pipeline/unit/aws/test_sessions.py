@@ -143,7 +143,7 @@ class Hours:
         return type("Http", (), {"status_code": 200}), {"Credentials": credentials}
 
 
-def test_a_run_of_six_hours_never_signs_with_credentials_that_have_ended(sessions):
+def test_a_run_of_six_hours_never_signs_with_expired_credentials(sessions):
     hours = Hours(sessions)
     sessions._now = lambda: hours.now
     client = sessions.client("glue", role_arn=ROLE)
@@ -175,7 +175,7 @@ def expired(request_keys, refusals):
     return send
 
 
-def test_credentials_that_a_service_calls_ended_are_looked_for_anew(sessions, monkeypatch):
+def test_credentials_that_a_service_calls_expired_are_looked_up_again(sessions, monkeypatch):
     glue, keys = sessions.client("glue"), []
     glue.meta.events.register("before-send.glue.GetCrawler", expired(keys, 1))
     # What had been read from the environment is rotated by somebody meanwhile.
@@ -184,10 +184,10 @@ def test_credentials_that_a_service_calls_ended_are_looked_for_anew(sessions, mo
     assert keys == ["AKIAEXAMPLE", "AKIAROTATED"]
 
 
-def test_a_statement_s_own_error_is_no_end_of_credentials():
+def test_the_error_of_a_statement_does_not_expire_credentials():
     credentials = RenewableCredentials(None, lambda: pytest.fail("looked for anew"))
     described = {"Status": "FAILED", "Error": "relation does not exist"}
-    assert credentials.renew_if_ended((None, described), attempts=1) is None
+    assert credentials.renew_if_expired((None, described), attempts=1) is None
 
 
 def test_a_role_whose_session_was_revoked_is_assumed_again(sessions):
@@ -199,7 +199,7 @@ def test_a_role_whose_session_was_revoked_is_assumed_again(sessions):
     assert keys == ["ASIA0000", "ASIA0001"]
 
 
-def test_credentials_that_stay_ended_are_told_and_not_asked_for_without_end(sessions):
+def test_credentials_that_stay_expired_are_an_error_and_not_looked_up_forever(sessions):
     glue, keys = sessions.client("glue"), []
     glue.meta.events.register("before-send.glue.GetCrawler", expired(keys, 100))
     with pytest.raises(CredentialsProblem, match="ended"), aws_call("glue:GetCrawler", "c"):

@@ -1,4 +1,4 @@
-"""Which objects are read, and what their first bytes must show."""
+"""Which objects the job reads, and which beginnings of files it refuses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_columns_may_come_in_any_order(load_request: LoadRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "key", "said"),
+    ("data", "key", "message"),
     [
         (gzip.compress(HEADER, mtime=0), "a.csv", "gzip without a name ending in .gz"),
         (HEADER, "a.csv.gz", "not gzip"),
@@ -43,9 +43,9 @@ def test_columns_may_come_in_any_order(load_request: LoadRequest) -> None:
     ],
 )
 def test_a_file_that_cannot_be_read_rightly_is_refused(
-    load_request: LoadRequest, data: bytes, key: str, said: str
+    load_request: LoadRequest, data: bytes, key: str, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         head(load_request, data, key)
 
 
@@ -66,7 +66,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(load_request: LoadReq
 
 
 @pytest.mark.parametrize(("data", "crlf"), [(HEADER, False), (b"id,name,price\r\n", True)])
-def test_the_first_line_end_tells_the_file_s_kind(
+def test_the_first_line_end_decides_between_lf_and_crlf(
     load_request: LoadRequest, data: bytes, crlf: bool
 ) -> None:
     assert head(load_request, data).crlf is crlf
@@ -142,7 +142,7 @@ def test_a_connection_to_another_database_is_refused(load_request: LoadRequest) 
         check_connection(Connections(), load_request)
 
 
-def test_a_bare_denial_of_s3_is_told_with_who_asked_for_what(
+def test_a_bare_denial_of_s3_is_described_with_caller_and_action(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     me = "arn:aws:sts::222222222222:assumed-role/xacct-glue-x/GlueJobRunnerSession"

@@ -81,7 +81,7 @@ def test_the_calls_that_pipes_makes_name_it_too(s3: Any) -> None:
         stub.assert_no_pending_responses()
 
 
-def test_nothing_is_asked_of_a_bucket_that_is_none_of_the_loads(s3: Any) -> None:
+def test_calls_for_a_bucket_outside_the_load_are_refused(s3: Any) -> None:
     with Stubber(s3), pytest.raises(LoadError, match=r"s3://other is no bucket.*raw, work"):
         s3.get_object(Bucket="other", Key="k")
 
@@ -92,8 +92,8 @@ def test_a_working_bucket_of_another_account_is_refused_by_name(
     monkeypatch.setattr(xacct_load.s3, "boto3", _Nobody)
     with Stubber(s3) as stub:
         stub.add_client_error("head_bucket", "403", "Forbidden", 403)
-        said = f"s3://working.*s3:ListBucket.*Forbidden; account {WORKING} must own the bucket"
-        with pytest.raises(LoadError, match=said):
+        message = f"s3://working.*s3:ListBucket.*Forbidden; account {WORKING} must own the bucket"
+        with pytest.raises(LoadError, match=message):
             check_bucket(s3, "working")
 
 
@@ -105,7 +105,7 @@ class _Nobody:
         raise ClientError({"Error": {"Code": "503", "Message": "?"}}, "GetCallerIdentity")
 
 
-def test_the_pipeline_tells_the_owners_in_the_words_that_the_script_reads(settings: Any) -> None:
+def test_the_script_reads_the_owners_that_the_pipeline_sends(settings: Any) -> None:
     assert parse_owners(bucket_owners(settings)) == {
         settings.input_bucket: settings.account_a,
         settings.processing_bucket: settings.account_b,

@@ -40,7 +40,7 @@ def test_every_day_gets_a_load_audit_row_also_without_rows(load_request: LoadReq
     )
 
 
-def test_the_actions_hold_nothing_the_connector_would_take_apart(load_request: LoadRequest) -> None:
+def test_the_actions_have_no_newline_and_no_percent_sign(load_request: LoadRequest) -> None:
     options = staging.connection_options(load_request, counts())
     for name in ("preactions", "postactions"):
         assert "\n" not in options[name]

@@ -1,4 +1,4 @@
-"""Which texts the script's SQL takes for a value of a type.
+"""Which texts the script's SQL accepts as a value of a type.
 
 The SQL itself runs in Spark (tests/sandbox/integration); here its patterns are tried in Python,
 which reads them alike.
@@ -79,7 +79,7 @@ def test_iso_8601_is_a_timestamp(text: str) -> None:
         "now",
     ],
 )
-def test_other_ways_to_write_a_moment_are_rejected(text: str) -> None:
+def test_other_timestamp_formats_are_rejected(text: str) -> None:
     assert not accepts("timestamp", text)
 
 
@@ -89,7 +89,7 @@ def test_a_date_is_year_month_day_only(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1d", "0x1p3", "1e", "."])
-def test_java_s_extra_ways_to_write_a_number_are_no_floats(text: str) -> None:
+def test_java_number_syntax_is_no_float(text: str) -> None:
     assert not accepts("double precision", text)
 
 

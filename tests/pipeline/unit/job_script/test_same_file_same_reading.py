@@ -1,4 +1,4 @@
-"""raw_partition and the load job judge a file by code of their own: they must read it alike.
+"""raw_partition and the load job read a file with different code, and must agree on it.
 
 What raw_partition passes, the job must not refuse, and must read with the same header; what it
 finds no row in, the job must find no layout in. (How many records Spark cuts is compared in
@@ -44,9 +44,9 @@ class Bucket:
 def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    landing = RawBucket(Bucket(body), "b", "1")
-    (said,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
-    return said
+    raw = RawBucket(Bucket(body), "b", "1")
+    (result,) = raw.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
+    return result
 
 
 def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
@@ -60,7 +60,7 @@ def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
     return found
 
 
-# Pieces of which nasty files are made; most of them begin as one of the feed should.
+# Pieces of malformed files; most of them begin as one of the feed should.
 names = st.sampled_from([*COLUMNS, '"id"', '"na\nme"', " id", "ID", "", "é", "x\ry"])
 headers = st.one_of(
     st.permutations(COLUMNS).map(",".join),
@@ -87,10 +87,10 @@ files = st.one_of(
 @example(body=b"id,name,price")
 @example(body=b"\r\nid,name,price\n")
 def test_a_file_that_passes_is_read_with_the_same_header(body: bytes) -> None:
-    said = verdict(body, "a.csv")
-    if said.problem is None:
+    result = verdict(body, "a.csv")
+    if result.problem is None:
         found = layout(body, "a.csv")
-        assert said.header == (found.header if found else ())
+        assert result.header == (found.header if found else ())
 
 
 @SETTINGS
@@ -102,15 +102,15 @@ def test_a_gzip_file_that_passes_is_read_with_the_same_header(
     members = [gzip.compress(body[i : i + step], mtime=0) for i in range(0, len(body) or 1, step)]
     packed = b"".join(members)
     for data in (packed, packed[: len(packed) - cut]):
-        said = verdict(data, "a.csv.gz")
-        if said.problem is None:
+        result = verdict(data, "a.csv.gz")
+        if result.problem is None:
             found = layout(data, "a.csv.gz")
-            assert said.header == (found.header if found else ())
+            assert result.header == (found.header if found else ())
 
 
 @SETTINGS
 @given(body=files)
-def test_what_the_job_would_refuse_never_gets_to_it(body: bytes) -> None:
+def test_what_the_job_would_refuse_is_refused_by_raw_partition(body: bytes) -> None:
     try:
         layout(body, "a.csv")
     except ValueError:

@@ -10,7 +10,8 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from tests.support.glue_runs import OPTIONS, GlueRuns
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed
-from xacct_assets.aws.glue.job import ENDED, LIVE, GlueJob
+from xacct_assets.aws.glue.job import GlueJob
+from xacct_assets.aws.glue.job_runs import ENDED, LIVE
 
 
 def test_a_run_that_expires_is_over(runs: GlueRuns, job: GlueJob) -> None:
@@ -35,7 +36,7 @@ def test_every_state_of_the_service_model_is_known(runs: GlueRuns) -> None:
     ],
     ids=["no-detail", "no-submission", "nothing-at-all"],
 )
-def test_a_stop_that_fails_is_told_as_such_and_hides_nothing(
+def test_a_failed_stop_is_logged_and_hides_nothing(
     runs: GlueRuns, job: GlueJob, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
 ) -> None:
     """PipesGlueClient reads a key that the answer does not have when a stop fails: the KeyError

@@ -16,7 +16,7 @@ def partition(values):
     }
 
 
-def test_a_table_has_columns_partition_keys_and_place(modelled):
+def test_a_table_has_columns_partition_keys_and_location(modelled):
     table = {
         "Name": "products",
         "StorageDescriptor": {

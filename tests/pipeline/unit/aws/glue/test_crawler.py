@@ -1,4 +1,4 @@
-"""A crawl that is surely ours, and surely began after we asked for it."""
+"""Crawls: a result is of a crawl that covers what was requested."""
 
 from datetime import timedelta
 
@@ -20,12 +20,12 @@ def crawler(fake, clock):
 
 def test_a_crawl_is_started_and_followed_to_its_end(glue, clock):
     result = crawler(glue(), clock).crawl("c", 600)
-    assert (result.crawl_id, result.state, result.joined) == ("crawl-1", "COMPLETED", False)
+    assert (result.crawl_id, result.state, result.reused) == ("crawl-1", "COMPLETED", False)
     assert result.summary == {"PARTITION": {"ADD": {"Count": 1}}}
     assert result.dpu_hours == 0.02
 
 
-def test_a_crawl_like_those_before_it_takes_three_calls(glue, clock):
+def test_a_crawl_of_usual_length_takes_three_calls(glue, clock):
     fake = glue(looks=1)
     fake.begin()
     fake.looks_left = 0
@@ -62,7 +62,7 @@ def test_a_crawl_under_way_is_waited_for_and_then_our_own_is_made(glue, clock):
     fake = glue()
     fake.begin()
     result = crawler(fake, clock).crawl("c", 600)
-    assert (result.crawl_id, result.joined) == ("crawl-2", False)
+    assert (result.crawl_id, result.reused) == ("crawl-2", False)
 
 
 def needed(*, landed=NOON, since=NOON, is_there=True):
@@ -74,16 +74,16 @@ def test_a_crawl_under_way_that_covered_our_day_is_enough(glue, clock):
     fake.begin()
     # It began before our file landed, and found it all the same.
     late = needed(landed=NOON + timedelta(hours=1))
-    result = crawler(fake, clock).crawl("c", 600, needed=late)
-    assert (result.crawl_id, result.joined) == ("crawl-1", True)
+    result = crawler(fake, clock).crawl("c", 600, requirement=late)
+    assert (result.crawl_id, result.reused) == ("crawl-1", True)
     assert len(fake.crawls) == 1
 
 
 def test_a_crawl_under_way_that_did_not_find_our_day_is_followed_by_our_own(glue, clock):
     fake = glue()
     fake.begin()
-    result = crawler(fake, clock).crawl("c", 600, needed=needed(is_there=False))
-    assert (result.crawl_id, result.joined) == ("crawl-2", False)
+    result = crawler(fake, clock).crawl("c", 600, requirement=needed(is_there=False))
+    assert (result.crawl_id, result.reused) == ("crawl-2", False)
 
 
 def ended_crawl(fake, *, state="COMPLETED", ended=NOON + timedelta(minutes=5)):
@@ -96,8 +96,8 @@ def ended_crawl(fake, *, state="COMPLETED", ended=NOON + timedelta(minutes=5)):
 def test_a_crawl_that_ended_while_we_waited_for_our_turn_is_enough(glue, clock):
     fake = glue()
     ended_crawl(fake)
-    result = crawler(fake, clock).crawl("c", 600, needed=needed())
-    assert (result.crawl_id, result.joined) == ("crawl-1", True)
+    result = crawler(fake, clock).crawl("c", 600, requirement=needed())
+    assert (result.crawl_id, result.reused) == ("crawl-1", True)
     assert len(fake.crawls) == 1
 
 
@@ -114,11 +114,11 @@ def test_a_crawl_that_ended_while_we_waited_for_our_turn_is_enough(glue, clock):
 def test_a_crawl_that_may_have_missed_our_day_is_followed_by_our_own(glue, clock, about, wanted):
     fake = glue()
     ended_crawl(fake, **about)
-    result = crawler(fake, clock).crawl("c", 600, needed=needed(**wanted))
-    assert (result.crawl_id, result.joined) == ("crawl-2", False)
+    result = crawler(fake, clock).crawl("c", 600, requirement=needed(**wanted))
+    assert (result.crawl_id, result.reused) == ("crawl-2", False)
 
 
-def test_a_failed_crawl_is_told_in_glues_words(glue, clock):
+def test_a_failed_crawl_has_glues_message(glue, clock):
     with pytest.raises(CrawlFailed, match="Access Denied") as caught:
         crawler(glue(outcome="FAILED"), clock).crawl("c", 600)
     assert "crawl-1" in str(caught.value)
@@ -175,7 +175,7 @@ def test_a_crawl_whose_starts_answer_was_lost_is_followed_and_not_started_again(
     fake = glue()
     fake.lost = ["after"]
     result = crawler(fake, clock).crawl("c", 600)
-    assert (result.crawl_id, result.joined) == ("crawl-1", False)
+    assert (result.crawl_id, result.reused) == ("crawl-1", False)
     assert len(fake.crawls) == 1
 
 
@@ -196,7 +196,7 @@ def test_a_crawl_that_botocore_started_and_was_then_refused_is_ours(glue, clock)
         raise error
 
     fake.client._operations["start_crawler"] = start
-    assert not crawler(fake, clock).crawl("c", 600).joined
+    assert not crawler(fake, clock).crawl("c", 600).reused
     assert len(fake.crawls) == 1
 
 
@@ -221,7 +221,7 @@ def test_a_crawl_that_began_after_we_asked_is_as_good_as_ours(glue, clock):
         raise fake.refusal("CrawlerRunningException")
 
     fake.client._operations["start_crawler"] = start
-    assert crawler(fake, clock).crawl("c", 600).joined
+    assert crawler(fake, clock).crawl("c", 600).reused
     assert len(fake.crawls) == 1
 
 
@@ -233,7 +233,7 @@ def test_another_ones_crawl_that_failed_is_not_enough_though_the_day_is_there(gl
         raise AssertionError("a failed crawl covers nothing")
 
     with pytest.raises(CrawlFailed, match="crawl-2"):
-        crawler(fake, clock).crawl("c", 600, needed=CrawlRequirement(NOON, NOON, covered))
+        crawler(fake, clock).crawl("c", 600, requirement=CrawlRequirement(NOON, NOON, covered))
 
 
 def test_a_stop_that_got_no_answer_is_asked_for_again(glue, clock):

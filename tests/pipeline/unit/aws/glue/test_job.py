@@ -1,12 +1,13 @@
-"""One job run per piece of work, whatever happens to the one who asked for it."""
+"""Exactly one job run per load, whatever happens to the process that started it."""
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from tests.support.glue_runs import OPTIONS, GlueRuns
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
-from xacct_assets.aws.glue.job import ENDED, GlueJob
+from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_result import log_urls
+from xacct_assets.aws.glue.job_runs import ENDED, JobRuns
 
 
 @pytest.fixture
@@ -17,6 +18,11 @@ def glue(modelled, refusal):
 @pytest.fixture
 def job(glue, clock):
     return GlueJob(glue.client, sleep=clock.sleep, clock=clock)
+
+
+@pytest.fixture
+def runs(glue, clock):
+    return JobRuns(glue.client, sleep=clock.sleep, clock=clock)
 
 
 def test_a_run_is_started_with_its_marker_and_followed_to_its_end(glue, job):
@@ -53,7 +59,7 @@ def test_a_failed_run_of_the_same_work_is_done_again(glue, job, state):
     assert not job.run("load", "work-1", {}, **OPTIONS).attached
 
 
-def test_runs_of_other_work_are_let_be(glue, job):
+def test_runs_of_other_loads_are_not_touched(glue, job):
     glue.add("work-2", ["RUNNING"])
     assert job.run("load", "work-1", {}, **OPTIONS).run_id == "jr_2"
 
@@ -64,7 +70,7 @@ def test_a_run_that_is_being_stopped_is_waited_for_and_then_done_again(glue, job
 
 
 @pytest.mark.parametrize("state", sorted(ENDED - {"SUCCEEDED"}))
-def test_every_other_end_is_an_end_and_told_in_the_scripts_words(glue, job, state):
+def test_every_other_end_state_is_a_failure_with_the_scripts_message(glue, job, state):
     glue.plan = ["RUNNING", state]
     with pytest.raises(JobRunFailed) as caught:
         job.run("load", "work-1", {}, **OPTIONS)
@@ -212,17 +218,17 @@ def test_a_stop_that_is_not_taken_is_asked_for_until_the_run_has_stopped(glue, j
     assert glue.runs[0]["states"] == ["STOPPED"]
 
 
-def test_a_run_that_glue_will_not_stop_is_told_with_glues_reason_and_the_way_by_hand(glue, job):
+def test_a_run_that_glue_does_not_stop_fails_with_glues_reason_and_the_manual_command(glue, runs):
     run = glue.add("work-1", ["RUNNING"])
     glue.stop_errors = ["the run is locked"] * 10_000
     with pytest.raises(WaitTimeout, match="the run is locked") as caught:
-        job.stop("load", run["Id"])
+        runs.stop("load", run["Id"])
     assert "aws glue batch-stop-job-run --job-name load --job-run-ids jr_1" in caught.value.fix
 
 
-def test_a_run_that_has_ended_already_needs_no_stop(glue, job):
+def test_a_run_that_has_ended_already_needs_no_stop(glue, runs):
     run = glue.add("work-1", ["SUCCEEDED"])
-    assert job.stop("load", run["Id"]) == "SUCCEEDED"
+    assert runs.stop("load", run["Id"]) == "SUCCEEDED"
     assert glue.client.named("batch_stop_job_run") == []
 
 
@@ -283,9 +289,7 @@ LOST_EXECUTOR = (
         ("java.lang.OutOfMemoryError: Java heap space; SparkContext was shut down", TOO_BIG),
     ],
 )
-def test_a_run_that_failed_says_on_whose_side_and_can_be_retried_if_not_on_ours(
-    glue, job, message, side
-):
+def test_a_failed_run_says_which_side_failed_and_is_retryable_if_not_ours(glue, job, message, side):
     glue.add("work-1", ["RUNNING", "FAILED"], ErrorMessage=message)
     with pytest.raises(JobRunFailed) as caught:
         job.run("load", "work-1", {}, **OPTIONS)
@@ -328,7 +332,7 @@ def test_log_lines_are_shown_while_the_run_goes_on_and_to_their_end(glue, modell
     assert shown == ["one", "two"]
 
 
-def test_a_run_like_those_before_it_takes_one_look_and_no_search(glue, job, clock):
+def test_a_run_of_usual_length_takes_one_poll_and_no_search(glue, job, clock):
     glue.plan = ["RUNNING", "SUCCEEDED"]
     job.run("load", "work-1", {}, first_attempt=True, past_seconds=[75.0, 60.0], **OPTIONS)
     assert [name for name, _ in glue.client.calls] == ["start_job_run", "get_job_run"]

@@ -1,4 +1,4 @@
-"""SQL through the Data API: once, to its end, with all of its rows."""
+"""SQL through the Data API: run once, followed to its end, all rows read."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -155,7 +155,7 @@ def test_a_batch_that_cannot_be_one_transaction_is_refused(api, count):
         api.batch(["SELECT 1"] * count)
 
 
-def test_a_failed_statement_tells_the_databases_words(redshift, api):
+def test_a_failed_statement_has_the_databases_message(redshift, api):
     redshift.statuses = ["FAILED"]
     redshift.facts = {
         "Error": 'ERROR: relation "x" does not exist',
@@ -235,9 +235,7 @@ def test_conflicts_without_end_are_given_up_as_retryable(redshift, api):
         "ERROR: terminating connection due to idle-in-transaction timeout",
     ],
 )
-def test_a_session_that_the_database_ended_can_be_retried_and_is_not_repeated_unasked(
-    redshift, api, text
-):
+def test_a_session_that_the_database_ended_is_retryable_and_not_repeated_here(redshift, api, text):
     redshift.statuses = ["FAILED"]
     redshift.facts = {"Error": text}
     with pytest.raises(StatementFailed) as caught:

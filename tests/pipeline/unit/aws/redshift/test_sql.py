@@ -1,10 +1,16 @@
-"""Names, literals and scripts: what goes into SQL cannot get out of its place."""
+"""Names and literals cannot leave their quotes; scripts are split into statements."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_assets.aws.redshift.sql import identifier, literal, qualified, split_statements
+from xacct_assets.aws.redshift.sql import (
+    identifier,
+    literal,
+    load_statement,
+    qualified,
+    split_statements,
+)
 
 
 @given(st.text(max_size=140))
@@ -89,3 +95,21 @@ def test_what_is_not_closed_is_named_with_its_line(script, kind):
     line = script.count("\n") + 1
     with pytest.raises(ValueError, match=rf"the {kind} that starts on line {line}"):
         split_statements(script)
+
+
+def test_a_statement_is_read_from_its_file_with_names_quoted_and_parameters_left():
+    sql = load_statement("xacct_assets.feed", "count_keys_by_day", fact="public.F", key=["a", "b"])
+    assert sql.startswith("SELECT partition_date")
+    assert 'FROM "public"."f"' in sql
+    assert 'GROUP BY partition_date, "a", "b"' in sql
+    assert "BETWEEN %s AND %s" in sql
+
+
+def test_no_name_in_a_statement_can_leave_its_quotes():
+    with pytest.raises(ValueError, match="is not a usable SQL name"):
+        load_statement("xacct_assets.feed", "count_by_day", table='x"; DROP TABLE y')
+
+
+def test_a_statement_needs_all_its_names():
+    with pytest.raises(KeyError, match="load_audit"):
+        load_statement("xacct_assets.feed", "count_transformed_staging", staging="public.s")

@@ -1,4 +1,4 @@
-"""The wire: verified TLS, whole transactions, and errors that name the hop."""
+"""The wire client: verified TLS, whole transactions, errors that name the hop."""
 
 import socket
 import ssl
@@ -197,16 +197,14 @@ def test_however_the_server_ends_the_session_the_whole_transaction_is_run_again(
     ]
 
 
-def test_a_connection_lost_at_the_commit_is_not_guessed_about(database, warehouse):
+def test_a_connection_lost_at_the_commit_leaves_the_outcome_unknown(database, warehouse):
     database.errors = {"commit": [LOST]}
     with pytest.raises(CommitUnknown, match="lost during COMMIT"):
         warehouse.execute("DELETE FROM t")
     assert database.log.count("DELETE FROM t") == 1
 
 
-def test_a_connection_lost_at_the_commit_of_harmless_work_is_answered_by_doing_it_again(
-    database, warehouse
-):
+def test_a_connection_lost_at_the_commit_of_idempotent_work_runs_it_again(database, warehouse):
     database.errors = {"commit": [LOST]}
     warehouse.transaction(lambda connection: connection.cursor().execute("X"), idempotent=True)
     assert database.log.count("X") == 2
@@ -284,14 +282,14 @@ def test_the_login_is_read_once_and_again_when_it_is_refused(database):
     assert warehouse.credentials.password == "new"
 
 
-def test_a_port_that_nobody_listens_on_is_told_from_a_missing_route():
+def test_a_closed_port_is_distinguished_from_a_missing_route():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(ConnectionFailed, match="connection refused"):
         probe("127.0.0.1", port, 1)
 
 
-def test_a_missing_route_is_told_as_connection_timeout_with_what_to_check(monkeypatch):
+def test_a_missing_route_is_a_connection_timeout_with_what_to_check(monkeypatch):
     def hang(*_args, **_options):
         raise TimeoutError
 
@@ -302,7 +300,7 @@ def test_a_missing_route_is_told_as_connection_timeout_with_what_to_check(monkey
         assert part in str(caught.value)
 
 
-def test_an_unknown_host_name_is_told_as_such(monkeypatch):
+def test_an_unknown_host_name_is_reported_as_such(monkeypatch):
     def unknown(*_args):
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -335,7 +333,7 @@ def test_a_server_that_falls_silent_at_the_login_is_given_up_soon(greeting):
     assert caught.value.retryable
 
 
-def test_a_silent_statement_is_let_be_but_a_dead_server_is_noticed_soon(database):
+def test_a_silent_statement_goes_on_but_a_dead_server_is_detected(database):
     with Warehouse(lambda: LOGIN, connector=database, statement_timeout=77).connect():
         pass
     (options,) = database.options
@@ -351,7 +349,7 @@ def test_a_silent_statement_is_let_be_but_a_dead_server_is_noticed_soon(database
         assert unanswered == DEAD_AFTER * 1000
 
 
-def test_a_server_that_refuses_tls_is_told_as_such(monkeypatch):
+def test_a_server_that_refuses_tls_is_reported_as_such(monkeypatch):
     here, there = socket.socketpair()
     there.sendall(b"N")
     monkeypatch.setattr("xacct_assets.aws.redshift.probes.probe", lambda *_: None)

@@ -87,7 +87,7 @@ class Keys:
             **more,
         }
 
-    def told(self, folders: list[str]) -> dict[str, list[str]]:
+    def keys_by_folder(self, folders: list[str]) -> dict[str, list[str]]:
         found = Bucket(self.client, "b", B).list_folders(folders)
         return {folder: [item["Key"] for item in items] for folder, items in found.items()}
 
@@ -97,25 +97,25 @@ DAYS = [f"p/2026/{month:02}/{day:02}/" for month in (1, 2) for day in range(1, 3
 
 def test_neighbouring_folders_take_one_request(modelled):
     s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
-    assert s3.told(DAYS[10:25]) == {day: [day + "a.csv"] for day in DAYS[10:25]}
+    assert s3.keys_by_folder(DAYS[10:25]) == {day: [day + "a.csv"] for day in DAYS[10:25]}
     assert len(s3.client.calls) == 1
 
 
 def test_a_month_of_few_files_takes_one_request_and_a_full_one_no_more_than_its_pages(modelled):
     s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
-    s3.told(DAYS[:31])
+    s3.keys_by_folder(DAYS[:31])
     assert len(s3.client.calls) == 1
     full = Keys(modelled, [f"{day}{n:04}" for day in DAYS[:8] for n in range(40)], page=20)
-    assert {folder: len(keys) for folder, keys in full.told(DAYS[:8]).items()} == dict.fromkeys(
-        DAYS[:8], 40
-    )
+    assert {
+        folder: len(keys) for folder, keys in full.keys_by_folder(DAYS[:8]).items()
+    } == dict.fromkeys(DAYS[:8], 40)
     assert len(full.client.calls) <= 8 * 2 + 8
 
 
 def test_what_lies_between_the_folders_is_skipped(modelled):
     between = [f"{DAYS[1]}{number}" for number in range(50)]
     s3 = Keys(modelled, [DAYS[0] + "a", *between, DAYS[2] + "c", "p/2026/01/03-x", *DAYS], page=5)
-    assert s3.told([DAYS[0], DAYS[2]]) == {
+    assert s3.keys_by_folder([DAYS[0], DAYS[2]]) == {
         DAYS[0]: [DAYS[0], DAYS[0] + "a"],
         DAYS[2]: [DAYS[2], DAYS[2] + "c"],
     }
@@ -130,6 +130,6 @@ def test_what_lies_between_the_folders_is_skipped(modelled):
 def test_listed_together_is_what_is_listed_one_by_one(keys, folders, page):
     texts = sorted({day + rest for day, rest in keys} | {"p/2026/01/0", "p/2026/01/03", "q"})
     s3 = Keys(ModelledClient, texts, page)
-    assert s3.told(sorted(folders)) == {
+    assert s3.keys_by_folder(sorted(folders)) == {
         folder: [key for key in texts if key.startswith(folder)] for folder in sorted(folders)
     }

@@ -1,4 +1,4 @@
-"""An export held against its own manifest."""
+"""An export is compared with its manifest."""
 
 import io
 import json
@@ -76,7 +76,7 @@ def test_a_whole_export_is_ok_and_counted(exports):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({PREFIX + "0000_part_00.parquet": None}, "missing: products/2026/01/01/0000_part_00"),
         ({PREFIX + "9999.parquet": b"x"}, "does not name: products/2026/01/01/9999"),
@@ -95,11 +95,11 @@ def test_a_whole_export_is_ok_and_counted(exports):
         ),
     ],
 )
-def test_anything_else_is_named(exports, change, said):
+def test_anything_else_is_named(exports, change, message):
     objects = {key: body for key, body in (WHOLE | change).items() if body is not None}
     verdict = exports(objects).verify(PREFIX)
     assert not verdict.ok
-    assert said in "; ".join(verdict.problems)
+    assert message in "; ".join(verdict.problems)
 
 
 def test_a_manifest_of_another_bucket_is_not_believed(exports):

@@ -36,7 +36,7 @@ class Body(io.BytesIO):
 
 
 class Bucket:
-    """Objects by key, with the calls of S3 that the landing makes."""
+    """Objects by key, with the calls of S3 that `RawBucket` makes."""
 
     def __init__(self, modelled, refusal, objects: dict[str, bytes]) -> None:
         self.objects = dict(objects)
@@ -82,20 +82,20 @@ def bucket(modelled, refusal):
     return lambda objects: Bucket(modelled, refusal, objects)
 
 
-def landing(made: Bucket) -> RawBucket:
-    return RawBucket(made.client, "raw", A)
+def raw_bucket(fake: Bucket) -> RawBucket:
+    return RawBucket(fake.client, "raw", A)
 
 
-def verdict(made: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
-    listed = landing(made).list_objects("p/", ["*.csv", "*.csv.gz"])
+def verdict(fake: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv", "*.csv.gz"])
     (item,) = [each for each in listed if each.key == key]
-    (found,) = landing(made).inspect([item], CsvDialect(**dialect), columns)
+    (found,) = raw_bucket(fake).inspect([item], CsvDialect(**dialect), columns)
     return found
 
 
 def test_a_listing_takes_all_pages_and_leaves_out_what_is_no_data_file(bucket):
     keys = ["p/b.csv", "p/a.csv.gz", "p/_SUCCESS", "p/.x.csv", "p/sub/c.csv", "p/d.txt", "q/e.csv"]
-    listing = landing(bucket(dict.fromkeys(keys, b"x"))).survey("p/", ["*.csv", "*.csv.gz"])
+    listing = raw_bucket(bucket(dict.fromkeys(keys, b"x"))).survey("p/", ["*.csv", "*.csv.gz"])
     assert [item.key for item in listing.objects] == ["p/a.csv.gz", "p/b.csv"]
     assert listing.ignored == ["p/d.txt", "p/sub/c.csv"]
 
@@ -104,9 +104,9 @@ def test_a_denied_listing_names_bucket_and_account(modelled, refusal):
     def refuse(**_):
         raise refusal("AccessDenied", "Access Denied", 403)
 
-    made = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
+    fake = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
     with pytest.raises(AccessDenied) as caught:
-        made.list_objects("p/", ["*.csv"])
+        fake.list_objects("p/", ["*.csv"])
     assert "arn:aws:s3:::raw" in str(caught.value)
     assert A in str(caught.value)
 
@@ -151,7 +151,7 @@ def test_an_empty_object_named_gz_has_no_rows(bucket):
 
 
 @pytest.mark.parametrize(
-    ("key", "data", "said"),
+    ("key", "data", "message"),
     [
         ("p/a.csv", b"id;name\n1;a\n", "separated by a semicolon"),
         ("p/a.csv", b"id\tname\n1\ta\n", "separated by a tab"),
@@ -168,25 +168,25 @@ def test_an_empty_object_named_gz_has_no_rows(bucket):
         ("p/a.csv.gz", gzip.compress(GOOD, mtime=0) + b"tail", "damaged"),
     ],
 )
-def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
+def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, message):
     found = verdict(bucket({key: data}), key)
     assert found.rows == 0
     assert found.problem.startswith(f"s3://raw/{key}: ")
-    assert said in found.problem
+    assert message in found.problem
 
 
-def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
-    made = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
-    listed = landing(made).list_objects("p/", ["*.csv"])
-    found = landing(made).inspect(listed, CsvDialect(), COLUMNS)
+def test_all_bad_files_of_a_day_are_reported_at_once_in_order(bucket):
+    fake = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv"])
+    found = raw_bucket(fake).inspect(listed, CsvDialect(), COLUMNS)
     assert [each.object.key for each in found] == [f"p/{n}.csv" for n in range(6)]
     assert [bool(each.problem) for each in found] == [False, True] * 3
 
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x00", "\x1b", "\x7f"])
 def test_a_key_with_a_control_character_is_refused_in_one_line(bucket, character):
-    made = bucket({f"p/a{character}b.csv": GOOD, "p/good.csv": GOOD})
-    bad, good = verdict(made, f"p/a{character}b.csv"), verdict(made, "p/good.csv")
+    fake = bucket({f"p/a{character}b.csv": GOOD, "p/good.csv": GOOD})
+    bad, good = verdict(fake, f"p/a{character}b.csv"), verdict(fake, "p/good.csv")
     assert good.problem is None
     assert character not in bad.problem
     assert "s3://raw/p/a\\" in bad.problem
@@ -194,20 +194,20 @@ def test_a_key_with_a_control_character_is_refused_in_one_line(bucket, character
 
 
 def test_a_file_replaced_between_listing_and_reading_is_noticed(bucket):
-    made = bucket({"p/a.csv": GOOD})
-    listed = landing(made).list_objects("p/", ["*.csv"])
-    made.objects["p/a.csv"] = GOOD + b"3,c\n"
+    fake = bucket({"p/a.csv": GOOD})
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv"])
+    fake.objects["p/a.csv"] = GOOD + b"3,c\n"
     with pytest.raises(ObjectChanged, match=r"p/a\.csv is no longer what was listed") as caught:
-        landing(made).inspect(listed, CsvDialect(), COLUMNS)
+        raw_bucket(fake).inspect(listed, CsvDialect(), COLUMNS)
     assert caught.value.retryable
 
 
 def test_a_file_deleted_between_listing_and_reading_is_noticed(bucket):
-    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
-    listed = landing(made).list_objects("p/", ["*.csv"])
-    del made.objects["p/b.csv"]
+    fake = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv"])
+    del fake.objects["p/b.csv"]
     with pytest.raises(ObjectChanged, match=r"p/b\.csv"):
-        landing(made).inspect(listed, CsvDialect(), COLUMNS)
+        raw_bucket(fake).inspect(listed, CsvDialect(), COLUMNS)
 
 
 class Endless:
@@ -226,9 +226,9 @@ class Endless:
 
 
 @pytest.mark.parametrize("files", [1, 2])
-def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
-    made = bucket({f"p/{number}.csv": GOOD for number in range(files)})
-    listed = landing(made).list_objects("p/", ["*.csv"])
+def test_reading_ends_within_a_chunk_once_it_is_stopped(bucket, files):
+    fake = bucket({f"p/{number}.csv": GOOD for number in range(files)})
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv"])
     stop, bodies = threading.Event(), []
 
     def get(**_):
@@ -236,24 +236,24 @@ def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
         stop.set()
         return {"Body": bodies[-1]}
 
-    made.client._operations["get_object"] = get
+    fake.client._operations["get_object"] = get
     endless = [dataclasses.replace(item, size=10**12) for item in listed]
     with pytest.raises(ReadingStopped, match="was stopped"):
-        landing(made).inspect(endless, CsvDialect(), COLUMNS, stop=stop)
+        raw_bucket(fake).inspect(endless, CsvDialect(), COLUMNS, stop=stop)
     assert all(body.closed.wait(10) for body in bodies)
 
 
-def test_a_file_that_was_replaced_is_told_though_another_takes_for_ever(bucket):
-    made = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
-    listed = landing(made).list_objects("p/", ["*.csv"])
-    made.objects["p/a.csv"] = GOOD + b"3,c\n"
-    endless, get = Endless(), made.client._operations["get_object"]
-    made.client._operations["get_object"] = lambda Key, **request: (
+def test_a_replaced_file_is_reported_though_another_one_never_ends(bucket):
+    fake = bucket({"p/a.csv": GOOD, "p/b.csv": GOOD})
+    listed = raw_bucket(fake).list_objects("p/", ["*.csv"])
+    fake.objects["p/a.csv"] = GOOD + b"3,c\n"
+    endless, get = Endless(), fake.client._operations["get_object"]
+    fake.client._operations["get_object"] = lambda Key, **request: (
         {"Body": endless} if Key == "p/b.csv" else get(Key=Key, **request)
     )
     listed = [listed[0], dataclasses.replace(listed[1], size=10**12)]
     with pytest.raises(ObjectChanged, match=r"p/a\.csv"):
-        landing(made).inspect(listed, CsvDialect(), COLUMNS)
+        raw_bucket(fake).inspect(listed, CsvDialect(), COLUMNS)
     assert endless.closed.wait(10) or endless.reads == 0
 
 
@@ -264,21 +264,21 @@ def broken(position: int):
 
 
 def test_a_connection_that_breaks_is_continued_where_it_broke(bucket):
-    made = bucket({"p/a.csv": GOOD})
-    made.breaks = [broken(5), broken(4)]
-    assert verdict(made).rows == 2
-    assert [each.get("Range") for each in made.client.named("get_object")] == [
+    fake = bucket({"p/a.csv": GOOD})
+    fake.breaks = [broken(5), broken(4)]
+    assert verdict(fake).rows == 2
+    assert [each.get("Range") for each in fake.client.named("get_object")] == [
         None,
         "bytes=5-",
         "bytes=9-",
     ]
 
 
-def test_a_connection_that_brings_nothing_again_and_again_is_given_up(bucket):
-    made = bucket({"p/a.csv": GOOD})
-    made.breaks = [broken(0)] * 20
+def test_a_connection_without_progress_is_given_up(bucket):
+    fake = bucket({"p/a.csv": GOOD})
+    fake.breaks = [broken(0)] * 20
     with pytest.raises(Unavailable):
-        verdict(made)
+        verdict(fake)
 
 
 class PagedBucket:
@@ -313,10 +313,10 @@ class PagedBucket:
 
 def test_a_listing_can_be_taken_up_after_any_key(modelled):
     keys = ["p/a", "p/b", "p/c", "p/é", "p/😀", "q/a"]
-    landing = RawBucket(PagedBucket(modelled, keys).client, "raw", A)
+    raw = RawBucket(PagedBucket(modelled, keys).client, "raw", A)
     seen, after, more = [], None, True
     while more:
-        objects, more = landing.list_page("p/", after, 2)
+        objects, more = raw.list_page("p/", after, 2)
         assert objects
         seen += [item.key for item in objects]
         after = objects[-1].key
@@ -327,7 +327,7 @@ def test_a_page_of_a_denied_listing_names_the_bucket(modelled, refusal):
     def refuse(**_):
         raise refusal("AccessDenied", status=403, operation="ListObjectsV2")
 
-    landing = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
+    raw = RawBucket(modelled("s3", list_objects_v2=refuse), "raw", A)
     with pytest.raises(AccessDenied) as refused:
-        landing.list_page("p/", None, 1000)
+        raw.list_page("p/", None, 1000)
     assert "arn:aws:s3:::raw" in refused.value.resource

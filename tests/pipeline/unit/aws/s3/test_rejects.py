@@ -1,4 +1,4 @@
-"""The account of a day's rejected rows."""
+"""The manifest of a day's rejected rows."""
 
 import gzip
 import io
@@ -61,7 +61,7 @@ def test_a_missing_bucket_is_not_a_day_without_rejects(modelled, refusal):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"day": "2026-01-02"}, "day 2026-01-02"),
         ({"feed": "orders"}, "feed orders"),
@@ -70,6 +70,6 @@ def test_a_missing_bucket_is_not_a_day_without_rejects(modelled, refusal):
         ({"files": None}, "TypeError"),
     ],
 )
-def test_a_manifest_that_does_not_hold_is_refused(rejects, change, said):
-    with pytest.raises(ManifestInvalid, match=said):
+def test_an_inconsistent_manifest_is_refused(rejects, change, message):
+    with pytest.raises(ManifestInvalid, match=message):
         rejects({KEY: json.dumps(MANIFEST | change).encode()}).manifest(DAY)
