@@ -12,8 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from tests.compat.conftest import Case
-from tests.support.installation import Installation
+from tests.support.installation import Case, Installation
 from tests.support.pipeline import CHAIN, FEED, Pipeline
 from tests.support.sandbox import RunningSandbox
 from tests.support.stock_dagster import StockDagster, days
