@@ -19,7 +19,7 @@ import dagster as dg
 from benchmarks import dagster_instance, report, year_feed
 from benchmarks.dagster_instance import ASSETS, Dagster
 from benchmarks.own_sandbox import Progress, own_sandbox
-from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open
+from xacct_assets.local_runtime.sqlite_tuning import event_databases, keep_databases_open
 from xacct_sandbox.daemon import lifecycle
 
 DAYS = int(os.environ.get("BENCH_DAYS", "1000"))
@@ -86,7 +86,7 @@ def main() -> int:
                 home = str(folder / "home")
                 with (
                     dg.DagsterInstance.from_config(home) as instance,
-                    keep_databases_open(instance),
+                    keep_databases_open(event_databases(instance)),
                 ):
                     events = _fill(instance, first, say)
                 filled = time.monotonic() - began

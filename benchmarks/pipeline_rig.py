@@ -46,7 +46,7 @@ class Observed:
     """Seconds of it in which a service was at work."""
     first_call: float
     """Seconds from the request to the first AWS call."""
-    request_log: int
+    calls: int
     """AWS calls, less the reading of the data files."""
     by_operation: dict[str, int]
     processor: float

@@ -1,7 +1,7 @@
-"""The AWS clients that the pipeline uses, built from the settings when first asked for.
+"""The AWS clients of one installation, built from the settings when first used.
 
-No Dagster here: the command line uses the same object. One instance per process is enough; the
-clients below it refresh their credentials by themselves.
+Knows nothing of Dagster: the command line uses the same object. One instance per process is enough;
+the clients refresh their credentials.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ T = TypeVar("T")
 
 
 class AwsClients:
-    """Clients for one installation (two accounts, one suffix). Safe to share between threads.
+    """Clients for one installation (two accounts, one suffix). Thread-safe.
 
     Args:
         settings: names, accounts and Region of the installation.
-        env: where the fall-back login to Redshift is looked for if there is no secret.
+        env: environment variables with the fall-back login to Redshift; default: the process's.
     """
 
     def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class AwsClients:
 
     @property
     def sessions(self) -> Sessions:
-        """boto3 clients of the orchestrator's own identity."""
+        """boto3 clients with the identity of this process."""
         from xacct_assets.aws.sessions import Sessions
 
         return self._once("sessions", lambda: Sessions(self.settings.region))
@@ -64,11 +64,11 @@ class AwsClients:
         return self.sessions.client(service)
 
     def input_bucket(self, feed: FeedSpec) -> str:
-        """Account A's bucket that the feed lands in."""
+        """Name of the feed's raw bucket, in account A."""
         return feed.source.bucket or self.settings.input_bucket
 
     def export_bucket(self, feed: FeedSpec) -> str:
-        """Account A's bucket that the feed is exported to."""
+        """Name of the feed's export bucket, in account A."""
         return feed.export.bucket or self.settings.export_bucket
 
     def raw_bucket(self, feed: FeedSpec) -> RawBucket:
@@ -82,10 +82,10 @@ class AwsClients:
         )
 
     def notifications(self, feed: FeedSpec) -> Notifications:
-        """S3's notifications of new raw files; feeds that share a queue share this object.
+        """S3's notifications of new raw files; one object for each queue.
 
         Raises:
-            NotFound, AccessDenied: the queue, by name.
+            NotFound, AccessDenied: the queue is missing or must not be read.
         """
         from xacct_assets.aws.errors import aws_call
         from xacct_assets.aws.sqs import Notifications
@@ -125,7 +125,7 @@ class AwsClients:
 
     @property
     def data_api(self) -> DataApi:
-        """The Redshift Data API, logged in with the secret it can read itself."""
+        """The Redshift Data API, which logs in with a secret that it reads itself."""
         from xacct_assets.aws.redshift.data_api import DataApi
 
         return self._once(
@@ -140,7 +140,7 @@ class AwsClients:
 
     @property
     def warehouse(self) -> Warehouse:
-        """Redshift over its wire protocol; the login is read once, and again if it is refused."""
+        """Redshift over its wire protocol. A refused login is read anew."""
         from xacct_assets.aws.redshift.warehouse import Warehouse
 
         return self._once("warehouse", lambda: Warehouse(self.warehouse_credentials))
@@ -170,10 +170,11 @@ class AwsClients:
         )
 
     def warehouse_credentials(self) -> WarehouseCredentials:
-        """The login to Redshift: the secret, or where there is none XACCT_REDSHIFT_HOST and so on.
+        """The login to Redshift: from the secret, else from XACCT_REDSHIFT_HOST and its siblings.
 
         Raises:
-            NotFound: there is neither; AccessDenied, SecretInvalid: the secret is of no use.
+            NotFound: there is neither.
+            AccessDenied, SecretInvalid: the secret cannot be used.
         """
         from xacct_assets.aws.errors import AccessDenied, NotFound
         from xacct_assets.aws.secretsmanager import from_environment, read_warehouse_credentials
@@ -182,8 +183,8 @@ class AwsClients:
         try:
             return read_warehouse_credentials(self.client("secretsmanager"), name)
         except (NotFound, AccessDenied) as absent:
-            # Of a secret that a role may not read, AWS does not say whether it exists: to a role
-            # that may read one secret only, any other name is denied rather than not found.
+            # Secrets Manager denies access to a secret that the role may not read, whether or not
+            # it exists. So a role that may read one secret gets AccessDenied for any other name.
             if not self._env.get("XACCT_REDSHIFT_HOST"):
                 raise
             logger.info("XACCT_REDSHIFT_* is used to log in to Redshift: %s", absent.what)

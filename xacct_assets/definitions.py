@@ -12,34 +12,32 @@ one that XACCT_EXTRA_FEEDS_DIR names. Accounts and names come from the environme
 """
 
 import warnings
-from pathlib import Path
 
 import dagster as dg
 
-from xacct_assets.feed.component import extra_feeds_dir
-from xacct_assets.local_runtime.executor import in_process
+from xacct_assets.feed.component import extra_feeds
+from xacct_assets.feed.component_tree import component_tree
+from xacct_assets.feed.loader import DEFS_FOLDER
 from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
 
-# That parts of Dagster's API may change with its next minor version is no news to each process
-# that loads this, a hundred lines at a time: its version is pinned.
+# The code uses beta and preview parts of Dagster, whose warnings are about 100 lines per process.
 for _category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.simplefilter("ignore", category=_category)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """All feeds, the clients they share, and how their steps run."""
+    """All feeds, the AWS clients they share, and the executor of their runs."""
     settings = Settings.load()
-    tree = dg.ComponentTree.for_project(Path(__file__))
+    feeds = component_tree(DEFS_FOLDER)
     return dg.Definitions.merge(
-        # What `load_from_defs_folder` does, less its catalogue of every installed component: for
-        # that it imports dagster_aws, which costs each process half a second and 50 MB.
-        tree.build_defs_at_path(tree.defs_module_path),
-        *([extra_feeds_dir(settings.extra_feeds_dir)] if settings.extra_feeds_dir else []),
+        feeds.build_defs(DEFS_FOLDER),
+        *([extra_feeds(settings.extra_feeds_dir)] if settings.extra_feeds_dir else []),
         dg.Definitions(
             resources={"aws": AwsClientsResource.from_settings(settings)},
-            executor=in_process,
-            component_tree=tree,
+            # The chain is serial and waits for AWS: a process for each step would cost seconds.
+            executor=dg.in_process_executor,
+            component_tree=feeds,
         ),
     )

@@ -1,35 +1,24 @@
-"""All that an installation is called, as one typed object read from the environment.
+"""The settings of an installation, read from the environment.
 
-Four variables are required; every other name follows from them by convention and can be overridden
-(`.env.example` lists all). No secret is in here: passwords are read where they are used.
+Four variables are required. All other names have defaults that follow from them and can be
+overridden; `.env.example` lists all. Settings hold no secret: passwords are read where they are
+used.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-_ACCOUNT = re.compile(r"\d{12}")
-_SUFFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,19}[a-z0-9])?")
-_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_ROLE_ARN = re.compile(r"arn:aws(?:-[a-z]+)*:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_WORKGROUP = re.compile(r"[a-z0-9-]{3,64}")
-_DATABASE = re.compile(r"[a-z_][a-z0-9_$]{0,63}")
-_SECRET = re.compile(r"[\w/+=.@:-]{1,2048}")
-_CONNECTION = re.compile(r"[^\s/:]{1,255}")
-_PROFILE = re.compile(r"\S(?:.*\S)?")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class SettingsError(Exception):
     """Environment variables are missing or wrong; the message lists all of them at once.
 
     Attributes:
-        problems: variable name -> what is wrong with it.
+        problems: variable name -> what is wrong with it and what to give instead.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -48,13 +37,14 @@ class Settings:
 
     Attributes:
         account_a, account_b: ids of the central and the processing account.
-        suffix: ends every name, so that several installations can live side by side.
-        data_api_secret: a JSON secret for the Data API, where `redshift_secret` is a URI.
+        suffix: end of every name, so that several installations can share the accounts.
+        data_api_secret: a JSON secret for the Data API, needed if `redshift_secret` is a URI.
         account_a_profile, account_b_profile: AWS profiles that `xacct deploy` uses; None = default.
-        warehouse_host, warehouse_port: told to the templates by `xacct deploy`, where clients do
+        warehouse_host, warehouse_port: template parameters of `xacct deploy`, for clients that do
             not connect to the workgroup's own endpoint.
-        trusted_arns: principals that may be the orchestrator besides ECS tasks (deploy only).
-        extra_feeds_dir: folder with further feeds, beside those that come with the package.
+        trusted_arns: principals, besides ECS tasks, that may assume the orchestrator role; used by
+            `xacct deploy` only.
+        extra_feeds_dir: folder with feeds besides those of the package.
     """
 
     account_a: str
@@ -80,7 +70,7 @@ class Settings:
 
     @property
     def partition(self) -> str:
-        """The AWS partition of the Region, as ARNs spell it."""
+        """The AWS partition of the Region, e.g. ``aws`` or ``aws-us-gov``."""
         return _partition(self.region)
 
     @property
@@ -108,10 +98,13 @@ class Settings:
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read and check everything.
+        """Read and validate all settings.
+
+        Args:
+            env: by default the environment of the process.
 
         Raises:
-            SettingsError: naming every variable that is missing or wrong, with an example.
+            SettingsError: names every variable that is missing or wrong, with an example.
         """
         return _Reader(os.environ if env is None else env).settings()
 
@@ -121,28 +114,66 @@ def _partition(region: str) -> str:
     return next((p for start, p in prefixes.items() if region.startswith(start + "-")), "aws")
 
 
+@dataclass(frozen=True)
+class _Format:
+    """What a value must look like. ``description`` completes "'x' is not …"."""
+
+    pattern: str
+    description: str
+    example: str
+
+    def matches(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+
+_ACCOUNT_A = _Format(r"\d{12}", "12 digits", "111111111111")
+_ACCOUNT_B = _Format(r"\d{12}", "12 digits", "222222222222")
+_SUFFIX = _Format(
+    r"[a-z0-9](?:[a-z0-9-]{0,19}[a-z0-9])?",
+    "1 to 21 lower-case letters, digits and inner hyphens",
+    "dev1",
+)
+_REGION = _Format(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}", "an AWS Region", "us-east-1")
+_WORKGROUP = _Format(
+    r"[a-z0-9-]{3,64}", "3 to 64 lower-case letters, digits and hyphens", "xacct-dev1"
+)
+_DATABASE = _Format(r"[a-z_][a-z0-9_$]{0,63}", "a lower-case database name", "dev")
+_SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
+_CONNECTION = _Format(
+    r"[^\s/:]{1,255}",
+    "a Glue connection name without spaces, slashes and colons",
+    "xacct-redshift-dev1",
+)
+_PROFILE = _Format(r"\S(?:.*\S)?", "the name of an AWS profile", "central")
+_HOST = _Format(
+    r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or address", "127.0.0.1"
+)
+_PORT = _Format(r"[0-9]{1,5}", "a port number from 1 to 65535", "5439")
+_PRINCIPAL = _Format(
+    r"arn:aws(?:-[a-z]+)*:iam::\d{12}:(?:root|(?:role|user)/[\w+=,.@/-]+)",
+    "the ARN of an IAM role, user or account root (join several with commas)",
+    "arn:aws:iam::222222222222:role/engineer",
+)
+_FOLDER = _Format(r".+", "a folder that exists", "/srv/our-feeds")
+
+
 class _Reader:
-    """Collects values and everything that is wrong with them."""
+    """Reads the variables and collects all problems."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._problems: dict[str, str] = {}
 
     def settings(self) -> Settings:
-        account_a = self._required("XACCT_ACCOUNT_A", _ACCOUNT, "12 digits", "111111111111")
-        account_b = self._required("XACCT_ACCOUNT_B", _ACCOUNT, "12 digits", "222222222222")
-        suffix = self._required(
-            "XACCT_SUFFIX",
-            _SUFFIX,
-            "1 to 21 lower-case letters, digits and inner hyphens",
-            "dev1",
-        )
+        account_a = self._required("XACCT_ACCOUNT_A", _ACCOUNT_A)
+        account_b = self._required("XACCT_ACCOUNT_B", _ACCOUNT_B)
+        suffix = self._required("XACCT_SUFFIX", _SUFFIX)
         region = self._region()
         if account_a and account_a == account_b:
             self._problems["XACCT_ACCOUNT_B"] = (
-                f"is the same account as XACCT_ACCOUNT_A ({account_a}); the pipeline is for two"
+                f"is the same account as XACCT_ACCOUNT_A ({account_a}); the pipeline needs two: "
+                "give the id of the processing account"
             )
-        partition = _partition(region)
         values = Settings(
             account_a=account_a,
             account_b=account_b,
@@ -151,133 +182,100 @@ class _Reader:
             input_bucket=self._bucket("XACCT_INPUT_BUCKET", f"sample-inp-bucket-etl-{suffix}"),
             export_bucket=self._bucket("XACCT_EXPORT_BUCKET", f"sample-opt-bucket-etl-{suffix}"),
             processing_bucket=self._bucket("XACCT_PROCESSING_BUCKET", f"xacct-processing-{suffix}"),
-            role_a_arn=self._role(
-                "XACCT_ROLE_A_ARN",
-                f"arn:{partition}:iam::{account_a}:role/xacct-RoleA-{suffix}",
-                account_a,
+            role_a_arn=self._role("XACCT_ROLE_A_ARN", region, account_a, f"xacct-RoleA-{suffix}"),
+            role_b_arn=self._role("XACCT_ROLE_B_ARN", region, account_b, f"xacct-RoleB-{suffix}"),
+            workgroup=self._with_default("XACCT_WORKGROUP", _WORKGROUP, f"xacct-{suffix}"),
+            database=self._with_default("XACCT_DATABASE", _DATABASE, "dev"),
+            redshift_secret=self._with_default(
+                "XACCT_REDSHIFT_SECRET", _SECRET, f"xacct/redshift-{suffix}"
             ),
-            role_b_arn=self._role(
-                "XACCT_ROLE_B_ARN",
-                f"arn:{partition}:iam::{account_b}:role/xacct-RoleB-{suffix}",
-                account_b,
+            data_api_secret=self._optional("XACCT_DATA_API_SECRET", _SECRET),
+            glue_connection=self._with_default(
+                "XACCT_GLUE_CONNECTION", _CONNECTION, f"xacct-redshift-{suffix}"
             ),
-            workgroup=self._optional(
-                "XACCT_WORKGROUP",
-                f"xacct-{suffix}",
-                _WORKGROUP,
-                "3 to 64 lower-case letters, digits and hyphens",
-                "xacct-dev1",
-            ),
-            database=self._optional(
-                "XACCT_DATABASE", "dev", _DATABASE, "a lower-case database name", "dev"
-            ),
-            redshift_secret=self._optional(
-                "XACCT_REDSHIFT_SECRET",
-                f"xacct/redshift-{suffix}",
-                _SECRET,
-                "the name or ARN of a secret",
-                "xacct/redshift-dev1",
-            ),
-            data_api_secret=self._optional(
-                "XACCT_DATA_API_SECRET",
-                "",
-                _SECRET,
-                "the name or ARN of a secret",
-                "xacct/redshift-dev1",
-            )
-            or None,
-            glue_connection=self._optional(
-                "XACCT_GLUE_CONNECTION",
-                f"xacct-redshift-{suffix}",
-                _CONNECTION,
-                "a Glue connection name without spaces, slashes and colons",
-                "xacct-redshift-dev1",
-            ),
-            account_a_profile=self._profile("XACCT_ACCOUNT_A_PROFILE"),
-            account_b_profile=self._profile("XACCT_ACCOUNT_B_PROFILE"),
-            warehouse_host=self._optional(
-                "XACCT_WAREHOUSE_HOST", "", _HOST, "a host name or address", "127.0.0.1"
-            )
-            or None,
+            account_a_profile=self._optional("XACCT_ACCOUNT_A_PROFILE", _PROFILE),
+            account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", _PROFILE),
+            warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", _HOST),
             warehouse_port=self._port("XACCT_WAREHOUSE_PORT"),
             trusted_arns=self._arns("XACCT_ORCHESTRATOR_TRUSTED_ARNS"),
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
         )
-        self._distinct_buckets(values)
+        self._require_distinct_buckets(values)
         if self._problems:
             raise SettingsError(self._problems)
         return values
 
     def _get(self, name: str) -> str:
-        # A variable that is set and empty means the same as one that is not set.
+        # An empty variable means the same as one that is not set.
         return self._env.get(name, "").strip()
 
-    def _required(self, name: str, pattern: re.Pattern[str], what: str, example: str) -> str:
-        value = self._get(name)
-        if not value:
-            self._problems[name] = f"is required and not set: give {what}, e.g. {name}={example}"
-        elif not pattern.fullmatch(value):
-            self._wrong(name, value, what, example)
-        return value
+    def _required(self, name: str, format_: _Format) -> str:
+        value = self._optional(name, format_)
+        if value is None:
+            self._problems[name] = (
+                f"is required and not set: give {format_.description}, "
+                f"e.g. {name}={format_.example}"
+            )
+        return value or ""
 
-    def _optional(
-        self, name: str, default: str, pattern: re.Pattern[str], what: str, example: str
-    ) -> str:
-        value = self._get(name)
-        if value and not pattern.fullmatch(value):
-            self._wrong(name, value, what, example)
-        return value or default
+    def _with_default(self, name: str, format_: _Format, default: str) -> str:
+        return self._optional(name, format_) or default
 
-    def _wrong(self, name: str, value: str, what: str, example: str) -> None:
-        self._problems[name] = f"{value!r} is not {what}, e.g. {name}={example}"
+    def _optional(self, name: str, format_: _Format) -> str | None:
+        value = self._get(name)
+        if value and not format_.matches(value):
+            self._refuse(name, value, format_)
+        return value or None
+
+    def _refuse(self, name: str, value: str, format_: _Format) -> None:
+        self._problems[name] = (
+            f"{value!r} is not {format_.description}, e.g. {name}={format_.example}"
+        )
 
     def _region(self) -> str:
-        # boto3 itself reads AWS_DEFAULT_REGION only; both are accepted here, and passed on.
+        # boto3 reads AWS_DEFAULT_REGION only. Both are accepted, and clients get the Region passed.
         name = "AWS_REGION" if self._get("AWS_REGION") else "AWS_DEFAULT_REGION"
-        value = self._get(name)
-        if not value:
+        value = self._optional(name, _REGION)
+        if value is None:
             self._problems["AWS_REGION"] = (
                 "is required and not set (nor is AWS_DEFAULT_REGION): give the Region of both "
                 "accounts, e.g. AWS_REGION=us-east-1"
             )
-        elif not _REGION.fullmatch(value):
-            self._wrong(name, value, "an AWS Region", "us-east-1")
-        return value
+        return value or ""
 
     def _bucket(self, name: str, default: str) -> str:
-        value = self._optional(
-            name,
-            default,
-            _BUCKET,
-            "a bucket name (3 to 63 lower-case letters, digits, dots and hyphens)",
+        format_ = _Format(
+            r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            "a bucket name (3 to 63 lower-case letters, digits, hyphens and dots, no two dots in a "
+            "row)",
             default,
         )
-        if ".." in value:
-            self._wrong(name, value, "a bucket name (it has two dots in a row)", default)
-        return value
+        return self._with_default(name, format_, default)
 
-    def _role(self, name: str, default: str, account: str) -> str:
-        value = self._optional(name, default, _ROLE_ARN, "the ARN of an IAM role", default)
+    def _role(self, name: str, region: str, account: str, role: str) -> str:
+        default = f"arn:{_partition(region)}:iam::{account}:role/{role}"
+        format_ = _Format(
+            r"arn:aws(?:-[a-z]+)*:iam::\d{12}:role/[\w+=,.@/-]{1,512}",
+            "the ARN of an IAM role",
+            default,
+        )
+        value = self._with_default(name, format_, default)
         if (
             name not in self._problems
-            and _ACCOUNT.fullmatch(account)
-            and f"::{account}:" not in (value)
+            and _ACCOUNT_A.matches(account)
+            and f"::{account}:" not in value
         ):
             self._problems[name] = (
                 f"{value!r} is not a role of account {account}, e.g. {name}={default}"
             )
         return value
 
-    def _profile(self, name: str) -> str | None:
-        return self._optional(name, "", _PROFILE, "the name of an AWS profile", "central") or None
-
     def _port(self, name: str) -> int | None:
-        value = self._get(name)
-        if not value:
+        value = self._optional(name, _PORT)
+        if value is None or not _PORT.matches(value):
             return None
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= 65535):
-            self._wrong(name, value, "a port number from 1 to 65535", "5439")
-            return None
+        if not 1 <= int(value) <= 65535:
+            self._refuse(name, value, _PORT)
         return int(value)
 
     def _folder(self, name: str) -> Path | None:
@@ -286,35 +284,27 @@ class _Reader:
             return None
         path = Path(value).absolute()
         if not path.is_dir():
-            self._problems[name] = f"{value!r} is not a folder, e.g. {name}=/srv/our-feeds"
+            self._refuse(name, value, _FOLDER)
         return path
 
     def _arns(self, name: str) -> tuple[str, ...]:
         arns = tuple(part.strip() for part in self._get(name).split(",") if part.strip())
-        is_principal: Callable[[str], object] = re.compile(
-            r"arn:aws(?:-[a-z]+)*:iam::\d{12}:(?:root|(?:role|user)/[\w+=,.@/-]+)"
-        ).fullmatch
         for arn in arns:
-            if not is_principal(arn):
-                self._wrong(
-                    name,
-                    arn,
-                    "the ARN of an IAM role, user or account root (join several with commas)",
-                    "arn:aws:iam::222222222222:role/engineer",
-                )
+            if not _PRINCIPAL.matches(arn):
+                self._refuse(name, arn, _PRINCIPAL)
         return arns
 
-    def _distinct_buckets(self, values: Settings) -> None:
-        names = {
+    def _require_distinct_buckets(self, values: Settings) -> None:
+        buckets = {
             "XACCT_INPUT_BUCKET": values.input_bucket,
             "XACCT_EXPORT_BUCKET": values.export_bucket,
             "XACCT_PROCESSING_BUCKET": values.processing_bucket,
         }
-        seen: dict[str, str] = {}
-        for variable, bucket in names.items():
-            if bucket in seen:
+        variable_of: dict[str, str] = {}
+        for variable, bucket in buckets.items():
+            if bucket in variable_of:
                 self._problems.setdefault(
                     variable,
-                    f"{bucket!r} is the bucket of {seen[bucket]} too; each needs its own",
+                    f"{bucket!r} is the bucket of {variable_of[bucket]} too; give each its own",
                 )
-            seen.setdefault(bucket, variable)
+            variable_of.setdefault(bucket, variable)

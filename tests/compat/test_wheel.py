@@ -30,7 +30,7 @@ def test_job_script_templates_and_sql_are_in_the_wheel(names: set[str], folder: 
 
 
 def test_feeds_types_and_license_are_in_the_wheel(names: set[str]) -> None:
-    for name in ("defs/products/defs.yaml", "py.typed", "dg.toml"):
+    for name in ("defs/products/defs.yaml", "py.typed"):
         assert f"xacct_assets/{name}" in names
     assert any(name.endswith("dist-info/licenses/LICENSE") for name in names)
 

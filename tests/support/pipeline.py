@@ -26,7 +26,6 @@ from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.operations import cli
 from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
@@ -178,7 +177,9 @@ class Pipeline:
             if self._feed_definitions is None:
                 return dg.Definitions.merge(defs(), dg.Definitions(jobs=[job]))
             aws = AwsClientsResource.from_settings(Settings.load())
-            shared = dg.Definitions(jobs=[job], resources={"aws": aws}, executor=in_process)
+            shared = dg.Definitions(
+                jobs=[job], resources={"aws": aws}, executor=dg.in_process_executor
+            )
             return dg.Definitions.merge(self._feed_definitions, shared)
 
     @cached_property

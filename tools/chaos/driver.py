@@ -32,7 +32,7 @@ from tools.chaos.sensors import SETTLE_SECONDS, Sensors
 from tools.chaos.world import World
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.partitions import contiguous
-from xacct_assets.feed.reconciliation.equation import reconcile
+from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_sandbox import faults
 from xacct_sandbox.faults import Fault
 

@@ -57,7 +57,7 @@ class World:
     @cached_property
     def feeds(self) -> Mapping[str, FeedSpec]:
         """Both feeds."""
-        return {name: load_feed(name, more=EXTRA_FEEDS_DIR) for name in FEEDS}
+        return {name: load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR) for name in FEEDS}
 
     @property
     def variables(self) -> dict[str, str]:

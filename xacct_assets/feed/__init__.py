@@ -1,7 +1,7 @@
 """One feed, from its YAML to assets, checks, sensor, schedule and job.
 
-``CrossAccountFeed`` is what a ``defs.yaml`` names. It is looked up when asked for, so that the
-command line can use ``spec``, ``loading`` and ``reconcile`` without paying for Dagster's import.
+A ``defs.yaml`` names ``CrossAccountFeed``. It is imported on first access, so that the command line
+can use ``spec``, ``loader`` and ``reconciliation`` without importing Dagster.
 """
 
 from typing import Any

@@ -1,10 +1,11 @@
-"""Brings the catalog to what the day's files are, where a crawl left it wrong or left it out.
+"""Repairs catalog tables and partitions that the crawler skipped or got wrong.
 
-An incremental crawl looks at a folder once, and makes of it what its first files were. If these
-were malformed or empty, or the feed's very first day was (or mixed gzip with plain files), there is
-no partition, or no table, or one with columns that no file has any more. Nothing that lands later
-changes that. By then raw_partition has proven that every file has exactly the feed's columns, so
-the feed says what the catalog should.
+An incremental crawl reads a folder once and describes its first files. If these were malformed or
+empty, or mixed gzip with plain files on the feed's first day, the catalog has no partition, no
+table, or one with columns that no file has any more. Files that land later do not change that.
+
+The feed's columns are used for the repair: raw_partition has verified that every file has exactly
+these.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from xacct_assets.aws.glue.catalog import CatalogPartition
     from xacct_assets.aws_clients import AwsClients
 
-# What a crawler may infer for a column whose values fit the feed's type. Digits in a text column
-# are inferred as numbers, so text accepts everything.
+# Types that a crawler may infer for a column whose values fit the feed's type. varchar is left out:
+# a text column of digits is inferred as a number, so every inferred type fits.
 _INFERRED = {
     "bigint": {"bigint", "int", "smallint", "tinyint"},
     "integer": {"bigint", "int", "smallint", "tinyint"},
@@ -36,56 +37,60 @@ _INFERRED = {
     "timestamp": {"timestamp", "date", "string"},
 }
 
-# Glue tells the time in whole seconds, S3 may tell it more exactly: a file and the crawl that saw
-# it may seem to have come in the wrong order.
-_GRAIN = timedelta(seconds=1)
+# Glue's timestamps are whole seconds, S3's may be more precise: without this, a file could seem to
+# be newer than the crawl that read it.
+_TIMESTAMP_PRECISION = timedelta(seconds=1)
 
 
-def mend(
+def repair(
     feed: FeedSpec,
     aws: AwsClients,
     days: Sequence[date],
     newest: Mapping[date, datetime],
     found: Mapping[tuple[str, ...], CatalogPartition],
 ) -> dict[date, str]:
-    """Add and correct partitions of days that have rows; what was done to each day.
+    """Add and correct the partitions of days that have rows.
 
-    A day without rows needs no partition, but the load asks its table which partitions there are.
+    A day without rows needs no partition, but the load needs the table, which is created if a
+    partition is missing.
 
     Args:
-        newest: those of the days that have rows, and when the last file was written (UTC).
-        found: the partitions that the catalog has of the days.
+        newest: for each day with rows, when its last file was written (UTC).
+        found: the days' partitions in the catalog, by partition values.
+
+    Returns:
+        What was repaired, by day; a day whose partition was right is left out.
     """
-    done: dict[date, str] = {}
-    absent = any(tuple(day_values(day)) not in found for day in days)
-    has_table = absent and _has_table(feed, aws)
+    repaired: dict[date, str] = {}
+    any_missing = any(tuple(day_values(day)) not in found for day in days)
+    has_table = any_missing and _ensure_table(feed, aws)
     for day in newest:
         partition = found.get(tuple(day_values(day)))
         if partition is None:
             if not has_table:
-                continue  # the name is taken by a table of other files
-            _describe(feed, aws, day, aws.catalog.add_partition)
-            done[day] = "added: the crawl had seen the folder with files that it could not describe"
+                continue  # a table of other files has this name
+            _write_partition(feed, aws, day, aws.catalog.add_partition)
+            repaired[day] = "added: a crawl saw the folder with files that it could not describe"
         elif partition.location.rstrip("/") != day_location(feed, aws, day).rstrip("/"):
-            continue  # of other files: that is for a person to decide
-        elif what := _outdated(feed, partition, newest[day]):
-            _describe(feed, aws, day, aws.catalog.update_partition)
-            done[day] = f"brought to the feed's columns: {what}"
-    return done
+            continue  # a partition of other files is never overwritten
+        elif reason := _outdated(feed, partition, newest[day]):
+            _write_partition(feed, aws, day, aws.catalog.update_partition)
+            repaired[day] = f"updated to the feed's columns: {reason}"
+    return repaired
 
 
 def day_location(feed: FeedSpec, aws: AwsClients, day: date) -> str:
-    """Where the day's partition must be."""
+    """S3 location that the day's partition must have."""
     return f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}"
 
 
 def table_location(feed: FeedSpec, aws: AwsClients) -> str:
-    """Where the feed's table must be."""
+    """S3 location that the feed's table must have."""
     return f"s3://{aws.input_bucket(feed)}/{feed.source.prefix}/"
 
 
 def missing_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
-    """Columns of the feed that the catalog does not know."""
+    """Columns of the feed that are not in the catalog; none if nothing was inferred."""
     return [name for name in feed.column_names() if inferred and name not in inferred]
 
 
@@ -95,18 +100,18 @@ def unknown_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
 
 
 def type_drift(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
-    """Columns whose values, to the crawler, do not look like the feed's type."""
+    """Columns for which the crawler inferred a type that does not fit the feed's."""
     drift = []
     for column in feed.columns:
         accepted = _INFERRED.get(ColumnType.parse(column.type).name)
-        seen = inferred.get(column.name)
-        if seen is not None and accepted is not None and seen.split("(")[0] not in accepted:
-            drift.append(f"{column.name}: {column.type} in the feed, {seen} in the files")
+        found = inferred.get(column.name)
+        if found is not None and accepted is not None and found.split("(")[0] not in accepted:
+            drift.append(f"{column.name}: {column.type} in the feed, {found} in the files")
     return drift
 
 
 def _outdated(feed: FeedSpec, partition: CatalogPartition, newest: datetime) -> str | None:
-    """What the catalog says of the day's files that cannot be true of them (any more)."""
+    """Why the partition cannot describe the day's present files; None if it may."""
     inferred = dict(partition.columns)
     names = [
         *(f"{name} was missing" for name in missing_columns(feed, inferred)),
@@ -114,34 +119,36 @@ def _outdated(feed: FeedSpec, partition: CatalogPartition, newest: datetime) -> 
     ]
     if names:
         return "; ".join(names)
-    # Types are the crawler's to judge, as long as it was these files that it saw.
+    # Inferred types are kept if the crawl read these files; schema_matches_feed then reports them.
     crawled = partition.created
-    if crawled is None or newest <= crawled.astimezone(UTC) + _GRAIN:
+    if crawled is None or newest <= crawled.astimezone(UTC) + _TIMESTAMP_PRECISION:
         return None
     drift = type_drift(feed, inferred)
     return f"{'; '.join(drift)} that were there before" if drift else None
 
 
-def _has_table(feed: FeedSpec, aws: AwsClients) -> bool:
-    """Whether there is a table for the feed's partitions, made now if there was none."""
-    catalog, place = feed.catalog, table_location(feed, aws)
+def _ensure_table(feed: FeedSpec, aws: AwsClients) -> bool:
+    """Create the feed's table if there is none; False if a table of other files has its name."""
+    catalog, location = feed.catalog, table_location(feed, aws)
     try:
         table = aws.catalog.table(catalog.database, catalog.table)
     except NotFound:
         aws.catalog.create_table(
             catalog.database,
             catalog.table,
-            place,
+            location,
             columns=_columns(feed),
             partition_keys=_partition_keys(feed),
             delimiter=feed.source.csv.delimiter,
             crawler=feed.crawler_name(aws.settings.suffix),
         )
         return True
-    return table.location.rstrip("/") == place.rstrip("/")
+    return table.location.rstrip("/") == location.rstrip("/")
 
 
-def _describe(feed: FeedSpec, aws: AwsClients, day: date, write: Callable[..., None]) -> None:
+def _write_partition(
+    feed: FeedSpec, aws: AwsClients, day: date, write: Callable[..., None]
+) -> None:
     write(
         feed.catalog.database,
         feed.catalog.table,

@@ -1,4 +1,4 @@
-"""What Dagster's event log knows of a feed's days."""
+"""What Dagster's event log and run storage hold about a feed's days."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import BACKFILL_ID_TAG
 
+from xacct_assets.feed.dagster_internals import backfill_id, data_version_of
+from xacct_assets.feed.metadata import MetadataMissing, Problem
 from xacct_assets.feed.partitions import parse_day
-
-# The tag that Dagster keeps an event's data version in.
-DATA_VERSION_TAG = "dagster/data_version"
-# Metadata of the observation that says why a day was not materialized, and whether the reason lies
-# with the upstream asset.
-PROBLEM, INHERITED = "problem", "problem is upstream"
 
 
 @dataclass(frozen=True)
 class Materialization:
-    """The latest materialization of one asset's day.
+    """The latest materialization of an asset for a day.
 
     Attributes:
-        storage_id: where the event is in the log.
+        storage_id: position of the event in the log.
         run_id: the run that wrote it.
-        timestamp: when, in seconds since 1970.
-        data_version: what the asset holds, as a hash; None for events of a foreign hand.
-        metadata: plain values of what was reported.
+        timestamp: seconds since 1970.
+        data_version: hash of what the asset holds; None if this code did not write the event.
+        metadata: plain values; `metadata` reads those that code needs.
     """
 
     storage_id: int
@@ -39,18 +34,17 @@ class Materialization:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """The latest observation that says why an asset's day was not materialized."""
+class ReportedProblem:
+    """The latest observation that says why an asset was not materialized for a day."""
 
     storage_id: int
-    text: str
-    is_upstream: bool
+    problem: Problem
 
 
 def latest_materializations(
     instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
 ) -> dict[date, Materialization]:
-    """The latest materialization of each of the days that has one (two queries, not one a day)."""
+    """The latest materialization of each day that has one, by two queries in all."""
     storage_ids = _latest_ids(instance, asset, days, dg.DagsterEventType.ASSET_MATERIALIZATION)
     if not storage_ids:
         return {}
@@ -63,9 +57,51 @@ def latest_materializations(
 def recent_materializations(
     instance: dg.DagsterInstance, asset: dg.AssetKey, limit: int
 ) -> list[Materialization]:
-    """The asset's last materializations, of whichever days; the newest first."""
+    """The asset's last materializations, of any day, newest first."""
     records = instance.fetch_materializations(asset, limit=limit).records
     return [event for _, event in _by_day(records)]
+
+
+def latest_problems(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
+) -> dict[date, ReportedProblem]:
+    """The latest problem of each day that ever had one."""
+    storage_ids = _latest_ids(instance, asset, days, dg.DagsterEventType.ASSET_OBSERVATION)
+    if not storage_ids:
+        return {}
+    records = instance.fetch_observations(
+        dg.AssetRecordsFilter(asset_key=asset, storage_ids=storage_ids), limit=len(storage_ids)
+    ).records
+    problems = {}
+    for record in records:
+        event = record.event_log_entry.asset_observation
+        if event is None or event.partition is None:
+            continue
+        try:
+            problem = Problem.from_metadata(_plain(event.metadata))
+        except MetadataMissing:
+            continue  # an observation of another kind
+        problems[parse_day(event.partition)] = ReportedProblem(record.storage_id, problem)
+    return problems
+
+
+def run_lineage(run: dg.DagsterRun) -> set[str]:
+    """Ids of the run, and of the run that it retries and the first of those retries, if any."""
+    return {name for name in (run.run_id, run.parent_run_id, run.root_run_id) if name}
+
+
+def requested_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
+    """When the work of the run was requested: its backfill, its first attempt, or the run itself.
+
+    A crawl that one run of a backfill made since then also serves its other runs.
+    """
+    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_lineage(run))))
+    times = [record.create_timestamp for record in records]
+    launched_by = backfill_id(run)
+    backfill = instance.get_backfill(launched_by) if launched_by else None
+    if backfill is not None:
+        times.append(datetime.fromtimestamp(backfill.backfill_timestamp, UTC))
+    return min(times)
 
 
 def _by_day(records: Iterable[dg.EventLogRecord]) -> Iterator[tuple[date, Materialization]]:
@@ -79,33 +115,14 @@ def _by_day(records: Iterable[dg.EventLogRecord]) -> Iterator[tuple[date, Materi
                 storage_id=record.storage_id,
                 run_id=record.run_id,
                 timestamp=record.timestamp,
-                data_version=(event.tags or {}).get(DATA_VERSION_TAG),
-                metadata={name: value.value for name, value in event.metadata.items()},
+                data_version=data_version_of(event),
+                metadata=_plain(event.metadata),
             ),
         )
 
 
-def latest_problems(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
-) -> dict[date, Problem]:
-    """The latest problem of each of the days that ever had one."""
-    storage_ids = _latest_ids(instance, asset, days, dg.DagsterEventType.ASSET_OBSERVATION)
-    if not storage_ids:
-        return {}
-    records = instance.fetch_observations(
-        dg.AssetRecordsFilter(asset_key=asset, storage_ids=storage_ids), limit=len(storage_ids)
-    ).records
-    found = {}
-    for record in records:
-        event = record.event_log_entry.asset_observation
-        if event is None or event.partition is None or PROBLEM not in event.metadata:
-            continue
-        found[parse_day(event.partition)] = Problem(
-            storage_id=record.storage_id,
-            text=str(event.metadata[PROBLEM].value),
-            is_upstream=bool(event.metadata[INHERITED].value),
-        )
-    return found
+def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
+    return {name: value.value for name, value in metadata.items()}
 
 
 def _latest_ids(
@@ -122,22 +139,3 @@ def _latest_ids(
             asset, event_type, partitions=keys
         ).values()
     )
-
-
-def run_lineage(run: dg.DagsterRun) -> set[str]:
-    """The run and, if it takes up where another failed, that one and the first of them."""
-    return {name for name in (run.run_id, run.parent_run_id, run.root_run_id) if name}
-
-
-def requested_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
-    """When the run was asked for: by its backfill, by itself, or as the first of those it takes up.
-
-    What one run of a backfill has found out since then, its other runs need not find out again.
-    """
-    records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(run_lineage(run))))
-    asked = [record.create_timestamp for record in records]
-    backfill_id = run.tags.get(BACKFILL_ID_TAG)
-    backfill = instance.get_backfill(backfill_id) if backfill_id else None
-    if backfill is not None:
-        asked.append(datetime.fromtimestamp(backfill.backfill_timestamp, UTC))
-    return min(asked)

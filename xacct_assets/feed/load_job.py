@@ -183,8 +183,7 @@ def _account(messages: Sequence[Any], load_id: str, run_id: str) -> dict[date, D
         raise dg.Failure(
             f"Glue job run {run_id} succeeded but left no account of what it loaded (no Pipes "
             f"message for work {load_id}). Is glue/load.py of this version deployed? Run "
-            "`xacct deploy`, then materialize again.",
-            allow_retries=False,
+            "`xacct deploy`, then materialize again."
         )
     return {
         parse_day(day): DayLoad(

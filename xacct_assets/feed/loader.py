@@ -1,4 +1,4 @@
-"""Reads every feed's ``defs.yaml`` without Dagster: for the command line and for the deployment."""
+"""Reads the feeds' ``defs.yaml`` files without Dagster, for the command line and deployment."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ DEFS_FOLDER = Path(__file__).parent.parent / "defs"
 
 
 class FeedFileError(ValueError):
-    """A feed's file cannot be used; the message names file, field and fix."""
+    """A feed's file is not usable; the message names file, field and fix."""
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key given twice, which YAML readers otherwise settle silently, and aliases."""
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses duplicate keys, of which YAML readers silently keep one, and aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # not typed in types-PyYAML
             raise yaml.constructor.ConstructorError(
                 None, None, "aliases are not allowed in a feed's file", event.start_mark
             )
@@ -41,41 +41,81 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_feeds(folder: Path = DEFS_FOLDER, more: Path | None = None) -> list[FeedSpec]:
-    """Every feed under ``folder``, and under ``more`` if that is given, by name.
+def load_feeds(folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None) -> list[FeedSpec]:
+    """Load all feeds, sorted by name.
+
+    Args:
+        folder: searched for ``defs.yaml`` files; by default the feeds of the package.
+        extra_feeds_dir: a second folder to search.
 
     Raises:
-        FeedFileError: a file is no valid feed, or two feeds claim one name, table or prefix.
+        FeedFileError: a file is no valid feed, or two feeds have the same name, table or prefix.
     """
     feeds: dict[Path, FeedSpec] = {}
-    paths = sorted(folder.rglob("defs.yaml")) + (sorted(more.rglob("defs.yaml")) if more else [])
-    for path in paths:
-        for spec in _read(path):
-            _claim_nothing_of(spec, path, feeds)
-            feeds[path] = spec
+    for root in filter(None, (folder, extra_feeds_dir)):
+        for path in sorted(root.rglob("defs.yaml")):
+            for spec in _read(path, root):
+                _refuse_clashes(spec, path, feeds)
+                feeds[path] = spec
     return sorted(feeds.values(), key=lambda feed: feed.name)
 
 
-def load_feed(name: str, folder: Path = DEFS_FOLDER, more: Path | None = None) -> FeedSpec:
-    """The feed called ``name``; FeedFileError names the feeds there are."""
-    feeds = {feed.name: feed for feed in load_feeds(folder, more)}
+def load_feed(
+    name: str, folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None
+) -> FeedSpec:
+    """Load one feed by its name.
+
+    Raises:
+        FeedFileError: as `load_feeds`, or there is no such feed; the message lists the feeds.
+    """
+    feeds = {feed.name: feed for feed in load_feeds(folder, extra_feeds_dir)}
     if name not in feeds:
-        where = f"{folder} and {more}" if more else folder
+        searched = f"{folder} and {extra_feeds_dir}" if extra_feeds_dir else folder
         raise FeedFileError(
-            f"There is no feed {name!r} under {where}; there are: {', '.join(feeds) or 'none'}"
+            f"There is no feed {name!r} under {searched}; there are: {', '.join(feeds) or 'none'}"
         )
     return feeds[name]
 
 
-def _read(path: Path) -> list[FeedSpec]:
+def has_template(value: object) -> bool:
+    """Whether a string anywhere in a YAML value holds a Jinja template."""
+    if isinstance(value, dict):
+        return any(has_template(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_template(item) for item in value)
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _rendered(path: Path, folder: Path) -> FeedSpec:
+    """A feed with templates, as Dagster loads it: only Dagster knows what they may refer to."""
+    from xacct_assets.feed.component_tree import component_tree
+
     try:
-        # A subclass of SafeLoader: it builds plain values only.
-        documents = list(yaml.load_all(path.read_text(encoding="utf-8"), _UniqueKeyLoader))
+        component = component_tree(folder).load_component(path.parent)
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, ValidationError):
+            raise FeedFileError(explain(cause, path)) from None
+        raise FeedFileError(f"{path} cannot be loaded: {cause}") from error
+    if not isinstance(component, FeedSpec):
+        raise FeedFileError(
+            f"{path} holds several components; a feed with templates needs a file of its own"
+        )
+    return component
+
+
+def _read(path: Path, folder: Path) -> list[FeedSpec]:
+    try:
+        # _StrictLoader is a SafeLoader: it constructs plain values only.
+        documents = list(yaml.load_all(path.read_text(encoding="utf-8"), _StrictLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FeedFileError(f"{path} is not readable as YAML: {error}") from None
     specs = []
     for document in documents:
         if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
+            continue
+        if has_template(document.get("attributes")):
+            specs.append(_rendered(path, folder))
             continue
         try:
             specs.append(FeedSpec.model_validate(document.get("attributes") or {}))
@@ -84,8 +124,8 @@ def _read(path: Path) -> list[FeedSpec]:
     return specs
 
 
-def explain(error: ValidationError, path: Path | str) -> str:
-    """A validation error as lines of ``field: what is wrong``, under the file's name."""
+def explain(error: ValidationError, path: Path) -> str:
+    """A validation error as one line per field below the file's name."""
     lines = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])
@@ -94,24 +134,25 @@ def explain(error: ValidationError, path: Path | str) -> str:
     return f"{path} is not a valid feed:\n" + "\n".join(lines)
 
 
-def _claim_nothing_of(spec: FeedSpec, path: Path, others: dict[Path, FeedSpec]) -> None:
+def _refuse_clashes(spec: FeedSpec, path: Path, others: dict[Path, FeedSpec]) -> None:
     for other_path, other in others.items():
-        clashes = [
+        fields = [
             ("name", spec.name, other.name),
             ("warehouse.staging", spec.warehouse.staging, other.warehouse.staging),
             ("warehouse.fact", spec.warehouse.fact, other.warehouse.fact),
         ]
         if spec.source.bucket == other.source.bucket:
-            clashes.append(("source.prefix", spec.source.prefix, other.source.prefix))
+            fields.append(("source.prefix", spec.source.prefix, other.source.prefix))
         if spec.export.bucket == other.export.bucket:
-            clashes.append(("export.prefix", spec.export.prefix, other.export.prefix))
-        for field, mine, theirs in clashes:
-            if mine == theirs or (field.endswith("prefix") and _overlap(mine, theirs)):
+            fields.append(("export.prefix", spec.export.prefix, other.export.prefix))
+        for field, value, other_value in fields:
+            if value == other_value or (field.endswith("prefix") and _overlap(value, other_value)):
                 raise FeedFileError(
-                    f"{path}: {field} {mine!r} is also claimed by {other_path} ({theirs!r}); two "
-                    "feeds would overwrite each other. Choose another."
+                    f"{path}: {field} {value!r} is also claimed by {other_path} "
+                    f"({other_value!r}); two feeds would overwrite each other. Choose another."
                 )
 
 
-def _overlap(one: str, other: str) -> bool:
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+def _overlap(prefix: str, other: str) -> bool:
+    """Whether one prefix is the other or a folder in it."""
+    return f"{prefix}/".startswith(f"{other}/") or f"{other}/".startswith(f"{prefix}/")

@@ -1,13 +1,9 @@
-"""How a step over a range of days reports each day by itself.
+"""How a step over a range of partitions reports the result of each partition.
 
-A run covers one day or many. For many, Dagster (1.13) offers one result for the whole range: every
-day gets the same data version, and one bad day fails all. Here each day gets its own event with its
-own metadata, data version and provenance; a day with a problem gets none, is told apart by an
-observation that says why, and the others go on. The run is failed at its end by the check
-``every_partition_materialized``: exactly the bad days show as failed and can be retried alone.
-
-Two private names of Dagster are used: those of the data version tags, and the output metadata key
-that says "the asset's events are already there", which Dagster uses for source assets.
+A run covers one day or many. Each day gets a materialization with its own metadata, data version
+and provenance. A day with a problem gets none; an observation says why, and the other days go on.
+The check ``every_partition_materialized`` fails the run at its end, so exactly the bad days show as
+failed and can be retried alone. What Dagster has no public API for is in `dagster_internals`.
 """
 
 from __future__ import annotations
@@ -19,22 +15,10 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_IS_USER_PROVIDED_TAG,
-    DATA_VERSION_TAG,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from xacct_assets.feed.event_log import (
-    INHERITED,
-    PROBLEM,
-    Materialization,
-    latest_materializations,
-    run_lineage,
-)
+from xacct_assets.feed.dagster_internals import output_without_event, version_tags
+from xacct_assets.feed.event_log import Materialization, latest_materializations, run_lineage
+from xacct_assets.feed.metadata import Problem
 from xacct_assets.feed.partitions import in_words, parse_day
 
 EVERY_PARTITION_CHECK = "every_partition_materialized"
@@ -49,9 +33,9 @@ class PartitionResult:
     """What a step did for one day.
 
     Attributes:
-        metadata: what the UI shows for the day.
-        data_version: hash of what the asset now holds; by default it follows from the upstream
-            asset's version and the code version.
+        metadata: metadata of the day's materialization.
+        data_version: hash of what the asset now holds; by default it is derived from the code
+            version and the data version of the upstream asset.
     """
 
     metadata: Mapping[str, Any]
@@ -60,132 +44,133 @@ class PartitionResult:
 
 @dataclass
 class PartitionBatch:
-    """The days of one step, sorted into those to work on and those with a problem.
+    """The days of one step: those to work on, and those with a problem.
 
     Attributes:
-        inherited: days whose problem belongs to the upstream asset, which has told it already.
-        inputs: the upstream asset's latest materializations.
+        upstream: the asset that this one depends on, if any.
+        ready: days to work on.
+        problems: the reason for each day that is left out.
+        upstream_problems: days whose reason was reported by the upstream asset.
+        inputs: latest materializations of the upstream asset.
     """
 
     context: dg.AssetExecutionContext
     upstream: dg.AssetKey | None = None
     ready: list[date] = field(default_factory=list)
     problems: dict[date, str] = field(default_factory=dict)
-    inherited: set[date] = field(default_factory=set)
+    upstream_problems: set[date] = field(default_factory=set)
     inputs: dict[date, Materialization] = field(default_factory=dict)
 
     @classmethod
     def of(cls, context: dg.AssetExecutionContext, upstream: dg.AssetKey | None) -> PartitionBatch:
-        """The run's days; with an upstream asset, those it is there for.
+        """The run's days for which the upstream asset is materialized.
 
-        If the upstream asset was (re)materialized for some days by this run, or by the run this one
-        takes up, then the days it was not materialized for have failed there and are left alone.
+        If this run, or the run that it retries, materialized the upstream asset for some of its
+        days, the others failed there and are left out.
+
+        Raises:
+            Failure: no day is ready.
         """
         days = [parse_day(key) for key in context.partition_keys]
-        step = cls(context=context, upstream=upstream)
+        batch = cls(context=context, upstream=upstream)
         if upstream is None:
-            step.ready = days
-            return step
+            batch.ready = days
+            return batch
         name = upstream.to_user_string()
-        step.inputs = latest_materializations(context.instance, upstream, days)
-        family = run_lineage(context.run)
-        by_this_run = {day for day, event in step.inputs.items() if event.run_id in family}
+        batch.inputs = latest_materializations(context.instance, upstream, days)
+        lineage = run_lineage(context.run)
+        by_this_run = {day for day, event in batch.inputs.items() if event.run_id in lineage}
         for day in days:
             if by_this_run and day not in by_this_run:
-                step.fail(day, f"{name} failed for {day} in this run")
-                step.inherited.add(day)
-            elif day not in step.inputs:
-                step.fail(day, f"{name} was never materialized for {day}; materialize it first")
+                batch.fail(day, f"{name} failed for {day} in this run")
+                batch.upstream_problems.add(day)
+            elif day not in batch.inputs:
+                batch.fail(day, f"{name} was never materialized for {day}; materialize it first")
             else:
-                step.ready.append(day)
-        step.raise_if_none_is_ready()
-        return step
+                batch.ready.append(day)
+        batch.raise_if_none_is_ready()
+        return batch
 
     def fail(self, day: date, problem: str) -> None:
-        """Take the day out of the work, for the reason given; the others go on."""
+        """Leaves the day out of the work. The other days go on."""
         self.problems.setdefault(day, problem)
         if day in self.ready:
             self.ready.remove(day)
         self.context.log.error(f"{day}: {problem}")
 
     def raise_if_none_is_ready(self) -> None:
-        """Fail the step if there is nothing left to work on; a retry would find the same."""
+        """Raises Failure if no day is left to work on."""
         if not self.ready:
-            raise self._failure()
+            raise partitions_failure(self.problems)
 
-    def report(self, reports: Mapping[date, PartitionResult]) -> PartitionEvents:
-        """One event a day, then the output that lets the next step start.
+    def report(self, results: Mapping[date, PartitionResult]) -> PartitionEvents:
+        """Yields an event for each day, then the output that lets the next step start.
 
         Raises:
-            Failure: no day succeeded; or some failed and the check that would fail the run at its
-                end is not part of the run.
+            Failure: no day succeeded; or some failed and the run does not include the check that
+                would fail it at its end.
         """
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key] or ""
-        for day, text in sorted(self.problems.items()):
+        for day, problem in sorted(self.problems.items()):
+            is_upstream = day in self.upstream_problems
             yield dg.AssetObservation(
                 asset_key=self.context.asset_key,
                 partition=day.isoformat(),
-                description=text,
-                metadata={PROBLEM: text, INHERITED: day in self.inherited},
+                description=problem,
+                metadata=Problem(problem, is_upstream).to_metadata(),
             )
             if not self.ready:
-                # The step fails below and its checks are not run; the day has its verdict all the
-                # same: above all a day for which nothing has landed.
+                # The step fails below, so its checks are not run; the day needs a verdict anyway,
+                # above all a day without files.
                 yield dg.AssetCheckEvaluation(
                     asset_key=self.context.asset_key,
                     check_name=EVERY_PARTITION_CHECK,
                     passed=False,
-                    description=text,
-                    metadata={"is upstream": day in self.inherited},
+                    description=problem,
+                    metadata={"is upstream": is_upstream},
                     partition=day.isoformat(),
                 )
         for day in self.ready:
             yield dg.AssetMaterialization(
                 asset_key=self.context.asset_key,
                 partition=day.isoformat(),
-                metadata=dict(reports[day].metadata),
-                tags=self._version_tags(day, reports[day].data_version, code_version),
+                metadata=dict(results[day].metadata),
+                tags=self._version_tags(day, results[day].data_version, code_version),
             )
         self.raise_if_none_is_ready()
         if self.problems and not self._is_checked_later():
-            raise self._failure()
-        yield dg.Output(None, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+            raise partitions_failure(self.problems)
+        yield output_without_event()
 
     def _version_tags(self, day: date, own: str | None, code_version: str) -> dict[str, str]:
-        tags = {CODE_VERSION_TAG: code_version}
-        seed = code_version
+        upstream, seed = None, code_version
         if self.upstream is not None:
             event = self.inputs[day]
             version = event.data_version or "INITIAL"
+            upstream = (self.upstream, version, event.storage_id)
             seed += version
-            tags[get_input_data_version_tag(self.upstream)] = version
-            tags[get_input_event_pointer_tag(self.upstream)] = str(event.storage_id)
-        if own is None:
-            tags[DATA_VERSION_TAG] = hashlib.sha256(seed.encode()).hexdigest()
-        else:
-            tags[DATA_VERSION_TAG] = own
-            tags[DATA_VERSION_IS_USER_PROVIDED_TAG] = "true"
-        return tags
+        return version_tags(
+            code_version,
+            own or hashlib.sha256(seed.encode()).hexdigest(),
+            is_derived=own is None,
+            upstream=upstream,
+        )
 
     def _is_checked_later(self) -> bool:
-        # A run may leave checks out; its job then has no node for them. Nodes are named so by
-        # AssetCheckSpec.get_python_identifier.
+        # A run may leave checks out; its job then has no node for them.
+        # AssetCheckSpec.get_python_identifier names the nodes.
         node = f"{self.context.asset_key.to_python_identifier()}_{EVERY_PARTITION_CHECK}"
         return self.context.job_def.has_node_named(node)
 
-    def _failure(self) -> dg.Failure:
-        return day_failure(self.problems)
 
-
-def day_failure(problems: Mapping[date, str]) -> dg.Failure:
-    """The failure of a step for reasons that lie in its days: a retry by itself cannot help."""
+def partitions_failure(problems: Mapping[date, str]) -> dg.Failure:
+    """The failure of a step because of its days."""
     days = sorted(problems)
     if len(days) == 1:
-        # The other days of the run may have gone well, so it is named.
-        return dg.Failure(description=f"{days[0]}: {problems[days[0]]}", allow_retries=False)
+        # The day is named, since other days of the run may have succeeded.
+        return dg.Failure(f"{days[0]}: {problems[days[0]]}")
     lines = "\n".join(f"- {day}: {problems[day]}" for day in days)
     return dg.Failure(
-        description=f"{len(days)} days failed ({in_words(days)}):\n{lines}",
+        f"{len(days)} days failed ({in_words(days)}):\n{lines}",
         metadata={"failed days": [day.isoformat() for day in days]},
-        allow_retries=False,
     )

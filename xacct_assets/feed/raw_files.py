@@ -1,4 +1,4 @@
-"""A day's raw files in account A: which they are, and what is in them."""
+"""Lists and reads a day's raw files in account A."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def raw_prefix(feed: FeedSpec, day: date) -> str:
-    """Key prefix of the day's raw files."""
+    """Key prefix of the day's raw files, ending in a slash."""
     return day_prefix(feed.source.prefix, feed.source.layout, day)
 
 
 def list_day(feed: FeedSpec, aws: AwsClients, day: date) -> list[RawObject]:
-    """The day's files that belong to the feed, by key."""
+    """List the day's files that belong to the feed, sorted by key."""
     return aws.raw_bucket(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
 
 
 def survey_days(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, Listing]:
-    """Each day's files, and the keys beside them that are none of the feed's."""
+    """List each day's folder: the feed's files, and keys that do not belong to the feed."""
     prefixes = {day: raw_prefix(feed, day) for day in days}
-    found = aws.raw_bucket(feed).survey_all(list(prefixes.values()), feed.source.patterns)
-    return {day: found[prefix] for day, prefix in prefixes.items()}
+    listings = aws.raw_bucket(feed).survey_all(list(prefixes.values()), feed.source.patterns)
+    return {day: listings[prefix] for day, prefix in prefixes.items()}
 
 
 def inspect_day(
@@ -39,9 +39,16 @@ def inspect_day(
     *,
     stop: Event | None = None,
 ) -> list[FileVerdict]:
-    """Read the files: rows, header, and what is wrong with a file as a whole, if anything.
+    """Read the files and count their rows; report a file that cannot be loaded as a whole.
 
-    Once ``stop`` is set, reading ends with `ReadingStopped`.
+    Args:
+        stop: ends the reading early once it is set.
+
+    Returns:
+        One verdict per file, in the order of the objects.
+
+    Raises:
+        ReadingStopped: ``stop`` was set.
     """
     from xacct_assets.aws.s3.csv_count import CsvFormat
 

@@ -1,13 +1,12 @@
-"""A process that has imported everything a run needs, and becomes a run's process by forking.
+"""A process that has imported what a run needs, and forks a process for each run.
 
-Starting an interpreter and importing Dagster, boto3 and the Redshift driver costs a run a second of
-an idle core, several of a busy one, and 120 MB; a fork costs milliseconds and shares the memory.
-Only what is installed is imported beforehand, and botocore's descriptions of the services: the
-pipeline's own modules are read anew by each run, as by a process of its own, so an edit counts at
-once.
+Starting an interpreter and importing Dagster, boto3 and the Redshift driver costs each run one
+second of an idle core and 120 MB. A fork costs milliseconds and shares the memory. Only installed
+packages, and botocore's service models, are loaded in advance. Each run imports the modules of
+this package itself, so an edit takes effect with the next run.
 
-The warm process has a single thread, which is what makes forking safe, and is a child of whoever
-launches runs. It ends when that one does; the runs go on.
+The server has one thread, which makes forking safe. It is a child of the process that launches
+runs and ends with it; the runs go on.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import json
 import os
 import signal
 import socket
@@ -22,11 +22,13 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from xacct_assets.aws.service_models import read_ahead
 
-#: What a run imports sooner or later, whatever its feed.
+#: Modules that every run imports, whatever its feed.
 PRELOADED = (
     "dagster",
     "dagster._cli.api",
@@ -42,46 +44,68 @@ PRELOADED = (
     "redshift_connector",
 )
 
-
 _READY = b"ready\n"
 
 
 class Unreachable(Exception):
-    """The warm process is gone, and has not begun what it was asked for."""
+    """The fork server is gone and has not started the run, so another way may be used."""
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """What a fork executes.
+
+    Attributes:
+        execute_run_args: argument of ``dagster api execute_run``: a serialized `ExecuteRunArgs`.
+        databases: SQLite files of the run's events; see `sqlite_tuning`.
+    """
+
+    execute_run_args: str
+    databases: Sequence[str] = ()
+
+    def to_line(self) -> str:
+        """The command as one line of JSON."""
+        return json.dumps([self.execute_run_args, list(self.databases)])
+
+    @classmethod
+    def from_line(cls, line: str) -> RunCommand:
+        """The inverse of `to_line`."""
+        execute_run_args, databases = json.loads(line)
+        return cls(execute_run_args, databases)
 
 
 class ForkServer:
-    """The launching side. Safe to share between threads; the process is started when first needed.
+    """The launching side. Thread-safe. The server process is started at the first request.
 
     Args:
-        preload: modules to import beforehand.
+        preload: modules that the server imports when it starts.
     """
 
     def __init__(self, preload: tuple[str, ...] = PRELOADED) -> None:
         self._preload = preload
         self._lock = threading.Lock()
-        self._door: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def fork(self, request: str) -> int:
-        """Have a fork run ``dagster api execute_run`` with this argument; its process id.
+        """Sends a request, one line, to a new fork. Returns the fork's process id.
 
         Raises:
-            Unreachable: nothing was begun; another way to run it may be taken.
-            RuntimeError: the process died while it was asked, so that it may have begun.
+            Unreachable: the request was not started; another way may be used.
+            RuntimeError: the server died meanwhile, so the request may have been started.
         """
         with self._lock:
-            if self._door is None or self._process is None or self._process.poll() is not None:
+            if self._socket is None or self._process is None or self._process.poll() is not None:
                 self._start()
             try:
-                return self._ask(request)
+                return self._send(request)
             except Unreachable:
-                # It was killed since it was last used.
+                # The server was killed since its last use.
                 self._start()
-                return self._ask(request)
+                return self._send(request)
 
     def close(self) -> None:
-        """End the warm process; what it forked goes on."""
+        """Ends the server. Processes that it forked go on."""
         with self._lock:
             self._end()
 
@@ -97,73 +121,75 @@ class ForkServer:
                 )
             except OSError as error:
                 ours.close()
-                raise Unreachable(f"it cannot be started: {error}") from error
-        self._door = ours
-        # It says so when its imports are done: whatever it is asked before, it has not begun.
-        if self._line() != _READY:
+                raise Unreachable(f"the fork server cannot be started: {error}") from error
+        self._socket = ours
+        # A server that is not ready has started no request.
+        if self._read_line() != _READY:
             self._end()
-            raise Unreachable("it ended before it was ready; its messages say why")
+            raise Unreachable("the fork server ended before it was ready; see its messages")
 
     def _end(self) -> None:
-        if self._door is not None:
-            self._door.close()
-            self._door = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._process is not None:
             self._process.wait()
             self._process = None
 
-    def _ask(self, request: str) -> int:
-        if self._door is None:
-            raise Unreachable("it is not running")
+    def _send(self, request: str) -> int:
+        if self._socket is None:
+            raise Unreachable("the fork server is not running")
         try:
-            self._door.sendall(request.encode() + b"\n")
+            self._socket.sendall(request.encode() + b"\n")
         except OSError as error:
             raise Unreachable(str(error)) from error
-        answer = self._line()
+        answer = self._read_line()
         if not answer:
-            raise RuntimeError("the warm process ended while it was asked to start a run")
+            raise RuntimeError("the fork server ended while it was starting a run")
         return int(answer)
 
-    def _line(self) -> bytes:
-        """The next line that it says; empty if it is gone."""
+    def _read_line(self) -> bytes:
+        """The server's next line; empty if the server is gone."""
         line = b""
-        while self._door is not None and not line.endswith(b"\n"):
+        while self._socket is not None and not line.endswith(b"\n"):
             try:
-                piece = self._door.recv(64)
+                received = self._socket.recv(64)
             except ConnectionError:
-                piece = b""
-            if not piece:
+                received = b""
+            if not received:
                 return b""
-            line += piece
+            line += received
         return line
 
 
-def serve(door: socket.socket, execute: Callable[[str], int]) -> None:
-    """Fork for each line that arrives and answer the process id, until the other side is closed.
+def serve(connection: socket.socket, execute: Callable[[str], int]) -> None:
+    """Forks for each line received, and answers with the process id, until the peer closes.
 
-    In a fork, ``execute`` is called with the line; the fork ends with the exit code it returns.
+    Args:
+        connection: the socket shared with the `ForkServer`.
+        execute: called in the fork with the line; returns the fork's exit code.
     """
-    # A terminal's Ctrl-C is for the runs; this process ends with the one that launches.
+    # A terminal's Ctrl-C is meant for the runs. This process ends with the launching process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nobody waits for the forks: the kernel takes them away when they end.
+    # Nothing waits for the forks, so the kernel reaps them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # What is there now stays in memory that all forks share.
+    # Objects that exist now stay in memory pages that all forks share.
     gc.collect()
     gc.freeze()
-    door.sendall(_READY)
-    with door.makefile("rb") as lines:
+    connection.sendall(_READY)
+    with connection.makefile("rb") as lines:
         for line in lines:
             pid = os.fork()
             if pid == 0:
-                door.close()
-                _become(execute, line.decode().rstrip("\n"))
-            # A launcher that is gone hears nothing, and the next line does not come.
+                connection.close()
+                _run_in_fork(execute, line.decode().rstrip("\n"))
+            # If the launching process is gone, the loop ends at the next read.
             with contextlib.suppress(OSError):
-                door.sendall(b"%d\n" % pid)
+                connection.sendall(b"%d\n" % pid)
 
 
-def _become(execute: Callable[[str], int], request: str) -> None:
-    """Be the fork; never returns."""
+def _run_in_fork(execute: Callable[[str], int], request: str) -> None:
+    """Executes the request and exits; never returns."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -171,25 +197,33 @@ def _become(execute: Callable[[str], int], request: str) -> None:
         code = execute(request)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:  # noqa: BLE001 -- a fork has nobody to raise it to
+    except BaseException:  # noqa: BLE001 -- the fork's outermost frame
         traceback.print_exc()
     finally:
-        # Not through the exit handlers: they are of the process that was forked from.
+        # The exit handlers belong to the server process.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
-def execute_run(request: str) -> int:
-    """What ``dagster api execute_run`` does."""
+def execute_run(line: str) -> int:
+    """Runs ``dagster api execute_run`` with tuned SQLite databases. Returns 0.
+
+    Raises:
+        SystemExit: the run failed.
+    """
     from dagster._cli.api import api_cli
 
-    api_cli.main(["execute_run", request], standalone_mode=False)
+    from xacct_assets.local_runtime.sqlite_tuning import relaxed_durability
+
+    command = RunCommand.from_line(line)
+    with relaxed_durability([Path(path) for path in command.databases]):
+        api_cli.main(["execute_run", command.execute_run_args], standalone_mode=False)
     return 0
 
 
 def main() -> None:
-    """``python -m … FD MODULE…``: import the modules, then serve the socket."""
+    """``python -m … FD MODULE…``: imports the modules, then serves the socket ``FD``."""
     for name in sys.argv[2:]:
         importlib.import_module(name)
     read_ahead()

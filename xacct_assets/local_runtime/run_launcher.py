@@ -1,18 +1,17 @@
-"""Dagster's own launcher of local run processes: quicker, and able to tell when one is gone.
+"""Run launcher for one machine: starts runs by forking, and detects dead run processes.
 
-A run is forked off a process that has its imports behind it (`warm_process`), instead of starting
-an interpreter each time; the run's process id is kept in a tag of the run, for those who stop it
-and those who look whether it lives.
+A run is forked from a process that has done its imports (`fork_server`), instead of starting an
+interpreter. The run's process id is kept in a run tag, for termination and health checks.
 
-A run whose process died with its code server (a machine that went down, a `kill -9` of all of
-`dagster dev`) otherwise stays "started" for ever, keeps its place in the pools, and all later runs
-wait behind it. With this launcher run monitoring (dagster.yaml) fails the run, and run retries take
-it up where it was.
+Dagster's own launcher cannot tell whether a run's process is alive after its code server died
+(a reboot, or ``kill -9`` of ``dagster dev``). Such a run stays "started" forever, keeps its place
+in the pools, and later runs wait behind it. With this launcher, run monitoring (dagster.yaml) fails
+the run and run retries start it again.
 
-Runs that use another Python than this process, and all runs on other systems than Linux, are
-launched as Dagster's launcher does, by the code server, and found by the process id in their first
-event. Runs of code servers that are reached by host and port are left to themselves: their process
-may be on another machine. Other launchers (ECS, Kubernetes, Docker) have a check of their own.
+Runs whose code uses another Python, and all runs outside Linux, are launched by the code server as
+usual; their process id is taken from their first event. Runs of code servers that are reached by
+host and port are not checked, as their process may be on another machine. Other launchers (ECS,
+Kubernetes, Docker) have health checks of their own.
 """
 
 import json
@@ -24,86 +23,97 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.origin import JobPythonOrigin
 from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.types import ExecuteRunArgs
 
-from xacct_assets.local_runtime.fork_server import ForkServer, Unreachable
-from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open
+from xacct_assets.local_runtime.fork_server import ForkServer, RunCommand, Unreachable
+from xacct_assets.local_runtime.sqlite_tuning import event_databases, keep_databases_open
 
 logger = logging.getLogger(__name__)
 
-#: Which process a run is in: machine, process id, and when it was there (seconds since 1970).
+#: Run tag: the process that executes the run, as JSON of `_Process`.
 PROCESS_TAG = "xacct/process"
 
 _PROC = Path("/proc")
-# Linux counts the start of processes from the boot, whose time it tells in whole seconds.
+# Linux counts process start times from the boot time, which it reports in whole seconds.
 _CLOCK_SLACK_SECONDS = 2.0
-_WARM = ForkServer()
+_FORK_SERVER = ForkServer()
 
 
-class LocalRunLauncher(DefaultRunLauncher):
-    """`DefaultRunLauncher`, with forks for runs of this machine and a check of their processes."""
+class _Process(TypedDict):
+    """``time`` is in seconds since 1970, taken when the process was known to be alive."""
 
-    #: The daemon's hold on the database of all events, from its first run on: spares all others.
-    _held: ExitStack | None = None
+    machine: str
+    pid: int
+    time: float
+
+
+class LocalRunLauncher(dg.DefaultRunLauncher):
+    """`DefaultRunLauncher` with forked runs and a health check of their processes."""
+
+    #: Keeps the database of all events open for the daemon's lifetime, from its first run on.
+    _open_databases: ExitStack | None = None
 
     def dispose(self) -> None:
-        """Let go of what is held; runs go on."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        """Closes what the launcher holds. Runs go on."""
+        if self._open_databases is not None:
+            self._open_databases.close()
+            self._open_databases = None
         super().dispose()
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's process.
+        """Starts the run's process.
 
         Raises:
-            DagsterLaunchFailedError, RuntimeError: it could not be started.
+            DagsterLaunchFailedError, RuntimeError: the process could not be started.
         """
         run, instance = context.dagster_run, self._instance
         origin = context.job_code_origin
-        if not _is_ours(context, origin):
+        if origin is None or not _can_fork(context, origin):
             super().launch_run(context)
             return
-        if self._held is None:
-            self._held = keep_databases_open(instance)
+        if self._open_databases is None:
+            self._open_databases = keep_databases_open(event_databases(instance))
         arguments = ExecuteRunArgs(
             job_origin=origin,
             run_id=run.run_id,
             instance_ref=instance.get_ref(),
             set_exit_code_on_failure=True,
         )
+        command = RunCommand(
+            dg.serialize_value(arguments),
+            [str(path) for path in event_databases(instance, run.run_id)],
+        )
         try:
-            pid = _WARM.fork(dg.serialize_value(arguments))
-        except Unreachable as problem:
-            logger.warning("run %s is started without the warm process: %s", run.run_id, problem)
+            pid = _FORK_SERVER.fork(command.to_line())
+        except Unreachable as error:
+            logger.warning("run %s is started without the fork server: %s", run.run_id, error)
             super().launch_run(context)
             return
-        process = {"machine": _machine(), "pid": pid, "time": time.time()}
+        process = _Process(machine=_machine(), pid=pid, time=time.time())
         instance.add_run_tags(run.run_id, {PROCESS_TAG: json.dumps(process)})
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt the run's process, once; False if that cannot be done from here."""
+        """Interrupts the run's process once. Returns False if it cannot be reached from here."""
         run = self._instance.get_run_by_id(run_id)
-        process = run and _process_of(run)
-        if run is None or not process:
-            return super().terminate(run_id)
+        process = _process_of(run) if run else None
+        if run is None or process is None:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         if run.is_finished:
             return False
         if run.status is dg.DagsterRunStatus.CANCELING:
-            # A second interrupt would break off the stopping of its remote work.
+            # A second interrupt would abort the stopping of the run's remote work.
             return True
         if process["machine"] != _machine() or not is_alive(process["pid"], process["time"]):
             self._instance.report_engine_event(
-                f"Its process {process['pid']} on {process['machine']} cannot be interrupted from "
-                f"{_machine()}, or is gone.",
+                f"Process {process['pid']} on {process['machine']} is gone, or cannot be "
+                f"interrupted from {_machine()}.",
                 dagster_run=run,
                 cls=self.__class__,
             )
@@ -114,13 +124,13 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Run monitoring may ask."""
+        """Tells run monitoring to call `check_run_worker_health`."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """NOT_FOUND if the run's process is certainly gone, else RUNNING."""
         process = _process_of(run)
-        if process:
+        if process is not None:
             if process["machine"] == _machine():
                 return _health(process["pid"], process["time"])
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -134,12 +144,12 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
 
-def _is_ours(context: LaunchRunContext, origin: JobPythonOrigin | None) -> bool:
-    """Whether the run's code is reached by a socket of this machine and runs in this Python."""
-    # Elsewhere a fork may crash in the system's own libraries (macOS; CPython bpo-33725).
+def _can_fork(context: LaunchRunContext, origin: JobPythonOrigin) -> bool:
+    """Whether the run's code is served on a socket of this machine and uses this Python."""
+    # Outside Linux a fork may crash in the system's libraries (macOS; CPython bpo-33725).
     if sys.platform != "linux":
         return False
-    if origin is None or context.workspace is None or context.dagster_run.remote_job_origin is None:
+    if context.workspace is None or context.dagster_run.remote_job_origin is None:
         return False
     if origin.executable_path != sys.executable:
         return False
@@ -148,13 +158,16 @@ def _is_ours(context: LaunchRunContext, origin: JobPythonOrigin | None) -> bool:
     return isinstance(location, GrpcServerCodeLocation) and bool(location.client.socket)
 
 
-def _process_of(run: dg.DagsterRun) -> dict[str, Any]:
-    process: dict[str, Any] = json.loads(run.tags.get(PROCESS_TAG, "{}"))
+def _process_of(run: dg.DagsterRun) -> _Process | None:
+    tag = run.tags.get(PROCESS_TAG)
+    if tag is None:
+        return None
+    process: _Process = json.loads(tag)
     return process
 
 
 def _machine() -> str:
-    """This machine, and on Linux the container in it: process ids mean something within it only."""
+    """Host name, and on Linux the process namespace: process ids are unique within it only."""
     try:
         return f"{socket.gethostname()} {os.readlink(_PROC / 'self' / 'ns' / 'pid')}"
     except OSError:
@@ -164,14 +177,18 @@ def _machine() -> str:
 def _health(pid: int, since: float) -> CheckRunHealthResult:
     if is_alive(pid, since):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
-    return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"its process {pid} is gone without a word")
+    return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"process {pid} ended without reporting")
 
 
 def is_alive(pid: int, since: float) -> bool:
-    """Whether the process that had this id at a time (seconds since 1970) still runs.
+    """Whether the process that had this id at a time still runs.
 
-    An id may have been given to another process since; and a killed process that nobody waited for
-    keeps its id. Linux tells both; elsewhere the id is all there is to go by.
+    The id may belong to another process by now, and a killed process that nobody waited for keeps
+    its id. Linux tells both; elsewhere only the id is checked.
+
+    Args:
+        pid: process id.
+        since: a time at which the process was alive, in seconds since 1970.
     """
     if not (_PROC / "self" / "stat").exists():
         try:
@@ -185,16 +202,16 @@ def is_alive(pid: int, since: float) -> bool:
         text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    # The name, in parentheses, may hold anything; what follows is of fixed order (man 5 proc).
+    # The name, in parentheses, may hold any character; the fields after it are fixed (man 5 proc).
     state, *numbers = text.rpartition(")")[2].split()
-    begun = _booted() + int(numbers[18]) / os.sysconf("SC_CLK_TCK")
-    return state not in "ZX" and begun <= since + _CLOCK_SLACK_SECONDS
+    started = _boot_time() + int(numbers[18]) / os.sysconf("SC_CLK_TCK")
+    return state not in "ZX" and started <= since + _CLOCK_SLACK_SECONDS
 
 
-def _booted() -> float:
+def _boot_time() -> float:
     """When this machine was started, in seconds since 1970."""
     for line in (_PROC / "stat").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(" ")
         if name == "btime":
             return float(value)
-    raise RuntimeError(f"{_PROC / 'stat'} does not say when the machine was started (btime)")
+    raise RuntimeError(f"{_PROC / 'stat'} has no line btime: the boot time is unknown")

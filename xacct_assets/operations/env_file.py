@@ -1,7 +1,7 @@
-"""The `.env` of the current directory, read as `dagster dev` reads it: it wins over the shell.
+"""Reads the `.env` of the current directory as `dagster dev` does: it overrides the shell.
 
-Both must see the same settings; if the shell won here, `xacct reconcile` could look at another
-installation than the UI beside it.
+If the shell took precedence here, `xacct reconcile` could look at another installation than the UI
+started in the same directory.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from pathlib import Path
 
 
 class EnvFileError(Exception):
-    """The `.env` cannot be read."""
+    """The `.env` file cannot be read."""
 
 
 def load_env_file(
     path: Path | None = None, environ: MutableMapping[str, str] | None = None
 ) -> list[str]:
-    """Set the variables of the file; their names, empty if there is no file.
+    """Set the variables of the file.
 
     Args:
-        path: the file; by default `.env` in the current directory, which need not exist.
-        environ: set there; by default the process's environment.
+        path: the file; by default `.env` in the current directory, which may be missing.
+        environ: where they are set; by default the environment of the process.
+
+    Returns:
+        Names of the variables; none if there is no file.
 
     Raises:
-        EnvFileError: a file that was named does not exist, or the file is not text.
+        EnvFileError: the file was named and does not exist, or it is not text.
     """
     from dotenv import dotenv_values
 
@@ -41,7 +44,7 @@ def load_env_file(
         raise EnvFileError(f"{source} is not UTF-8 text ({error.reason}): save it as UTF-8") from (
             error
         )
-    # Without an "=" a line names a variable and gives it no value: Dagster leaves those out too.
-    given = {name: value for name, value in values.items() if value is not None}
-    target.update(given)
-    return list(given)
+    # A line without "=" names a variable without a value; Dagster ignores those too.
+    variables = {name: value for name, value in values.items() if value is not None}
+    target.update(variables)
+    return list(variables)

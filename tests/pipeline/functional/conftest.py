@@ -25,13 +25,14 @@ from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
 from xacct_assets.aws.s3.rejects import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.assets import feed_assets
-from xacct_assets.feed.checks.all_checks import feed_checks
+from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.local_runtime.executor import in_process
 from xacct_assets.settings import Settings
 
+# As the assets retry, but at once.
+NO_DELAY = dg.RetryPolicy(max_retries=2, delay=0)
 LANDED_AT = datetime(2026, 1, 31, tzinfo=UTC)
 
 
@@ -388,7 +389,7 @@ def _definitions() -> dg.Definitions:
     """Built once for all tests: building and describing them costs more than a run."""
     feed, group = load_feed("products"), dg.AssetSelection.groups("products")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xacct_assets.feed.assets.defaults.RETRY_DELAY", 0)
+        patch.setattr("xacct_assets.feed.assets.defaults._RETRIES", NO_DELAY)
         return dg.Definitions(
             assets=feed_assets(feed),
             asset_checks=feed_checks(feed),
@@ -401,7 +402,7 @@ def _definitions() -> dg.Definitions:
                 ),
             ],
             resources={"aws": aws_clients},
-            executor=in_process,
+            executor=dg.in_process_executor,
             loggers={"console": quiet},
         )
 

@@ -92,7 +92,7 @@ def test_a_folder_that_the_crawler_passes_over_gets_its_partition_all_the_same(
     result = pipeline.run(DAY)
     assert result.success, pipeline.why(result)
     assert (world.count("create table"), world.count("add partition")) == (0, 1)
-    told = pipeline.metadata("catalog_table", DAY)["mended after the crawl"]
+    told = pipeline.metadata("catalog_table", DAY)["repaired after the crawl"]
     assert told.startswith("added: ")
 
 
@@ -111,8 +111,8 @@ def test_a_partition_of_files_that_are_gone_is_brought_to_the_feed_s_columns(
     assert result.success, pipeline.why(result)
     assert world.count("update partition") == 1
     assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: True}
-    told = pipeline.metadata("catalog_table", DAY)["mended after the crawl"]
-    assert told == "brought to the feed's columns: id was missing; colour is in no file"
+    told = pipeline.metadata("catalog_table", DAY)["repaired after the crawl"]
+    assert told == "updated to the feed's columns: id was missing; colour is in no file"
 
 
 @pytest.mark.parametrize(("replaced", "updates"), [(False, 0), (True, 1)])
@@ -169,7 +169,7 @@ def test_columns_that_a_crawler_sees_otherwise_are_told_and_stop_nothing(
     result = pipeline.run(DAY, checks=True)
     assert result.success, pipeline.why(result)
     assert pipeline.verdicts(result, "schema_matches_feed") == {DAY: False}
-    assert pipeline.metadata("catalog_table", DAY)["type drift"] == [
+    assert pipeline.metadata("catalog_table", DAY)["xacct/type_drift"] == [
         "stock: integer in the feed, string in the files"
     ]
 
@@ -191,7 +191,7 @@ def test_a_file_that_landed_since_an_earlier_run_counted_stops_the_load(
     assert pipeline.run(DAY).success
     world.land(DAY, "late.csv")
     result = pipeline.run(DAY, assets=["staging_table", "fact_table", "s3_export"])
-    assert "changed since raw_partition looked at them" in pipeline.why(result)
+    assert "changed since raw_partition listed them" in pipeline.why(result)
     assert world.count("job") == 1
 
 
@@ -268,7 +268,7 @@ def test_few_rejected_rows_are_counted_and_shown(pipeline: Any, world: Any) -> N
     world.reject[date(2026, 1, 2)] = 2
     result = pipeline.run(DAY)
     assert result.success, pipeline.why(result)
-    assert pipeline.metadata("staging_table", DAY)["rows rejected"] == 2
+    assert pipeline.metadata("staging_table", DAY)["xacct/rows_rejected"] == 2
     assert pipeline.metadata("staging_table", DAY)["reasons"] == {"bad": 2}
 
 
@@ -291,7 +291,7 @@ def test_a_retried_step_finds_the_job_run_that_it_started(pipeline: Any, world: 
     result = pipeline.run(DAY)
     assert result.success, pipeline.why(result)
     assert (world.count("job"), len(world.job_runs)) == (2, 1)
-    assert pipeline.metadata("staging_table", DAY)["job run was already there"]
+    assert pipeline.metadata("staging_table", DAY)["job run reattached"]
 
 
 def test_a_run_that_takes_up_a_failed_one_does_the_same_work(pipeline: Any, world: Any) -> None:

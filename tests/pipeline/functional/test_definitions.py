@@ -97,19 +97,18 @@ def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     settings, _ = dagster_instance_config(str(tmp_path))
     assert settings["concurrency"]["pools"] == {
-        "default_limit": 1,
-        "granularity": "op",
-        "op_granularity_run_buffer": 2,
+        "default_limit": 3,
+        "granularity": "run",
     }
     assert settings["telemetry"] == {"enabled": False}
 
 
-def test_the_queue_is_looked_at_twice_a_second_and_keeps_its_limits(tmp_path: Path) -> None:
+def test_the_queue_is_dequeued_every_second_and_keeps_its_limits(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         daemon = create_daemon_of_type("QUEUED_RUN_COORDINATOR", instance)
         assert isinstance(daemon, QueuedRunCoordinatorDaemon)
-        assert daemon.interval_seconds == 0.5
+        assert daemon.interval_seconds == 1
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
         assert queue.max_concurrent_runs == 6

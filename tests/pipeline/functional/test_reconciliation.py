@@ -1,4 +1,4 @@
-"""The equation: what makes a day right, and every way in which it can be wrong."""
+"""The row-count equation: what makes a day right, and each way in which it can be wrong."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
+from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
 from xacct_assets.feed.reconciliation.equation import (
+    DayNumbers,
     ExportDay,
-    Known,
-    LoadAuditEntry,
-    Numbers,
     RawDay,
+    RejectedRows,
     judge,
-    reconcile,
     summarize,
 )
+from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry
 
 DAY = date(2026, 1, 2)
-RIGHT = Numbers(
+RIGHT = DayNumbers(
     raw=RawDay(files=2, rows=100, version="v"),
     staged=0,
     load_audit=LoadAuditEntry("w1", 98, transformed=True),
-    rejected=2,
-    rejected_load_id="w1",
+    rejected=RejectedRows(2, "w1"),
     fact=98,
     export=ExportDay(rows=98, files=1, bytes=10),
 )
@@ -42,12 +41,11 @@ def test_staging_may_still_hold_the_day_between_load_and_clean_up() -> None:
 def test_a_day_without_rows_needs_no_export() -> None:
     verdict = judge(
         DAY,
-        Numbers(
+        DayNumbers(
             raw=RawDay(1, 0, "v"),
             staged=0,
             load_audit=LoadAuditEntry("w1", 0, transformed=True),
-            rejected=0,
-            rejected_load_id="w1",
+            rejected=RejectedRows(0, "w1"),
             fact=0,
             export=ExportDay(rows=None),
         ),
@@ -56,8 +54,8 @@ def test_a_day_without_rows_needs_no_export() -> None:
     assert verdict.manifest == "not needed"
 
 
-def test_a_day_of_which_nothing_is_known_is_no_problem() -> None:
-    nothing = Numbers(RawDay(0, 0, "v"), 0, None, None, None, 0, ExportDay(rows=None))
+def test_a_day_without_any_data_is_no_problem() -> None:
+    nothing = DayNumbers(RawDay(0, 0, "v"), 0, None, None, 0, ExportDay(rows=None))
     assert judge(DAY, nothing).ok
 
 
@@ -66,13 +64,16 @@ def test_a_day_of_which_nothing_is_known_is_no_problem() -> None:
     [
         ({"fact": 97}, "fact has 97 rows and 2 were rejected, but the raw files hold 100"),
         ({"fact": 99}, "fact has 99 rows"),
-        ({"fact_keys": 97}, "fact has 98 rows of 97 different keys"),
+        ({"fact_keys": 97}, "fact has 98 rows but 97 distinct keys"),
         ({"export": ExportDay(rows=97)}, "the export holds 97 rows, but fact has 98"),
         ({"export": ExportDay(rows=None)}, "there is no export manifest"),
         ({"export": ExportDay(98, problems=("stray file x",))}, "stray file x"),
-        ({"rejected": None, "rejected_load_id": None}, "no account of rejected rows"),
-        ({"rejected": 3}, "98 rows were loaded and 3 rejected, but the raw files hold 100"),
-        ({"rejected_load_id": "w0"}, "rejected rows is of load w0"),
+        ({"rejected": None}, "no manifest of rejected rows"),
+        (
+            {"rejected": RejectedRows(3, "w1")},
+            "98 rows were loaded and 3 rejected, but the raw files hold 100",
+        ),
+        ({"rejected": RejectedRows(2, "w0")}, "rejected rows is of load w0"),
         ({"load_audit": None}, "never loaded"),
         ({"load_audit": LoadAuditEntry("w1", 98, False)}, "not yet in the fact table"),
         (
@@ -84,13 +85,13 @@ def test_a_day_of_which_nothing_is_known_is_no_problem() -> None:
         ({"raw": RawDay(2, 100, "v", ("x.csv: not UTF-8",))}, "x.csv: not UTF-8"),
     ],
 )
-def test_what_does_not_add_up_is_named(change: dict[str, Any], problem: str) -> None:
+def test_each_mismatch_is_reported(change: dict[str, Any], problem: str) -> None:
     verdict = judge(DAY, replace(RIGHT, **change))
     assert not verdict.ok
     assert problem in "; ".join(verdict.problems)
 
 
-def test_a_file_that_landed_after_the_load_is_told_though_the_counts_agree() -> None:
+def test_a_file_that_landed_after_the_load_is_reported_though_the_counts_agree() -> None:
     load = LoadAuditEntry("w1", 98, True, loaded_at=datetime(2026, 1, 3, 12, 0, 0, 500_000))
     before, after = (datetime(2026, 1, 3, 12, 0, second, tzinfo=UTC) for second in (0, 1))
     landed = replace(RIGHT, load_audit=load, raw=RawDay(2, 100, "v", newest=before))
@@ -99,7 +100,7 @@ def test_a_file_that_landed_after_the_load_is_told_though_the_counts_agree() -> 
     assert "files have landed since it was loaded" in "; ".join(verdict.problems)
 
 
-def test_a_problem_says_what_to_materialize() -> None:
+def test_a_problem_names_the_asset_to_materialize() -> None:
     verdict = judge(DAY, replace(RIGHT, export=ExportDay(rows=None)))
     assert "materialize s3_export" in summarize([verdict])
     assert summarize([judge(DAY, RIGHT)]) == "1 days are right"
@@ -108,23 +109,23 @@ def test_a_problem_says_what_to_materialize() -> None:
 def test_known_files_are_not_read_again(pipeline: Any, world: Any) -> None:
     world.land("2026-01-02")
     assert pipeline.run("2026-01-02", checks=True).success
-    # Once by raw_partition; the check of the export goes by what that has counted.
+    # Read once by raw_partition; the check of the export reuses that count.
     assert world.count("inspect") == 1
 
 
-def test_a_row_that_stands_in_for_a_lost_one_is_found_out(pipeline: Any, world: Any) -> None:
+def test_a_duplicate_row_that_hides_a_lost_one_is_reported(pipeline: Any, world: Any) -> None:
     world.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
     world.doubled[DAY] = 1
     (verdict,) = reconcile(world.feed, pipeline.aws, [DAY])
-    assert "fact has 10 rows of 9 different keys" in "; ".join(verdict.problems)
+    assert "fact has 10 rows but 9 distinct keys" in "; ".join(verdict.problems)
 
 
 def test_files_that_changed_since_are_read_again(pipeline: Any, world: Any) -> None:
     world.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
     world.land("2026-01-02", "late.csv", rows=5)
-    known = Known(raw={DAY: RawDay(files=1, rows=10, version="old")})
+    known = KnownNumbers(raw={DAY: RawDay(files=1, rows=10, version="old")})
     (verdict,) = reconcile(world.feed, pipeline.aws, [DAY], known)
     assert not verdict.ok
     assert verdict.raw_rows == 15

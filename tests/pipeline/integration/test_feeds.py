@@ -1,7 +1,7 @@
-"""Feeds that are YAML and SQL only, in a folder of their own, run beside products.
+"""Feeds of YAML and SQL in an extra folder run beside products.
 
-``orders`` has a compound key and folders like ``year=2026/month=02/day=02``; ``customers`` comes as
-gzip CSV with semicolons and is exported as such.
+``orders`` has a compound key and folders like ``year=2026/month=02/day=02``. ``customers`` has gzip
+CSV files with semicolons and is exported in the same format.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ORDERS = (
     b"1,2,C-3,1,1.00,false,second of its key,2026-02-02 09:31:00\n"
     b"2,2,,1,1.00,false,no sku,2026-02-02 09:32:00\n"
 )
-# The columns in another order, and a day with a second file.
+# A second file of the day, with the columns in another order.
 MORE_ORDERS = (
     b"ordered_at,note,gift,amount,quantity,sku,line_no,order_id\n"
     b"2026-02-02 10:00:00,,false,3.00,3,A-1,1,3\n"
@@ -53,23 +53,23 @@ C4;no such day;;2001-02-29;;true
 @pytest.fixture(scope="module")
 def pipelines(feeds_sandbox: RunningSandbox, tmp_path_factory) -> Mapping[str, Pipeline]:
     """The three feeds after a day of each was run, by three processes at the same time."""
-    # The processes load the project's own definitions; these here are not asked for.
-    made = {
+    # The processes load the project's definitions, so none are needed here.
+    pipelines = {
         name: Pipeline(
-            feeds_sandbox, feed=(load_feed(name, more=EXTRA_FEEDS_DIR), dg.Definitions())
+            feeds_sandbox, feed=(load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR), dg.Definitions())
         )
         for name in NAMES
     }
-    made["orders"].put(DAY, ORDERS, "part-1.csv")
-    made["orders"].put(DAY, MORE_ORDERS, "part-2.csv")
-    made["customers"].put(DAY, gzip.compress(CUSTOMERS), "all.csv.gz")
-    made["products"].land(DAY, rows=100)
+    pipelines["orders"].put(DAY, ORDERS, "part-1.csv")
+    pipelines["orders"].put(DAY, MORE_ORDERS, "part-2.csv")
+    pipelines["customers"].put(DAY, gzip.compress(CUSTOMERS), "all.csv.gz")
+    pipelines["products"].land(DAY, rows=100)
     dagster = DagsterProcesses(feeds_sandbox, tmp_path_factory.mktemp("feeds"))
     runs = {name: dagster.execute(name, DAY) for name in NAMES}
     for name, run in runs.items():
-        said, _ = run.communicate(timeout=280)
-        assert run.returncode == 0, f"{name}: {said}"
-    return made
+        output, _ = run.communicate(timeout=280)
+        assert run.returncode == 0, f"{name}: {output}"
+    return pipelines
 
 
 def test_reconcile_shows_each_feed_and_each_adds_up(
@@ -91,7 +91,7 @@ def test_of_two_rows_with_one_compound_key_the_first_is_kept(
     assert pipelines["orders"].fact_rows(DAY) == ORDER_ROWS
 
 
-def test_the_orders_are_exported_under_folders_like_those_they_came_in(
+def test_orders_are_exported_to_key_value_folders(
     pipelines: Mapping[str, Pipeline],
 ) -> None:
     orders = pipelines["orders"]
@@ -104,7 +104,7 @@ def test_the_orders_are_exported_under_folders_like_those_they_came_in(
     assert rows == [{**row, "partition_date": date(2026, 2, 2)} for row in ORDER_ROWS]
 
 
-def test_the_customers_go_out_as_they_came_in_with_semicolons_and_gzip(
+def test_customers_are_exported_as_gzip_csv_with_semicolons(
     pipelines: Mapping[str, Pipeline],
 ) -> None:
     files = pipelines["customers"].exported(DAY)

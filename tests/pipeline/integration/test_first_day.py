@@ -1,6 +1,6 @@
-"""A feed whose first days a crawler can make nothing of: no table is there, and none appears.
+"""The first days of a feed, with files from which a crawler creates no table.
 
-Its table in the catalog is deleted first, so that the days here are the first ones.
+The feed's table in the catalog is deleted first, so that these days are the first ones.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def line(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def orders(feeds_sandbox: RunningSandbox) -> Pipeline:
-    """Orders, in files that may be compressed or not."""
-    feed = load_feed("orders", more=EXTRA_FEEDS_DIR)
+    """The orders feed, with plain and compressed files."""
+    feed = load_feed("orders", extra_feeds_dir=EXTRA_FEEDS_DIR)
     source = feed.source.model_copy(update={"patterns": ["*.csv", "*.csv.gz"]})
     feed = feed.model_copy(update={"source": source})
     glue = feeds_sandbox.client("account-b-admin", "glue")
@@ -38,24 +38,24 @@ def orders(feeds_sandbox: RunningSandbox) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def runs(orders: Pipeline) -> Mapping[str, Run]:
-    """Three days, one after the other; the empty one is run again once it has rows."""
-    made = {}
+    """Runs of three days in sequence; the empty day is run again once it has rows."""
+    runs = {}
     orders.put(EMPTY, HEADER, "a.csv")
-    made["empty"] = orders.run(EMPTY)
+    runs["empty"] = orders.run(EMPTY)
     orders.put(MIXED, HEADER + line(1) + line(2), "a.csv")
     orders.put(MIXED, gzip.compress(HEADER + line(3)), "b.csv.gz")
-    made["mixed"] = orders.run(MIXED)
+    runs["mixed"] = orders.run(MIXED)
     orders.put(EMPTY, HEADER + line(4), "a.csv")
-    made["no longer empty"] = orders.run(EMPTY)
+    runs["no longer empty"] = orders.run(EMPTY)
     orders.put(NEXT, HEADER + line(5), "a.csv")
-    made["next"] = orders.run(NEXT)
-    return made
+    runs["next"] = orders.run(NEXT)
+    return runs
 
 
 @pytest.mark.parametrize(
     ("name", "rows"), [("empty", 0), ("mixed", 3), ("no longer empty", 1), ("next", 1)]
 )
-def test_a_first_day_goes_its_way_whatever_the_crawler_makes_of_it(
+def test_a_first_day_is_exported_though_the_crawler_creates_no_table(
     name: str, rows: int, runs: Mapping[str, Run]
 ) -> None:
     day = {"mixed": MIXED, "next": NEXT}.get(name, EMPTY)
@@ -66,10 +66,10 @@ def test_a_first_day_goes_its_way_whatever_the_crawler_makes_of_it(
     assert run.verdicts("schema_matches_feed") == {day: True}
 
 
-def test_the_crawler_goes_on_with_the_table_that_was_made_for_it(
+def test_later_crawls_add_partitions_to_the_repaired_table(
     runs: Mapping[str, Run], orders: Pipeline
 ) -> None:
-    assert runs["next"].metadata("catalog_table", NEXT)["mended after the crawl"] == "nothing"
+    assert runs["next"].metadata("catalog_table", NEXT)["repaired after the crawl"] == "nothing"
     glue = orders.sandbox.client("account-b-admin", "glue")
     partitions = glue.get_partitions(DatabaseName="shop_db", TableName="orders")["Partitions"]
     days = {"-".join(partition["Values"]) for partition in partitions}

@@ -18,7 +18,8 @@ import pytest
 from tests.support.pipeline import CHAIN, Pipeline
 from tests.support.sandbox import RunningSandbox
 from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.feed.reconciliation.equation import DayReconciliation, reconcile
+from xacct_assets.feed.reconciliation.collection import reconcile
+from xacct_assets.feed.reconciliation.equation import DayReconciliation
 
 DAY = "2026-04-10"
 RAW, EXPORT = "sample-inp-bucket-etl-local", "sample-opt-bucket-etl-local"

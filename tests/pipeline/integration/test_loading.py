@@ -55,7 +55,7 @@ def test_the_code_location_loads_in_under_two_seconds() -> None:
 def test_the_command_line_reads_feeds_and_reconciles_without_dagster() -> None:
     assert run(
         "import json, sys\n"
-        "import xacct_assets.feed.reconciliation.equation, xacct_assets.aws_clients\n"
+        "import xacct_assets.feed.reconciliation.collection, xacct_assets.aws_clients\n"
         "from xacct_assets.feed.loader import load_feeds\n"
         "print(json.dumps([[feed.name for feed in load_feeds()], 'dagster' in sys.modules]))\n"
     ) == [["products"], False]

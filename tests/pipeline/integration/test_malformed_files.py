@@ -271,7 +271,7 @@ def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcom
 def test_a_file_without_rows_is_no_error_but_is_pointed_out(name: str, first: Outcome) -> None:
     key, _, note = EMPTY[name]
     day = DAYS[name]
-    (told,) = first.run.metadata("raw_partition", day)["files without rows"]
+    (told,) = first.run.metadata("raw_partition", day)["xacct/empty_files"]
     assert told.endswith(f"/{key}: {note}")
     assert first.run.verdict_texts("files_have_rows")[day] == "1 of 1 files hold no rows"
     assert first.reconciled.rows[day]["fact_rows"] == 0
@@ -340,9 +340,9 @@ def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
     told = {day: verdicts[day] for day in BAD_DAYS}
     # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
     types = "stock: integer in the feed, string in the files"
-    assert set(told.values()) <= {"the columns in the catalog are the feed's", types}
-    mended = second.run.metadata("catalog_table", DAYS["extra column"])["mended after the crawl"]
-    assert mended == "brought to the feed's columns: colour is in no file"
+    assert set(told.values()) <= {"the catalog has the feed's columns", types}
+    mended = second.run.metadata("catalog_table", DAYS["extra column"])["repaired after the crawl"]
+    assert mended == "updated to the feed's columns: colour is in no file"
 
 
 def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(

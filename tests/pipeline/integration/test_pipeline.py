@@ -30,7 +30,7 @@ from tests.support.sandbox import RunningSandbox
 from tests.support.truth import expected_rows, fields_of
 from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.feed.loader import load_feeds
-from xacct_assets.feed.reconciliation.equation import reconcile
+from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_assets.operations.deployment.deploy import Deployment
 from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
@@ -311,10 +311,10 @@ def test_a_range_is_one_job_run_and_tells_of_each_day(
     assert run.success, run.why
     assert [run.days_of(asset) for asset in CHAIN] == [days] * 5
     staged = [run.metadata("staging_table", day) for day in days]
-    assert len({told["job run id"] for told in staged}) == 1
+    assert len({told["xacct/job_run_id"] for told in staged}) == 1
     assert [told["files"] for told in staged] == [1, 2, 1]
-    assert [told["rows read"] for told in staged] == [100, 221, 110]
-    assert [told["rows rejected"] for told in staged] == [
+    assert [told["xacct/rows_read"] for told in staged] == [100, 221, 110]
+    assert [told["xacct/rows_rejected"] for told in staged] == [
         sum(file.rejected_rows for file in of_day) for of_day in files
     ]
     for asset in ("staging_table", "fact_table", "s3_export"):

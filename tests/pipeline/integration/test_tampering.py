@@ -1,7 +1,7 @@
-"""Days that are right, then changed behind the pipeline's back: each change is found and mended.
+"""Days that were changed by hand after their run: each change is found and can be repaired.
 
-Every kind of change has a day of its own; they are landed, judged and mended together, in runs over
-ranges, so that each verdict is also a verdict on its neighbours.
+Each kind of change has its own day. All days are uploaded, checked and repaired together, in runs
+over ranges, so that each verdict also proves that neighbouring days are judged apart.
 """
 
 from __future__ import annotations
@@ -87,17 +87,17 @@ def a_file(pipeline: Pipeline, day: str) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """Something done by hand to a day, and the words in which it must be told."""
+    """A change made by hand to a day, and a part of the message that must report it."""
 
     day: str
     do: Callable[[Pipeline, str], None]
-    told: str
+    message: str
     manifest: str = "whole"
 
 
-# First those that need the day to be loaded again, then those that a new export mends.
+# First the changes that need a new load of the day, then those that a new export repairs.
 CHANGES = [
-    Change("2026-02-01", swap_a_fact_row, "fact has 97 rows of 96 different keys"),
+    Change("2026-02-01", swap_a_fact_row, "fact has 97 rows but 96 distinct keys"),
     Change("2026-02-02", delete_a_fact_row, "fact has 96 rows and 3 were rejected, but the raw"),
     Change("2026-02-03", double_a_fact_row, "fact has 98 rows and 3 were rejected, but the raw"),
     Change("2026-02-04", land_a_late_file, "hold 130; files have changed since"),
@@ -112,8 +112,8 @@ each_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: chan
 
 
 @dataclass(frozen=True)
-class Story:
-    """What was found, before and after the days were mended."""
+class Results:
+    """Runs and reconciliations before and after the repair."""
 
     first_run: Run
     right: Reconciliation
@@ -123,12 +123,12 @@ class Story:
     exported_again: Run
     after_export: Reconciliation
     loaded_again: Run
-    mended: Reconciliation
+    repaired: Reconciliation
     rows_before: dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def story(pipeline: Pipeline) -> Story:
+def results(pipeline: Pipeline) -> Results:
     for day in DAYS:
         pipeline.land(day, rows=100)
     first_run = pipeline.run(*RANGE)
@@ -137,7 +137,7 @@ def story(pipeline: Pipeline) -> Story:
     rows_before = {day: pipeline.fact_rows(day) for day in DAYS}
     for change in CHANGES:
         change.do(pipeline, change.day)
-    return Story(
+    return Results(
         first_run=first_run,
         right=right,
         wrong=pipeline.reconcile("...".join(RANGE)),
@@ -146,70 +146,72 @@ def story(pipeline: Pipeline) -> Story:
         exported_again=pipeline.run("2026-02-05", "2026-02-10", assets=["s3_export"]),
         after_export=pipeline.reconcile("2026-02-05...2026-02-10"),
         loaded_again=pipeline.run("2026-02-01", "2026-02-04"),
-        mended=pipeline.reconcile("...".join(RANGE)),
+        repaired=pipeline.reconcile("...".join(RANGE)),
         rows_before=rows_before,
     )
 
 
 @each_change
-def test_reconcile_names_the_day_and_what_is_wrong(story: Story, change: Change) -> None:
-    row = story.wrong.rows[change.day]
+def test_reconcile_names_the_day_and_what_is_wrong(results: Results, change: Change) -> None:
+    row = results.wrong.rows[change.day]
     assert not row["ok"]
-    assert change.told in story.wrong.problems(change.day)
-    assert story.exit_codes[change.day] == 1
+    assert change.message in results.wrong.problems(change.day)
+    assert results.exit_codes[change.day] == 1
     assert row["manifest"] == change.manifest
 
 
 @each_change
-def test_the_check_of_the_changed_day_fails_and_says_what_is_wrong(
-    story: Story, change: Change
+def test_the_check_fails_for_the_changed_day_and_names_the_problem(
+    results: Results, change: Change
 ) -> None:
-    assert story.checked.verdicts()[change.day] is False
-    assert change.told in story.checked.verdict_texts()[change.day]
+    assert results.checked.verdicts()[change.day] is False
+    assert change.message in results.checked.verdict_texts()[change.day]
 
 
 @pytest.mark.parametrize("day", UNTOUCHED)
-def test_a_day_between_changed_days_stays_right(story: Story, day: str) -> None:
-    assert story.wrong.rows[day]["ok"]
-    assert story.exit_codes[day] == 0
-    assert story.checked.verdicts()[day] is True
+def test_a_day_between_changed_days_stays_right(results: Results, day: str) -> None:
+    assert results.wrong.rows[day]["ok"]
+    assert results.exit_codes[day] == 0
+    assert results.checked.verdicts()[day] is True
 
 
-def test_the_failed_check_names_exactly_the_changed_days(story: Story) -> None:
-    failed = {day for day, passed in story.checked.verdicts().items() if not passed}
+def test_the_failed_check_names_exactly_the_changed_days(results: Results) -> None:
+    failed = {day for day, passed in results.checked.verdicts().items() if not passed}
     assert failed == {change.day for change in CHANGES}
 
 
-def test_the_days_were_right_before_they_were_changed(story: Story) -> None:
-    assert story.right.exit_code == 0
-    assert sorted(story.right.rows) == DAYS
-    assert story.first_run.verdicts() == dict.fromkeys(DAYS, True)
+def test_the_days_were_right_before_they_were_changed(results: Results) -> None:
+    assert results.right.exit_code == 0
+    assert sorted(results.right.rows) == DAYS
+    assert results.first_run.verdicts() == dict.fromkeys(DAYS, True)
 
 
 @each_change
-def test_materializing_again_mends_the_day(story: Story, change: Change) -> None:
-    assert story.mended.rows[change.day]["ok"], story.mended.problems(change.day)
+def test_materializing_again_repairs_the_day(results: Results, change: Change) -> None:
+    assert results.repaired.rows[change.day]["ok"], results.repaired.problems(change.day)
 
 
-def test_an_export_is_mended_by_materializing_the_export_alone(story: Story) -> None:
-    assert story.exported_again.success, story.exported_again.why
-    assert story.after_export.exit_code == 0
+def test_materializing_s3_export_alone_repairs_an_export(results: Results) -> None:
+    assert results.exported_again.success, results.exported_again.why
+    assert results.after_export.exit_code == 0
 
 
-def test_a_late_file_is_loaded_with_its_day(pipeline: Pipeline, story: Story) -> None:
-    assert story.loaded_again.success, story.loaded_again.why
+def test_a_late_file_is_loaded_with_its_day(pipeline: Pipeline, results: Results) -> None:
+    assert results.loaded_again.success, results.loaded_again.why
     late = ProductFile(seed=1, day=date(2026, 2, 4), rows=30, number=1)
-    assert story.mended.rows["2026-02-04"]["fact_rows"] == 97 + late.good_rows
+    assert results.repaired.rows["2026-02-04"]["fact_rows"] == 97 + late.good_rows
 
 
-def test_the_mended_rows_are_those_that_were_there_before(pipeline: Pipeline, story: Story) -> None:
-    assert story.mended.exit_code == 0
+def test_the_repaired_rows_are_those_of_before_the_change(
+    pipeline: Pipeline, results: Results
+) -> None:
+    assert results.repaired.exit_code == 0
     for day in DAYS:
         if day != "2026-02-04":
-            assert pipeline.fact_rows(day) == story.rows_before[day]
+            assert pipeline.fact_rows(day) == results.rows_before[day]
 
 
-def test_one_changed_day_is_found_and_mended_alone(pipeline: Pipeline, story: Story) -> None:
+def test_one_changed_day_is_found_and_repaired_alone(pipeline: Pipeline, results: Results) -> None:
     day = "2026-02-07"
     delete_a_file(pipeline, day)
     answer = pipeline.sandbox.run(
@@ -224,8 +226,8 @@ def test_one_changed_day_is_found_and_mended_alone(pipeline: Pipeline, story: St
     assert pipeline.check(day).verdicts() == {day: True}
 
 
-def test_the_json_answer_and_the_exit_code_agree(pipeline: Pipeline, story: Story) -> None:
-    assert story.wrong.exit_code == 1
+def test_the_json_answer_and_the_exit_code_agree(pipeline: Pipeline, results: Results) -> None:
+    assert results.wrong.exit_code == 1
     answer = pipeline.sandbox.run(
         *("xacct_assets.operations.cli", "reconcile", "--json", "--partition", "...".join(RANGE))
     )

@@ -1,4 +1,4 @@
-"""Settings: names by convention, and every mistake told at once."""
+"""Settings: names have defaults, and all mistakes are reported at once."""
 
 import dataclasses
 import subprocess
@@ -18,7 +18,7 @@ REQUIRED = {
 }
 
 
-def test_four_variables_are_enough_and_the_rest_follows_by_convention():
+def test_four_variables_are_enough_and_the_other_names_follow():
     settings = Settings.load(REQUIRED)
     assert settings.input_bucket == "sample-inp-bucket-etl-local"
     assert settings.export_bucket == "sample-opt-bucket-etl-local"
@@ -59,12 +59,12 @@ def test_each_name_can_be_overridden(variable, value, attribute):
     assert getattr(Settings.load(REQUIRED | {variable: value}), attribute) == value
 
 
-def test_a_folder_of_more_feeds_is_known_wherever_the_process_goes_on(tmp_path, monkeypatch):
+def test_the_folder_of_extra_feeds_is_made_absolute(tmp_path, monkeypatch):
     (tmp_path / "feeds").mkdir()
     monkeypatch.chdir(tmp_path)
     assert Settings.load(REQUIRED).extra_feeds_dir is None
-    more = Settings.load(REQUIRED | {"XACCT_EXTRA_FEEDS_DIR": "feeds"}).extra_feeds_dir
-    assert more == tmp_path / "feeds"
+    folder = Settings.load(REQUIRED | {"XACCT_EXTRA_FEEDS_DIR": "feeds"}).extra_feeds_dir
+    assert folder == tmp_path / "feeds"
 
 
 def test_every_missing_variable_is_named_at_once_with_an_example():
@@ -108,7 +108,7 @@ def test_a_wrong_value_is_named_with_its_variable(variable, value):
 
 
 @given(st.text(max_size=30), st.sampled_from(sorted(REQUIRED)))
-def test_no_value_gets_past_as_anything_else_than_usable(value, variable):
+def test_any_value_is_usable_or_refused(value, variable):
     try:
         settings = Settings.load(REQUIRED | {variable: value})
     except SettingsError as error:
@@ -118,7 +118,7 @@ def test_no_value_gets_past_as_anything_else_than_usable(value, variable):
     assert "\n" not in repr(dataclasses.astuple(settings))
 
 
-def test_an_empty_variable_means_the_same_as_none():
+def test_an_empty_variable_counts_as_not_set():
     assert Settings.load(REQUIRED | {"XACCT_WORKGROUP": " "}).workgroup == "xacct-local"
 
 

@@ -11,7 +11,7 @@ from xacct_assets.feed.loader import load_feed
 
 
 def test_it_is_a_feed_with_tables_of_its_own(tmp_path: Path) -> None:
-    feed = load_feed("yearly", more=year_feed.write(tmp_path))
+    feed = load_feed("yearly", extra_feeds_dir=year_feed.write(tmp_path))
     products = load_feed("products")
     assert feed.columns == products.columns
     assert feed.load == products.load

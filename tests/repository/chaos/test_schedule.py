@@ -85,7 +85,7 @@ def test_forty_seeds_have_everything_that_can_happen() -> None:
 
 @pytest.mark.parametrize("name", FEEDS)
 def test_no_file_has_more_rows_to_reject_than_its_feed_allows(name: str) -> None:
-    feed = load_feed(name, more=EXTRA_FEEDS_DIR)
+    feed = load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR)
     for seed in range(1, 6):
         for version in range(4):
             bodies = [body_of(seed, name, 0, f"part-{part}.csv", version) for part in (1, 2, 3)]
@@ -96,7 +96,7 @@ def test_no_file_has_more_rows_to_reject_than_its_feed_allows(name: str) -> None
 
 @pytest.mark.parametrize("name", FEEDS)
 def test_a_replaced_file_holds_other_values_and_often_as_many_rows(name: str) -> None:
-    feed = load_feed(name, more=EXTRA_FEEDS_DIR)
+    feed = load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR)
     one, other, third = (
         truth_of(feed, [body_of(3, name, 1, "part-1.csv", version)]) for version in (0, 1, 2)
     )

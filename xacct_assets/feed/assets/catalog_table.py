@@ -1,6 +1,6 @@
 """catalog_table: the day as a partition of the feed's table in the Glue Data Catalog."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -10,105 +10,88 @@ from xacct_assets.aws.glue.catalog import CatalogPartition
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
-from xacct_assets.feed.assets.raw_partition import NEWEST, ROWS
 from xacct_assets.feed.catalog_repair import (
     day_location,
-    mend,
     missing_columns,
+    repair,
     table_location,
     type_drift,
     unknown_columns,
 )
 from xacct_assets.feed.event_log import requested_at
+from xacct_assets.feed.metadata import CrawledColumns, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import day_values
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "catalog_table"
-DRIFT, MISSING_COLUMNS, UNKNOWN_COLUMNS = "type drift", "columns missing", "columns unknown"
-REPAIRED = "mended after the crawl"
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's catalog partitions."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
+        **asset_defaults(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
         deps=[asset_key(feed, RAW_PARTITION)],
         kinds={"glue"},
         pool=pool(feed, "crawl"),
         description=(
             f"The day as a partition of {feed.catalog.database}.{feed.catalog.table}: crawled, "
-            "then proven to be in the catalog with the right location and the feed's columns."
+            "then verified to be in the catalog with the right location and the feed's columns."
         ),
         metadata={"dagster/column_schema": column_schema(feed)},
     )
     def catalog_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
-            step = PartitionBatch.of(context, upstream=asset_key(feed, RAW_PARTITION))
-            values = [day_values(day) for day in step.ready]
+        with retry_transient_errors(context):
+            batch = PartitionBatch.of(context, upstream=asset_key(feed, RAW_PARTITION))
+            raw = {day: RawFiles.from_metadata(batch.inputs[day].metadata) for day in batch.ready}
+            values = [day_values(day) for day in batch.ready]
 
             def in_catalog() -> dict[tuple[str, ...], CatalogPartition]:
                 try:
                     return aws.catalog.partitions(feed.catalog.database, feed.catalog.table, values)
                 except NotFound:
-                    # Before the first crawl there is no table; each day is judged by that below.
+                    # There is no table before the first crawl.
                     return {}
 
             crawl = aws.crawler.crawl(
                 feed.crawler_name(aws.settings.suffix),
                 feed.catalog.timeout_minutes * 60,
-                # Another run's crawl that found our days spares us one of our own.
                 needed=CrawlRequirement(
-                    landed=_newest(step),
+                    landed=max(files.newest_object for files in raw.values()),
                     since=requested_at(context.instance, context.run),
                     is_there=lambda: len(in_catalog()) == len(values),
                 ),
             )
-            whose = "An earlier crawl covers the days:" if crawl.joined else "Crawl"
-            context.log.info(f"{whose} {crawl.crawl_id} ended as {crawl.state}: {crawl.summary}")
-            found = in_catalog()
-            mended = mend(feed, aws, list(step.ready), _newest_files(step), found)
-            for day, what in mended.items():
-                context.log.warning(f"The partition of {day} was {what}")
-            if mended:
-                found = in_catalog()
-            reports = {}
-            for day in list(step.ready):
-                partition = found.get(tuple(day_values(day)))
-                has_rows = step.inputs[day].metadata[ROWS] > 0
-                problem = _problem(feed, aws, day, partition, crawl, has_rows=has_rows)
+            verb = "Reused the crawl" if crawl.joined else "Crawled:"
+            context.log.info(f"{verb} {crawl.crawl_id}, {crawl.state}: {crawl.summary}")
+            partitions = in_catalog()
+            with_rows = {day: files.newest_object for day, files in raw.items() if files.rows}
+            repaired = repair(feed, aws, list(batch.ready), with_rows, partitions)
+            for day, change in repaired.items():
+                context.log.warning(f"The partition of {day} was {change}")
+            if repaired:
+                partitions = in_catalog()
+            results = {}
+            for day in list(batch.ready):
+                partition = partitions.get(tuple(day_values(day)))
+                problem = _problem(feed, aws, day, partition, crawl, has_rows=raw[day].rows > 0)
                 if problem:
-                    step.fail(day, problem)
+                    batch.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, partition, crawl, mended.get(day))
-            yield from step.report(reports)
+                    results[day] = _result(feed, partition, crawl, repaired.get(day))
+            yield from batch.report(results)
 
     return catalog_table
-
-
-def _newest(step: PartitionBatch) -> datetime:
-    """When the last of the days' files landed."""
-    stamps = [step.inputs[day].metadata[NEWEST] for day in step.ready]
-    return datetime.fromtimestamp(max(stamps), UTC)
-
-
-def _newest_files(step: PartitionBatch) -> dict[date, datetime]:
-    """The days that have rows, and when the last file of each was written."""
-    return {
-        day: datetime.fromtimestamp(step.inputs[day].metadata[NEWEST], UTC)
-        for day in step.ready
-        if step.inputs[day].metadata[ROWS] > 0
-    }
 
 
 def _problem(
@@ -123,7 +106,7 @@ def _problem(
     name = f"{feed.catalog.database}.{feed.catalog.table}"
     location = day_location(feed, aws, day)
     if partition is None:
-        # Crawlers make no partition of files without rows; there is nothing to describe then.
+        # Crawlers make no partition for files without rows.
         if not has_rows:
             return None
         return (
@@ -141,20 +124,23 @@ def _problem(
     return None
 
 
-def _report(
-    feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult, mended: str | None
+def _result(
+    feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult, repaired: str | None
 ) -> PartitionResult:
     inferred = {} if partition is None else dict(partition.columns)
+    columns = CrawledColumns(
+        missing_columns=missing_columns(feed, inferred),
+        unknown_columns=unknown_columns(feed, inferred),
+        type_drift=type_drift(feed, inferred),
+    )
     metadata: dict[str, Any] = {
         "dagster/table_name": f"{feed.catalog.database}.{feed.catalog.table}",
+        **columns.to_metadata(),
         "partition": "none: the files hold no rows" if partition is None else partition.location,
-        REPAIRED: mended or "nothing",
+        "repaired after the crawl": repaired or "nothing",
         "crawl": crawl.crawl_id,
-        "crawl was another run's": crawl.joined,
+        "crawl reused": crawl.joined,
         "crawl summary": crawl.summary,
-        MISSING_COLUMNS: missing_columns(feed, inferred),
-        UNKNOWN_COLUMNS: unknown_columns(feed, inferred),
-        DRIFT: type_drift(feed, inferred),
     }
     if inferred:
         metadata["dagster/column_schema"] = dg.MetadataValue.table_schema(

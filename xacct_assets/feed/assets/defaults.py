@@ -1,10 +1,10 @@
-"""What the five assets of a feed have in common."""
+"""What the five assets of a feed share: arguments, keys, pools, retries, tables for the UI."""
 
 import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict
 
 import dagster as dg
 
@@ -12,55 +12,61 @@ from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.feed.partitions import backfill_policy, daily_partitions
 from xacct_assets.feed.spec import FeedSpec
 
-# Rows of a table shown in the UI; the counts beside it are always complete.
+# Rows of a table that the UI shows. The counts beside it are complete.
 ROWS_SHOWN = 50
 
-
-# Retries of a step, and seconds before the first; what a retry cannot mend is not retried.
-RETRIES, RETRY_DELAY = 2, 5
-
-
-def retry_policy() -> dg.RetryPolicy:
-    """For steps whose failure may pass: throttling, a lost connection, a rival transaction."""
-    return dg.RetryPolicy(
-        max_retries=RETRIES,
-        delay=RETRY_DELAY,
-        backoff=dg.Backoff.EXPONENTIAL,
-        jitter=dg.Jitter.PLUS_MINUS,
-    )
+# At most two retries of a step; 5 seconds before the first, 10 before the second.
+_RETRIES = dg.RetryPolicy(
+    max_retries=2,
+    delay=5,
+    backoff=dg.Backoff.EXPONENTIAL,
+    jitter=dg.Jitter.PLUS_MINUS,
+)
 
 
 def asset_key(feed: FeedSpec, name: str) -> dg.AssetKey:
-    """Key of one of the feed's assets: the feed first, so that feeds stand apart in the UI."""
+    """Key of one of the feed's assets; the feed's name comes first, which groups them in the UI."""
     return dg.AssetKey([feed.name, name])
 
 
-def pool(feed: FeedSpec, what: str) -> str:
-    """Name of a pool of the feed; dagster.yaml says how many steps of a pool run at once."""
-    return f"{feed.name}_{what}"
+def pool(feed: FeedSpec, stage: str) -> str:
+    """Name of a pool of the feed. The instance's dagster.yaml limits the pools."""
+    return f"{feed.name}_{stage}"
 
 
-def common(feed: FeedSpec, name: str, version: str, *about: Any) -> dict[str, Any]:
-    """Arguments that all five assets share.
+class AssetDefaults(TypedDict):
+    """Arguments of ``dagster.asset`` that all five assets share."""
+
+    key: dg.AssetKey
+    group_name: str
+    owners: list[str]
+    tags: dict[str, str]
+    partitions_def: dg.DailyPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
+    dagster_type: Any
+    code_version: str
+
+
+def asset_defaults(feed: FeedSpec, name: str, version: str, *settings: Any) -> AssetDefaults:
+    """Arguments of ``dagster.asset`` that all five assets share.
 
     Args:
         version: raised by hand when the asset's own logic changes what it produces.
-        about: the settings that what it produces depends on; the code version follows them.
+        settings: the settings that its data depends on; the code version changes with them.
     """
-    settings = json.dumps([_plain(part) for part in about], sort_keys=True)
-    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
-    return {
-        "key": asset_key(feed, name),
-        "group_name": feed.name,
-        "owners": feed.owners,
-        "tags": feed.tags,
-        "partitions_def": daily_partitions(feed),
-        "backfill_policy": backfill_policy(feed),
+    text = json.dumps([_plain(part) for part in settings], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return AssetDefaults(
+        key=asset_key(feed, name),
+        group_name=feed.name,
+        owners=feed.owners,
+        tags=feed.tags,
+        partitions_def=daily_partitions(feed),
+        backfill_policy=backfill_policy(feed),
         # No value passes between the assets: the data stays in AWS.
-        "dagster_type": dg.Nothing,
-        "code_version": f"{version}-{digest}",
-        "retry_policy": retry_policy(),
-    }
+        dagster_type=dg.Nothing,
+        code_version=f"{version}-{digest}",
+    )
 
 
 def _plain(part: Any) -> Any:
@@ -72,18 +78,34 @@ def _plain(part: Any) -> Any:
 
 
 @contextmanager
-def fail_fast_on_permanent_errors() -> Iterator[None]:
-    """Let Dagster retry only what a retry can help; the others fail at once, in their own words."""
+def retry_transient_errors(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> Iterator[None]:
+    """Requests a retry of the step for errors that a retry may cure; all others fail it at once.
+
+    Steps have no ``retry_policy``: with one, Dagster (1.13) also retries a step that was
+    interrupted, so that a terminated run goes on.
+
+    Raises:
+        RetryRequested: a transient error of AWS (throttling, a lost connection, a serialization
+            conflict), or an error of unknown cause.
+        Failure: an AWS error that a retry cannot cure, with the error's text.
+    """
     try:
         yield
-    except AwsFailure as error:
-        if error.retryable:
-            raise
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except (dg.Failure, dg.RetryRequested):
+        raise
+    except Exception as error:
+        if isinstance(error, AwsFailure) and not error.retryable:
+            raise dg.Failure(str(error)) from error
+        attempt = context.op_execution_context.retry_number + 1
+        raise dg.RetryRequested(
+            max_retries=_RETRIES.max_retries, seconds_to_wait=_RETRIES.calculate_delay(attempt)
+        ) from error
 
 
 def table(records: list[dict[str, Any]]) -> dg.TableMetadataValue | dg.TextMetadataValue:
-    """The first rows of a table for the UI."""
+    """The first rows as a table for the UI."""
     if not records:
         return dg.MetadataValue.text("none")
     return dg.MetadataValue.table([dg.TableRecord(row) for row in records[:ROWS_SHOWN]])

@@ -1,4 +1,4 @@
-"""fact_table: the days' rows in the fact table, put there by the feed's stored procedure."""
+"""fact_table: the rows of the days in the fact table, written by the feed's stored procedure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -10,17 +10,19 @@ from xacct_assets.aws.redshift.data_api import StatementResult, token_of
 from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
+    asset_defaults,
     asset_key,
     column_schema,
-    common,
-    fail_fast_on_permanent_errors,
     pool,
+    retry_transient_errors,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
 from xacct_assets.feed.assets.staging_table import too_many_rejects
+from xacct_assets.feed.metadata import LoadedRows
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import contiguous
-from xacct_assets.feed.reconciliation.equation import LoadAuditEntry, count_by_day, read_load_audit
+from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry, read_load_audit
+from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "fact_table"
@@ -30,7 +32,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's fact days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.columns, feed.warehouse),
+        **asset_defaults(feed, NAME, "1", feed.columns, feed.warehouse),
         deps=[asset_key(feed, STAGING_TABLE)],
         kinds={"redshift"},
         pool=pool(feed, "warehouse"),
@@ -47,28 +49,29 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def fact_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
-            step = PartitionBatch.of(context, upstream=asset_key(feed, STAGING_TABLE))
-            for day in list(step.ready):
-                if problem := too_many_rejects(feed, step.inputs[day].metadata):
-                    step.fail(day, problem)
-            step.raise_if_none_is_ready()
-            _drop_never_loaded(step, read_load_audit(feed, aws, step.ready), feed)
-            before = count_by_day(aws, feed.warehouse.fact, step.ready)
-            # Days with a problem may lie in between: they are not to be transformed.
+        with retry_transient_errors(context):
+            batch = PartitionBatch.of(context, upstream=asset_key(feed, STAGING_TABLE))
+            for day in list(batch.ready):
+                load = LoadedRows.from_metadata(batch.inputs[day].metadata)
+                if problem := too_many_rejects(feed, load):
+                    batch.fail(day, problem)
+            batch.raise_if_none_is_ready()
+            _fail_days_never_loaded(batch, read_load_audit(feed, aws, batch.ready), feed)
+            before = count_by_day(aws, feed.warehouse.fact, batch.ready)
+            # Days with a problem may lie between the ready ones and must not be transformed.
             statements = [
                 _call_procedure(context, feed, aws, first, last)
-                for first, last in contiguous(step.ready)
+                for first, last in contiguous(batch.ready)
             ]
-            after = count_by_day(aws, feed.warehouse.fact, step.ready)
-            load_audit = read_load_audit(feed, aws, step.ready)
-            for day in list(step.ready):
+            after = count_by_day(aws, feed.warehouse.fact, batch.ready)
+            load_audit = read_load_audit(feed, aws, batch.ready)
+            for day in list(batch.ready):
                 problem = _problem(feed, load_audit.get(day), after.get(day, 0))
                 if problem:
-                    step.fail(day, problem)
-            step.raise_if_none_is_ready()
-            cleaned = _clean_staging(feed, aws, step.ready)
-            reports = {
+                    batch.fail(day, problem)
+            batch.raise_if_none_is_ready()
+            cleaned = _clean_staging(feed, aws, batch.ready)
+            results = {
                 day: PartitionResult(
                     {
                         "dagster/partition_row_count": after.get(day, 0),
@@ -79,24 +82,24 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                         "statements": [statement.id for statement in statements],
                     }
                 )
-                for day in step.ready
+                for day in batch.ready
             }
-            yield from step.report(reports)
+            yield from batch.report(results)
 
     return fact_table
 
 
-def _drop_never_loaded(
-    step: PartitionBatch, load_audit: Mapping[date, LoadAuditEntry], feed: FeedSpec
+def _fail_days_never_loaded(
+    batch: PartitionBatch, load_audit: Mapping[date, LoadAuditEntry], feed: FeedSpec
 ) -> None:
-    for day in list(step.ready):
+    for day in list(batch.ready):
         if day not in load_audit:
-            step.fail(
+            batch.fail(
                 day,
                 f"{feed.warehouse.load_audit} has no load of {day}: the warehouse was rebuilt, or "
                 "staging_table ran against another. Materialize the day from staging_table on.",
             )
-    step.raise_if_none_is_ready()
+    batch.raise_if_none_is_ready()
 
 
 def _call_procedure(
@@ -115,12 +118,12 @@ def _call_procedure(
 
 
 def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: Any) -> str:
-    """A token (at most 64 characters) that makes submitting a statement twice harmless.
+    """A client token (at most 64 characters): submitting the statement twice runs it once.
 
-    It differs between attempts: the Data API answers a known token with the statement it belongs
-    to for eight hours, also if that one failed.
+    It differs between attempts: for eight hours the Data API answers a known token with the
+    statement it belongs to, even if that one failed.
     """
-    parts = (feed.name, context.run.run_id, context.retry_number, *what)
+    parts = (feed.name, context.run.run_id, context.op_execution_context.retry_number, *what)
     return token_of(*(str(part) for part in parts))
 
 
@@ -136,15 +139,15 @@ def _problem(feed: FeedSpec, load_audit: LoadAuditEntry | None, rows: int) -> st
         return (
             f"{feed.warehouse.fact} has {rows} rows, but {load_audit.rows_loaded} were loaded. "
             "Rows were changed by hand, or the procedure loses some: materialize the day from "
-            "staging_table on; if it stays so, mend the procedure."
+            "staging_table on; if that does not help, correct the procedure."
         )
     return None
 
 
 def _clean_staging(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, int]:
-    """Delete the transformed days from staging, in one transaction; rows deleted of each day.
+    """Deletes the transformed days from staging in one transaction. Returns the rows deleted.
 
-    The load audit is asked inside the transaction: a day that was loaded again meanwhile stays.
+    The load audit is read inside the transaction: a day that was loaded again meanwhile is kept.
     """
     staging, load_audit = qualified(feed.warehouse.staging), qualified(feed.warehouse.load_audit)
     transformed = (
@@ -169,5 +172,5 @@ def _clean_staging(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dic
             )
         return deleted
 
-    # Deleting what is gone already changes nothing, so a lost answer may be answered by a repeat.
+    # Deleting rows twice changes nothing, so the transaction may be repeated after a lost answer.
     return aws.warehouse.transaction(clean, idempotent=True)

@@ -1,4 +1,4 @@
-"""raw_partition: what has landed in account A for a day, and whether it can be read at all."""
+"""raw_partition: the files of a day in account A, listed, checked and counted."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,25 +10,27 @@ import dagster as dg
 from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.assets.defaults import ROWS_SHOWN as OBJECTS_SHOWN
-from xacct_assets.feed.assets.defaults import common, fail_fast_on_permanent_errors, table
+from xacct_assets.feed.assets.defaults import (
+    ROWS_SHOWN,
+    asset_defaults,
+    retry_transient_errors,
+    table,
+)
+from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.raw_files import inspect_day, raw_prefix, survey_days
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "raw_partition"
-# Days read side by side; the files of a day are read side by side as well.
+# Days that are read in parallel; the files of a day are read in parallel as well.
 CONCURRENT_DAYS = 4
-# Names of the metadata that later assets rely on.
-FILES, ROWS = "files", "dagster/partition_row_count"
-EMPTY_FILES, IGNORED, NEWEST = "files without rows", "objects ignored", "newest object"
 
 
 def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's raw days."""
 
     @dg.asset(
-        **common(feed, NAME, "1", feed.source, feed.column_names()),
+        **asset_defaults(feed, NAME, "1", feed.source, feed.column_names()),
         kinds={"s3", "csv"},
         description=(
             f"A day's files of {feed.name} in the central account's bucket: listed, read and "
@@ -38,35 +40,35 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def raw_partition(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with fail_fast_on_permanent_errors():
-            step = PartitionBatch.of(context, upstream=None)
-            reports = {}
-            for day, listing, verdicts in _look(feed, aws, step.ready):
+        with retry_transient_errors(context):
+            batch = PartitionBatch.of(context, upstream=None)
+            results = {}
+            for day, listing, verdicts in _inspect(feed, aws, batch.ready):
                 problem = _problem(feed, aws, day, listing, verdicts)
                 if problem:
-                    step.fail(day, problem)
+                    batch.fail(day, problem)
                 else:
-                    reports[day] = _report(feed, aws, day, listing, verdicts)
-            yield from step.report(reports)
+                    results[day] = _result(feed, aws, day, listing, verdicts)
+            yield from batch.report(results)
 
     return raw_partition
 
 
-def _look(
+def _inspect(
     feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> list[tuple[date, Listing, list[FileVerdict]]]:
     listings = survey_days(feed, aws, days)
     stop = Event()
 
-    def one(day: date) -> tuple[date, Listing, list[FileVerdict]]:
+    def inspect(day: date) -> tuple[date, Listing, list[FileVerdict]]:
         listing = listings[day]
         return day, listing, inspect_day(feed, aws, listing.objects, stop=stop)
 
     threads = ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw")
     try:
-        return list(threads.map(one, days))
+        return list(threads.map(inspect, days))
     except BaseException:
-        # A run that is terminated is over at once; the threads end within a chunk.
+        # A terminated run ends at once; the threads end after their current chunk.
         stop.set()
         raise
     finally:
@@ -96,7 +98,7 @@ def _problem(
     )
 
 
-def _report(
+def _result(
     feed: FeedSpec,
     aws: AwsClients,
     day: date,
@@ -104,17 +106,19 @@ def _report(
     verdicts: Sequence[FileVerdict],
 ) -> PartitionResult:
     objects = listing.objects
+    facts = RawFiles(
+        files=len(objects),
+        rows=sum(verdict.rows for verdict in verdicts),
+        newest_object=max(item.last_modified for item in objects),
+        empty_files=[f"{v.object.key}: {v.note}" for v in verdicts if v.rows == 0],
+    )
     return PartitionResult(
         metadata={
             "dagster/uri": f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}",
-            ROWS: sum(verdict.rows for verdict in verdicts),
-            FILES: len(objects),
+            "dagster/partition_row_count": facts.rows,
+            **facts.to_metadata(),
             "bytes": sum(item.size for item in objects),
-            NEWEST: dg.MetadataValue.timestamp(
-                max(item.last_modified for item in objects).timestamp()
-            ),
-            EMPTY_FILES: [f"{v.object.key}: {v.note}" for v in verdicts if v.rows == 0],
-            IGNORED: listing.ignored[:OBJECTS_SHOWN],
+            "objects ignored": listing.ignored[:ROWS_SHOWN],
             "objects": table(
                 [
                     {

@@ -1,57 +1,53 @@
-"""The equation that says a day is right, and the collector of its numbers.
+"""The row-count equation of one day: numbers in, verdict out, no AWS calls.
 
-For every day: rows in its raw files = rows in staging (until cleaned) + rejected
+For every day: rows in its raw files = rows in staging (until deleted there) + rejected
 = rows in the fact table + rejected = rows in the export's manifest + rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.partitions import day_prefix, in_words
+from xacct_assets.feed.partitions import in_words
 
 if TYPE_CHECKING:
-    from xacct_assets.aws.s3.exports import ExportVerdict, ManifestEntry
-    from xacct_assets.aws.s3.raw_bucket import RawObject
-    from xacct_assets.aws_clients import AwsClients
-    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.aws.s3.exports import ManifestEntry
+    from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry
 
-# Days looked at side by side: each is a handful of S3 requests.
-CONCURRENT_DAYS = 8
-
-Manifest = Literal["whole", "broken", "missing", "not needed"]
+ManifestState = Literal["whole", "broken", "missing", "not needed"]
 
 
 @dataclass(frozen=True)
 class RawDay:
-    """What lies in the raw bucket for a day."""
+    """A day's files in the raw bucket.
+
+    Attributes:
+        version: fingerprint of the listing; it changes when a file is added, replaced or deleted.
+        problems: files that cannot be loaded as a whole, with the reason.
+        newest: when the last file was written (UTC); None if the files are known to be the loaded
+            ones.
+    """
 
     files: int
     rows: int
     version: str
     problems: tuple[str, ...] = ()
     newest: datetime | None = None
-    """When the last file was written (UTC); None if the files are known to be the loaded ones."""
-
-
-@dataclass(frozen=True)
-class LoadAuditEntry:
-    """The last committed load of a day; ``loaded_at`` is UTC without saying so, as Redshift's."""
-
-    load_id: str
-    rows_loaded: int
-    transformed: bool
-    loaded_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class ExportDay:
-    """What lies in the export bucket for a day. rows is None if there is no manifest."""
+    """A day's files in the export bucket.
+
+    Attributes:
+        rows: rows according to the manifest; None if there is no manifest.
+        bytes: size of all files.
+        problems: where the files and the manifest differ.
+        entries: the manifest's entries.
+    """
 
     rows: int | None
     files: int = 0
@@ -61,46 +57,37 @@ class ExportDay:
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """The account of a day's rejected rows, and the load it is of."""
+class RejectedRows:
+    """How many rows of a day a load rejected, and the id of that load."""
 
     rows: int
     load_id: str
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a run has just proven itself, so that it need not be read again a moment later.
+class DayNumbers:
+    """The numbers of one day from S3 and the warehouse.
 
     Attributes:
-        raw: days whose files were read; they count if the same objects are still there.
-        rejected: of the loads that the run made; they count if the load audit has the same load.
-        exports: days whose export was held against its manifest.
+        staged: rows in the staging table.
+        load_audit: the last committed load; None if the day was never loaded.
+        rejected: rejected rows; None if there is no manifest of rejected rows.
+        fact: rows in the fact table.
+        fact_keys: distinct keys in the fact table; None if they were not counted.
     """
-
-    raw: Mapping[date, RawDay] = field(default_factory=dict)
-    rejected: Mapping[date, Rejected] = field(default_factory=dict)
-    exports: Mapping[date, ExportDay] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """All that is known of one day."""
 
     raw: RawDay
     staged: int
     load_audit: LoadAuditEntry | None
-    rejected: int | None
-    rejected_load_id: str | None
+    rejected: RejectedRows | None
     fact: int
     export: ExportDay
     fact_keys: int | None = None
-    """Different keys among the fact rows; None if nobody counted."""
 
 
 @dataclass(frozen=True)
 class DayReconciliation:
-    """The verdict on one day. Rows are counts; None means that there is nothing to count."""
+    """The verdict on one day. A row count is None if there is nothing to count."""
 
     partition: str
     raw_files: int
@@ -109,67 +96,67 @@ class DayReconciliation:
     rejected_rows: int | None
     fact_rows: int
     exported_rows: int | None
-    manifest: Manifest
+    manifest: ManifestState
     ok: bool
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """The fields as plain values, for JSON."""
         return asdict(self)
 
 
-def judge(day: date, numbers: Numbers) -> DayReconciliation:
-    """The verdict that follows from a day's numbers; nothing is asked of anybody."""
-    raw, load_audit, export = numbers.raw, numbers.load_audit, numbers.export
-    rejected = numbers.rejected or 0
-    nothing_ever = (
-        raw.files == 0 and load_audit is None and numbers.rejected is None and export.rows is None
-    )
-    problems = [*raw.problems]
-    if not nothing_ever:
-        if load_audit is None:
-            problems.append("never loaded: the load audit has no entry; materialize staging_table")
-        else:
-            problems += _load_problems(numbers, load_audit, rejected)
-        if numbers.fact + rejected != raw.rows:
-            problems.append(
-                f"fact has {numbers.fact} rows and {rejected} were rejected, but the raw files "
-                f"hold {raw.rows}"
-            )
-    elif numbers.fact:
-        problems.append(f"fact has {numbers.fact} rows, but nothing has landed")
-    if numbers.fact_keys not in (None, numbers.fact):
-        # Redshift enforces no key: a row doubled and another lost would still add up.
-        problems.append(
-            f"fact has {numbers.fact} rows of {numbers.fact_keys} different keys: rows were "
-            "changed by hand, or the procedure doubles some; materialize the day from "
-            "staging_table on"
-        )
-    problems += export.problems
-    exported = export.rows
-    if exported is None and numbers.fact:
-        problems.append("there is no export manifest; materialize s3_export")
-    if exported is not None and exported != numbers.fact:
-        problems.append(f"the export holds {exported} rows, but fact has {numbers.fact}")
+def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
+    """Apply the equation to a day's numbers."""
+    problems = [
+        *numbers.raw.problems,
+        *_warehouse_problems(numbers),
+        *_key_problems(numbers),
+        *_export_problems(numbers),
+    ]
     return DayReconciliation(
         partition=day.isoformat(),
-        raw_files=raw.files,
-        raw_rows=raw.rows,
+        raw_files=numbers.raw.files,
+        raw_rows=numbers.raw.rows,
         staged_rows=numbers.staged,
-        rejected_rows=numbers.rejected,
+        rejected_rows=None if numbers.rejected is None else numbers.rejected.rows,
         fact_rows=numbers.fact,
-        exported_rows=exported,
-        manifest=_manifest(numbers),
+        exported_rows=numbers.export.rows,
+        manifest=_manifest_state(numbers),
         ok=not problems,
         problems=problems,
     )
 
 
-def _load_problems(numbers: Numbers, load_audit: LoadAuditEntry, rejected: int) -> list[str]:
+def _warehouse_problems(numbers: DayNumbers) -> list[str]:
+    raw, load_audit = numbers.raw, numbers.load_audit
+    if (
+        raw.files == 0
+        and load_audit is None
+        and numbers.rejected is None
+        and numbers.export.rows is None
+    ):
+        if numbers.fact:
+            return [f"fact has {numbers.fact} rows, but nothing has landed"]
+        return []
+    rejected = numbers.rejected.rows if numbers.rejected else 0
+    problems = []
+    if load_audit is None:
+        problems.append("never loaded: the load audit has no entry; materialize staging_table")
+    else:
+        problems += _load_problems(numbers, load_audit, rejected)
+    if numbers.fact + rejected != raw.rows:
+        problems.append(
+            f"fact has {numbers.fact} rows and {rejected} were rejected, but the raw files "
+            f"hold {raw.rows}"
+        )
+    return problems
+
+
+def _load_problems(numbers: DayNumbers, load_audit: LoadAuditEntry, rejected: int) -> list[str]:
     problems = []
     newest, loaded_at = numbers.raw.newest, load_audit.loaded_at
     if newest and loaded_at and newest > loaded_at.replace(tzinfo=UTC):
-        # As many rows as before may still be other rows.
+        # Equal row counts do not prove equal rows.
         problems.append(
             f"files have landed since it was loaded (the newest at {newest:%Y-%m-%d %H:%M:%S}, the "
             f"load was at {loaded_at:%Y-%m-%d %H:%M:%S} UTC); materialize the day again"
@@ -180,11 +167,11 @@ def _load_problems(numbers: Numbers, load_audit: LoadAuditEntry, rejected: int) 
             f"hold {numbers.raw.rows}; files have changed since, materialize the day again"
         )
     if numbers.rejected is None:
-        problems.append("there is no account of rejected rows; materialize staging_table")
-    elif numbers.rejected_load_id != load_audit.load_id:
+        problems.append("there is no manifest of rejected rows; materialize staging_table")
+    elif numbers.rejected.load_id != load_audit.load_id:
         problems.append(
-            f"the account of rejected rows is of load {numbers.rejected_load_id}, the loaded rows "
-            f"are of {load_audit.load_id}; materialize staging_table"
+            f"the manifest of rejected rows is of load {numbers.rejected.load_id}, the loaded rows "
+            f"are of load {load_audit.load_id}; materialize staging_table"
         )
     if not load_audit.transformed:
         problems.append("loaded but not yet in the fact table; materialize fact_table")
@@ -201,190 +188,41 @@ def _load_problems(numbers: Numbers, load_audit: LoadAuditEntry, rejected: int) 
     return problems
 
 
-def _manifest(numbers: Numbers) -> Manifest:
+def _key_problems(numbers: DayNumbers) -> list[str]:
+    if numbers.fact_keys in (None, numbers.fact):
+        return []
+    # Redshift does not enforce keys: one row doubled and another lost leave the count as it was.
+    return [
+        f"fact has {numbers.fact} rows but {numbers.fact_keys} distinct keys: rows were changed by "
+        "hand, or the procedure duplicates some; materialize the day from staging_table on"
+    ]
+
+
+def _export_problems(numbers: DayNumbers) -> list[str]:
+    problems = list(numbers.export.problems)
+    exported = numbers.export.rows
+    if exported is None and numbers.fact:
+        problems.append("there is no export manifest; materialize s3_export")
+    if exported is not None and exported != numbers.fact:
+        problems.append(f"the export holds {exported} rows, but fact has {numbers.fact}")
+    return problems
+
+
+def _manifest_state(numbers: DayNumbers) -> ManifestState:
     if numbers.export.problems:
         return "broken"
     if numbers.export.rows is not None:
         return "whole"
-    # An UNLOAD of no rows may write nothing at all.
+    # An UNLOAD of no rows may write no files and no manifest.
     return "missing" if numbers.fact else "not needed"
 
 
-def reconcile(
-    feed: FeedSpec, aws: AwsClients, days: Iterable[date], known: Known | None = None
-) -> list[DayReconciliation]:
-    """The verdict on each of the days, in order.
-
-    Args:
-        known: what the caller has proven a moment ago.
-    """
-    wanted = sorted(set(days))
-    if not wanted:
-        return []
-    known = known or Known()
-    staged, load_audit, fact, fact_keys = _warehouse_numbers(feed, aws, wanted)
-    raw = raw_days(feed, aws, wanted, known.raw)
-    exports = dict(known.exports)
-    exports |= export_days(feed, aws, [day for day in wanted if day not in exports])
-
-    def rejected(day: date) -> Rejected | None:
-        ours, loaded = known.rejected.get(day), load_audit.get(day)
-        if ours is not None and loaded is not None and loaded.load_id == ours.load_id:
-            return ours
-        manifest = aws.rejects(feed).manifest(day)
-        return manifest and Rejected(manifest.rejected_rows, manifest.load_id)
-
-    with ThreadPoolExecutor(min(CONCURRENT_DAYS, len(wanted)), "reconcile") as pool:
-        accounts = dict(zip(wanted, pool.map(rejected, wanted), strict=True))
-    return [
-        judge(
-            day,
-            Numbers(
-                raw=raw[day],
-                staged=staged.get(day, 0),
-                load_audit=load_audit.get(day),
-                rejected=None if (account := accounts[day]) is None else account.rows,
-                rejected_load_id=None if account is None else account.load_id,
-                fact=fact.get(day, 0),
-                fact_keys=fact_keys.get(day, 0),
-                export=exports[day],
-            ),
-        )
-        for day in wanted
-    ]
-
-
-def raw_days(
-    feed: FeedSpec, aws: AwsClients, days: Sequence[date], known: Mapping[date, RawDay]
-) -> dict[date, RawDay]:
-    """Count each day's raw files and rows; contents are read only where they are not known."""
-    from xacct_assets.feed.raw_files import inspect_day, survey_days
-
-    def one(day: date, objects: Sequence[RawObject]) -> RawDay:
-        version = fingerprint(objects)
-        if day in known and known[day].version == version:
-            return known[day]
-        verdicts = inspect_day(feed, aws, objects)
-        return RawDay(
-            files=len(objects),
-            rows=sum(verdict.rows for verdict in verdicts),
-            version=version,
-            problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
-            newest=max((item.last_modified for item in objects), default=None),
-        )
-
-    listings = survey_days(feed, aws, days)
-    with ThreadPoolExecutor(min(CONCURRENT_DAYS, max(1, len(days))), "raw") as pool:
-        return dict(
-            zip(days, pool.map(lambda day: one(day, listings[day].objects), days), strict=True)
-        )
-
-
-def export_days(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, ExportDay]:
-    """Prove each day's export by its manifest."""
-    if not days:
-        return {}
-    prefixes = {day: day_prefix(feed.export.prefix, feed.export.layout, day) for day in days}
-    verdicts = aws.exports(feed).verify_all(list(prefixes.values()))
-    return {day: _export_day(feed, verdicts[prefix]) for day, prefix in prefixes.items()}
-
-
-def _export_day(feed: FeedSpec, verdict: ExportVerdict) -> ExportDay:
-    if verdict.manifest is None and verdict.files == 0:
-        return ExportDay(rows=None, problems=tuple((verdict.stray and verdict.problems) or ()))
-    # Redshift counts a file's header line among its records (MANIFEST VERBOSE, HEADER).
-    headers = verdict.files if _writes_headers(feed) else 0
-    return ExportDay(
-        rows=None if verdict.rows is None else verdict.rows - headers,
-        files=verdict.files,
-        bytes=verdict.bytes,
-        problems=tuple(verdict.problems),
-        entries=verdict.manifest.entries if verdict.manifest else (),
-    )
-
-
-def _writes_headers(feed: FeedSpec) -> bool:
-    return feed.export.format == "csv" and feed.export.header is not False
-
-
-def _warehouse_numbers(
-    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
-) -> tuple[dict[date, int], dict[date, LoadAuditEntry], dict[date, int], dict[date, int]]:
-    staged = count_by_day(aws, feed.warehouse.staging, days)
-    load_audit = read_load_audit(feed, aws, days)
-    return staged, load_audit, *_count_keys_by_day(feed, aws, days)
-
-
-def count_by_day(aws: AwsClients, table: str, days: Sequence[date]) -> dict[date, int]:
-    """Rows of each day that has any in the table."""
-    from xacct_assets.aws.redshift.sql import qualified
-
-    select = f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(table)}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date",
-        (min(days), max(days)),
-    )
-    return {as_day(row["partition_date"]): int(row["row_count"]) for row in rows}
-
-
-def _count_keys_by_day(
-    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
-) -> tuple[dict[date, int], dict[date, int]]:
-    """Rows, and different keys, of each day that has any in the fact table; one statement."""
-    from xacct_assets.aws.redshift.sql import identifier, qualified
-
-    key = ", ".join(identifier(name) for name in feed.key)
-    by_key = (
-        f"SELECT partition_date, COUNT(*) AS row_count FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
-        f"WHERE partition_date BETWEEN %s AND %s GROUP BY partition_date, {key}"
-    )
-    rows = aws.warehouse.query(
-        "SELECT partition_date, SUM(row_count) AS row_count, COUNT(*) AS key_count "  # noqa: S608
-        f"FROM ({by_key}) AS by_key GROUP BY partition_date",
-        (min(days), max(days)),
-    )
-    counts = {as_day(row["partition_date"]): row for row in rows}
-    return (
-        {day: int(row["row_count"]) for day, row in counts.items()},
-        {day: int(row["key_count"]) for day, row in counts.items()},
-    )
-
-
-def read_load_audit(
-    feed: FeedSpec, aws: AwsClients, days: Sequence[date]
-) -> dict[date, LoadAuditEntry]:
-    """The last committed load of each day that has one."""
-    from xacct_assets.aws.redshift.sql import qualified
-
-    load_audit = qualified(feed.warehouse.load_audit)
-    columns = "partition_date, load_id, rows_loaded, loaded_at, transformed_at"
-    select = f"SELECT {columns} FROM {load_audit}"  # noqa: S608
-    rows = aws.warehouse.query(
-        f"{select} WHERE feed = %s AND partition_date BETWEEN %s AND %s",
-        (feed.name, min(days), max(days)),
-    )
-    return {
-        as_day(row["partition_date"]): LoadAuditEntry(
-            load_id=row["load_id"],
-            rows_loaded=int(row["rows_loaded"]),
-            transformed=row["transformed_at"] is not None,
-            loaded_at=row["loaded_at"],
-        )
-        for row in rows
-    }
-
-
-def as_day(value: date | str) -> date:
-    """A day as the database gives it: a date over the wire, text through the Data API."""
-    return value if isinstance(value, date) else date.fromisoformat(value)
-
-
 def summarize(results: Sequence[DayReconciliation]) -> str:
-    """One line per bad day, or one line that all are right."""
-    bad = [result for result in results if not result.ok]
-    if not bad:
+    """One line per wrong day, or one line if all days are right."""
+    wrong = [result for result in results if not result.ok]
+    if not wrong:
         return f"{len(results)} days are right"
-    days = in_words([date.fromisoformat(result.partition) for result in bad])
-    return f"{len(bad)} of {len(results)} days are wrong ({days}):\n" + "\n".join(
-        f"- {result.partition}: {'; '.join(result.problems)}" for result in bad
+    days = in_words([date.fromisoformat(result.partition) for result in wrong])
+    return f"{len(wrong)} of {len(results)} days are wrong ({days}):\n" + "\n".join(
+        f"- {result.partition}: {'; '.join(result.problems)}" for result in wrong
     )

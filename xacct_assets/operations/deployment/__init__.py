@@ -1,5 +1,5 @@
-"""Bringing an installation into two accounts, and taking it out again.
+"""Deploys an installation into two accounts, and removes it.
 
-The same calls for AWS and for the sandbox: CloudFormation for all it can hold, S3 for the job's
-script, the wire connection for tables and procedures.
+The calls are the same for AWS and for the sandbox: CloudFormation for all resources it supports, S3
+for the job script, Redshift for tables and procedures.
 """

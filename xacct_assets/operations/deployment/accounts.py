@@ -1,4 +1,4 @@
-"""The two accounts as their administrators: sessions, and proof that each is the right account."""
+"""AWS sessions with deployment rights in both accounts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Accounts:
     """Clients with deployment rights in each account.
 
     Args:
-        settings: XACCT_ACCOUNT_A_PROFILE and XACCT_ACCOUNT_B_PROFILE name the profiles to use;
-            without them both are reached with the default credentials.
+        settings: XACCT_ACCOUNT_A_PROFILE and XACCT_ACCOUNT_B_PROFILE name the AWS profiles; without
+            them the default credentials are used for both accounts.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -27,11 +27,14 @@ class Accounts:
         """The account id that the settings name."""
         return self._settings.account_a if account == "a" else self._settings.account_b
 
-    def prove(self, account: Account) -> str:
-        """The principal used in the account.
+    def verify(self, account: Account) -> str:
+        """Verify that the credentials are of the account.
+
+        Returns:
+            ARN of the principal.
 
         Raises:
-            CredentialsProblem: the credentials are of another account.
+            CredentialsProblem: they are of another account.
         """
         actual, arn = self.sessions[account].identity()
         expected = self.id_of(account)

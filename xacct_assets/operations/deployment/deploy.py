@@ -1,37 +1,31 @@
-"""`xacct deploy`: stacks, script, tables and procedures, each only where something changed."""
+"""Deploys an installation: stacks, job script, tables and procedures, each only if it changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from xacct_assets.aws.cloudformation import StackEvent, StackResult, Stacks
-from xacct_assets.aws.errors import DeployFailed, SecretInvalid, StatementFailed
-from xacct_assets.aws.redshift.data_api import MAX_BATCH, DataApi
-from xacct_assets.aws.redshift.sql import qualified, split_statements
-from xacct_assets.aws.redshift.warehouse import Warehouse, database_errors
+from xacct_assets.aws.errors import DeployFailed, SecretInvalid
+from xacct_assets.aws.redshift.data_api import DataApi
+from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.aws.s3.buckets import put_if_changed
 from xacct_assets.aws.secretsmanager import read_warehouse_credentials
-from xacct_assets.feed.spec import LOADED_AT_COLUMN, PARTITION_COLUMN, FeedSpec
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.job_libraries import pipes_zip
+from xacct_assets.operations.deployment.warehouse_sql import (
+    SqlScript,
+    apply_over_data_api,
+    apply_over_wire,
+)
 
 if TYPE_CHECKING:
+    from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.settings import Settings
 
-Route = Literal["wire", "data-api"]
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Script:
-    """One SQL file and its statements."""
-
-    path: Path
-    statements: list[str]
+SqlRoute = Literal["wire", "data-api"]
 
 
 class Deployment:
@@ -40,9 +34,9 @@ class Deployment:
     Args:
         settings: names of the installation.
         feeds: the feeds to deploy.
-        root: the checkout with infra/, glue/ and sql/.
-        say: told what is being done, a line at a time.
-        overrides: template parameters that have precedence over the settings.
+        root: the folder with infra/, glue/ and sql/.
+        report: called with a line about each step.
+        overrides: template parameters that take precedence over the settings.
     """
 
     def __init__(
@@ -50,42 +44,50 @@ class Deployment:
         settings: Settings,
         feeds: Sequence[FeedSpec],
         root: Path,
-        say: Say,
+        report: Callable[[str], None],
         overrides: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = settings
         self._feeds = feeds
         self._root = root
-        self._say = say
+        self._report = report
         self._overrides = dict(overrides or {})
         self._accounts = Accounts(settings)
 
-    def run(self, *, sql_over: Route = "wire") -> bool:
-        """Deploy everything; True if anything was changed.
+    def run(self, *, sql_over: SqlRoute = "wire") -> bool:
+        """Deploy everything.
+
+        Args:
+            sql_over: how SQL is sent to Redshift.
+
+        Returns:
+            Whether a stack, the job script or its libraries changed.
 
         Raises:
-            AwsFailure: naming the step, the reason and the fix.
+            AwsFailure: a step failed; names the step, the reason and the fix.
         """
-        # Read all files first: a mistake in one of them must not stop a deployment half-way.
+        # Reads all files first: an error in one of them must not stop a deployment half-way.
         scripts = [
-            Script(path, _statements(path))
+            SqlScript.read(path)
             for path in plan.scripts(self._root, self._feeds, self._settings.extra_feeds_dir)
         ]
         job_script = (self._root / "glue" / "load.py").read_bytes()
         self._check_overrides()
-        for account in ("a", "b"):
-            arn = self._accounts.prove(account)  # type: ignore[arg-type]
-            self._say(f"account {account.upper()}: {arn}")
-        stack_b = self._stack(plan.account_b(self._settings, self._root))
-        stack_a = self._stack(
+        for account in plan.ACCOUNTS:
+            arn = self._accounts.verify(account)
+            self._report(f"account {account.upper()}: {arn}")
+        stack_b = self._deploy_stack(plan.account_b(self._settings, self._root))
+        stack_a = self._deploy_stack(
             plan.account_a(self._settings, self._root, stack_b.outputs, self._feeds)
         )
         results = [stack_b, stack_a]
-        # The job's definition names the script, so it is put there first.
+        # Uploaded before the feeds' stacks, whose Glue jobs refer to the script.
         uploaded = self._upload(job_script)
         for feed in self._feeds:
             results.append(
-                self._stack(plan.feed_stack(self._settings, self._root, feed, stack_b.outputs))
+                self._deploy_stack(
+                    plan.feed_stack(self._settings, self._root, feed, stack_b.outputs)
+                )
             )
         self._apply_sql(scripts, sql_over)
         return uploaded or any(result.change != "up to date" for result in results)
@@ -100,120 +102,57 @@ class Deployment:
                     fix="see the Parameters of infra/*.yaml for the names",
                 )
 
-    def _stack(self, planned: plan.StackPlan) -> StackResult:
+    def _deploy_stack(self, planned: plan.StackPlan) -> StackResult:
         planned = plan.with_overrides(planned, self._overrides)
         client = self._accounts.sessions[planned.account].client("cloudformation")
-        stacks = Stacks(client, on_event=self._show)
+        stacks = Stacks(client, on_event=self._report_event)
         result = stacks.deploy(
             planned.name,
             planned.template,
             planned.parameters,
             tags={"xacct": self._settings.suffix},
         )
-        self._say(f"stack {planned.name} (account {planned.account.upper()}): {result.change}")
+        self._report(f"stack {planned.name} (account {planned.account.upper()}): {result.change}")
         return result
 
-    def _show(self, event: StackEvent) -> None:
+    def _report_event(self, event: StackEvent) -> None:
         if event.status.endswith("_IN_PROGRESS") and "ROLLBACK" not in event.status:
             return
         reason = f": {event.reason}" if event.reason and "FAILED" in event.status else ""
-        self._say(f"  {event.resource} {event.status}{reason}")
+        self._report(f"  {event.resource} {event.status}{reason}")
 
     def _upload(self, job_script: bytes) -> bool:
         s3 = self._accounts.sessions["b"].client("s3")
         bucket, owner = self._settings.processing_bucket, self._settings.account_b
-        changed = False
+        any_uploaded = False
         for key, body in ((plan.SCRIPT_KEY, job_script), (plan.PIPES_KEY, pipes_zip())):
             uploaded = put_if_changed(s3, bucket, owner, key, body)
-            changed = changed or uploaded
-            self._say(f"s3://{bucket}/{key}: {'uploaded' if uploaded else 'up to date'}")
-        return changed
+            any_uploaded = any_uploaded or uploaded
+            self._report(f"s3://{bucket}/{key}: {'uploaded' if uploaded else 'up to date'}")
+        return any_uploaded
 
-    def _apply_sql(self, scripts: Sequence[Script], route: Route) -> None:
+    def _apply_sql(self, scripts: Sequence[SqlScript], route: SqlRoute) -> None:
         sessions = self._accounts.sessions["b"]
         secret = self._settings.redshift_secret
         credentials = read_warehouse_credentials(sessions.client("secretsmanager"), secret)
-        if route == "data-api":
-            if not credentials.data_api_compatible:
-                raise SecretInvalid(
-                    f"the Data API cannot log in with {secret}",
-                    reason='it takes only JSON with "username" and "password"',
-                    fix="deploy with --sql-over wire",
-                )
-            self._apply_over_data_api(scripts, sessions.client("redshift-data"), credentials)
+        if route == "wire":
+            apply_over_wire(scripts, self._feeds, Warehouse(lambda: credentials))
+        elif credentials.secret_arn is not None and credentials.data_api_compatible:
+            api = DataApi(
+                sessions.client("redshift-data"),
+                self._settings.workgroup,
+                self._settings.database,
+                credentials.secret_arn,
+            )
+            apply_over_data_api(scripts, self._feeds, api)
         else:
-            self._apply_over_wire(scripts, Warehouse(lambda: credentials))
-        names = ", ".join(self._told(script.path) for script in scripts)
-        self._say(f"SQL applied as {credentials.user} over {route}: {names}")
+            raise SecretInvalid(
+                f"the Data API cannot log in with {secret}",
+                reason='it accepts only JSON with "username" and "password"',
+                fix="deploy with --sql-over wire",
+            )
+        names = ", ".join(self._display_path(script.path) for script in scripts)
+        self._report(f"SQL applied as {credentials.user} over {route}: {names}")
 
-    def _told(self, path: Path) -> str:
-        inside = path.is_relative_to(self._root)
-        return str(path.relative_to(self._root) if inside else path)
-
-    def _apply_over_wire(self, scripts: Sequence[Script], warehouse: Warehouse) -> None:
-        def apply(connection: Any) -> None:
-            with connection.cursor() as cursor:
-                for script in scripts:
-                    for number, sql in enumerate(script.statements, 1):
-                        about = f"statement {number} of {script.path}"
-                        with database_errors("the wire", statement=about):
-                            cursor.execute(sql)
-                for feed in self._feeds:
-                    for table, columns in _tables(feed).items():
-                        cursor.execute(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608
-                        names = [c[0] for c in cursor.description]
-                        _require_columns(feed, table, columns, [_text(name) for name in names])
-
-        warehouse.transaction(apply, idempotent=True)
-
-    def _apply_over_data_api(
-        self, scripts: Sequence[Script], client: Any, credentials: Any
-    ) -> None:
-        api = DataApi(
-            client, self._settings.workgroup, self._settings.database, credentials.secret_arn
-        )
-        for script in scripts:
-            for start in range(0, len(script.statements), MAX_BATCH):
-                api.batch(script.statements[start : start + MAX_BATCH], name=script.path.name)
-        for feed in self._feeds:
-            for table, columns in _tables(feed).items():
-                schema, _, name = table.rpartition(".")
-                found = api.execute(
-                    "SELECT column_name FROM information_schema.columns "
-                    "WHERE table_schema = :schema AND table_name = :name "
-                    "ORDER BY ordinal_position",
-                    {"schema": schema or "public", "name": name},
-                    name=f"columns of {table}",
-                )
-                _require_columns(feed, table, columns, [row["column_name"] for row in found.rows])
-
-
-def _statements(path: Path) -> list[str]:
-    try:
-        return split_statements(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DeployFailed(f"{path} cannot be read as SQL", reason=str(error)) from error
-
-
-def _tables(feed: FeedSpec) -> dict[str, list[str]]:
-    """The columns that the pipeline expects of the feed's tables, in any order."""
-    staging = [*feed.column_names(), PARTITION_COLUMN]
-    return {
-        feed.warehouse.staging: staging,
-        feed.warehouse.fact: [*staging, LOADED_AT_COLUMN],
-    }
-
-
-def _require_columns(feed: FeedSpec, table: str, expected: list[str], actual: list[str]) -> None:
-    missing = [name for name in expected if name not in actual]
-    if missing:
-        raise StatementFailed(
-            f"table {table} is not what feed {feed.name} needs",
-            reason=f"it has no column {', '.join(missing)}; CREATE TABLE IF NOT EXISTS leaves a "
-            "table alone that is there already",
-            fix=f"ALTER TABLE {table} ADD COLUMN …, or drop it if it can be loaded again",
-        )
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+    def _display_path(self, path: Path) -> str:
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)

@@ -1,4 +1,4 @@
-"""`xacct destroy`: takes everything out of both accounts again, data included."""
+"""Removes an installation from both accounts, with its data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xacct_assets.aws.cloudformation import StackEvent, Stacks
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws.s3 import buckets
 from xacct_assets.operations.deployment.accounts import Accounts
-from xacct_assets.operations.deployment.plan import Account
+from xacct_assets.operations.deployment.plan import ACCOUNTS, Account
 
 if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec
@@ -17,67 +17,81 @@ if TYPE_CHECKING:
 
 
 class Removal:
-    """Removes one installation: stacks in reverse order, then the buckets with all they hold.
+    """Removes one installation: its stacks in reverse order, then its buckets.
 
-    The buckets are retained by their stacks, so that a deleted stack never takes data along; here
-    they are emptied and deleted by name.
+    Deleting a stack retains its buckets, so that data is never lost with a stack. Here the buckets
+    are emptied and deleted by name.
+
+    Args:
+        report: called with a line about each step.
     """
 
     def __init__(
-        self, settings: Settings, feeds: Sequence[FeedSpec], say: Callable[[str], None]
+        self, settings: Settings, feeds: Sequence[FeedSpec], report: Callable[[str], None]
     ) -> None:
         self._settings = settings
         self._feeds = feeds
-        self._say = say
+        self._report = report
         self._accounts = Accounts(settings)
 
     def run(self) -> list[str]:
-        """Remove everything; what could not be removed, and why. Goes on after a failure."""
-        for account in ("a", "b"):
-            self._accounts.prove(account)  # type: ignore[arg-type]
-        left: list[str] = []
-        suffix = self._settings.suffix
+        """Remove everything; goes on after a failure.
+
+        Returns:
+            What could not be removed, with the reason; empty if everything was removed.
+
+        Raises:
+            CredentialsProblem: the credentials of an account are of another one.
+        """
+        for account in ACCOUNTS:
+            self._accounts.verify(account)
+        settings = self._settings
         stacks: list[tuple[Account, str]] = [
-            *(("b", feed.stack_name(suffix)) for feed in reversed(self._feeds)),
-            ("a", self._settings.stack_a),
-            ("b", self._settings.stack_b),
+            *(("b", feed.stack_name(settings.suffix)) for feed in reversed(self._feeds)),
+            ("a", settings.stack_a),
+            ("b", settings.stack_b),
         ]
-        for account, name in stacks:
-            self._attempt(lambda a=account, n=name: self._stack(a, n), f"stack {name}", left)
-        for account, bucket in (
-            ("b", self._settings.processing_bucket),
-            ("a", self._settings.export_bucket),
-            ("a", self._settings.input_bucket),
-        ):
-            self._attempt(
-                lambda a=account, b=bucket: self._bucket(a, b),  # type: ignore[misc]
-                f"bucket {bucket}",
-                left,
-            )
-        return left
+        bucket_names: list[tuple[Account, str]] = [
+            ("b", settings.processing_bucket),
+            ("a", settings.export_bucket),
+            ("a", settings.input_bucket),
+        ]
+        problems = [
+            self._attempt(f"stack {name}", self._delete_stack, account, name)
+            for account, name in stacks
+        ]
+        problems += [
+            self._attempt(f"bucket {name}", self._delete_bucket, account, name)
+            for account, name in bucket_names
+        ]
+        return [problem for problem in problems if problem is not None]
 
-    def _attempt(self, work: Callable[[], None], what: str, left: list[str]) -> None:
+    def _attempt(
+        self, resource: str, delete: Callable[[Account, str], str], account: Account, name: str
+    ) -> str | None:
+        """Delete a resource and report it; the problem if that failed."""
         try:
-            work()
+            outcome = delete(account, name)
         except AwsFailure as failure:
-            left.append(f"{what}: {failure}")
-            self._say(f"{what}: NOT removed: {failure}")
+            self._report(f"{resource}: NOT removed: {failure}")
+            return f"{resource}: {failure}"
+        self._report(f"{resource}: {outcome}")
+        return None
 
-    def _stack(self, account: Account, name: str) -> None:
+    def _delete_stack(self, account: Account, name: str) -> str:
         client = self._accounts.sessions[account].client("cloudformation")
-        removed = Stacks(client, on_event=self._show).delete(name)
-        self._say(f"stack {name}: {'deleted' if removed else 'not there'}")
+        removed = Stacks(client, on_event=self._report_event).delete(name)
+        return "deleted" if removed else "does not exist"
 
-    def _show(self, event: StackEvent) -> None:
+    def _report_event(self, event: StackEvent) -> None:
         if event.status == "DELETE_FAILED":
-            self._say(f"  {event.resource} {event.status}: {event.reason}")
+            self._report(f"  {event.resource} {event.status}: {event.reason}")
 
-    def _bucket(self, account: Account, name: str) -> None:
+    def _delete_bucket(self, account: Account, name: str) -> str:
         s3 = self._accounts.sessions[account].client("s3")
         owner = self._accounts.id_of(account)
         if not buckets.exists(s3, name, owner):
-            self._say(f"bucket {name}: not there")
-            return
+            return "does not exist"
         count = buckets.empty(s3, name, owner)
         buckets.delete(s3, name, owner)
-        self._say(f"bucket {name}: deleted with {count} object versions")
+        return f"deleted with {count} object versions"

@@ -13,7 +13,7 @@ _SUFFIXES = {".py", ".typed"}
 
 
 def pipes_zip() -> bytes:
-    """The installed package; the same bytes for the same content, whenever it is made."""
+    """Zip the installed package; the same content gives the same bytes."""
     spec = importlib.util.find_spec("dagster_pipes")
     if spec is None or not spec.submodule_search_locations:
         raise DeployFailed(
@@ -25,7 +25,7 @@ def pipes_zip() -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(package.rglob("*")):
             if path.is_file() and path.suffix in _SUFFIXES:
-                # A fixed date: the time of installation is not content.
+                # A fixed date: files differ in modification time between installations.
                 name = path.relative_to(package.parent).as_posix()
                 entry = zipfile.ZipInfo(name, date_time=(2020, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED

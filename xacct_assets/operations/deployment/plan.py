@@ -1,4 +1,4 @@
-"""What is to be deployed: which template with which parameters in which account."""
+"""Plans a deployment: which template with which parameters in which account."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from xacct_assets.settings import Settings
 SCRIPT_KEY = "scripts/load.py"
 PIPES_KEY = "scripts/dagster_pipes.zip"
 Account = Literal["a", "b"]
+ACCOUNTS: tuple[Account, ...] = ("a", "b")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def template(root: Path, name: str) -> str:
 
 
 def account_b(settings: Settings, root: Path) -> StackPlan:
-    """Account B: deployed first, since account A's bucket policies name its roles."""
+    """The stack of account B; deployed first, since account A's bucket policies name its roles."""
     parameters = {
         "AccountAId": settings.account_a,
         "Suffix": settings.suffix,
@@ -67,11 +68,12 @@ def account_b(settings: Settings, root: Path) -> StackPlan:
 def account_a(
     settings: Settings, root: Path, outputs_b: Mapping[str, str], feeds: Sequence[FeedSpec]
 ) -> StackPlan:
-    """Account A, naming the roles that account B's stack made, and the queue if a feed reads it.
+    """The stack of account A, which names the roles of account B's stack.
 
-    Where every feed polls, nobody would take the notifications off the queue again.
+    S3 notifies the arrival queue only if a feed reads it: otherwise nothing would delete the
+    messages.
     """
-    listening = any(
+    reads_queue = any(
         feed.arrival.mode == "events"
         and feed.arrival.queue in (None, f"xacct-arrivals-{settings.suffix}")
         for feed in feeds
@@ -84,7 +86,7 @@ def account_a(
         "GlueRoleArn": outputs_b["GlueRoleArn"],
         "OrchestratorRoleArn": outputs_b["OrchestratorRoleArn"],
         "RoleBArn": outputs_b["RoleBArn"],
-        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if listening else "",
+        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if reads_queue else "",
     }
     return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
 
@@ -92,12 +94,16 @@ def account_a(
 def feed_stack(
     settings: Settings, root: Path, feed: FeedSpec, outputs_b: Mapping[str, str]
 ) -> StackPlan:
-    """One feed's catalog database, crawler and job."""
+    """The stack of one feed: catalog database, crawler and Glue job.
+
+    Raises:
+        DeployFailed: the feed reads a bucket that the installation has no permissions for.
+    """
     bucket = feed.source.bucket or settings.input_bucket
     if bucket != settings.input_bucket:
         raise DeployFailed(
             f"feed {feed.name} reads bucket {bucket}",
-            reason=f"this installation's roles and policies are for {settings.input_bucket} only",
+            reason=f"this installation's roles and policies allow {settings.input_bucket} only",
             fix="leave source.bucket out of the feed's defs.yaml, or set XACCT_INPUT_BUCKET",
         )
     load = feed.load
@@ -120,13 +126,13 @@ def feed_stack(
 
 
 def with_overrides(plan: StackPlan, overrides: Mapping[str, str]) -> StackPlan:
-    """The plan with the parameters given on the command line that its template has."""
-    own = {key: value for key, value in overrides.items() if has_parameter(plan.template, key)}
-    return StackPlan(plan.name, plan.account, plan.template, {**plan.parameters, **own})
+    """The plan with those of the overriding parameters that its template declares."""
+    declared = {key: value for key, value in overrides.items() if has_parameter(plan.template, key)}
+    return StackPlan(plan.name, plan.account, plan.template, {**plan.parameters, **declared})
 
 
 def has_parameter(template_text: str, name: str) -> bool:
-    """True if the template declares the parameter."""
+    """Whether the template declares the parameter."""
     _, found, rest = template_text.partition("\nParameters:\n")
     if not found:
         return False
@@ -138,25 +144,31 @@ def has_parameter(template_text: str, name: str) -> bool:
     return any(line.rstrip() == f"  {name}:" for line in section)
 
 
-def scripts(root: Path, feeds: Sequence[FeedSpec], more: Path | None = None) -> list[Path]:
-    """The SQL scripts in the order they are applied: shared ones, then each feed's tables before
-    its procedures. A feed of the folder ``more`` has its SQL beside its defs.yaml.
+def scripts(
+    root: Path, feeds: Sequence[FeedSpec], extra_feeds_dir: Path | None = None
+) -> list[Path]:
+    """The SQL scripts in the order they are applied: shared scripts, then those of each feed.
+
+    A feed's tables come before its procedures. Feeds of ``extra_feeds_dir`` have their SQL beside
+    their defs.yaml.
 
     Raises:
         DeployFailed: a feed has no SQL.
     """
-    found = sorted((root / "sql").glob("*.sql"))
+    paths = sorted((root / "sql").glob("*.sql"))
     for feed in feeds:
-        folders = [root / "sql" / feed.name, *([more / feed.name] if more else [])]
-        own = sorted(
+        folders = [root / "sql" / feed.name]
+        if extra_feeds_dir:
+            folders.append(extra_feeds_dir / feed.name)
+        feed_paths = sorted(
             (path for folder in folders for path in folder.glob("*.sql")),
             key=lambda path: (path.name.startswith("procedure"), path.name),
         )
-        if not own:
+        if not feed_paths:
             raise DeployFailed(
                 f"feed {feed.name} has no SQL",
                 reason=f"there is no .sql file in {' or '.join(map(str, folders))}",
                 fix="write its staging table, fact table and procedure there (see sql/products)",
             )
-        found += own
-    return found
+        paths += feed_paths
+    return paths

@@ -23,7 +23,6 @@ from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import daily_partitions, day_prefix
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.local_runtime.executor import in_process
 
 TODAY = date(2026, 3, 10)
 YESTERDAY = TODAY - timedelta(days=1)
@@ -98,7 +97,7 @@ class Sensing:
             jobs=[dg.define_asset_job(job_name(self.feed), selection=dg.AssetSelection.all())],
             sensors=[self.sensor],
             resources={"aws": self.aws},
-            executor=in_process,
+            executor=dg.in_process_executor,
         )
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Dagster's SQLite databases stay open while they are written to."""
+"""Dagster's SQLite databases stay open, and commits do not wait for the disk, during a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from xacct_assets.local_runtime.sqlite_tuning import keep_databases_open, relaxed_durability
+from xacct_assets.local_runtime.sqlite_tuning import (
+    event_databases,
+    keep_databases_open,
+    relaxed_durability,
+)
 
 # SQLite's own numbers of the setting.
 NORMAL, FULL = 1, 2
@@ -22,9 +26,9 @@ class Place:
         self.instance = instance
         job = dg.GraphDefinition(name="day", node_defs=[]).to_job()
         self.run = instance.create_run_for_job(job)
-        self.tell("begun")
+        self.report("begun")
 
-    def tell(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self.instance.report_engine_event(text, self.run)
         asset = dg.AssetMaterialization("a", partition="2026-01-01")
         self.instance.report_runless_asset_event(asset)
@@ -36,6 +40,10 @@ class Place:
     def synchronous(self) -> int:
         with self.storage.index_connection() as connection:
             return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+    @property
+    def databases(self) -> list[Path]:
+        return event_databases(self.instance, self.run.run_id)
 
     @property
     def storage(self) -> SqliteEventLogStorage:
@@ -51,8 +59,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_an_event_of_a_run_does_not_wait_for_the_disk(place: Place) -> None:
-    with relaxed_durability(place.instance, place.run.run_id):
-        place.tell("in its midst")
+    with relaxed_durability(place.databases):
+        place.report("in its midst")
         assert place.has_log("index")
         assert place.has_log(place.run.run_id)
         assert place.synchronous() == NORMAL
@@ -60,8 +68,8 @@ def test_an_event_of_a_run_does_not_wait_for_the_disk(place: Place) -> None:
 
 def test_when_the_run_is_over_everything_is_in_the_databases(place: Place) -> None:
     def is_interrupted() -> None:
-        with relaxed_durability(place.instance, place.run.run_id):
-            place.tell("in its midst")
+        with relaxed_durability(place.databases):
+            place.report("in its midst")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -73,19 +81,18 @@ def test_when_the_run_is_over_everything_is_in_the_databases(place: Place) -> No
     assert "in its midst" in [event.message for event in events if event]
 
 
-def test_a_hold_on_the_database_of_all_events_is_let_go(place: Place) -> None:
-    with keep_databases_open(place.instance):
-        place.tell("held")
+def test_the_database_of_all_events_is_closed_at_the_end(place: Place) -> None:
+    with keep_databases_open(event_databases(place.instance)):
+        place.report("held")
         assert place.has_log("index")
         assert not place.has_log(place.run.run_id)
     assert not place.has_log("index")
 
 
-def test_a_database_that_is_not_there_yet_is_not_made(place: Place) -> None:
-    with keep_databases_open(place.instance, "another-run"):
-        assert not Path(place.storage.path_for_shard("another-run")).exists()
+def test_a_database_that_does_not_exist_yet_is_not_created(place: Place) -> None:
+    assert event_databases(place.instance, "another-run") == event_databases(place.instance)
 
 
-def test_another_storage_is_left_as_it_is() -> None:
-    with dg.DagsterInstance.ephemeral() as instance, relaxed_durability(instance, "a-run"):
-        assert not isinstance(instance.event_log_storage, SqliteEventLogStorage)
+def test_another_storage_has_no_databases_to_tune() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert event_databases(instance, "a-run") == []

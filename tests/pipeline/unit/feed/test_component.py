@@ -8,8 +8,8 @@ import pytest
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
 from xacct_assets.feed import CrossAccountFeed
-from xacct_assets.feed.component import extra_feeds_dir
-from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError
+from xacct_assets.feed.component import extra_feeds
+from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feeds
 from xacct_assets.feed.spec import FeedSpec
 
 ORDERS = """
@@ -74,7 +74,7 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
 
 
 def test_a_folder_of_feeds_can_be_anywhere() -> None:
-    definitions = extra_feeds_dir(Path(__file__).parents[3] / "feeds")
+    definitions = extra_feeds(Path(__file__).parents[3] / "feeds")
     groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
     assert groups == {"customers", "orders"}
     assert [sensor.name for sensor in definitions.sensors or []] == [
@@ -88,7 +88,7 @@ def test_a_feed_elsewhere_that_claims_what_products_has_is_refused(tmp_path: Pat
     path.parent.mkdir()
     path.write_text(ORDERS.replace("prefix: shop/orders", "prefix: products/old"), encoding="utf-8")
     with pytest.raises(FeedFileError, match=r"source\.prefix 'products/old' is also claimed by"):
-        extra_feeds_dir(tmp_path)
+        extra_feeds(tmp_path)
 
 
 def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) -> None:
@@ -102,6 +102,49 @@ def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) ->
 
 
 def test_the_component_documents_the_feeds_own_fields() -> None:
-    assert CrossAccountFeed.get_model_cls() is FeedSpec
-    properties = FeedSpec.model_json_schema()["properties"]
+    properties = CrossAccountFeed.get_model_cls().model_json_schema()["properties"]
     assert set(properties) == set(FeedSpec.model_fields)
+
+
+def test_values_of_a_feed_may_be_templates(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_BUCKET", "shop-raw")
+    monkeypatch.setenv("SHOP_FILES", "3")
+    text = ORDERS.replace(
+        "prefix: shop/orders\n    layout",
+        'bucket: "{{ env.SHOP_BUCKET }}"\n    prefix: shop/orders\n    layout',
+    )
+    text += '  arrival: {min_files: "{{ env.SHOP_FILES }}"}\n'
+    write(folder, "orders", text)
+    place = folder.defs_folder_path / "orders"
+    with folder.load_component_and_build_defs(place) as (component, _):
+        assert isinstance(component, CrossAccountFeed)
+        assert component.source.bucket == "shop-raw"
+        assert component.arrival.min_files == 3
+    (feed,) = load_feeds(folder.defs_folder_path)
+    assert (feed.source.bucket, feed.arrival.min_files) == ("shop-raw", 3)
+
+
+def test_a_template_of_an_unset_variable_is_named(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOP_BUCKET", raising=False)
+    text = ORDERS.replace("prefix: shop/orders\n    layout", 'prefix: "{{ env.SHOP }}"\n    layout')
+    write(folder, "orders", text)
+    with pytest.raises(
+        FeedFileError, match=r"source\.prefix: \{\{ env\.SHOP \}\} renders to nothing"
+    ):
+        load_feeds(folder.defs_folder_path)
+
+
+def test_a_rendered_value_is_validated_like_any_other(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_PREFIX", "/shop//orders/")
+    text = ORDERS.replace(
+        "prefix: shop/orders\n    layout", 'prefix: "{{ env.SHOP_PREFIX }}"\n    layout'
+    )
+    write(folder, "orders", text)
+    with pytest.raises(FeedFileError, match=r"source\.prefix"):
+        load_feeds(folder.defs_folder_path)

@@ -1,4 +1,4 @@
-"""A feed's file: what is refused, and that the message names field and fix."""
+"""What a feed's file may not hold; the message names field and fix."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ def attributes() -> dict[str, Any]:
 
 
 def refused(change: Callable[[dict[str, Any]], Any]) -> str:
-    """The message with which a changed feed is refused."""
+    """The message that refuses the changed feed."""
     values = attributes()
     change(values)
     with pytest.raises(ValidationError) as caught:
@@ -128,8 +128,8 @@ def test_a_key_column_must_not_be_nullable() -> None:
     assert "'brand' is nullable; set nullable: false" in refused(put("key", ["brand"]))
 
 
-def test_a_column_twice_is_refused() -> None:
-    assert "'id' is there 2 times" in refused(put("columns.1.name", "id"))
+def test_a_duplicate_column_is_refused() -> None:
+    assert "'id' is listed 2 times" in refused(put("columns.1.name", "id"))
 
 
 @pytest.mark.parametrize("name", ["partition_date", "loaded_at", "partition_0"])
@@ -137,7 +137,7 @@ def test_a_column_that_the_pipeline_adds_itself_is_refused(name: str) -> None:
     assert f"{name!r} is added by the pipeline" in refused(put("columns.1.name", name))
 
 
-def test_year_is_a_column_only_where_the_folders_do_not_make_it_one() -> None:
+def test_year_is_reserved_only_if_it_is_in_the_folder_names() -> None:
     values = attributes()
     values["columns"][1]["name"] = "year"
     FeedSpec.model_validate(values)
@@ -189,7 +189,7 @@ def test_a_file_that_is_refused_is_named_with_field_and_reason(
         load_feeds(folder)
 
 
-def test_a_key_given_twice_is_refused(feed_yaml: Callable[..., Path]) -> None:
+def test_a_duplicate_yaml_key_is_refused(feed_yaml: Callable[..., Path]) -> None:
     folder = feed_yaml(PRODUCTS + "\n  max_days_per_run: 5\n")
     with pytest.raises(FeedFileError, match="'max_days_per_run' is given twice"):
         load_feeds(folder)
@@ -234,6 +234,6 @@ def test_two_feeds_that_would_overwrite_each_other_are_refused(
         load_feeds(folder)
 
 
-def test_an_unknown_feed_is_answered_with_those_there_are() -> None:
+def test_the_message_about_an_unknown_feed_lists_the_feeds() -> None:
     with pytest.raises(FeedFileError, match=r"no feed 'orders'.*there are: products"):
         load_feed("orders")

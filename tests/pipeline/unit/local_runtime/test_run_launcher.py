@@ -1,4 +1,4 @@
-"""A run whose process is gone is told from one that works."""
+"""Runs whose process is gone are distinguished from runs that work."""
 
 import json
 import os
@@ -43,10 +43,10 @@ def started_run(launcher: LocalRunLauncher, pid: int | None, server: str | None)
     return known
 
 
-def test_a_run_whose_process_is_gone_is_found_out(launcher: LocalRunLauncher) -> None:
+def test_a_run_whose_process_is_gone_is_detected(launcher: LocalRunLauncher) -> None:
     health = launcher.check_run_worker_health(started_run(launcher, NOBODY, HERE))
     assert health.status is WorkerStatus.NOT_FOUND
-    assert f"process {NOBODY} is gone" in (health.msg or "")
+    assert f"process {NOBODY} ended without reporting" in (health.msg or "")
 
 
 @pytest.mark.parametrize(

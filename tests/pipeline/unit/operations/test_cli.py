@@ -1,4 +1,4 @@
-"""`xacct` from the terminal: exit codes, settings files, words for people and for machines."""
+"""`xacct` from the terminal: exit codes, .env files, output as text and as JSON."""
 
 import json
 from datetime import date
@@ -21,7 +21,7 @@ REQUIRED = {
 
 @pytest.fixture
 def here(monkeypatch, tmp_path):
-    """An empty directory and no settings; what a command sets in the environment is undone."""
+    """An empty directory without settings; the environment is restored afterwards."""
     for name in (*REQUIRED, "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -30,7 +30,7 @@ def here(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def settled(here):
+def configured(here):
     text = "".join(f"{name}={value}\n" for name, value in REQUIRED.items())
     (here / ".env").write_text(text)
     return here
@@ -58,7 +58,7 @@ def test_missing_settings_end_with_2_and_are_all_named(here, capsys):
     assert all(name in error for name in REQUIRED)
 
 
-def test_the_env_file_wins_over_the_shell_as_it_does_for_dagster(settled, monkeypatch):
+def test_the_env_file_wins_over_the_shell_as_it_does_for_dagster(configured, monkeypatch):
     environ = {"XACCT_SUFFIX": "other"}
     load_env_file(environ=environ)
     assert environ["XACCT_SUFFIX"] == "local"
@@ -70,58 +70,60 @@ def test_no_env_file_is_no_error_but_a_named_one_must_exist(here):
         load_env_file(here / "other.env", environ={})
 
 
-def test_the_env_file_can_be_left_unread(settled, capsys):
+def test_the_env_file_can_be_left_unread(configured, capsys):
     assert cli.main(["--no-env-file", "doctor"]) == 2
     assert "XACCT_SUFFIX" in capsys.readouterr().err
 
 
-def test_destroy_does_nothing_without_yes_and_says_what_it_would_delete(settled, capsys):
+def test_destroy_does_nothing_without_yes_and_lists_what_it_would_delete(configured, capsys):
     assert cli.main(["destroy"]) == 2
     assert "sample-opt-bucket-etl-local" in capsys.readouterr().err
 
 
-def test_a_failure_of_aws_ends_with_1_and_its_whole_story(settled, capsys, monkeypatch):
+def test_an_aws_failure_ends_with_1_and_shows_its_fix(configured, capsys, monkeypatch):
     def fail(*_args, **_options):
         raise AccessDenied("s3:ListBucket on raw was denied", fix="let it")
 
-    monkeypatch.setattr("xacct_assets.operations.discover_partitions.discover_partitions", fail)
+    monkeypatch.setattr(
+        "xacct_assets.feed.reconciliation.discover_partitions.discover_partitions", fail
+    )
     assert cli.main(["reconcile"]) == 1
     assert "fix: let it" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_with_130(settled, monkeypatch):
+def test_an_interrupt_ends_with_130(configured, monkeypatch):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(
-        "xacct_assets.operations.discover_partitions.discover_partitions", interrupt
+        "xacct_assets.feed.reconciliation.discover_partitions.discover_partitions", interrupt
     )
     assert cli.main(["reconcile"]) == 130
 
 
 def reconciled(monkeypatch, *verdicts):
-    asked = []
+    requested = []
 
     def answer(_feed, _aws_clients, days):
-        asked.extend(days)
+        requested.extend(days)
         return list(verdicts)
 
-    monkeypatch.setattr("xacct_assets.feed.reconciliation.equation.reconcile", answer)
-    return asked
+    monkeypatch.setattr("xacct_assets.feed.reconciliation.collection.reconcile", answer)
+    return requested
 
 
-def test_reconcile_takes_days_and_ranges(settled, monkeypatch):
-    asked = reconciled(monkeypatch, verdict())
+def test_reconcile_takes_days_and_ranges(configured, monkeypatch):
+    requested = reconciled(monkeypatch, verdict())
     assert (
         cli.main(
             ["reconcile", "--partition", "2026-01-05", "--partition", "2026-01-01...2026-01-03"]
         )
         == 0
     )
-    assert asked == [date(2026, 1, day) for day in (1, 2, 3, 5)]
+    assert requested == [date(2026, 1, day) for day in (1, 2, 3, 5)]
 
 
-def test_a_wrong_day_makes_reconcile_end_with_1_and_say_why(settled, monkeypatch, capsys):
+def test_a_wrong_day_makes_reconcile_end_with_1_and_say_why(configured, monkeypatch, capsys):
     reconciled(monkeypatch, verdict(), verdict("2026-01-02", ok=False, exported_rows=None))
     assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 1
     shown = capsys.readouterr().out
@@ -129,7 +131,7 @@ def test_a_wrong_day_makes_reconcile_end_with_1_and_say_why(settled, monkeypatch
     assert "1 of 2 days are wrong" in shown
 
 
-def test_reconcile_as_json_is_a_list_with_every_number(settled, monkeypatch, capsys):
+def test_reconcile_as_json_is_a_list_with_every_number(configured, monkeypatch, capsys):
     reconciled(monkeypatch, verdict())
     assert cli.main(["reconcile", "--partition", "2026-01-01", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
@@ -140,19 +142,19 @@ def test_reconcile_as_json_is_a_list_with_every_number(settled, monkeypatch, cap
 @pytest.mark.parametrize(
     "text", ["yesterday", "2026-01-02...2026-01-01", "2026-13-01", "9999-01-01"]
 )
-def test_a_day_that_is_none_is_refused_by_name(settled, text, capsys):
+def test_an_invalid_day_is_refused_by_name(configured, text, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["reconcile", "--partition", text])
     assert ended.value.code == 2
     assert text in capsys.readouterr().err
 
 
-def test_an_unknown_feed_is_named(settled, capsys):
+def test_an_unknown_feed_is_named(configured, capsys):
     assert cli.main(["reconcile", "--feed", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
 
 
-def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(settled, monkeypatch, capsys):
+def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(configured, monkeypatch, capsys):
     def run(self):
         finding = Finding("login to Redshift", "FAIL", "refused", "reset the password")
         self._report(finding)
@@ -165,6 +167,6 @@ def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(settled, monkey
     assert "fix: reset the password" in shown
 
 
-def test_a_parameter_without_a_value_is_refused(settled, capsys):
+def test_a_parameter_without_a_value_is_refused(configured, capsys):
     assert cli.main(["deploy", "--parameter", "BaseCapacity"]) == 2
     assert "BaseCapacity" in capsys.readouterr().err

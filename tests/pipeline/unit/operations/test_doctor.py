@@ -1,4 +1,4 @@
-"""`xacct doctor`: one finding per hop, the fix beside it, nothing asked for in vain."""
+"""`xacct doctor`: one finding per check, with its fix; a failed prerequisite skips checks."""
 
 import pytest
 
@@ -19,8 +19,8 @@ SETTINGS = Settings.load(
 LOGIN = WarehouseCredentials("h", 5439, "dev", "xacct", "s3cr3t", "arn:secret", True)
 
 
-class Anything:
-    """A client or wrapper all of whose calls give the same kind of answer, unless told to fail."""
+class FakeClient:
+    """A client: each call returns the prepared answer or raises the prepared failure."""
 
     bucket = "bucket"
 
@@ -37,8 +37,8 @@ class Anything:
         return call
 
 
-class AwsClients:
-    """Stands in for the pipeline's clients."""
+class FakeAwsClients:
+    """Fake of the pipeline's clients."""
 
     settings = SETTINGS
 
@@ -55,10 +55,10 @@ class AwsClients:
             "get_workgroup": {"workgroup": {"status": "AVAILABLE", "namespaceName": "n"}},
             "get_namespace": {"namespace": {"iamRoles": [f"IamRole(arn={SETTINGS.role_b_arn})"]}},
         }
-        self.sessions = self.warehouse = self.data_api = self.catalog = Anything(self)
+        self.sessions = self.warehouse = self.data_api = self.catalog = FakeClient(self)
 
     def raw_bucket(self, _feed):
-        return Anything(self)
+        return FakeClient(self)
 
     exports = client = raw_bucket
 
@@ -70,15 +70,15 @@ class AwsClients:
 
 @pytest.fixture
 def aws(monkeypatch):
-    made = AwsClients()
+    clients = FakeAwsClients()
 
     def probe(*_args):
-        if "reach" in made.failures:
-            raise made.failures["reach"]
+        if "probe_tls" in clients.failures:
+            raise clients.failures["probe_tls"]
         return "h"
 
     monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe_tls", probe)
-    return made
+    return clients
 
 
 def examine(aws):
@@ -98,7 +98,7 @@ def test_no_finding_shows_the_password(aws):
     assert all("s3cr3t" not in str(finding) for finding in examine(aws).values())
 
 
-def test_credentials_of_the_wrong_account_are_told_with_the_right_one(aws):
+def test_credentials_of_the_wrong_account_are_reported_with_the_right_one(aws):
     aws.answers["identity"] = ("999999999999", "arn:aws:iam::999999999999:user/me")
     found = examine(aws)["credentials"]
     assert found.outcome == "FAIL"
@@ -116,8 +116,8 @@ def test_a_denial_in_account_a_names_the_principal_and_the_fix(aws):
     assert "arn:me" in found.detail
 
 
-def test_what_stands_on_a_missing_hop_is_skipped_by_name(aws):
-    aws.failures["reach"] = ConnectionFailed("no connection", fix="VPC peering")
+def test_checks_behind_a_failed_prerequisite_are_skipped_by_name(aws):
+    aws.failures["probe_tls"] = ConnectionFailed("no connection", fix="VPC peering")
     findings = examine(aws)
     assert findings["network path and TLS to Redshift"].outcome == "FAIL"
     assert findings["tables and procedures"].outcome == "skipped"
@@ -131,7 +131,7 @@ def test_a_missing_secret_skips_the_network_and_not_the_data_api(aws):
     assert findings["network path and TLS to Redshift"].outcome == "skipped"
 
 
-def test_a_missing_procedure_is_told(aws):
+def test_a_missing_procedure_is_reported(aws):
     aws.answers["query"] = []
 
     def login(sql, *_args):
@@ -143,13 +143,13 @@ def test_a_missing_procedure_is_told(aws):
     assert "xacct deploy" in found.fix
 
 
-def test_a_role_that_is_not_attached_is_told(aws):
+def test_a_role_that_is_not_attached_is_reported(aws):
     aws.answers["get_namespace"] = {"namespace": {"iamRoles": []}}
     found = examine(aws)["role chain of UNLOAD"]
     assert found.outcome == "FAIL"
     assert "not attached" in found.detail
 
 
-def test_a_workgroup_that_is_not_available_is_told(aws):
+def test_a_workgroup_that_is_not_available_is_reported(aws):
     aws.answers["get_workgroup"]["workgroup"]["status"] = "CREATING"
     assert "is CREATING" in examine(aws)["role chain of UNLOAD"].detail

@@ -1,4 +1,4 @@
-"""What is deployed follows from settings and feeds, and fits the templates."""
+"""The plan of a deployment follows from settings and feeds, and fits the templates."""
 
 import io
 import re
@@ -9,11 +9,9 @@ import pytest
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.feed.loader import load_feeds
-from xacct_assets.feed.spec import DayLayout
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.job_libraries import pipes_zip
 from xacct_assets.operations.deployment.sources import sources_root
-from xacct_assets.operations.discover_partitions import days_in
 from xacct_assets.settings import Settings
 
 SETTINGS = Settings.load(
@@ -37,7 +35,7 @@ ROOT = sources_root()
 
 
 def declared(template: str) -> dict[str, bool]:
-    """Parameters of a template: name -> has it a default."""
+    """Parameters of a template: name -> whether it has a default."""
     section = template.partition("\nParameters:\n")[2]
     section = re.split(r"\n(?=\S)", section)[0]
     blocks = re.split(r"(?m)^  (?=\w+:$)", section)
@@ -54,22 +52,22 @@ def planned(request):
     return plan.feed_stack(SETTINGS, ROOT, feed, OUTPUTS_B)
 
 
-def test_every_parameter_that_is_given_is_one_of_the_template(planned):
+def test_every_planned_parameter_is_declared_by_the_template(planned):
     assert set(planned.parameters) <= set(declared(planned.template))
 
 
-def test_every_parameter_without_a_default_is_given(planned):
+def test_every_parameter_without_a_default_is_planned(planned):
     needed = {name for name, has_default in declared(planned.template).items() if not has_default}
     assert needed <= set(planned.parameters)
 
 
-def test_the_outputs_that_are_used_are_made_by_account_b():
+def test_account_b_has_the_outputs_that_other_stacks_use():
     template = plan.template(ROOT, "account_b.yaml")
     outputs = template.partition("\nOutputs:\n")[2]
     assert all(f"  {name}:" in outputs for name in OUTPUTS_B)
 
 
-def test_a_parameter_of_the_command_line_goes_to_the_templates_that_have_it():
+def test_a_parameter_of_the_command_line_is_passed_to_the_templates_that_declare_it():
     planned_b = plan.with_overrides(
         plan.account_b(SETTINGS, ROOT), {"BaseCapacity": "16", "WorkerType": "G.2X"}
     )
@@ -83,7 +81,7 @@ def test_host_and_port_of_the_settings_reach_the_template():
 
 
 @pytest.mark.parametrize(
-    ("mode", "queue", "told"),
+    ("mode", "queue", "notified"),
     [
         ("poll", None, ""),
         ("events", None, OUTPUTS_B["ArrivalQueueArn"]),
@@ -91,12 +89,12 @@ def test_host_and_port_of_the_settings_reach_the_template():
         ("events", "a-queue-of-our-own", ""),
     ],
 )
-def test_the_queue_is_told_of_new_objects_only_if_a_feed_takes_them_off_it(mode, queue, told):
+def test_s3_notifies_the_queue_only_if_a_feed_reads_it(mode, queue, notified):
     (feed, *_) = load_feeds()
     arrival = feed.arrival.model_copy(update={"mode": mode, "queue": queue})
     feeds = [feed, feed.model_copy(update={"arrival": arrival})]
     parameters = plan.account_a(SETTINGS, ROOT, OUTPUTS_B, feeds).parameters
-    assert parameters["ArrivalQueueArn"] == told
+    assert parameters["ArrivalQueueArn"] == notified
 
 
 def test_a_feed_in_another_bucket_is_refused_since_no_policy_covers_it():
@@ -116,13 +114,13 @@ def test_every_feed_has_sql_that_splits_and_tables_come_before_procedures():
 
 
 def test_a_feed_of_another_folder_has_its_sql_beside_its_yaml():
-    more = ROOT / "tests" / "feeds"
-    feeds = load_feeds(more=more)
+    extra_feeds_dir = ROOT / "tests" / "feeds"
+    feeds = load_feeds(extra_feeds_dir=extra_feeds_dir)
     assert [feed.name for feed in feeds] == ["customers", "orders", "products"]
-    paths = plan.scripts(ROOT, feeds, more)
+    paths = plan.scripts(ROOT, feeds, extra_feeds_dir)
     assert all(split_statements(path.read_text()) for path in paths)
     for name in ("customers", "orders"):
-        own = [path.name for path in paths if path.parent == more / name]
+        own = [path.name for path in paths if path.parent == extra_feeds_dir / name]
         assert own == ["fact.sql", "staging.sql", "procedure.sql"]
 
 
@@ -132,35 +130,15 @@ def test_a_feed_without_sql_is_named():
         plan.scripts(ROOT, [feed.model_copy(update={"name": "nothing"})])
 
 
-def test_the_pipes_package_is_zipped_the_same_each_time_and_can_be_imported_from():
+def test_the_zip_of_dagster_pipes_is_reproducible_and_importable():
     body = pipes_zip()
     assert body == pipes_zip()
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         assert "dagster_pipes/__init__.py" in archive.namelist()
 
 
-class Tree:
-    """Folders by prefix."""
-
-    def __init__(self, *paths: str) -> None:
-        self.paths = paths
-
-    def folders(self, prefix: str) -> list[str]:
-        below = [path[len(prefix) :] for path in self.paths if path.startswith(prefix)]
-        return sorted({rest.split("/")[0] for rest in below if "/" in rest})
-
-
-@pytest.mark.parametrize(
-    ("layout", "folder"),
-    [(DayLayout.PLAIN, "2026/01/31"), (DayLayout.KEY_VALUE, "year=2026/month=01/day=31")],
-)
-def test_days_are_found_by_their_folders_and_nothing_else_is(layout, folder):
-    tree = Tree(f"p/{folder}/a.csv", "p/2026/1/3/a.csv", "p/2026/02/30/a", "p/tmp/x/y/z", "p/a")
-    assert [day.isoformat() for day in days_in(tree, "p", layout)] == ["2026-01-31"]
-
-
-def test_no_parameter_can_make_another_password():
-    """Another one would be generated, and the namespace would not be told of it."""
+def test_no_parameter_can_change_the_generated_password():
+    """A change would generate a new password, and the namespace would keep the old one."""
     template = plan.template(ROOT, "account_b.yaml")
     (generated,) = re.findall(r"(?m)^      GenerateSecretString:\n((?:        .*\n)+)", template)
     assert "PasswordLength" in generated

@@ -1,4 +1,4 @@
-"""The days that a feed has anything of: what `xacct reconcile` looks at if no day is named."""
+"""Finds the days that a feed has any data of: what `xacct reconcile` checks by default."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from xacct_assets.feed.partitions import day_folder
-from xacct_assets.feed.spec import DayLayout
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
-    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.feed.spec import DayLayout, FeedSpec
 
 
-class Folders(Protocol):
+class FolderListing(Protocol):
     """Lists the folders directly under a prefix."""
 
     def folders(self, prefix: str) -> list[str]: ...
 
 
 def discover_partitions(feed: FeedSpec, aws: AwsClients) -> list[date]:
-    """Days with a raw folder, a load audit entry, fact rows or an export, in order."""
+    """Find the days with a raw folder, a load audit entry, warehouse rows or an export, in order.
+
+    Raises:
+        AwsFailure: the warehouse or a bucket cannot be read.
+    """
     from xacct_assets.aws.redshift.sql import qualified
 
     tables = feed.warehouse
@@ -36,18 +39,22 @@ def discover_partitions(feed: FeedSpec, aws: AwsClients) -> list[date]:
     return sorted(days)
 
 
-def days_in(bucket: Folders, prefix: str, layout: DayLayout) -> list[date]:
-    """The day folders under a prefix: three levels of listings, whatever lies in the days."""
+def days_in(bucket: FolderListing, prefix: str, layout: DayLayout) -> list[date]:
+    """Find the day folders under a prefix by listing years, months and days; no files are listed.
+
+    Args:
+        prefix: without a slash at its end.
+    """
     return [
         day
         for year in bucket.folders(f"{prefix}/")
         for month in bucket.folders(f"{prefix}/{year}/")
         for last in bucket.folders(f"{prefix}/{year}/{month}/")
-        if (day := _day(f"{year}/{month}/{last}", layout)) is not None
+        if (day := _parse_folder(f"{year}/{month}/{last}", layout)) is not None
     ]
 
 
-def _day(folder: str, layout: DayLayout) -> date | None:
+def _parse_folder(folder: str, layout: DayLayout) -> date | None:
     digits = [part.rpartition("=")[2] for part in folder.split("/")]
     if not all(part.isascii() and part.isdigit() for part in digits):
         return None
@@ -55,5 +62,5 @@ def _day(folder: str, layout: DayLayout) -> date | None:
         day = date(*map(int, digits))
     except ValueError:
         return None
-    # Only the spelling that the pipeline itself reads and writes is a day's folder.
+    # Other spellings (2026/1/3) are not read or written by the pipeline.
     return day if day_folder(layout, day) == folder else None

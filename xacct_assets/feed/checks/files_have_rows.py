@@ -1,0 +1,31 @@
+"""The check that warns of raw files without rows."""
+
+import dagster as dg
+
+from xacct_assets.feed.assets import raw_partition
+from xacct_assets.feed.checks.per_partition import Verdict, per_materialization, per_partition_check
+from xacct_assets.feed.event_log import Materialization
+from xacct_assets.feed.metadata import RawFiles
+from xacct_assets.feed.spec import FeedSpec
+
+
+def files_have_rows(feed: FeedSpec) -> dg.AssetChecksDefinition:
+    """Warn of files that are empty or hold a header only: allowed, but often a mistake."""
+    return per_partition_check(
+        feed,
+        raw_partition.NAME,
+        "files_have_rows",
+        "No file of the day is empty or has a header only (a warning: such a day is loaded).",
+        per_materialization(_judge),
+    )
+
+
+def _judge(event: Materialization) -> Verdict:
+    raw = RawFiles.from_metadata(event.metadata)
+    empty = raw.empty_files
+    return Verdict(
+        not empty,
+        f"{len(empty)} of {raw.files} files hold no rows" if empty else f"{raw.rows} rows",
+        {"files without rows": empty, "rows": raw.rows},
+        dg.AssetCheckSeverity.WARN,
+    )

@@ -1,0 +1,94 @@
+"""The check that every row of a day's raw files was exported or rejected."""
+
+from datetime import date
+
+import dagster as dg
+
+from xacct_assets.feed.assets import raw_partition, s3_export, staging_table
+from xacct_assets.feed.assets.defaults import asset_key
+from xacct_assets.feed.checks.per_partition import (
+    BlockingMode,
+    CheckInput,
+    Verdict,
+    per_partition_check,
+)
+from xacct_assets.feed.event_log import Materialization, latest_materializations
+from xacct_assets.feed.metadata import ExportedFiles, LoadedRows, RawFiles
+from xacct_assets.feed.partitions import parse_day
+from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
+from xacct_assets.feed.reconciliation.equation import (
+    DayReconciliation,
+    ExportDay,
+    RawDay,
+    RejectedRows,
+)
+from xacct_assets.feed.spec import FeedSpec
+
+
+def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
+    """Apply the row-count equation of `xacct_assets.feed.reconciliation` to each day."""
+
+    def evaluate(given: CheckInput) -> dict[date, Verdict]:
+        results = reconcile(feed, given.aws, given.days, _known_numbers(given, feed))
+        return {parse_day(result.partition): _verdict(result) for result in results}
+
+    return per_partition_check(
+        feed,
+        s3_export.NAME,
+        "row_counts_reconcile",
+        "Rows in the raw files = rows in the fact table + rejected = rows in the export's "
+        "manifest + rejected, and the exported files are those of the manifest.",
+        evaluate,
+        blocking=BlockingMode.IF_ANY_DAY_FAILED,
+    )
+
+
+def _verdict(result: DayReconciliation) -> Verdict:
+    return Verdict(
+        result.ok,
+        "; ".join(result.problems)
+        or f"{result.raw_rows} raw = {result.fact_rows} fact + "
+        f"{result.rejected_rows} rejected; {result.exported_rows or 0} exported",
+        {
+            name: "none" if value is None else value
+            for name, value in result.as_dict().items()
+            if name not in ("ok", "partition")
+        },
+    )
+
+
+def _known_numbers(given: CheckInput, feed: FeedSpec) -> KnownNumbers:
+    """The numbers that this run has verified itself.
+
+    Raw counts of other runs are used too, since they carry the version of the listing.
+    """
+    instance, run_id = given.context.instance, given.context.run.run_id
+    raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), given.days)
+    staged = latest_materializations(instance, asset_key(feed, staging_table.NAME), given.days)
+    loads = {
+        day: LoadedRows.from_metadata(event.metadata)
+        for day, event in staged.items()
+        if event.run_id == run_id
+    }
+    exports = {
+        day: ExportedFiles.from_metadata(event.metadata)
+        for day, event in given.materializations.items()
+        if event.run_id == run_id
+    }
+    return KnownNumbers(
+        raw={day: _raw_day(event) for day, event in raw.items()},
+        rejected={
+            day: RejectedRows(load.rows_rejected, load.load_id) for day, load in loads.items()
+        },
+        exports={
+            day: ExportDay(rows=export.rows, files=export.files, bytes=export.bytes)
+            for day, export in exports.items()
+            # Without files, whether there is a manifest decides; that is not in the metadata.
+            if export.files
+        },
+    )
+
+
+def _raw_day(event: Materialization) -> RawDay:
+    raw = RawFiles.from_metadata(event.metadata)
+    return RawDay(files=raw.files, rows=raw.rows, version=event.data_version or "")

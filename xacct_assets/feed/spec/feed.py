@@ -1,0 +1,136 @@
+"""FeedSpec: all settings of one feed."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from xacct_assets.feed.spec.arrival import Arrival, Schedule
+from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, PARTITION_COLUMN, Column
+from xacct_assets.feed.spec.export import Export
+from xacct_assets.feed.spec.names import FeedName, Identifier, IsoDate
+from xacct_assets.feed.spec.source import DayLayout, Source
+from xacct_assets.feed.spec.warehouse import Catalog, LoadJob, WarehouseTables
+
+
+class FeedSpec(BaseModel):
+    """All settings of one feed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: FeedName = Field(
+        description="Name of the feed: prefix of its asset keys, group in the UI."
+    )
+    description: str = Field(description="What the feed holds; shown in the UI.")
+    owners: list[str] = Field(
+        default_factory=list, description="Owners: an email address, or team:<name>."
+    )
+    tags: dict[str, str] = Field(default_factory=dict, description="Dagster tags of its assets.")
+    start_date: IsoDate = Field(description="First day of the feed, e.g. 2026-01-01 (UTC).")
+    source: Source = Field(description="Where the raw files land in account A.")
+    arrival: Arrival = Field(
+        default_factory=Arrival,
+        description="How the sensor finds new days, and when it considers a day complete.",
+    )
+    columns: list[Column] = Field(min_length=1, description="The columns, in warehouse order.")
+    key: list[Identifier] = Field(
+        min_length=1,
+        description="Columns that identify a row within a day; further rows with the same key are "
+        "rejected.",
+    )
+    catalog: Catalog = Field(
+        description="The Glue table that describes the raw files, and its crawler."
+    )
+    warehouse: WarehouseTables = Field(description="Tables and procedure in Redshift.")
+    load: LoadJob = Field(
+        default_factory=LoadJob, description="The Glue job that loads the staging table."
+    )
+    export: Export = Field(description="How the fact rows are exported to account A.")
+    schedule: Schedule = Field(
+        default_factory=Schedule,
+        description="When yesterday's day is run, unless the sensor has already run it.",
+    )
+    max_days_per_run: int = Field(
+        default=31,
+        ge=1,
+        le=366,
+        description="Most days that one backfill run covers (with one crawl and one Glue job run).",
+    )
+    reject_threshold: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        strict=False,
+        description="Largest share of a day's rows that may be rejected (0 to 1); a day with more "
+        "is not loaded into the fact table.",
+    )
+
+    @model_validator(mode="after")
+    def _columns_and_key_fit(self) -> FeedSpec:
+        names = [column.name for column in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"columns: {name!r} is listed {names.count(name)} times; remove or rename it"
+                )
+        for reserved in self._reserved_columns():
+            if reserved in names:
+                raise ValueError(
+                    f"columns: {reserved!r} is added by the pipeline; rename the feed's column"
+                )
+        by_name = {column.name: column for column in self.columns}
+        for part in self.key:
+            if part not in by_name:
+                raise ValueError(f"key: {part!r} is not among the columns ({', '.join(names)})")
+            if by_name[part].nullable:
+                raise ValueError(f"key: column {part!r} is nullable; set nullable: false for it")
+        if len(set(self.key)) != len(self.key):
+            raise ValueError("key: a column is listed twice; remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _owners_and_tags_fit(self) -> FeedSpec:
+        for owner in self.owners:
+            if not re.fullmatch(r"team:[A-Za-z0-9_.\-/ ]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                raise ValueError(f"owners: {owner!r} is neither an email address nor team:<name>")
+        for name, value in self.tags.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,63}(/[A-Za-z0-9_.-]{1,63})?", name):
+                raise ValueError(
+                    f"tags: {name!r} is not a tag name: give up to 63 letters, digits, _ . and -, "
+                    "after a prefix of such and a slash if wanted"
+                )
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{0,63}", value):
+                raise ValueError(
+                    f"tags: {value!r} is not a tag value: give up to 63 letters, digits, _ . and -"
+                )
+        return self
+
+    def _reserved_columns(self) -> tuple[str, ...]:
+        reserved = (PARTITION_COLUMN, LOADED_AT_COLUMN)
+        # The crawler derives partition columns from the folders: their names would clash.
+        if self.source.layout is DayLayout.KEY_VALUE:
+            return (*reserved, "year", "month", "day")
+        return (*reserved, "partition_0", "partition_1", "partition_2")
+
+    @property
+    def start(self) -> date:
+        """First day of the feed."""
+        return date.fromisoformat(self.start_date)
+
+    def crawler_name(self, suffix: str) -> str:
+        """Name of the crawler in the installation with this suffix."""
+        return self.catalog.crawler or f"xacct-{suffix}-{self.name}"
+
+    def job_name(self, suffix: str) -> str:
+        """Name of the Glue job in the installation with this suffix."""
+        return self.load.name or f"xacct-{suffix}-{self.name}"
+
+    def stack_name(self, suffix: str) -> str:
+        """Name of the feed's CloudFormation stack (stack names allow no underscore)."""
+        return f"xacct-feed-{self.name.replace('_', '-')}-{suffix}"
+
+    def column_names(self) -> list[str]:
+        """Names of the columns, in warehouse order."""
+        return [column.name for column in self.columns]

@@ -1,0 +1,51 @@
+"""Where a feed's raw files land and how they are written."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from xacct_assets.feed.spec.names import BucketName, Delimiter, FilePattern, Prefix, Quote
+from xacct_assets.feed.spec.section import Section
+
+
+class DayLayout(StrEnum):
+    """How the folders of a day are named below a prefix."""
+
+    PLAIN = "YYYY/MM/DD"
+    KEY_VALUE = "year=YYYY/month=MM/day=DD"
+
+
+class Csv(Section):
+    """The dialect of the raw files (RFC 4180 with these characters; quotes are doubled)."""
+
+    delimiter: Delimiter = Field(default=",", description="One character between fields.")
+    quote: Quote = Field(
+        default='"',
+        description="One character around fields; two of them inside a field mean one.",
+    )
+    encoding: Literal["utf-8"] = Field(
+        default="utf-8", description="Encoding of the files; only utf-8 is supported."
+    )
+
+
+class Source(Section):
+    """Where the raw files land in account A."""
+
+    bucket: BucketName | None = Field(
+        default=None, description="Raw bucket; by default the one of XACCT_INPUT_BUCKET."
+    )
+    prefix: Prefix = Field(description="Folder of the feed in the bucket, e.g. products.")
+    layout: DayLayout = Field(
+        default=DayLayout.PLAIN,
+        strict=False,
+        description="How day folders are named below the prefix: YYYY/MM/DD or "
+        "year=YYYY/month=MM/day=DD.",
+    )
+    patterns: list[FilePattern] = Field(
+        default=["*.csv", "*.csv.gz"],
+        min_length=1,
+        description="Which files in a day folder belong to the feed; matched against the file's "
+        "name. Names starting with _ or . are always ignored.",
+    )
+    csv: Csv = Field(default_factory=Csv, description="Dialect of the files.")

@@ -1,0 +1,175 @@
+"""The checks of `xacct doctor`: each returns what it found, or raises `AwsFailure` with the fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xacct_assets.aws.errors import CredentialsProblem, NotFound, aws_call
+
+if TYPE_CHECKING:
+    from xacct_assets.aws_clients import AwsClients
+    from xacct_assets.feed.spec import FeedSpec
+
+
+def credentials(aws: AwsClients) -> str:
+    """The credentials are of account B."""
+    settings = aws.settings
+    account, arn = aws.sessions.identity()
+    if account != settings.account_b:
+        raise CredentialsProblem(
+            f"these credentials are of account {account}",
+            reason=f"the pipeline runs in account B, {settings.account_b}",
+            principal=arn,
+            fix="set AWS_PROFILE to a profile that assumes the orchestrator role "
+            f"({settings.orchestrator_role_arn})",
+        )
+    return arn
+
+
+def raw_files(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's folder in the raw bucket can be listed."""
+    bucket = aws.raw_bucket(feed)
+    folders = bucket.folders(feed.source.prefix + "/")
+    count = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
+    return f"s3://{bucket.bucket}/{feed.source.prefix}/ can be listed: {count}"
+
+
+def exports(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's folder in the export bucket can be listed and read."""
+    bucket = aws.exports(feed)
+    # Reading a key that does not exist separates "not found" (may read) from "access denied".
+    manifest = bucket.read_manifest(f"{feed.export.prefix}/")
+    bucket.verify(f"{feed.export.prefix}/0000/00/00/")
+    remark = "" if manifest is None else "; it has a manifest that belongs to no day"
+    return f"s3://{bucket.bucket}/{feed.export.prefix}/ can be listed and read{remark}"
+
+
+def working_bucket(aws: AwsClients) -> str:
+    """The working bucket can be listed."""
+    bucket, owner = aws.settings.processing_bucket, aws.settings.account_b
+    with aws_call("s3:ListBucket", f"arn:aws:s3:::{bucket}", account=owner):
+        aws.client("s3").list_objects_v2(
+            Bucket=bucket, Prefix="rejects/", MaxKeys=1, ExpectedBucketOwner=owner
+        )
+    return f"s3://{bucket}/ can be listed"
+
+
+def redshift_secret(aws: AwsClients) -> str:
+    """A login to Redshift is configured."""
+    login = aws.warehouse_credentials()
+    source = login.secret_arn or "XACCT_REDSHIFT_* of the environment"
+    usable_by = "wire and Data API" if login.data_api_compatible else "wire only"
+    return (
+        f"{source}: user {login.user} at {login.host}:{login.port}/{login.database} ({usable_by})"
+    )
+
+
+def redshift_network(aws: AwsClients) -> str:
+    """Redshift's endpoint accepts TLS connections from here."""
+    from xacct_assets.aws.redshift.warehouse import probe_tls
+
+    login = aws.warehouse_credentials()
+    certificate = probe_tls(login.host, login.port, login.connect_timeout or 10.0)
+    return f"{login.host}:{login.port} answers, certificate of {certificate}"
+
+
+def redshift_login(aws: AwsClients) -> str:
+    """Redshift accepts the login."""
+    (row, *_) = aws.warehouse.query("SELECT current_user AS name, version() AS version")
+    return f"{row['name']}, {str(row['version'])[:60]}"
+
+
+def tables_and_procedure(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's tables can be read and its procedure exists."""
+    from xacct_assets.aws.redshift.sql import qualified
+
+    tables = feed.warehouse
+    for table in (tables.staging, tables.fact, tables.load_audit):
+        aws.warehouse.query(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608 -- quoted
+    schema, _, name = tables.procedure.rpartition(".")
+    procedures = aws.warehouse.query(
+        "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE n.nspname = %s AND p.proname = %s",
+        (schema, name),
+    )
+    if not procedures:
+        raise NotFound(
+            f"there is no procedure {tables.procedure}",
+            fix="run `xacct deploy`, which applies sql/",
+        )
+    return f"{tables.staging}, {tables.fact}, {tables.load_audit}, {tables.procedure}() exist"
+
+
+def data_api(aws: AwsClients) -> str:
+    """The Data API runs a statement."""
+    result = aws.data_api.execute("SELECT 1 AS one", name="xacct doctor")
+    return f"statement {result.id} ran in workgroup {aws.settings.workgroup}"
+
+
+def crawler(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's crawler and its history can be read."""
+    name = feed.crawler_name(aws.settings.suffix)
+    glue = aws.client("glue")
+    with aws_call("glue:GetCrawler", f"crawler {name}"):
+        described = glue.get_crawler(Name=name)["Crawler"]
+    with aws_call("glue:ListCrawls", f"crawler {name}"):
+        glue.list_crawls(CrawlerName=name, MaxResults=1)
+    last_crawl = described.get("LastCrawl", {})
+    history = f"last crawl {last_crawl['Status']}" if "Status" in last_crawl else "never ran"
+    if last_crawl.get("ErrorMessage"):
+        history += f" ({last_crawl['ErrorMessage']})"
+    return f"{name} is {described['State']}, {history}"
+
+
+def glue_job(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's Glue job and its runs can be read."""
+    name = feed.job_name(aws.settings.suffix)
+    glue = aws.client("glue")
+    with aws_call("glue:GetJob", f"job {name}"):
+        job = glue.get_job(JobName=name)["Job"]
+    with aws_call("glue:GetJobRuns", f"job {name}"):
+        glue.get_job_runs(JobName=name, MaxResults=1)
+    script = job.get("Command", {}).get("ScriptLocation")
+    return f"{name}, Glue {job.get('GlueVersion')}, script {script}"
+
+
+def catalog_database(aws: AwsClients, feed: FeedSpec) -> str:
+    """The feed's catalog database exists; its table may not exist before the first crawl."""
+    name = feed.catalog.database
+    with aws_call("glue:GetDatabase", f"database {name}"):
+        aws.client("glue").get_database(Name=name)
+    try:
+        table = aws.catalog.table(name, feed.catalog.table)
+    except NotFound:
+        return f"{name} exists; the first crawl creates its table {feed.catalog.table}"
+    return f"{name}.{feed.catalog.table} has {len(table.columns)} columns"
+
+
+def unload_role_chain(aws: AwsClients) -> str:
+    """The workgroup is available and RoleB is attached to its namespace.
+
+    Whether RoleB may assume RoleA cannot be asked: Redshift finds out when it runs UNLOAD.
+    """
+    settings = aws.settings
+    name = settings.workgroup
+    client = aws.client("redshift-serverless")
+    with aws_call("redshift-serverless:GetWorkgroup", f"workgroup {name}"):
+        workgroup = client.get_workgroup(workgroupName=name)["workgroup"]
+    if workgroup["status"] != "AVAILABLE":
+        raise NotFound(
+            f"workgroup {name} is {workgroup['status']}", fix="wait until it is AVAILABLE"
+        )
+    namespace_name = workgroup["namespaceName"]
+    with aws_call("redshift-serverless:GetNamespace", f"namespace of {name}"):
+        namespace = client.get_namespace(namespaceName=namespace_name)["namespace"]
+    # Each entry is an ARN, or text that contains one: "IamRole(applyStatus=…, iamRoleArn=…)".
+    if not any(settings.role_b_arn in role for role in namespace.get("iamRoles", [])):
+        raise NotFound(
+            f"{settings.role_b_arn} is not attached to namespace {namespace_name}",
+            reason="COPY and UNLOAD need an attached role at the start of their role chain",
+            fix="attach it (infra/account_b.yaml does), or set XACCT_ROLE_B_ARN to an attached one",
+        )
+    return (
+        f"workgroup {name} is AVAILABLE; UNLOAD assumes {settings.role_b_arn}, then "
+        f"{settings.role_a_arn}"
+    )
