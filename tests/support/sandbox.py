@@ -23,7 +23,7 @@ import dagster as dg
 import pytest
 
 from tests.support import secret_scan
-from xacct_sandbox.daemon import env_file, lifecycle
+from xacct_sandbox.daemon import env_file, profiles
 from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
     HOME_VARIABLE,
@@ -91,7 +91,7 @@ class RunningSandbox:
     def session(self, profile: str) -> boto3.Session:
         """A session of account-a-admin, account-b-admin, developer or orchestrator."""
         if profile != "orchestrator":
-            return lifecycle.session(self.config, profile)
+            return profiles.session(self.config, profile)
         given = self.client("developer", "sts").assume_role(
             RoleArn=self.config.orchestrator_role_arn, RoleSessionName="tests"
         )["Credentials"]

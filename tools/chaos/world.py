@@ -16,8 +16,8 @@ from typing import Any
 from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
 from tests.support.warehouse import connect
 from tools.chaos.schedule import FEEDS
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec
 
 # The database's own user, who sees everybody's sessions.

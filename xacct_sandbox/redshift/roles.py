@@ -15,10 +15,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox import clients
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.redshift.sql.errors import INTERNAL_ERROR, RedshiftError
 from xacct_sandbox.redshift.sql.option_lists import DEFAULT_ROLE
+from xacct_sandbox.service_errors import ServiceError
 
 SERVICE = "redshift.amazonaws.com"
 SESSION_NAME = "RedshiftIamRoleSession"

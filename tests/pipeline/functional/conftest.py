@@ -19,15 +19,16 @@ from xacct_assets.aws.errors import AccessDenied, NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws.glue.job_result import JobRunResult
-from xacct_assets.aws.redshift.data_api import StatementResult
+from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
-from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
-from xacct_assets.aws.s3.rejects import RejectManifest
+from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
+from xacct_assets.aws.s3.raw_bucket import Listing
+from xacct_assets.contract.days import day_prefix
+from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 

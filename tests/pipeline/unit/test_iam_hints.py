@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xacct_assets.aws.errors import denial_in
+from xacct_assets.aws.denials import denial_in
 from xacct_assets.iam_hints import ACCOUNT_A, ACCOUNT_B, GRANTS, grant_hint
 
 ROOT = Path(__file__).parents[3]

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.sandbox import RunningSandbox
-from xacct_sandbox.clients import ask_daemon
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.daemon.control_client import call_daemon
+from xacct_sandbox.service_errors import ServiceError
 
 A, B = "111111111111", "222222222222"
 BUCKET = "iam-cases-raw"
@@ -509,7 +509,8 @@ CRAWLER = f"arn:aws:glue:us-east-1:{B}:crawler/iam-cases"
 
 
 def become(world: World, service: str, source_arn: str, account: str | None = None) -> Any:
-    return ask_daemon(
+    return call_daemon(
+        world.sandbox.config,
         "/_sandbox/service-role",
         {
             "service": service,
@@ -518,7 +519,6 @@ def become(world: World, service: str, source_arn: str, account: str | None = No
             "session_name": "case",
             "source_account": account,
         },
-        config=world.sandbox.config,
     )
 
 

@@ -12,7 +12,7 @@ from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 
 SCRIPT_KEY = "scripts/load.py"
-PIPES_KEY = "scripts/dagster_pipes.zip"
+LIBRARIES_KEY = "scripts/load_libraries.zip"
 Account = Literal["a", "b"]
 ACCOUNTS: tuple[Account, ...] = ("a", "b")
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.redshift.api.serverless import Serverless
+from xacct_sandbox.service_errors import ServiceError
 
 NAMESPACE = "AWS::RedshiftServerless::Namespace"
 WORKGROUP = "AWS::RedshiftServerless::Workgroup"

@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.redshift.api.control import DATABASE, Control
+from xacct_sandbox.service_errors import ServiceError
 
 REDSHIFT = "redshift.amazonaws.com"
 PAGE = 100

@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from xacct_sandbox import faults
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.control_client import FAULTS_PATH, call_daemon
 from xacct_sandbox.faults.signal_file import SignalFile
 from xacct_sandbox.redshift.api.wire_client import APPLICATION, HOUSEKEEPING
 from xacct_sandbox.redshift.server.backend import BackendLost
@@ -47,18 +47,16 @@ class FaultSignal:
 
     async def ask(self, operations: tuple[str, ...], resource: str, client: str) -> str | None:
         """The kind of fault that strikes, if one does."""
-        from xacct_sandbox import clients  # boto3, which would delay the start of the process
-
         answer = await asyncio.to_thread(
-            clients.ask_daemon,
-            faults.DOOR,
+            call_daemon,
+            self._config,
+            FAULTS_PATH,
             {
-                "action": "strike",
+                "action": "inject",
                 "operations": operations,
                 "resource": resource,
                 "client": client,
             },
-            config=self._config,
         )
         kind: str | None = answer["kind"]
         return kind

@@ -9,6 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
+from xacct_assets.aws.denials import set_permission_hints
+from xacct_assets.iam_hints import grant_hint
+
 
 @functools.cache
 def _model(service: str) -> Any:
@@ -110,6 +113,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += max(seconds, 0.001)
+
+
+@pytest.fixture(autouse=True)
+def _hints_about_this_repository() -> None:
+    set_permission_hints(grant_hint)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def aws(monkeypatch):
             raise clients.failures["probe_tls"]
         return "h"
 
-    monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe_tls", probe)
+    monkeypatch.setattr("xacct_assets.aws.redshift.probes.probe_tls", probe)
     return clients
 
 

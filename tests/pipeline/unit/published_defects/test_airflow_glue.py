@@ -65,7 +65,7 @@ def test_every_attempt_at_the_same_work_goes_by_the_same_name(feed: FeedSpec) ->
     def load_id(run_id: str, retry: int = 0, **run: Any) -> str:
         about = {"run_id": run_id, "root_run_id": None, "tags": {}, **run}
         context = SimpleNamespace(run=SimpleNamespace(**about), retry_number=retry)
-        return staging_table._work_id(context, feed, raw)  # type: ignore[arg-type]
+        return staging_table._load_id(context, feed, raw)  # type: ignore[arg-type]
 
     first = load_id("run-1")
     resumed = {"dagster/is_resume_retry": "true"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.redshift.api.data_api.runner import Database, Login, Session
 from xacct_sandbox.redshift.api.wire_client import DatabaseError
+from xacct_sandbox.service_errors import ServiceError
 
 PAGE = 1000
 

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.redshift.api.data_api.parameters import (
     ParameterError,
@@ -41,6 +40,7 @@ from xacct_sandbox.redshift.api.data_api.statements import (
     SubStatement,
 )
 from xacct_sandbox.redshift.api.serverless import Serverless, database_user
+from xacct_sandbox.service_errors import ServiceError
 
 MAX_SQL_BYTES = 100 * 1024
 MAX_SQLS = 40

@@ -1,4 +1,4 @@
-"""A crawler over S3 and a Data Catalog in memory, as far as a crawl uses them."""
+"""A crawler of S3 and a Data Catalog in memory; only the operations that a crawl uses."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from xacct_sandbox.glue.crawler.changes import Changes
-from xacct_sandbox.glue.crawler.crawl import Crawl, Memory
+from xacct_sandbox.glue.crawler.classification import Memory
+from xacct_sandbox.glue.crawler.crawl import Crawl
 from xacct_sandbox.glue.crawler.s3_listing import S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings
 
 
-def client_error(code: str, operation: str, message: str = "said so") -> ClientError:
+def client_error(code: str, operation: str, message: str = "denied") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 class FakeS3:
-    """Objects by key, of one bucket."""
+    """The objects of one bucket."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -54,7 +55,7 @@ class FakeS3:
 
 
 class FakeGlue:
-    """One database; pages of two, so that paging is always met."""
+    """One database. Its pages hold two items, so that every test covers paging."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {}
@@ -131,7 +132,7 @@ HEADER = "id,name,price\n"
 
 @dataclass
 class Bench:
-    """S3, the catalog, and what a crawler named ``c`` remembers of them."""
+    """S3, the catalog, and the memory of a crawler named ``c``."""
 
     s3: Any = field(default_factory=FakeS3)
     glue: Any = field(default_factory=FakeGlue)
@@ -139,7 +140,7 @@ class Bench:
     log: list[str] = field(default_factory=list)
 
     def day(self, day: int, text: str = "1,a,2.5\n2,b,3.5\n", header: str = HEADER) -> str:
-        """Put a file of January ``day``; its key."""
+        """Add a file for a day of January 2026; returns its key."""
         key = f"products/2026/01/{day:02}/products.csv"
         self.s3.objects[key] = (header + text).encode()
         return key

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.redshift.api import serverless as serverless_module
 from xacct_sandbox.redshift.api.data_api import operations as operations_module
@@ -20,6 +19,7 @@ from xacct_sandbox.redshift.api.data_api.results import Column, ResultStore
 from xacct_sandbox.redshift.api.data_api.runner import Login, Outcome
 from xacct_sandbox.redshift.api.serverless import Serverless
 from xacct_sandbox.redshift.api.wire_client import DatabaseError
+from xacct_sandbox.service_errors import ServiceError
 
 ROLE_SESSION = "arn:aws:sts::222222222222:assumed-role/orchestrator/run-1"
 SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:redshift-AbCdEf"

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.redshift.api.data_api import operations
 from xacct_sandbox.redshift.api.data_api.results import Column, field
+from xacct_sandbox.service_errors import ServiceError
 
 
 def refused(code: str, text: str = ""):

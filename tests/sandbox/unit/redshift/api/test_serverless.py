@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.redshift.api import serverless as module
 from xacct_sandbox.redshift.api.cloudformation import _Types
 from xacct_sandbox.redshift.api.control import md5_digest
 from xacct_sandbox.redshift.api.serverless import database_user
+from xacct_sandbox.service_errors import ServiceError
 
 ROLE = "arn:aws:iam::222222222222:role/RoleB"
 

@@ -1,31 +1,37 @@
-"""The Data Catalog's operations that the emulator lacks or gets wrong.
+"""The Data Catalog operations that the emulator lacks or gets wrong (Glue API reference).
 
-GetPartitions filters by Expression, splits by Segment and pages; partitions are checked against
-their table; tables page and are matched by regular expression (Glue API reference). Everything is
-kept where the emulator keeps it.
+GetPartitions supports Expression, Segment and paging. Partition values are checked against the
+table's keys. GetTables supports Expression and paging. Tables and partitions stay in the
+emulator's own state.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
-from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.glue.catalog.expressions import InvalidExpression, compile_expression
+from xacct_sandbox.glue.responses import (
+    Request,
+    Response,
+    invalid_input,
+    not_found,
+    page_response,
+)
+from xacct_sandbox.service_errors import ServiceError
 
 PARTITIONS_PAGE = 1000
 TABLES_PAGE = 100
 MAX_CREATE, MAX_DELETE, MAX_UPDATE, MAX_GET = 100, 25, 100, 1000
 
-Request = dict[str, Any]
+Table = dict[str, Any]
+Partition = dict[str, Any]
 
 
 def install() -> None:
-    """Put these operations in the place of the emulator's."""
+    """Replace the emulator's operations by these."""
     emulator.add_glue_operations(
         {
             "GetTables": get_tables,
@@ -45,9 +51,9 @@ def install() -> None:
 # -- tables ----------------------------------------------------------------------------------
 
 
-def get_tables(request: Request) -> dict[str, Any]:
+def get_tables(request: Request) -> Response:
     """GetTables: Expression is a regular expression over the name."""
-    _own_catalog(request)
+    _check_catalog(request)
     _refuse(request, "TransactionId", "QueryAsOfTime", "AttributesToGet")
     emulator.glue("GetDatabase", {"Name": request["DatabaseName"]})
     tables = emulator.emulated_glue("GetTables", {"DatabaseName": request["DatabaseName"]})[
@@ -57,20 +63,18 @@ def get_tables(request: Request) -> dict[str, Any]:
         try:
             pattern = re.compile(request["Expression"])
         except re.error as problem:
-            raise ServiceError(
-                "InvalidInputException",
-                f"Expression {request['Expression']!r} is no regular expression: {problem}",
+            raise invalid_input(
+                f"Expression {request['Expression']!r} is no regular expression: {problem}"
             ) from problem
         tables = [table for table in tables if pattern.fullmatch(table["Name"])]
     tables = sorted(tables, key=lambda table: table["Name"])
-    found, token = page(tables, request, limit=TABLES_PAGE)
-    return _with_token({"TableList": found}, token)
+    return page_response("TableList", tables, request, limit=TABLES_PAGE)
 
 
 # -- reading partitions ----------------------------------------------------------------------
 
 
-def get_partition(request: Request) -> dict[str, Any]:
+def get_partition(request: Request) -> Response:
     """GetPartition."""
     table = _table(request)
     values = request.get("PartitionValues") or []
@@ -80,7 +84,7 @@ def get_partition(request: Request) -> dict[str, Any]:
     raise _no_partition(table, values)
 
 
-def get_partitions(request: Request) -> dict[str, Any]:
+def get_partitions(request: Request) -> Response:
     """GetPartitions with Expression, Segment, ExcludeColumnSchema and paging."""
     _refuse(request, "TransactionId", "QueryAsOfTime")
     table = _table(request)
@@ -88,35 +92,36 @@ def get_partitions(request: Request) -> dict[str, Any]:
     try:
         matches = compile_expression(request.get("Expression") or "", keys)
     except InvalidExpression as problem:
-        raise ServiceError("InvalidInputException", f"Unsupported expression: {problem}") from None
+        raise invalid_input(f"Unsupported expression: {problem}") from None
     found = [partition for partition in _partitions(table) if matches(partition["Values"])]
     segment = request.get("Segment")
     if segment:
         number, total = segment["SegmentNumber"], segment["TotalSegments"]
         if not 0 <= number < total <= 10:
-            raise ServiceError(
-                "InvalidInputException",
-                f"Segment {number} of {total}: there are 1 to 10 segments, counted from 0",
+            raise invalid_input(
+                f"Segment {number} of {total}: there are 1 to 10 segments, counted from 0"
             )
         found = [p for p in found if _segment_of(p["Values"], total) == number]
     found.sort(key=lambda partition: partition["Values"])
-    chosen, token = page(found, request, limit=PARTITIONS_PAGE)
-    if request.get("ExcludeColumnSchema"):
-        chosen = [_without_columns(partition) for partition in chosen]
-    return _with_token({"Partitions": chosen}, token)
+    return page_response(
+        "Partitions",
+        found,
+        request,
+        limit=PARTITIONS_PAGE,
+        render=_without_columns if request.get("ExcludeColumnSchema") else dict,
+    )
 
 
-def batch_get_partition(request: Request) -> dict[str, Any]:
-    """BatchGetPartition; keys without a partition come back in UnprocessedKeys."""
+def batch_get_partition(request: Request) -> Response:
+    """BatchGetPartition; values without a partition are returned in UnprocessedKeys."""
     table = _table(request)
-    wanted = request.get("PartitionsToGet") or []
-    _at_most(wanted, MAX_GET, "PartitionsToGet")
+    requested = _batch(request, "PartitionsToGet", MAX_GET)
     by_values = {tuple(partition["Values"]): partition for partition in _partitions(table)}
-    found = [by_values.get(tuple(entry["Values"])) for entry in wanted]
+    found = [by_values.get(tuple(entry["Values"])) for entry in requested]
     return {
         "Partitions": [partition for partition in found if partition],
         "UnprocessedKeys": [
-            entry for entry, partition in zip(wanted, found, strict=True) if not partition
+            entry for entry, partition in zip(requested, found, strict=True) if not partition
         ],
     }
 
@@ -124,76 +129,66 @@ def batch_get_partition(request: Request) -> dict[str, Any]:
 # -- writing partitions ----------------------------------------------------------------------
 
 
-def create_partition(request: Request) -> dict[str, Any]:
+def create_partition(request: Request) -> Response:
     """CreatePartition."""
     table = _table(request)
     _check_values(table, (request.get("PartitionInput") or {}).get("Values"))
     return emulator.emulated_glue("CreatePartition", request)
 
 
-def batch_create_partition(request: Request) -> dict[str, Any]:
+def batch_create_partition(request: Request) -> Response:
     """BatchCreatePartition, up to 100."""
     table = _table(request)
-    wanted = request.get("PartitionInputList") or []
-    _at_most(wanted, MAX_CREATE, "PartitionInputList")
-    for entry in wanted:
+    for entry in _batch(request, "PartitionInputList", MAX_CREATE):
         _check_values(table, entry.get("Values"))
     return emulator.emulated_glue("BatchCreatePartition", request)
 
 
-def update_partition(request: Request) -> dict[str, Any]:
-    """UpdatePartition; other values in the input move the partition."""
+def update_partition(request: Request) -> Response:
+    """UpdatePartition; other values in PartitionInput rename the partition."""
     table = _table(request)
     before = request.get("PartitionValueList") or []
-    wanted = request["PartitionInput"]
-    after = wanted.get("Values") or before
+    after = request["PartitionInput"].get("Values") or before
+    updated = {**request["PartitionInput"], "Values": after}
     _check_values(table, after)
-    if before not in [partition["Values"] for partition in _partitions(table)]:
-        raise _no_partition(table, before)
-    address = _address(request)
+    _require_partition(table, before)
+    table_name = _table_name(request)
     if after != before:
-        emulator.emulated_glue(
-            "CreatePartition", {**address, "PartitionInput": {**wanted, "Values": after}}
-        )
-        emulator.emulated_glue("DeletePartition", {**address, "PartitionValues": before})
+        emulator.emulated_glue("CreatePartition", {**table_name, "PartitionInput": updated})
+        emulator.emulated_glue("DeletePartition", {**table_name, "PartitionValues": before})
         return {}
-    entry = {"PartitionValueList": before, "PartitionInput": {**wanted, "Values": after}}
-    emulator.emulated_glue("BatchUpdatePartition", {**address, "Entries": [entry]})
+    entry = {"PartitionValueList": before, "PartitionInput": updated}
+    emulator.emulated_glue("BatchUpdatePartition", {**table_name, "Entries": [entry]})
     return {}
 
 
-def batch_update_partition(request: Request) -> dict[str, Any]:
+def batch_update_partition(request: Request) -> Response:
     """BatchUpdatePartition, up to 100."""
     table = _table(request)
-    entries = request.get("Entries") or []
-    _at_most(entries, MAX_UPDATE, "Entries")
-    for entry in entries:
+    for entry in _batch(request, "Entries", MAX_UPDATE):
         _check_values(table, entry["PartitionInput"].get("Values") or entry["PartitionValueList"])
         entry["PartitionInput"].setdefault("Values", entry["PartitionValueList"])
     return emulator.emulated_glue("BatchUpdatePartition", request)
 
 
-def delete_partition(request: Request) -> dict[str, Any]:
+def delete_partition(request: Request) -> Response:
     """DeletePartition."""
     table = _table(request)
-    values = request.get("PartitionValues") or []
-    if values not in [partition["Values"] for partition in _partitions(table)]:
-        raise _no_partition(table, values)
+    _require_partition(table, request.get("PartitionValues") or [])
     return emulator.emulated_glue("DeletePartition", request)
 
 
-def batch_delete_partition(request: Request) -> dict[str, Any]:
-    """BatchDeletePartition, up to 25; a missing partition is an entry in Errors."""
+def batch_delete_partition(request: Request) -> Response:
+    """BatchDeletePartition, up to 25; Errors names the partitions that do not exist."""
     table = _table(request)
-    wanted = request.get("PartitionsToDelete") or []
-    _at_most(wanted, MAX_DELETE, "PartitionsToDelete")
+    to_delete = _batch(request, "PartitionsToDelete", MAX_DELETE)
     present = {tuple(partition["Values"]) for partition in _partitions(table)}
     errors = []
-    for entry in wanted:
+    for entry in to_delete:
         values = entry["Values"]
         if tuple(values) in present:
             emulator.emulated_glue(
-                "DeletePartition", {**_address(request), "PartitionValues": values}
+                "DeletePartition", {**_table_name(request), "PartitionValues": values}
             )
         else:
             errors.append(
@@ -211,67 +206,70 @@ def batch_delete_partition(request: Request) -> dict[str, Any]:
 # -- helpers ---------------------------------------------------------------------------------
 
 
-def _address(request: Mapping[str, Any]) -> dict[str, Any]:
+def _table_name(request: Request) -> Request:
     return {"DatabaseName": request["DatabaseName"], "TableName": request["TableName"]}
 
 
-def _table(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The table a partition request is about; EntityNotFoundException without one."""
-    _own_catalog(request)
-    answer = emulator.glue(
+def _table(request: Request) -> Table:
+    """The table of a partition request; EntityNotFoundException if there is none."""
+    _check_catalog(request)
+    table: Table = emulator.glue(
         "GetTable", {"DatabaseName": request["DatabaseName"], "Name": request["TableName"]}
-    )
-    return answer["Table"]
+    )["Table"]
+    return table
 
 
-def _partitions(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _partitions(table: Table) -> list[Partition]:
     """Every partition of the table, as the emulator stores them."""
-    return emulator.emulated_glue(
+    partitions: list[Partition] = emulator.emulated_glue(
         "GetPartitions", {"DatabaseName": table["DatabaseName"], "TableName": table["Name"]}
     )["Partitions"]
+    return partitions
 
 
-def _check_values(table: Mapping[str, Any], values: list[str] | None) -> None:
+def _require_partition(table: Table, values: list[str]) -> None:
+    if values not in [partition["Values"] for partition in _partitions(table)]:
+        raise _no_partition(table, values)
+
+
+def _check_values(table: Table, values: list[str] | None) -> None:
     keys = [key["Name"] for key in table["PartitionKeys"] or []]
     if len(values or []) != len(keys):
-        raise ServiceError(
-            "InvalidInputException",
+        raise invalid_input(
             f"The number of partition keys do not match the number of partition values: "
-            f"table {table['Name']} has keys {keys}, the values are {values}",
+            f"table {table['Name']} has keys {keys}, the values are {values}"
         )
 
 
-def _at_most(items: list[Any], limit: int, field: str) -> None:
+def _batch(request: Request, field: str, limit: int) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = request.get(field) or []
     if len(items) > limit:
-        raise ServiceError(
-            "InvalidInputException",
-            f"1 validation error detected: {field} has {len(items)} members, the limit is {limit}",
+        raise invalid_input(
+            f"1 validation error detected: {field} has {len(items)} members, the limit is {limit}"
         )
+    return items
 
 
-def _own_catalog(request: Mapping[str, Any]) -> None:
+def _check_catalog(request: Request) -> None:
     catalog = request.get("CatalogId")
     if catalog and catalog != emulator.account_id():
-        raise ServiceError(
-            "InvalidInputException",
-            f"CatalogId {catalog} is another account's catalog; the sandbox serves each account "
-            "its own only",
+        raise invalid_input(
+            f"CatalogId {catalog} is another account's catalog; in the sandbox an account can "
+            "use its own catalog only"
         )
 
 
-def _refuse(request: Mapping[str, Any], *options: str) -> None:
+def _refuse(request: Request, *options: str) -> None:
     for option in options:
         if request.get(option):
-            raise ServiceError(
-                "InvalidInputException", f"{option} is not supported by the sandbox; leave it out"
-            )
+            raise invalid_input(f"{option} is not supported by the sandbox; leave it out")
 
 
 def _segment_of(values: list[str], total: int) -> int:
     return zlib.crc32("\x00".join(values).encode()) % total
 
 
-def _without_columns(partition: Mapping[str, Any]) -> dict[str, Any]:
+def _without_columns(partition: Partition) -> Partition:
     descriptor = {
         key: value
         for key, value in (partition.get("StorageDescriptor") or {}).items()
@@ -280,12 +278,7 @@ def _without_columns(partition: Mapping[str, Any]) -> dict[str, Any]:
     return {**partition, "StorageDescriptor": descriptor}
 
 
-def _no_partition(table: Mapping[str, Any], values: list[str]) -> ServiceError:
-    return ServiceError(
-        "EntityNotFoundException",
-        f"Cannot find partition {values} of table {table['DatabaseName']}.{table['Name']}.",
+def _no_partition(table: Table, values: list[str]) -> ServiceError:
+    return not_found(
+        f"Cannot find partition {values} of table {table['DatabaseName']}.{table['Name']}."
     )
-
-
-def _with_token(answer: dict[str, Any], token: str | None) -> dict[str, Any]:
-    return {**answer, "NextToken": token} if token else answer

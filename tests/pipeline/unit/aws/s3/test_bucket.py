@@ -1,4 +1,4 @@
-"""Whole-bucket work."""
+"""The calls to a bucket: each names its owner, and takes as few requests as it can."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.pipeline.unit.aws.conftest import ModelledClient
 from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.aws.s3 import buckets
+from xacct_assets.aws.s3.bucket import Bucket
 
 B = "222222222222"
 
@@ -24,7 +24,7 @@ def test_a_file_is_uploaded_only_if_its_content_changed(modelled, refusal):
         return {}
 
     s3 = modelled("s3", head_object=head, put_object=put)
-    changes = [buckets.put_if_changed(s3, "b", B, "k", body) for body in (b"1", b"1", b"2")]
+    changes = [Bucket(s3, "b", B).put_if_changed("k", body) for body in (b"1", b"1", b"2")]
     assert changes == [True, False, True]
 
 
@@ -40,7 +40,7 @@ def test_emptying_deletes_versions_markers_and_unfinished_uploads(modelled):
         list_multipart_uploads=lambda **_: {"Uploads": [{"Key": "u", "UploadId": "1"}]},
         abort_multipart_upload=lambda **_: {},
     )
-    assert buckets.empty(s3, "b", B) == 1501
+    assert Bucket(s3, "b", B).empty() == 1501
     sizes = [len(call["Delete"]["Objects"]) for call in s3.named("delete_objects")]
     assert sizes == [1000, 501]
     assert len(s3.named("abort_multipart_upload")) == 1
@@ -53,7 +53,7 @@ def test_an_object_that_cannot_be_deleted_is_not_passed_over(modelled):
         delete_objects=lambda **_: {"Errors": [{"Key": "k", "Code": "AccessDenied"}]},
     )
     with pytest.raises(AccessDenied, match="s3:DeleteObjectVersion"):
-        buckets.empty(s3, "b", B)
+        Bucket(s3, "b", B).empty()
 
 
 def test_a_bucket_of_somebody_else_is_not_taken_for_ours(modelled, refusal):
@@ -61,12 +61,12 @@ def test_a_bucket_of_somebody_else_is_not_taken_for_ours(modelled, refusal):
         raise refusal("403", "Forbidden", 403)
 
     with pytest.raises(AccessDenied):
-        buckets.exists(modelled("s3", head_bucket=denied), "b", B)
+        Bucket(modelled("s3", head_bucket=denied), "b", B).exists()
 
 
 def test_folders_are_named_without_their_prefix(modelled):
     s3 = modelled("s3", list_objects_v2=lambda **_: {"CommonPrefixes": [{"Prefix": "p/2026/"}]})
-    assert buckets.folders(s3, "b", B, "p/") == ["2026"]
+    assert Bucket(s3, "b", B).folders("p/") == ["2026"]
 
 
 class Keys:
@@ -88,7 +88,7 @@ class Keys:
         }
 
     def told(self, folders: list[str]) -> dict[str, list[str]]:
-        found = buckets.in_folders(self.client, "b", B, folders)
+        found = Bucket(self.client, "b", B).list_folders(folders)
         return {folder: [item["Key"] for item in items] for folder, items in found.items()}
 
 
