@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.installation import (
-    Installation,
-    Release,
-    build_wheel,
-    install,
-    pythons,
-    releases,
-)
+from tests.support.installation import Case, Installation, build_wheel, cases, install
 from tests.support.sandbox import RunningSandbox, sandbox_folder
 from tests.support.stock_dagster import StockDagster
 
-
-@dataclass(frozen=True)
-class Case:
-    """One combination.
-
-    Attributes:
-        number: makes the month of the case's days, so that no two cases share a day.
-    """
-
-    number: int
-    python: str
-    interpreter: str
-    release: Release
-
-    def day(self, number: int) -> str:
-        """A day of the case's month."""
-        return f"2026-{self.number:02}-{number:02}"
-
-
-CASES = [
-    Case(number, python, interpreter, release)
-    for number, (python, interpreter, release) in enumerate(
-        (
-            (python, interpreter, release)
-            for python, interpreter in pythons().items()
-            for release in releases()
-        ),
-        start=1,
-    )
-]
+CASES = cases()
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from tests.compat.conftest import Case
-from tests.support.installation import Installation
+from tests.support.installation import Case, Installation
 from tests.support.pipeline import CHAIN, FEED, Pipeline
 from tests.support.sandbox import RunningSandbox
 from tests.support.stock_dagster import StockDagster, days
 from xacct_sandbox.daemon import latency
-from xacct_sandbox.daemon.latency import ServiceTimes
+from xacct_sandbox.daemon.latency import FixedLatency
 
 SECONDS = 300
 # Seconds from the termination until no remote work is left.
@@ -117,7 +116,7 @@ def test_a_termination_stops_remote_work(
         runs = glue.get_job_runs(JobName=JOB, MaxResults=100)["JobRuns"]
         return next((run["JobRunState"] for run in runs if run["Id"] not in earlier), None)
 
-    latency.write(bare_sandbox.config, ServiceTimes(job=600.0))
+    latency.write(bare_sandbox.config, FixedLatency(job=600.0))
     try:
         run_id = dagster.launch(FEED, day)
         dagster.wait_for("the load to run", lambda: state() == "RUNNING", SECONDS)
@@ -125,7 +124,7 @@ def test_a_termination_stops_remote_work(
         dagster.wait_for("the load to stop", lambda: state() == "STOPPED", WITHIN)
         assert dagster.ended(run_id, SECONDS) is dg.DagsterRunStatus.CANCELED
     finally:
-        latency.write(bare_sandbox.config, ServiceTimes())
+        latency.write(bare_sandbox.config, FixedLatency())
 
 
 def test_nothing_of_local_runtime_is_imported(

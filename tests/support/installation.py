@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -42,6 +43,24 @@ class Release:
 
     name: str
     requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One combination.
+
+    Attributes:
+        number: makes the month of the case's days, so that no two cases share a day.
+    """
+
+    number: int
+    python: str
+    interpreter: str
+    release: Release
+
+    def day(self, number: int) -> str:
+        """A day of the case's month."""
+        return f"2026-{self.number:02}-{number:02}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +156,15 @@ def pythons() -> dict[str, str]:
         for version in PYTHONS
         if (path := next((path for path in _candidates(version) if _works(path)), None))
     }
+
+
+def cases() -> list[Case]:
+    """Each Python with each release."""
+    combinations = itertools.product(pythons().items(), releases())
+    return [
+        Case(number, python, interpreter, release)
+        for number, ((python, interpreter), release) in enumerate(combinations, start=1)
+    ]
 
 
 def _candidates(version: str) -> Iterator[str]:
