@@ -97,7 +97,7 @@ def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     settings, _ = dagster_instance_config(str(tmp_path))
     assert settings["concurrency"]["pools"] == {
-        "default_limit": 3,
+        "default_limit": 1,
         "granularity": "run",
     }
     assert settings["telemetry"] == {"enabled": False}

@@ -14,7 +14,6 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
-    pool,
     retry_transient_errors,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
@@ -41,7 +40,6 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
         deps=[asset_key(feed, RAW_PARTITION)],
         kinds={"glue"},
-        pool=pool(feed, "crawl"),
         description=(
             f"The day as a partition of {feed.catalog.database}.{feed.catalog.table}: crawled, "
             "then verified to be in the catalog with the right location and the feed's columns."

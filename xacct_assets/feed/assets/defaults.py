@@ -1,4 +1,4 @@
-"""What the five assets of a feed share: arguments, keys, pools, retries, tables for the UI."""
+"""What the five assets of a feed share: arguments, keys, retries, tables for the UI."""
 
 import hashlib
 import json
@@ -29,11 +29,6 @@ def asset_key(feed: FeedSpec, name: str) -> dg.AssetKey:
     return dg.AssetKey([feed.name, name])
 
 
-def pool(feed: FeedSpec, stage: str) -> str:
-    """Name of a pool of the feed. The instance's dagster.yaml limits the pools."""
-    return f"{feed.name}_{stage}"
-
-
 class AssetDefaults(TypedDict):
     """Arguments of ``dagster.asset`` that all five assets share."""
 
@@ -45,6 +40,7 @@ class AssetDefaults(TypedDict):
     backfill_policy: dg.BackfillPolicy
     dagster_type: Any
     code_version: str
+    pool: str
 
 
 def asset_defaults(feed: FeedSpec, name: str, version: str, *settings: Any) -> AssetDefaults:
@@ -66,6 +62,8 @@ def asset_defaults(feed: FeedSpec, name: str, version: str, *settings: Any) -> A
         # No value passes between the assets: the data stays in AWS.
         dagster_type=dg.Nothing,
         code_version=f"{version}-{digest}",
+        # The repository's dagster.yaml lets one run of a pool be executed at a time.
+        pool=feed.name,
     )
 
 

@@ -14,7 +14,6 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
-    pool,
     retry_transient_errors,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
@@ -36,7 +35,6 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.columns, feed.warehouse),
         deps=[asset_key(feed, STAGING_TABLE)],
         kinds={"redshift"},
-        pool=pool(feed, "warehouse"),
         description=(
             f"The day's rows in {feed.warehouse.fact}, replaced by {feed.warehouse.procedure}; "
             f"then the day is deleted from {feed.warehouse.staging}. A day that is there already "

@@ -14,7 +14,6 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
-    pool,
     retry_transient_errors,
     table,
 )
@@ -42,7 +41,6 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.columns, feed.export),
         deps=[asset_key(feed, FACT_TABLE)],
         kinds={"redshift", "s3", feed.export.format},
-        pool=pool(feed, "warehouse"),
         description=(
             f"The day's rows of {feed.warehouse.fact} as {feed.export.format} files in the central "
             "account's export bucket. An export is complete when it has a manifest, which is read "

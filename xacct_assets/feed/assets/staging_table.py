@@ -18,7 +18,6 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
-    pool,
     retry_transient_errors,
     table,
 )
@@ -48,7 +47,6 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.columns, feed.key, feed.source.csv, feed.warehouse),
         deps=[asset_key(feed, CATALOG_TABLE)],
         kinds={"glue", "spark", "redshift"},
-        pool=pool(feed, "load"),
         description=(
             f"The day's rows in {feed.warehouse.staging}, cast to the feed's columns by a Glue "
             "job; rows that do not fit are set aside with their reason."
