@@ -1,4 +1,4 @@
-"""One run of a feed is executed at a time; the others wait in Dagster's queue, without a process."""
+"""One run of a feed is executed at a time. The others wait in Dagster's queue."""
 
 from __future__ import annotations
 
