@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.s3.csv_count import CsvFormat
 from xacct_assets.aws.s3.raw_bucket import RawBucket, RawObject
 
@@ -22,28 +23,14 @@ COLUMNS = ("id", "name", "price")
 SETTINGS = settings(max_examples=400)
 
 
-class Bucket:
-    """One object, as S3 hands it out."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def get_object(self, **request: Any) -> dict[str, Any]:
-        return {"Body": self}
-
-    def read(self, size: int) -> bytes:
-        piece, self.body = self.body[:size], self.body[size:]
-        return piece
-
-    def close(self) -> None:
-        pass
-
-
 def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    landing = RawBucket(Bucket(body), "b", "1")
-    (said,) = landing.inspect([RawObject(key, len(body), "e", now)], CsvFormat(), COLUMNS)
+    bucket = FakeBucket({key: body})
+    landing = RawBucket(bucket.client, "b", "111111111111")
+    (said,) = landing.inspect(
+        [RawObject(key, len(body), bucket.etag(body).strip('"'), now)], CsvFormat(), COLUMNS
+    )
     return said
 
 

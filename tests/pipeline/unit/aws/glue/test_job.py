@@ -3,15 +3,15 @@
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.glue_runs import OPTIONS, GlueRuns
+from tests.support.fakes.glue import OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
 from xacct_assets.aws.glue.job import ENDED, GlueJob
 from xacct_assets.aws.glue.job_result import log_urls
 
 
 @pytest.fixture
-def glue(modelled, refusal):
-    return GlueRuns(modelled, refusal)
+def glue():
+    return FakeGlueJob()
 
 
 @pytest.fixture
