@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from dagster_pipes import encode_param
 
+from tests.support.fakes.aws_state import AwsState
 from tests.support.fakes.modelled_client import ModelledClient
 from tests.support.fakes.s3 import FakeBucket
+from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed import load_job
 from xacct_assets.feed.load_job import (
@@ -69,8 +71,10 @@ def read(bucket: FakeBucket) -> list[Any]:
     return handler.messages
 
 
-def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> None:
-    extras = job_extras(world.feed, pipeline.aws, "w1", {DAY: 10})
+def test_the_job_is_told_everything_as_plain_data(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    extras = job_extras(state.feed, pipeline.aws, "w1", {DAY: 10})
     assert json.loads(json.dumps(extras)) == extras
     assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
     assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
@@ -78,8 +82,8 @@ def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> 
     assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
 
 
-def test_the_prefix_of_messages_follows_from_the_work(world: Any) -> None:
-    assert load_prefix(world.feed, "w1") == "pipes/products/w1/"
+def test_the_prefix_of_messages_follows_from_the_work(state: AwsState) -> None:
+    assert load_prefix(state.feed, "w1") == "pipes/products/w1/"
 
 
 def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
@@ -90,10 +94,12 @@ def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
     assert json.loads(bucket.objects["pipes/products/w1/context.json"])["extras"]["feed"]
 
 
-def test_the_context_of_a_month_goes_with_the_jobs_arguments(pipeline: Any, world: Any) -> None:
+def test_the_context_of_a_month_goes_with_the_jobs_arguments(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
     bucket = pipes_bucket()
     month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
-    context = {"extras": job_extras(world.feed, pipeline.aws, "f" * 32, month)}
+    context = {"extras": job_extras(state.feed, pipeline.aws, "f" * 32, month)}
     injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert params == {"data": context}
