@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 
 from tests.support.pipeline import tags
+from tests.support.project import ROOT
 from tests.support.sandbox import free_port
 
 if TYPE_CHECKING:
     from tests.support.sandbox import RunningSandbox
 
-PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 
@@ -43,7 +43,7 @@ class DagsterProcesses:
         sandbox.folders.append(folder)
         self.home = folder / "home"
         self.home.mkdir(parents=True)
-        shutil.copy(PROJECT / "dagster.yaml", self.home)
+        shutil.copy(ROOT / "dagster.yaml", self.home)
         # Processes that start together must not all make the database of a new home.
         self.instance.get_runs(limit=1)
         self._log = folder / "log"
@@ -62,13 +62,13 @@ class DagsterProcesses:
 
     def start_daemon(self) -> None:
         """Sensors, schedules, the queue and backfills, without the UI."""
-        self._start("dagster-daemon", "run", "-w", str(PROJECT / "workspace.yaml"))
+        self._start("dagster-daemon", "run", "-w", str(ROOT / "workspace.yaml"))
 
     def start_dev(self, seconds: float = 240) -> None:
         """`dagster dev`; returns once it answers."""
         self._port = free_port()
         self._start(
-            *("dagster", "dev", "-w", str(PROJECT / "workspace.yaml")),
+            *("dagster", "dev", "-w", str(ROOT / "workspace.yaml")),
             *("--host", "127.0.0.1", "--port", str(self._port)),
         )
         self.wait_for("`dagster dev` to answer", self._answers, seconds)

@@ -157,7 +157,7 @@ def written_by(sandbox: RunningSandbox) -> Iterator[Piece]:
     """What can be asked for while it runs: statements, command lines, runs and their events."""
     yield from _statements(sandbox)
     yield from _command_lines()
-    for command, text in sandbox.printed:
+    for command, text in sandbox.outputs:
         yield f"what {command} printed", text.encode()
     for instance in sandbox.instances:
         yield from events_of(instance)

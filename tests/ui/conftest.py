@@ -22,12 +22,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox, free_port, running_sandbox
 from tests.ui.dagster_ui import DagsterUi
 from xacct_sandbox.daemon import env_file
 
-PROJECT = Path(__file__).parents[2]
-PICTURES = PROJECT / "build" / "ui"
+PICTURES = ROOT / "build" / "ui"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ROWS_A_DAY = 400
 
@@ -68,13 +68,13 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
     """Where `dagster dev` serves the project, with the project's own instance settings."""
     home = env_file.dagster_home(sandbox.config)
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PROJECT / "dagster.yaml", home)
+    shutil.copy(ROOT / "dagster.yaml", home)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = pictures / "dagster-dev.log"
     command = [
         *(str(Path(sys.executable).with_name("dagster")), "dev"),
-        *("--workspace", str(PROJECT / "workspace.yaml")),
+        *("--workspace", str(ROOT / "workspace.yaml")),
         *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
     ]
     with (
@@ -206,4 +206,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if kept:
         terminalreporter.section("screenshots")
         for picture in kept:
-            terminalreporter.write_line(str(picture.relative_to(PROJECT)))
+            terminalreporter.write_line(str(picture.relative_to(ROOT)))

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from dagster._core.errors import DagsterExecutionInterruptedError
 
+from tests.support.project import ROOT
 from tools.chaos.report import report_of
 from tools.chaos.schedule import schedule_of
-from tools.chaos.seed import PROJECT, run_seed
+from tools.chaos.seed import run_seed
 from tools.chaos.state import State
 from tools.chaos.worker import Stopped, deployed_sandbox, in_a_line, work
 
@@ -52,7 +53,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=40, help="run seeds 1 to this")
     parser.add_argument("--seed", type=int, help="run this one alone and say everything")
     parser.add_argument("--workers", type=int, default=2, help="sandboxes side by side")
-    parser.add_argument("--state", type=Path, default=PROJECT / ".xacct" / "chaos")
+    parser.add_argument("--state", type=Path, default=ROOT / ".xacct" / "chaos")
     parser.add_argument("--report", action="store_true", help="write the report again, run nothing")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
@@ -82,7 +83,7 @@ def _many(state: State, seeds: int, workers: int) -> int:
     command = [sys.executable, "-W", "ignore", "-m", "tools.chaos", "--seeds", str(seeds)]
     command += ["--state", str(state.folder)]
     processes = [
-        subprocess.Popen([*command, "--worker", str(number)], cwd=PROJECT) for number in range(left)
+        subprocess.Popen([*command, "--worker", str(number)], cwd=ROOT) for number in range(left)
     ]
     try:
         for process in processes:

@@ -12,24 +12,21 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._utils.interrupts import capture_interrupts
 
+from tests.support.project import ROOT
 from tools.chaos.schedule import FEEDS
 
-PROJECT = Path(__file__).parents[2]
 NUMBER_TAG = "xacct-chaos/run"
 
 
 @functools.cache
 def jobs() -> dict[str, ReconstructableJob]:
     """The feeds' jobs, loaded. `preload` does that once, in the process that the runs fork from."""
-    repository = ReconstructableRepository.for_module(
-        "xacct_assets.definitions", "defs", str(PROJECT)
-    )
+    repository = ReconstructableRepository.for_module("xacct_assets.definitions", "defs", str(ROOT))
     found = {feed: repository.get_reconstructable_job(f"{feed}_day") for feed in FEEDS}
     for job in found.values():
         job.get_definition()

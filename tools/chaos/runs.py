@@ -18,7 +18,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from tools.chaos.run_process import NUMBER_TAG, PROJECT, execute
+from tests.support.project import ROOT
+from tools.chaos.run_process import NUMBER_TAG, execute
 from tools.chaos.schedule import Ending
 
 AT_ONCE = 3
@@ -164,7 +165,7 @@ class Runs:
         log.parent.mkdir(exist_ok=True)
         # The process that the runs are forked from is found through the folder it is started in.
         before = Path.cwd()
-        os.chdir(PROJECT)
+        os.chdir(ROOT)
         try:
             run.process = self._context.Process(
                 target=execute,

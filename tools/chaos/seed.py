@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 from tools.chaos.absorbed import absorbed, attempts_of
 from tools.chaos.driver import Driver, Timeline
@@ -29,7 +30,6 @@ from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import Settings
 from xacct_sandbox import faults
 
-PROJECT = Path(__file__).parents[2]
 # What nobody waits for any more must have ended by then.
 REST_SECONDS = 30.0
 
@@ -90,7 +90,7 @@ def run_seed(
     beside = world.beside()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(PROJECT / "dagster.yaml", folder)
+    shutil.copy(ROOT / "dagster.yaml", folder)
     with _environment({**world.variables, "DAGSTER_HOME": str(folder)}):
         instance = dg.DagsterInstance.from_config(str(folder))
         with instance:
@@ -119,7 +119,7 @@ def run_seed(
 def _commit() -> str:
     told = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"],
-        cwd=PROJECT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

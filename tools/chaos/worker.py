@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox, free_port, free_wire_port
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox, free_port, free_wire_port
 from tools.chaos.schedule import schedule_of
 from tools.chaos.seed import Result, run_seed, world_of
 from tools.chaos.state import State
@@ -36,7 +37,9 @@ def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
     config = SandboxConfig(
         home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
     )
-    sandbox = RunningSandbox(config, folder, more={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)})
+    sandbox = RunningSandbox(
+        config, folder, extra_settings={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
+    )
     _command(sandbox, "xacct_sandbox.cli", "down")
     if config.token_path.exists():
         # What a worker that was killed has left.

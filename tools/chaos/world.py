@@ -13,7 +13,8 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox
 from tests.support.warehouse import connect
 from tools.chaos.schedule import FEEDS
 from xacct_assets.feed.loader import load_feed

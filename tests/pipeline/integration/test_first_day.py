@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import pytest
 
 from tests.support.pipeline import Pipeline, Run
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox
 from xacct_assets.feed.component import feed_definitions
 from xacct_assets.feed.loader import load_feed
 

@@ -200,7 +200,9 @@ def dagster(
     sandbox: RunningSandbox, network: Network, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DagsterProcesses]:
     """`dagster dev`, whose runs reach AWS by that network; its processes are gone afterwards."""
-    reaching = replace(sandbox, more={**sandbox.more, "AWS_ENDPOINT_URL": network.url})
+    reaching = replace(
+        sandbox, extra_settings={**sandbox.extra_settings, "AWS_ENDPOINT_URL": network.url}
+    )
     processes = DagsterProcesses(reaching, tmp_path_factory.mktemp("termination") / "dev")
     try:
         processes.start_dev()

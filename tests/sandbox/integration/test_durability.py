@@ -244,6 +244,6 @@ def test_reset_forgets_everything_and_begins_anew(own: RunningSandbox) -> None:
     own.run("xacct_sandbox.cli", "reset", "--yes")
     assert not own.config.home.exists()
     assert not (own.folder / ".env").exists()
-    own.made.clear()
+    own.clients.clear()
     own.run("xacct_sandbox.cli", "up", "--no-deploy")
     assert own.client("account-a-admin", "s3").list_buckets()["Buckets"] == []

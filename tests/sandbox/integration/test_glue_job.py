@@ -14,12 +14,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redshift_connector
 
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 
 TERMINAL = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}
@@ -653,5 +653,5 @@ def test_a_bucket_that_another_account_owns_fails_the_run_by_name_and_changes_no
 
 def test_the_script_in_s3_is_the_one_in_the_repository(load: Load) -> None:
     deployed = load.client("s3").get_object(Bucket=load.processing, Key="scripts/load.py")
-    script = Path(__file__).parents[3] / "glue" / "load.py"
+    script = ROOT / "glue" / "load.py"
     assert deployed["Body"].read() == script.read_bytes()

@@ -110,9 +110,9 @@ class World:
 
     def s3(self, role: str) -> Any:
         """The role's S3 client. Policies are judged at each request, so one session will do."""
-        if ("s3", role) not in self.sandbox.made:
-            self.sandbox.made["s3", role] = self.sandbox.client_of(self.be(role), "s3")
-        return self.sandbox.made["s3", role]
+        if ("s3", role) not in self.sandbox.clients:
+            self.sandbox.clients["s3", role] = self.sandbox.client_of(self.be(role), "s3")
+        return self.sandbox.clients["s3", role]
 
 
 def trusting(principal: str | dict[str, str], **condition: Any) -> Statement:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+from tests.support.project import ROOT
+
 LOCAL = ROOT / "xacct_sandbox" / "glue" / "local"
 
 if str(LOCAL) not in sys.path:
