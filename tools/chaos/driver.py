@@ -178,7 +178,7 @@ class Driver:
         self._timeline.say(text)
 
     def recover(self) -> list[str]:
-        """Remove all faults, then run what sensors and reconciliation request, until that is nothing.
+        """Remove all faults, then run what sensors and reconciliation request, until nothing.
 
         Returns:
             What is still wrong after the last round.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from tests.support.environment import environment
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 from tools.chaos.absorbed import absorbed, attempts_of
@@ -95,7 +94,7 @@ def run_seed(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "dagster.yaml", folder)
-    with _environment({**accounts.variables, "DAGSTER_HOME": str(folder)}):
+    with environment({**accounts.variables, "DAGSTER_HOME": str(folder)}):
         instance = dg.DagsterInstance.from_config(str(folder))
         with instance:
             runs = Runs(folder, instance, timeline.say)
@@ -176,18 +175,3 @@ def _leftovers_after_rest(
         if not waiting or time.monotonic() > until:
             return found
         time.sleep(1)
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for this process and those it starts; restore them afterwards."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -311,7 +311,7 @@ def run_without(pipeline: Pipeline, case: Case) -> None:
     assert set(run.failures) == {case.asset}, run.why
     assert case.is_told_by(run.failures[case.asset])
     for asset in CHAIN:
-        assert run.days_of(asset) == [], f"{asset} was materialized all the same"
+        assert run.materialized_days(asset) == [], f"{asset} was materialized all the same"
 
 
 # These first: that everything comes back is seen by the cases after them.

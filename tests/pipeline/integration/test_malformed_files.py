@@ -260,7 +260,7 @@ def test_a_malformed_day_is_stopped_before_anything_is_touched(
 
 def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcome) -> None:
     for asset in CHAIN:
-        assert first.run.days_of(asset) == GOOD_DAYS, first.run.why
+        assert first.run.materialized_days(asset) == GOOD_DAYS, first.run.why
     for day in GOOD_DAYS:
         assert first.reconciled.rows[day]["ok"], first.reconciled.problems(day)
     assert first.reconciled.exit_code != 0
@@ -273,7 +273,7 @@ def test_a_file_without_rows_is_no_error_but_is_pointed_out(name: str, first: Ou
     day = DAYS[name]
     (told,) = first.run.metadata("raw_partition", day)["xacct/empty_files"]
     assert told.endswith(f"/{key}: {note}")
-    assert first.run.verdict_texts("files_have_rows")[day] == "1 of 1 files hold no rows"
+    assert first.run.check_descriptions("files_have_rows")[day] == "1 of 1 files hold no rows"
     assert first.reconciled.rows[day]["fact_rows"] == 0
 
 
@@ -336,7 +336,7 @@ def test_a_mended_day_is_as_if_it_had_never_been_bad(second: Outcome, pipeline: 
 def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
     first: Outcome, second: Outcome
 ) -> None:
-    verdicts = second.run.verdict_texts("schema_matches_feed")
+    verdicts = second.run.check_descriptions("schema_matches_feed")
     told = {day: verdicts[day] for day in BAD_DAYS}
     # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
     types = "stock: integer in the feed, string in the files"
@@ -352,7 +352,7 @@ def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(
     (verdict,) = [text for name, text in second.run.failures.items() if "raw_partition" in name]
     assert "late.csv: its fields seem to be separated by a pipe" in verdict
     for asset in CHAIN:
-        assert second.run.days_of(asset) == BAD_DAYS
+        assert second.run.materialized_days(asset) == BAD_DAYS
     assert pipeline.fact_rows(day) == [fact_row(number) for number in range(1, 4)]
     assert "manifest" in pipeline.exported(day)
     row = second.reconciled.rows[day]

@@ -103,7 +103,7 @@ def test_an_asset_of_a_day_that_never_landed_says_so(pipeline: Pipeline) -> None
     assert not run.success
     assert "nothing has landed under s3://" in run.failures["raw_partition"]
     assert "products/2026/01/02/" in run.failures["raw_partition"]
-    assert run.days_of("s3_export") == []
+    assert run.materialized_days("s3_export") == []
 
 
 def test_an_asset_before_its_upstream_says_which_one_to_materialize(pipeline: Pipeline) -> None:
@@ -114,21 +114,21 @@ def test_an_asset_before_its_upstream_says_which_one_to_materialize(pipeline: Pi
 def test_a_day_goes_through_all_five_assets_and_passes_every_check(landed_day: LandedDay) -> None:
     run = landed_day.run
     assert run.success, run.why
-    assert [run.days_of(asset) for asset in CHAIN] == [[DAY]] * 5
+    assert [run.materialized_days(asset) for asset in CHAIN] == [[DAY]] * 5
     for check in (
         "every_partition_materialized",
         "files_have_rows",
         "rejected_share_within_limit",
         "row_counts_reconcile",
     ):
-        assert run.verdicts(check) == {DAY: True}, run.verdict_texts(check)
+        assert run.check_results(check) == {DAY: True}, run.check_descriptions(check)
 
 
 def test_a_column_with_a_value_of_another_type_is_warned_of_and_stops_nothing(
     landed_day: LandedDay,
 ) -> None:
     assert Reject.BAD_NUMBER in landed_day.rejected
-    assert landed_day.run.verdict_texts("schema_matches_feed") == {
+    assert landed_day.run.check_descriptions("schema_matches_feed") == {
         DAY: "price: decimal(12,2) in the feed, string in the files"
     }
 
@@ -257,7 +257,7 @@ def test_a_few_assets_can_be_materialized_without_the_others(
 ) -> None:
     run = pipeline.run(DAY, assets=assets)
     assert run.success, run.why
-    assert [asset for asset in CHAIN if run.days_of(asset)] == list(assets)
+    assert [asset for asset in CHAIN if run.materialized_days(asset)] == list(assets)
     assert pipeline.reconcile(DAY).exit_code == 0
 
 
@@ -309,7 +309,7 @@ def test_a_range_is_one_job_run_and_tells_of_each_day(
     files = [[plain], [other, beside], [packed]]
     run = pipeline.run(days[0], days[-1])
     assert run.success, run.why
-    assert [run.days_of(asset) for asset in CHAIN] == [days] * 5
+    assert [run.materialized_days(asset) for asset in CHAIN] == [days] * 5
     staged = [run.metadata("staging_table", day) for day in days]
     assert len({told["xacct/job_run_id"] for told in staged}) == 1
     assert [told["files"] for told in staged] == [1, 2, 1]
@@ -320,7 +320,7 @@ def test_a_range_is_one_job_run_and_tells_of_each_day(
     for asset in ("staging_table", "fact_table", "s3_export"):
         rows = [run.metadata(asset, day)["dagster/partition_row_count"] for day in days]
         assert rows == [sum(file.good_rows for file in of_day) for of_day in files]
-    assert run.verdicts() == dict.fromkeys(days, True)
+    assert run.check_results() == dict.fromkeys(days, True)
     assert pipeline.reconcile(f"{days[0]}...{days[-1]}").exit_code == 0
     for day, of_day in zip(days, files, strict=True):
         bodies = [content(file) for file in of_day]
