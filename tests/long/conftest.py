@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.dagster_processes import DagsterProcesses
+from tests.support.dagster_processes import DagsterProcesses, dagster_dev
 from tests.support.project import EXTRA_FEEDS_DIR
 from tests.support.sandbox import RunningSandbox, running_sandbox
 
@@ -26,10 +26,5 @@ def sandbox() -> Iterator[RunningSandbox]:
 def dagster(
     sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DagsterProcesses]:
-    """`dagster dev`, answering; all of its processes are gone afterwards."""
-    processes = DagsterProcesses(sandbox, tmp_path_factory.mktemp("dagster") / "dev")
-    try:
-        processes.start_dev()
+    with dagster_dev(sandbox, tmp_path_factory.mktemp("dagster") / "dev") as processes:
         yield processes
-    finally:
-        processes.kill()

@@ -96,7 +96,7 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
 
 @contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """End a process afterwards as Ctrl-C does, and whatever it leaves behind."""
+    """End a process group as Ctrl-C does when the context closes."""
     try:
         yield process
     finally:
