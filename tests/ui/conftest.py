@@ -1,6 +1,6 @@
-"""A sandbox with six landed days, `dagster dev` on it, and a browser that looks at it.
+"""A sandbox with six days of raw files, `dagster dev` on it, and a browser.
 
-Everything is this session's own: ports, folders, browser. What is seen on the way is kept as
+Ports, folders and browser belong to the test session. Screenshots are written to
 ``build/ui/*.png``, beside the log of `dagster dev`.
 """
 
@@ -31,13 +31,13 @@ PICTURES = ROOT / "build" / "ui"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ROWS_A_DAY = 400
 
-# Seconds. The machine may be busy: these only bound how long a broken test hangs.
+# Timeouts in seconds, long enough for a busy machine.
 SERVED_WITHIN, SEEN_WITHIN = 180, 60
 
 
 @pytest.fixture(scope="session")
 def pictures() -> Path:
-    """Where this run's screenshots go; those of an earlier run are gone."""
+    """The folder of the screenshots, emptied first."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     for old in PICTURES.glob("*.png"):
         old.unlink()
@@ -124,7 +124,7 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) ->
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium of this machine, that talks to nobody but us."""
+    """A headless Chromium that connects to this machine only."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         pytest.fail(

@@ -23,13 +23,13 @@ def leaks(accounts: Accounts, home: Path, since: datetime) -> Iterator[Problem]:
     """
     secrets = secret_scan.secrets_of(accounts.sandbox.config.home)
     for leak in secret_scan.leaks(_everything(accounts, home, since), secrets):
-        yield Problem("secret", leak.place, f"{leak.secret} is in there")
+        yield Problem("secret", leak.location, f"{leak.secret} is in there")
 
 
 def _everything(accounts: Accounts, home: Path, since: datetime) -> Iterator[secret_scan.Piece]:
     for root in (home, accounts.sandbox.config.log_dir):
-        for place, piece in secret_scan.files_below(root):
-            yield f"{root.name}/{place}", piece
+        for location, piece in secret_scan.files_below(root):
+            yield f"{root.name}/{location}", piece
     yield from secret_scan.written_by(accounts.sandbox)
     for statement in statements(accounts, since):
         yield f"statement {statement['Id']}", json.dumps(statement, default=str).encode()

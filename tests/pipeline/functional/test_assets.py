@@ -70,7 +70,7 @@ def test_a_denied_bucket_fails_once_with_principal_action_and_resource(
     failures = pipeline.failures(result)
     assert "xacct-orchestrator-test" in failures
     assert "s3:ListBucket" in failures
-    assert state.count("list") == 1  # no retry: waiting does not mend a policy
+    assert state.count("list") == 1  # a denial is not retried
 
 
 def test_a_first_day_that_the_crawler_can_make_nothing_of_gets_table_and_partition(
@@ -165,7 +165,7 @@ def test_a_partition_at_another_place_fails_the_day(
     assert "is located at s3://elsewhere/products/2026/01/02/, not at s3://sample-inp" in failures
 
 
-def test_columns_that_a_crawler_sees_otherwise_are_told_and_stop_nothing(
+def test_a_type_that_the_crawler_infers_differently_is_reported_and_stops_nothing(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
     state.land(DAY)
@@ -215,7 +215,7 @@ def test_a_job_run_is_looked_for_only_if_there_can_be_one(
     failed = pipeline.run(DAY)
     state.hooks.clear()
     assert pipeline.resume(failed, ["staging_table", "fact_table", "s3_export"]).success
-    # The steps that failed were retried before the run was taken up.
+    # The failed steps were retried before the run was re-executed.
     first, second, *others = [hints["first_attempt"] for hints in state.job_hints]
     assert (first, second, any(others)) == (True, True, False)
 

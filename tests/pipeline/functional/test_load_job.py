@@ -1,4 +1,4 @@
-"""What the load job is told, and how its account of the load is read."""
+"""The request to the load job, and how its report is read."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""A run over a range: each day has its own events, and a bad day is bad alone."""
+"""A run over a range: each day has its own events, and a bad day fails alone."""
 
 from datetime import date
 
@@ -72,7 +72,7 @@ def test_a_bad_day_fails_alone_and_the_others_are_exported(
     assert pipeline.check_results(result, "row_counts_reconcile") == {d: d in good for d in DAYS}
     assert "not UTF-8" in pipeline.failures(result)
     # The procedure is not called over the bad day in the middle.
-    assert [about for kind, about in state.calls if kind == "call"] == [
+    assert [days for operation, days in state.calls if operation == "call"] == [
         (date(2026, 1, 1), date(2026, 1, 2)),
         (date(2026, 1, 4), date(2026, 1, 5)),
     ]

@@ -76,7 +76,7 @@ def test_spark_cuts_each_file_as_it_was_counted(
         counted.values()
     )
     # All were rejected: that, and nothing else, is what the run has to say.
-    assert list(run.failures) == ["staging_table_few_rows_rejected"], run.why
+    assert list(run.failures) == ["staging_table_rejected_share_within_limit"], run.why
     read = Counter(row["source_file"].rpartition("/")[2] for row in rejects_of(pipeline))
     assert read == Counter({name: rows for name, rows in counted.items() if rows})
     assert sum(counted.values()) > FILES

@@ -1,4 +1,4 @@
-"""The sandbox keeps what it was told: over down and up, and over a kill."""
+"""The sandbox keeps its state over down and up, and over a kill."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_up_is_idempotent_and_keeps_the_keys(own: RunningSandbox) -> None:
 def test_down_ends_everything_and_frees_the_ports(own: RunningSandbox) -> None:
     pid = daemon_pid(own.config)
     own.run("xacct_sandbox.cli", "down")
-    # A process nobody waited for yet is still listed, without a command.
+    # A process that was not waited for is still listed, without a command.
     command = Path(f"/proc/{pid}/cmdline")
     assert not command.exists() or command.read_bytes() == b""
     assert ports.is_free(own.config.aws_port)
