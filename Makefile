@@ -1,13 +1,16 @@
-# Everything a person or a CI machine does here, by name. Needs Python 3.11, make and git; no AWS.
-PYTHON  ?= python3.11
+# Everything a person or a CI machine does here, by name. Needs Python 3.11, 3.12 or 3.13, make and git; no AWS.
+# 3.11 goes first: it is the Python of AWS Glue 5.0, which runs the job script.
+PYTHONS := python3.11 python3.12 python3.13
+PYTHON  ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) -c 'print("$(name)")' 2>/dev/null)) python3.11)
 UI      ?= 1
 UI_PORT ?= 3000
 DAYS    ?= 3
 BIN     := .venv/bin
+PIP     := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-ui test-long chaos lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-ui test-long chaos lint check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,10 +18,15 @@ help: ## Say what can be done here
 setup: .venv/ready ## Install everything into .venv (again only when the pins change)
 
 .venv/ready: pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and '$(PYTHON)' was not found; name yours: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -c '' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed and '$(PYTHON)' does not run; name yours: make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into .venv: about two minutes the first time (Spark alone is 300 MB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test]'
+	@$(PIP) --editable '.[sandbox,test]'
+	@touch $@
+
+# An extra that only one target needs.
+.venv/ready-%: .venv/ready
+	@$(PIP) --editable '.[sandbox,test,$*]'
 	@touch $@
 
 run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop after the table)
@@ -38,15 +46,14 @@ test-functional: setup ## The claims about runs, ranges and ticks: a Dagster ins
 test-integration: setup ## The claims about the running system, on a sandbox of their own
 	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile
 
+test-compat: setup ## The wheel on stock Dagster and PostgreSQL: lowest and highest 1.13, each Python found here
+	@$(BIN)/python -m pytest tests/compat -q
+
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
 	 echo "The UI is tested in a browser, and none of $(BROWSERS) was found; install Debian's package: apt-get install chromium"; exit 1
 	@$(MAKE) --no-print-directory .venv/ready-ui
 	@$(BIN)/python -m pytest tests/ui -q
-
-.venv/ready-ui: .venv/ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test,ui]'
-	@touch $@
 
 test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
 	@$(BIN)/python -m pytest tests/long -q
@@ -54,18 +61,14 @@ test-long: setup ## The claims that take many minutes: a year backfilled, and ki
 chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
-lint: setup ## Style, imports, common mistakes
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: .venv/ready-lint ## Style, imports, common mistakes, types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 check: setup ## Ask Dagster whether the definitions load
 	@$(BIN)/dg check defs
 
 bench: .venv/ready-bench ## Measure what the project claims, into docs/benchmarks.md (BENCH=pipeline: one of them)
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
-
-.venv/ready-bench: .venv/ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,test,bench]'
-	@touch $@
 
 clean: stop ## Stop, then remove the sandbox's state and the installation
 	@rm -rf .xacct .venv .env

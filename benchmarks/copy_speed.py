@@ -25,10 +25,11 @@ import redshift_connector
 from benchmarks import processes, report, results
 from benchmarks.own_sandbox import Progress, environment, fresh_home, own_sandbox
 from benchmarks.postgres_socket import PostgresSocket
-from xacct_sandbox.daemon import env_file, lifecycle
+from xacct_sandbox.daemon import env_file, lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
-from xacct_sandbox.sample_data import ProductFile, Record, quoted
+from xacct_sandbox.sample_data import ProductFile, Record
+from xacct_sandbox.sample_values import quoted
 
 ROWS = 1_000_000
 FILES = 4
@@ -125,7 +126,7 @@ class Rig:
         self._config = config
         self._scratch = scratch
         self._say = say
-        self._s3 = lifecycle.client(config, "account-b-admin", "s3")
+        self._s3 = profiles.client(config, "account-b-admin", "s3")
         self._bucket = f"xacct-processing-{config.suffix}"
         self._exports = f"sample-opt-bucket-etl-{config.suffix}"
         self._role_b = f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}"
@@ -136,7 +137,7 @@ class Rig:
         self._execute(f"CREATE TABLE bench_postgres {TABLE}")
 
     def _connect(self) -> Any:
-        secrets = lifecycle.client(self._config, "account-b-admin", "secretsmanager")
+        secrets = profiles.client(self._config, "account-b-admin", "secretsmanager")
         text = secrets.get_secret_value(SecretId=f"xacct/redshift-{self._config.suffix}")
         secret = json.loads(text["SecretString"])
         connection = redshift_connector.connect(
@@ -259,7 +260,7 @@ class Rig:
 
     def _compare_export(self, folder: str) -> int:
         """The export and PostgreSQL's own hold the same lines; the bytes of them."""
-        s3 = lifecycle.client(self._config, "account-a-admin", "s3")
+        s3 = profiles.client(self._config, "account-a-admin", "s3")
         manifest = json.loads(
             s3.get_object(Bucket=self._exports, Key=f"{folder}manifest")["Body"].read()
         )
@@ -357,8 +358,8 @@ def spark_runs(say: Progress) -> dict[str, list[float]]:
     """Seconds of a small job from StartJobRun to its end: the first one, and in warm Spark."""
     found: dict[str, list[float]] = {"first, Spark not started": [], "warm": []}
     with own_sandbox(say, {"XACCT_SANDBOX_SPARK_WARM": "0"}) as config:
-        glue = lifecycle.client(config, "account-b-admin", "glue")
-        s3 = lifecycle.client(config, "account-b-admin", "s3")
+        glue = profiles.client(config, "account-b-admin", "glue")
+        s3 = profiles.client(config, "account-b-admin", "s3")
         bucket = f"xacct-processing-{config.suffix}"
         rows = "".join(f"{number},a row\n" for number in range(1000))
         s3.put_object(Bucket=bucket, Key="glue-tmp/bench/rows.csv", Body=rows.encode())
@@ -453,16 +454,16 @@ def _section(
         "## COPY and UNLOAD beside PostgreSQL's own COPY (`make bench BENCH=copy`)",
         f"{report.circumstances(('ministack', 'pyarrow', 'boto3'))} {REPEATS} turns of each kind "
         f"after a rehearsal; the whole benchmark took {say.seconds:.0f} s.",
-        f"{ROWS:,} rows of products in {FILES} objects. PostgreSQL's own: the same rows from a "
-        "file through its unix socket into a table of the same definition in the same server, by "
-        "a client that does nothing but read and send (`benchmarks/postgres_socket.py`). Ours: "
+        f"{ROWS:,} rows of products in {FILES} objects. PostgreSQL's own COPY: the same rows from "
+        "a file, through its unix socket, into a table of the same definition in the same "
+        "server, by a client that only reads and sends (`benchmarks/postgres_socket.py`). Ours: "
         "the statement over the wire, roles assumed, objects listed and fetched from (or put "
-        "into) the sandbox's S3 over TLS, each request signed and authorized. The two take turns. "
-        "In the rehearsal both tables are compared, row by row through a hash, and so are both "
-        f"exports, line by line. Ratio: PostgreSQL's seconds by ours; the least median is "
+        "into) the sandbox's S3 over TLS, each request signed and authorized. The two alternate. "
+        "In the rehearsal, both tables are compared row by row through a hash, and both exports "
+        "line by line. The ratio is PostgreSQL's seconds divided by ours; the smallest median is "
         f"**{least:.2f}**.",
-        "Processor seconds tell where a busy machine spends its time: PostgreSQL's are what its "
-        "own COPY takes too, the front is the sandbox's COPY and UNLOAD.",
+        "Processor seconds show which process does the work. PostgreSQL's own COPY takes "
+        "PostgreSQL's seconds too; the front is the sandbox's COPY and UNLOAD.",
         report.table(
             (
                 "",
@@ -476,14 +477,15 @@ def _section(
             ),
             [_row("COPY", case) for case in copies] + [_row("UNLOAD", case) for case in unloads],
         ),
-        "A GZIP export is packed by the front (zlib), which PostgreSQL does not do at all.",
+        "The front compresses a GZIP export (zlib). PostgreSQL does not compress at all.",
         "### S3, Spark, start-up",
         report.table(
             ("requests a second", "one caller", f"{CALLERS} callers"),
             [[trip.name, f"{trip.alone:.0f}", f"{trip.together:.0f}"] for trip in trips],
         ),
-        "A Glue job that counts 1,000 rows of a CSV object, from StartJobRun to SUCCEEDED as "
-        "GetJobRun says it; and `xacct-sandbox up` until everything answers, Spark not waited for:",
+        "A Glue job that counts 1,000 rows of a CSV object, from StartJobRun until GetJobRun "
+        "reports SUCCEEDED; and `xacct-sandbox up` until everything answers, without waiting for "
+        "Spark:",
         report.table(
             ("", "seconds"),
             [[f"job, {name}", report.spread(seconds, 2)] for name, seconds in runs.items()]

@@ -59,7 +59,7 @@ QUERIES: dict[str, tuple[str, dict[str, Any]]] = {
         " skipReason error { message } runRequests { runKey } } } } }",
         {"s": {**_PLACE, "sensorName": f"{year_feed.FEED}_arrivals"}},
     ),
-    "loading the code location anew": (
+    "reloading the code location": (
         'mutation { reloadRepositoryLocation(repositoryLocationName: "xacct_assets")'
         " { __typename ... on PythonError { message } } }",
         {},
@@ -159,10 +159,10 @@ def _section(
         f"## A history of {DAYS:,} days (`make bench BENCH=history`)",
         f"{report.circumstances(('dagster', 'dagster-webserver'))} {REPEATS} requests of each kind "
         f"after a rehearsal; the whole benchmark took {say.seconds:.0f} s.",
-        "One running `dagster dev` (SQLite) asked by GraphQL as its UI asks, before and after "
-        f"{events:,} events and {DAYS:,} runs were written through the instance's API ("
-        f"{filled:.0f} s, {size / 1e6:.0f} MB of databases). The feed has {DAYS:,} daily "
-        "partitions both times.",
+        "One running `dagster dev` (SQLite) receives the GraphQL queries of its UI, before and "
+        f"after {events:,} events and {DAYS:,} runs were written through the instance's API "
+        f"({filled:.0f} s, {size / 1e6:.0f} MB of databases). The feed has {DAYS:,} daily "
+        "partitions in both cases.",
         report.table(
             ("", "empty (s)", f"{DAYS:,} days (s)", "ratio of medians"),
             [

@@ -16,7 +16,7 @@ import redshift_connector
 
 from benchmarks.own_sandbox import environment
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.daemon.lifecycle import client
+from xacct_sandbox.daemon.profiles import client
 from xacct_sandbox.daemon.request_log import CALLER, Call
 
 CRAWL, JOB, STATEMENT, WIRE = "crawl", "job", "statement", "wire"

@@ -82,7 +82,7 @@ def section(known: Figures, airflow: Mapping[str, str], seconds: float) -> str:
         "### What it costs",
         _cost_text(),
         _cost_table(known),
-        "### With nothing to do",
+        "### Idle",
         _idle_table(known),
         _idle_text(known),
     ]
@@ -91,23 +91,24 @@ def section(known: Figures, airflow: Mapping[str, str], seconds: float) -> str:
 
 def _how() -> list[str]:
     return [
-        "Both systems are up all the time and take turns on one sandbox, with the same files (1000 "
-        "rows a day), the same role and session keys, the same working bucket and warehouse. Ours "
-        "is `dagster dev` with the project's own `dagster.yaml`, asked through the GraphQL calls "
-        "of the UI; the feed is the products feed, begun a year earlier. The reference has its "
-        "eight tasks with the provider's operators (`benchmarks/airflow/dags/`), asked through its "
-        "API. Where there was a choice it was made in the reference's favour: its connections come "
-        "from the environment and not from Secrets Manager, its crawler and job are there already, "
-        "it crawls new folders only, casts, checks and rejects nothing, verifies nothing, retries "
-        "nothing, and its metadata database counts neither into its memory nor into its processor "
-        "seconds. Our wall includes the counting of the files, the checks, and the proof of the "
+        "Both systems are up all the time and take turns on one sandbox. They have the same "
+        "files (1000 rows a day), the same role and session credentials, the same working bucket "
+        "and the same warehouse.",
+        "Ours is `dagster dev` with the repository's `dagster.yaml`, called through the GraphQL "
+        "calls of the UI. Its feed is the products feed, started a year earlier. The reference "
+        "has its eight tasks with the provider's operators (`benchmarks/airflow/dags/`), called "
+        "through its API. Where there was a choice, it favours the reference: its connections "
+        "come from the environment instead of Secrets Manager; its crawler and job already "
+        "exist; it crawls new folders only; it casts, checks, rejects, verifies and retries "
+        "nothing; its metadata database counts neither for its memory nor for its processor "
+        "seconds. Our wall time includes counting the files, the checks, and verifying the "
         "export.",
-        "A run's wall is from the request to the end that the orchestrator itself noted. Overhead "
-        "is the part of it in which no crawl, job run or SQL statement was at work, by the "
-        "services' own histories. Calls are those that the sandbox answered under the "
-        "orchestrator's keys, without the GETs of data files; what the crawler, the job's script "
-        "and Redshift ask for is not the orchestrator's. Told: from the end of a crawl, job run or "
-        "Data API statement to the end of the first answer that says so.",
+        "Wall time is from the request to the end that the orchestrator recorded. Overhead is "
+        "the part of it in which no crawl, job run or SQL statement was in progress, according "
+        "to the services' own histories. AWS calls are those that the sandbox answered under the "
+        "orchestrator's credentials, without the GETs of data files; calls of the crawler, the "
+        "job script and Redshift do not count. Detection time is from the end of a crawl, job "
+        "run or Data API statement to the end of the first response that reports it.",
     ]
 
 
@@ -115,16 +116,17 @@ def _day_text(known: Figures) -> str:
     overruns = known["one_day"]["overruns"]
     times = latency.parse(known["one_day"]["times"])
     text = (
-        f"Service times are fixed (crawl {times.crawl:g} s, job run {times.job:g} s, each Data API "
-        f"statement, COPY and UNLOAD {times.statement:g} s; the work is done, its end is told no "
-        "sooner) except in the last two columns. Longer ones, as on AWS, add the same seconds to "
-        "both, and leave the overhead as it is. Provider defaults: "
-        f"{len(known['defaults']['walls'])} runs begun 20 s apart, since they mostly sleep (60 s "
-        "between looks at a crawler, 120 s at a job run)."
+        "The durations of the services are fixed, except in the last two columns: crawl "
+        f"{times.crawl:g} s, job run {times.job:g} s, each Data API statement, COPY and UNLOAD "
+        f"{times.statement:g} s. The work is done, and its end is not reported earlier. Longer "
+        "durations, as on AWS, add the same seconds to both systems and do not change the "
+        f"overhead. Provider defaults: {len(known['defaults']['walls'])} runs, started 20 s apart "
+        "because they mostly sleep (60 s between polls of a crawler, 120 s between polls of a "
+        "job run)."
     )
     if overruns:
         told = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(overruns.items()))
-        text += f" Work that took longer than its fixed time: {told}."
+        text += f" Work that exceeded its fixed duration: {told}."
     return text
 
 
@@ -137,10 +139,10 @@ def _day_table(known: Figures) -> str:
 
     rows = [
         row("wall (s)", "wall"),
-        row("of it, no service at work (s)", "overhead"),
+        row("overhead (s)", "overhead"),
         row("request to first AWS call (s)", "first_call"),
         *(
-            [f"told of {what} after (s)", *(_late(runs, kind) for runs in columns)]
+            [f"detection of {what} (s)", *(_late(runs, kind) for runs in columns)]
             for kind, what in _KINDS.items()
         ),
         row("AWS calls", "calls", 0),
@@ -152,7 +154,7 @@ def _day_table(known: Figures) -> str:
             "",
         ],
     ]
-    head = ("", "reference, fastest", "ours", "reference, true times", "ours, true times")
+    head = ("", "reference, fastest", "ours", "reference, real durations", "ours, real durations")
     return report.table(head, rows)
 
 
@@ -165,11 +167,12 @@ def _day_ratios(known: Figures) -> str:
     fixed, true = known["one_day"]["runs"], known["true_times"]["runs"]
     walls = known["defaults"]["walls"]
     return (
-        f"Provider defaults: {report.spread(walls, 1)} s. Our wall divided by the reference's: "
+        f"Provider defaults: {report.spread(walls, 1)} s. Our wall time divided by the "
+        "reference's: "
         f"{ratio(values(fixed[OURS], 'wall'), values(fixed[FAST], 'wall')):.2f} (fastest), "
         f"{ratio(values(fixed[OURS], 'wall'), walls):.3f} (defaults), "
-        f"{ratio(values(true[OURS], 'wall'), values(true[FAST], 'wall')):.2f} (fastest, true "
-        "service times). Overhead, divided: "
+        f"{ratio(values(true[OURS], 'wall'), values(true[FAST], 'wall')):.2f} (fastest, real "
+        "service durations). Overhead, divided: "
         f"{ratio(values(fixed[OURS], 'overhead'), values(fixed[FAST], 'overhead')):.2f}."
     )
 
@@ -192,15 +195,15 @@ def _calls_table(known: Figures) -> str:
 def _days_text(known: Figures) -> str:
     overruns = {**known["month"]["overruns"]}
     text = (
-        "The reference: 30 DAG runs requested at once, 16 active; its job does without Spark here, "
-        "so that 16 runs need not wait for this machine's two cores, as on AWS they would not. "
-        "Ours, with Spark: the range in one run, and as a backfill from the UI (its daemon looks "
-        "for new ones once in 30 s, which is in the wall). 365 days: ours really run; **the "
-        "reference's are its 30 days times 365/30**."
+        "The reference: 30 DAG runs are requested at once, 16 are active. Its job does not use "
+        "Spark here, so that 16 runs need not wait for this machine's two cores; on AWS they "
+        "would not wait either. Ours uses Spark: the range in one run, and as a backfill from "
+        "the UI. (The daemon looks for new backfills every 30 s; this is part of the wall time.) "
+        "365 days: ours are real runs; **the reference's are its 30 days times 365/30**."
     )
     if overruns:
         told = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(overruns.items()))
-        text += f" In the 30 days, work that took longer than its fixed time: {told}."
+        text += f" Work of the 30 days that exceeded its fixed duration: {told}."
     return text
 
 
@@ -262,11 +265,12 @@ def _days_table(known: Figures) -> str:
 
 def _cost_text() -> str:
     return (
-        f"List prices of us-east-1 (`benchmarks/prices.py`): ${prices.GLUE_DPU_HOUR} a DPU-hour, "
-        "job runs with two workers and at least a minute, crawls with two DPUs and at least ten. "
-        "With the seconds of this machine the minimum is what counts. A reference that runs every "
-        "day pays for a crawl and a job run each; that is the second line. Idle: MWAA's smallest "
-        f"environment at ${prices.MWAA_SMALL_HOUR} an hour; Dagster as one Fargate task of "
+        f"List prices of us-east-1 (`benchmarks/prices.py`): ${prices.GLUE_DPU_HOUR} a DPU-hour; "
+        "job runs have two workers and are billed for at least a minute; crawls have two DPUs "
+        "and are billed for at least ten minutes. On this machine the minimum applies. A "
+        "reference that runs every day pays for one crawl and one job run a day; that is the "
+        'line "the reference day by day". Idle: MWAA\'s smallest environment at '
+        f"${prices.MWAA_SMALL_HOUR} an hour; Dagster as one Fargate task of "
         f"{prices.FARGATE_VCPUS} vCPU and {prices.FARGATE_GB} GB, day and night, with a small "
         "PostgreSQL."
     )
@@ -297,7 +301,7 @@ def _cost_table(known: Figures) -> str:
             row("Glue, 365 days backfilled", reference, ours),
             row("Glue, 365 days: the reference day by day", each_day * DAYS_OF_YEAR, ours),
             row(
-                "orchestrator with nothing to do, a month",
+                "idle orchestrator, a month",
                 prices.mwaa_month(),
                 prices.dagster_month(),
             ),
@@ -324,6 +328,6 @@ def _idle_table(known: Figures) -> str:
 def _idle_text(known: Figures) -> str:
     idle = known["idle"]
     return (
-        f"AWS calls of both together in that time: {idle['both']['calls']}. Importing our code "
+        f"AWS calls of both together while idle: {idle['both']['calls']}. Importing our code "
         f"location: {report.spread(idle['import'], 2)} s."
     )

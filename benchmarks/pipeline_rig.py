@@ -20,7 +20,7 @@ from benchmarks import dagster_instance, processes, year_feed
 from benchmarks.airflow import deployment, instance
 from benchmarks.observation import CRAWL, JOB, Services, Work, asked, busy_seconds, known_after
 from benchmarks.own_sandbox import own_sandbox
-from xacct_sandbox.daemon import latency, lifecycle, request_log
+from xacct_sandbox.daemon import latency, lifecycle, profiles, request_log
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.sample_data import ProductFile
 
@@ -198,7 +198,7 @@ class Rig:
 
     def rows_exported(self, prefix: str, day: date) -> int:
         """What the manifest of a day's export says."""
-        s3 = lifecycle.client(self.config, "account-a-admin", "s3")
+        s3 = profiles.client(self.config, "account-a-admin", "s3")
         bucket = f"sample-opt-bucket-etl-{self.config.suffix}"
         key = f"{prefix}/{day:%Y/%m/%d}/manifest"
         manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
@@ -230,7 +230,7 @@ def rig(programs: Path, say: Say) -> Iterator[Rig]:
         say(f"{len(days)} days have landed")
         reference = deployment.deploy(config)
         say("the reference's crawler, job and tables are deployed")
-        keys = lifecycle.client(config, "developer", "sts").assume_role(
+        keys = profiles.client(config, "developer", "sts").assume_role(
             RoleArn=config.orchestrator_role_arn,
             RoleSessionName="benchmark",
             DurationSeconds=KEY_SECONDS,
@@ -265,7 +265,7 @@ def _variables(config: SandboxConfig, keys: dict[str, Any]) -> dict[str, str]:
 
 def land(config: SandboxConfig, days: Sequence[date]) -> None:
     """A file of products for each day."""
-    s3 = lifecycle.client(config, "account-a-admin", "s3")
+    s3 = profiles.client(config, "account-a-admin", "s3")
 
     def put(day: date) -> None:
         s3.put_object(

@@ -14,7 +14,7 @@ from typing import Self
 
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.redshift.server import protocol
-from xacct_sandbox.redshift.server.backend import AUTH_MD5, md5_answer
+from xacct_sandbox.redshift.server.query_connection import AUTH_MD5, md5_answer
 from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER, PostgresCluster
 
 BLOCK = 1 << 20

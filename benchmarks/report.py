@@ -14,8 +14,8 @@ from pathlib import Path
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _HEAD = """# Benchmarks
 
-Written by `make bench`; `make bench BENCH=<name>` rewrites one section. Seconds are medians with
-the smallest and the largest in brackets. Counts are exact.
+`make bench` writes this file. `make bench BENCH=<name>` rewrites one section. Seconds are medians,
+with the minimum and the maximum in brackets. Counts are exact.
 """
 
 

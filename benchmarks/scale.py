@@ -23,7 +23,7 @@ from benchmarks import dagster_instance, processes, report, results
 from benchmarks.dagster_instance import Dagster, DagsterFailed
 from benchmarks.own_sandbox import Progress, own_sandbox
 from xacct_sandbox import landing
-from xacct_sandbox.daemon import lifecycle
+from xacct_sandbox.daemon import lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
 from xacct_sandbox.sample_data import ProductFile
@@ -138,7 +138,7 @@ class Rig:
         return sum(len(c) for c in ProductFile(1, day, ROWS // 100).chunks()) * 100
 
     def land_files(self, day: date) -> int:
-        s3 = lifecycle.client(self._config, "account-a-admin", "s3")
+        s3 = profiles.client(self._config, "account-a-admin", "s3")
 
         def put(number: int) -> int:
             body = b"".join(ProductFile(1, day, ROWS_IN_A_FILE, number).chunks())
@@ -161,10 +161,10 @@ def _section(days: list[Day], say: Progress) -> str:
         "## A day of many rows, a day of many files (`make bench BENCH=scale`)",
         f"{report.circumstances(('dagster', 'pyspark', 'ministack', 'pyarrow'))} The whole "
         f"benchmark took {say.seconds:.0f} s.",
-        "Files land, a run of all five assets is launched in a running `dagster dev`, `xacct "
-        "reconcile` proves the day. Memory is the peak of each kind of process, looked at every "
-        "second from launch to end: RSS, of which shared pages (PostgreSQL's buffers) count for "
-        "every process that touched them; PSS shares them out.",
+        "Files land, a run of all five assets is launched in a running `dagster dev`, and `xacct "
+        "reconcile` verifies the day. Memory is the peak of each kind of process, sampled every "
+        "second from launch to end. RSS counts shared pages (PostgreSQL's buffers) for every "
+        "process that touched them; PSS divides them among these processes.",
     ]
     for day in days:
         over = [kind for kind, peak in day.peaks.rss.items() if peak > LIMIT]

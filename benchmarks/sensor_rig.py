@@ -19,11 +19,11 @@ import dagster as dg
 
 from benchmarks.s3_listing import Folder
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings

@@ -479,47 +479,49 @@ def _section(
         "## A tick of the arrival sensor (`make bench BENCH=sensor`)",
         f"{report.circumstances(('dagster', 'boto3', 'botocore', 'ministack'))} {REPEATS} ticks of "
         f"each kind; the whole benchmark took {say.seconds:.0f} s.",
-        "The sensor of the products feed as it is in `xacct_assets/defs/`, evaluated against a "
+        "The sensor of the products feed, as in `xacct_assets/defs/`, is evaluated against a "
         "Dagster instance on disk (SQLite) with the product's own boto3 clients. Requests are "
-        "counted by botocore's `before-send` event, so retries would count. The window is "
-        f"{days} days; all objects inside it lie in one day. Of those outside, a fifth lies in the "
-        "days of the sweep, three tenths in older days of the feed, a tenth in folders beside "
-        "those of the window, the rest in other feeds' folders.",
-        "First look: without a cursor; it requests the day. Quiet: nothing has changed. One "
-        "changed: the first tick after an object was replaced (that a tick after it has settled "
-        "requests the day, at the same number of requests, is checked). Each look costs a request "
-        f"for each of the {days} days, and one more for each further {PAGE:,} objects: the "
-        "benchmark fails if a single tick asks for more or less.",
+        f"counted by botocore's `before-send` event, so that retries count. The window has {days} "
+        "days; all objects inside it belong to one day. Of the objects outside, a fifth belong "
+        "to days that the sweep covers, three tenths to older days of the feed, a tenth to "
+        "folders beside those of the window, and the rest to other feeds.",
+        "First look: without a cursor; the sensor requests the day. Quiet: nothing has changed. "
+        "One changed: the first tick after an object was replaced. (The benchmark also checks "
+        "that a tick after the day has settled requests it, with the same number of requests.) "
+        f"Each tick costs one request for each of the {days} days, and one more for each further "
+        f"{PAGE:,} objects. The benchmark fails if any tick makes more or fewer.",
         "### Up to a million objects: a listing server, not the sandbox",
-        "A million objects are too many files for the sandbox's disk layout, and 50,000 take it "
-        "minutes to store. So **S3 is a local server here that answers ListObjectsV2 from sorted "
-        "keys in memory** (`benchmarks/s3_listing.py`), reached by AWS_ENDPOINT_URL_S3, without "
-        "TLS and without checking signatures. In this run its answers were compared with the "
-        f"sandbox's: {compared}, XML element by element, all equal (times of change and tokens, "
-        "which differ by nature, by their shape). A request to AWS takes longer than one to this "
-        "machine: multiply the requests by your own latency. Where other processes kept the cores "
-        "busy (see the load above), seconds say less than the tick's processor time.",
+        "A million objects are too many files for the sandbox's disk layout, and storing 50,000 "
+        "takes it minutes. Therefore **S3 is a local server here that answers ListObjectsV2 from "
+        "sorted keys in memory** (`benchmarks/s3_listing.py`). It is reached through "
+        "AWS_ENDPOINT_URL_S3, without TLS, and checks no signatures. In this run its responses "
+        f"were compared with the sandbox's: {compared}, XML element by element, all equal "
+        "(LastModified and continuation tokens by their form only). A request to AWS takes "
+        "longer than one to this machine: multiply the requests by your own latency. Where other "
+        "processes kept the cores busy (see the load above), processor time says more than "
+        "seconds.",
         _cases(large),
-        "With the million, divided by without it. The two take turns, tick by tick:",
+        "With a million objects outside, divided by without them. The two cases alternate, tick "
+        "by tick:",
         _ratios(large),
         "### The sandbox",
-        "The whole way: TLS, an assumed role, the policies of both accounts. As many objects "
-        f"outside as could be put in {SANDBOX_LOADING_SECONDS:.0f} s. The sandbox's S3 goes "
-        "through all keys of a bucket for each listing, so its own time grows with the bucket; "
-        "the requests do not.",
+        "The complete path: TLS, an assumed role, the policies of both accounts. There are as "
+        f"many objects outside as could be stored in {SANDBOX_LOADING_SECONDS:.0f} s. The "
+        "sandbox's S3 scans all keys of a bucket for each listing. Its own time therefore grows "
+        "with the bucket; the number of requests does not.",
         _cases(small),
         "### What the sweep adds",
-        "The tables above are without the sweep (`sweep_days_back: 0`). With it, one tick a minute "
-        "also looks at five days behind the window, and pays for what lies in those five and "
-        f"nowhere else (with the million, {_in_swept():,} objects lie in its days). Listing "
-        "server, one object inside the window:",
+        "The tables above are without the sweep (`sweep_days_back: 0`). With it, one tick a "
+        "minute also lists five days behind the window. It costs requests for the objects of "
+        f"those five days only (with the million, {_in_swept():,} objects are in its days). "
+        "Listing server, one object inside the window:",
         _turns(sweeps),
         "### A day too long for a tick",
-        f"{short.within:,} objects in one day and {MILLION:,} outside, listing server, with "
-        f"{SHORT_LISTING_SECONDS} s for listing instead of the product's "
+        f"{short.within:,} objects in one day and {MILLION:,} outside, listing server. Listing "
+        f"may take {SHORT_LISTING_SECONDS} s per tick instead of the product's "
         f"{product.LISTING_SECONDS:.0f} s (in which {rate * product.LISTING_SECONDS:,.0f} objects "
-        "fit at the rate of this run). Each tick has nothing but the cursor of the one before; no "
-        "page is listed twice, which is checked.",
+        "fit at the rate of this run). Each tick has only the cursor of the one before. The "
+        "benchmark checks that no page is listed twice.",
         _short_table(short),
     ]
     return "\n\n".join(report.wrapped(part) for part in parts)

@@ -97,7 +97,7 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
             0.50,
         ),
         _at_most(
-            "the same with true service times",
+            "the same with real service durations",
             figures.ratio(figures.values(true[OURS], "wall"), figures.values(true[FAST], "wall")),
             0.50,
         ),
@@ -115,12 +115,12 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
             " s",
         ),
         _at_most(
-            "told of a service's end within 5 % of its time or 0.5 s (share of that)",
+            "end of a service detected within 5 % of its duration or 0.5 s (share of that)",
             figures.told_late(ours),
             1.0,
         ),
         (
-            "with fewer calls that ask how a service is than the reference's fastest",
+            "fewer polls of services than the reference at its fastest",
             f"{looks(ours):.0f} to {looks(fast):.0f}",
             looks(ours) < looks(fast),
         ),
@@ -134,10 +134,13 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
             0.15,
         ),
         _at_most(
-            "365 days: Glue cost at most 0.03 of its", dollars[1] / dollars[0], 0.03, digits=3
+            "365 days: Glue cost at most 0.03 of the reference's",
+            dollars[1] / dollars[0],
+            0.03,
+            digits=3,
         ),
         _at_most(
-            "365 days: AWS calls at most 0.05 of its",
+            "365 days: AWS calls at most 0.05 of the reference's",
             year["calls"] / (month["reference"]["calls"] * scale),
             0.05,
             digits=3,

@@ -12,6 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xacct_assets.aws.denials import set_permission_hints
+from xacct_assets.iam_hints import grant_hint
+
 if TYPE_CHECKING:
     from xacct_assets.aws.glue.catalog import Catalog
     from xacct_assets.aws.glue.crawler import Crawler
@@ -41,6 +44,7 @@ class AwsClients:
     """
 
     def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
+        set_permission_hints(grant_hint)
         self.settings = settings
         self._env = os.environ if env is None else env
         self._lock = threading.RLock()
@@ -87,7 +91,7 @@ class AwsClients:
         Raises:
             NotFound, AccessDenied: the queue is missing or must not be read.
         """
-        from xacct_assets.aws.errors import aws_call
+        from xacct_assets.aws.botocore_errors import aws_call
         from xacct_assets.aws.sqs import Notifications
 
         name = feed.arrival.queue or f"xacct-arrivals-{self.settings.suffix}"

@@ -1,31 +1,32 @@
-"""`xacct-sandbox demo`: the whole pipeline once, through the same commands a person would type.
+"""`xacct-sandbox demo`: the whole pipeline once, then the Dagster UI.
 
-Everything that touches the pipeline is a subprocess of its public commands (`dg launch`,
-`xacct reconcile`, `dagster dev`), so what is shown here is what those commands do.
+The pipeline is run by its public commands in subprocesses (`dagster job execute`,
+`xacct reconcile`, `dagster dev`), as a user would run it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from xacct_sandbox import commands, landing
+from xacct_sandbox.daemon import lifecycle, ports
 from xacct_sandbox.daemon.config import HOST, SandboxConfig, SandboxError
-from xacct_sandbox.daemon.lifecycle import client
-from xacct_sandbox.landing import ADMIN, GENERATED_FEED
+from xacct_sandbox.daemon.profiles import client
 
-FEED = GENERATED_FEED
+FEED = landing.GENERATED_FEED
 ASSETS = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
 
 # 2026-11-22 17:33:18 +0000 - dagster - DEBUG - job - run id - pid - step - STEP_START - text
@@ -35,20 +36,79 @@ _EVENT = re.compile(
 )
 
 
+def run(options: argparse.Namespace) -> int:
+    """The ``demo`` command. Returns its exit code.
+
+    Raises:
+        SandboxError: a step fails; the message says what to do.
+    """
+    if not options.no_ui:
+        check_ui_port(options.ui_port)
+    say = commands.stopwatch()
+    config = commands.start_and_deploy(say)
+    days = landing.days_to_land(None, options.days)
+    landing.land_products(
+        config,
+        days_without_files(config, days),
+        rows=options.rows,
+        files=1,
+        key="products.csv",
+        seed=1,
+        say=say,
+    )
+    environment = lifecycle.client_environment(config)
+    rows = reconciliation(days, environment)
+    open_days = [date.fromisoformat(row["partition"]) for row in rows if not row["ok"]]
+    for first, last in contiguous_ranges(open_days):
+        say(f"materializing {first} to {last} through all five assets")
+        materialize(first, last, environment, config.log_dir / "demo.log", say)
+    if not open_days:
+        say("all days were loaded before, and their row counts add up")
+    print()
+    if show_reconciliation(days, environment):
+        raise SandboxError(
+            "the row counts of a day do not add up (see its problem above); materialize it again: "
+            f"dg launch --assets 'group:{FEED}' --partition DAY"
+        )
+    _print_next_steps()
+    if options.no_ui:
+        print("The sandbox keeps running. `make run` adds the UI, `make stop` ends everything.")
+        return 0
+    return serve_ui(config, options.ui_port, environment, say)
+
+
+def _print_next_steps() -> None:
+    today = datetime.now(UTC).date()
+    print(
+        "\nTry next, in another terminal:\n"
+        "  . .venv/bin/activate\n"
+        f"  xacct-sandbox land --date {today}     then materialize that day in the UI\n"
+        f"  dg launch --assets 'group:products' --partition {today}\n"
+        "  xacct reconcile                          check that the row counts add up\n"
+        "  xacct doctor                             check every hop, one line each\n"
+    )
+
+
 @dataclass
 class Progress:
-    """Turns the event log of a run into a line per asset, with the seconds each one took."""
+    """Turns the log of a Dagster run into a line per asset, with the seconds that it took.
+
+    Attributes:
+        say: prints a line.
+        started: when each step started, by ``time.monotonic()``.
+        failure: the step that failed, if one did.
+    """
 
     say: Callable[[str], None]
     started: dict[str, float] = field(default_factory=dict)
     failure: str | None = None
 
     def feed_line(self, line: str) -> None:
-        """Report what one line of Dagster's log means to a person, if anything."""
-        found = _EVENT.search(line)
-        if found is None:
+        """Reports one line of Dagster's log, if it matters to the user."""
+        match = _EVENT.search(line)
+        if match is None:
             return
-        name, event = found["step"].removeprefix(f"{FEED}__"), found["event"]
+        name, event = match["step"].removeprefix(f"{FEED}__"), match["event"]
         if event == "STEP_START":
             self.started[name] = time.monotonic()
             if name in ASSETS:
@@ -58,34 +118,31 @@ class Progress:
         elif event == "STEP_FAILURE":
             self.failure = name
             self.say(f"  {name} FAILED")
-        elif event == "ASSET_CHECK_EVALUATION" and "did not pass" in found["text"]:
-            self.say(f"  {found['text']}")
-        elif event is None and found["level"] != "DEBUG" and not found["text"].startswith("["):
-            # What starts with a bracket is the tail of a remote log, kept for the file.
-            self.say(f"    {found['text']}")
+        elif event == "ASSET_CHECK_EVALUATION" and "did not pass" in match["text"]:
+            self.say(f"  {match['text']}")
+        elif event is None and match["level"] != "DEBUG" and not match["text"].startswith("["):
+            # Lines that start with a bracket are from a remote log; they go to the file only.
+            self.say(f"    {match['text']}")
 
 
 def check_ui_port(port: int) -> None:
-    """Refuse early, before minutes of work.
+    """Checks that the UI can be served on the port, before minutes of work.
 
     Raises:
-        SandboxError: something listens on the port already.
+        SandboxError: the port is taken.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as problem:
-            raise SandboxError(
-                f"port {port} on {HOST} is taken ({problem.strerror}), so the Dagster UI cannot be "
-                f"served there; end what uses it (`make stop` if it is an earlier run of this), "
-                f"or choose another: make run UI_PORT={port + 1}"
-            ) from problem
+    problem = ports.bind_problem(port)
+    if problem is not None:
+        raise SandboxError(
+            f"port {port} on {HOST} is taken ({problem}), so the Dagster UI cannot be served "
+            "there; end what uses it (`make stop` if it is an earlier run of this), or choose "
+            f"another port: make run UI_PORT={port + 1}"
+        )
 
 
 def days_without_files(config: SandboxConfig, days: list[date]) -> list[date]:
-    """The days for which nothing has landed yet."""
-    s3 = client(config, ADMIN, "s3")
+    """The days that have no file in the raw bucket yet."""
+    s3 = client(config, landing.ADMIN, "s3")
     return [
         day
         for day in days
@@ -95,8 +152,8 @@ def days_without_files(config: SandboxConfig, days: list[date]) -> list[date]:
     ]
 
 
-def ranges(days: list[date]) -> Iterator[tuple[date, date]]:
-    """The days as contiguous ranges, oldest first."""
+def contiguous_ranges(days: list[date]) -> Iterator[tuple[date, date]]:
+    """The days as (first, last) of contiguous ranges, oldest first."""
     start = previous = None
     for day in sorted(days):
         if start is None or previous is None:
@@ -110,12 +167,12 @@ def ranges(days: list[date]) -> Iterator[tuple[date, date]]:
 
 
 def reconciliation(days: list[date], environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What `xacct reconcile --json` says of the days.
+    """The rows that `xacct reconcile --json` prints for the days.
 
     Raises:
-        SandboxError: the command could not answer.
+        SandboxError: the command failed.
     """
-    answer = subprocess.run(
+    completed = subprocess.run(
         [_command("xacct"), "reconcile", "--feed", FEED, "--json", *_partition_options(days)],
         env=dict(environment),
         capture_output=True,
@@ -123,16 +180,17 @@ def reconciliation(days: list[date], environment: Mapping[str, str]) -> list[dic
         check=False,
     )
     try:
-        rows: list[dict[str, Any]] = json.loads(answer.stdout)
+        rows: list[dict[str, Any]] = json.loads(completed.stdout)
     except json.JSONDecodeError as problem:
         raise SandboxError(
-            f"`xacct reconcile` gave no answer (exit {answer.returncode}): {answer.stderr.strip()}"
+            f"`xacct reconcile` failed (exit code {completed.returncode}): "
+            f"{completed.stderr.strip()}"
         ) from problem
     return rows
 
 
 def show_reconciliation(days: list[date], environment: Mapping[str, str]) -> int:
-    """Print the table for people; the exit code of `xacct reconcile`."""
+    """Prints the table of `xacct reconcile`. Returns its exit code."""
     return subprocess.run(
         [_command("xacct"), "reconcile", "--feed", FEED, *_partition_options(days)],
         env=dict(environment),
@@ -143,13 +201,20 @@ def show_reconciliation(days: list[date], environment: Mapping[str, str]) -> int
 def materialize(
     first: date, last: date, environment: Mapping[str, str], log: Path, say: Callable[[str], None]
 ) -> None:
-    """All five assets for a range of days in one run, a line of progress per asset.
+    """Materializes all five assets for a range of days in one run.
+
+    Args:
+        first: first day of the range.
+        last: last day of the range.
+        environment: of the subprocess.
+        log: gets the whole output of the run.
+        say: prints a line of progress per asset.
 
     Raises:
-        SandboxError: the run failed; the whole log is in the file it names.
+        SandboxError: the run failed; the message names the log.
     """
-    # `dg launch` takes ranges only for assets whose backfills are never split; these are, by the
-    # feed's max_days_per_run. The tags are what a backfill from the UI gives to each of its runs.
+    # `dg launch` accepts a range only for assets with a single-run backfill policy, and the feed's
+    # max_days_per_run sets another one. These tags are those of a run of a backfill from the UI.
     tags = {
         "dagster/asset_partition_range_start": str(first),
         "dagster/asset_partition_range_end": str(last),
@@ -162,50 +227,49 @@ def materialize(
     progress = Progress(say)
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
-        log.open("w", encoding="utf-8") as record,
+        log.open("w", encoding="utf-8") as log_file,
         subprocess.Popen(
             command,
             env=dict(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        ) as run,
+        ) as process,
     ):
-        if run.stdout is None:
-            raise SandboxError("the run's output cannot be read")
-        for line in run.stdout:
-            record.write(line)
+        if process.stdout is None:
+            raise SandboxError("the output of the run cannot be read")
+        for line in process.stdout:
+            log_file.write(line)
             progress.feed_line(line)
-    if run.returncode != 0 or progress.failure:
+    if process.returncode != 0 or progress.failure:
         tail = log.read_text(encoding="utf-8").splitlines()[-25:]
-        where = f" in {progress.failure}" if progress.failure else ""
+        step = f" in {progress.failure}" if progress.failure else ""
         raise SandboxError(
-            "\n".join([*tail, "", f"the run failed{where}; its whole log is in {log}"])
+            "\n".join([*tail, "", f"the run failed{step}; its whole log is in {log}"])
         )
 
 
 def serve_ui(
     config: SandboxConfig, port: int, environment: Mapping[str, str], say: Callable[[str], None]
 ) -> int:
-    """`dagster dev` in the foreground until it is ended; its pid is kept for `down`."""
-    pid_file = config.home / "dagster-dev.pid"
+    """Runs `dagster dev` until it ends. Returns its exit code; `down` can end it too."""
     say(f"Dagster UI: http://{HOST}:{port}  (Ctrl-C ends the UI; `make stop` ends everything)")
-    # What a shell without a terminal puts into the background is deaf to SIGINT, its children too:
-    # `dagster dev` would then never end by itself.
+    # A shell without a terminal starts background processes with SIGINT ignored, and children
+    # inherit that: `dagster dev` could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [_command("dagster"), "dev", "--host", HOST, "--port", str(port), "--log-level", "warning"],
         env=dict(environment),
         start_new_session=True,
-    ) as served:
-        pid_file.write_text(str(served.pid), encoding="utf-8")
+    ) as process:
+        config.ui_pid_file.write_text(str(process.pid), encoding="utf-8")
         try:
-            return served.wait()
+            return process.wait()
         except KeyboardInterrupt:
-            os.killpg(served.pid, signal.SIGINT)
-            return served.wait()
+            os.killpg(process.pid, signal.SIGINT)
+            return process.wait()
         finally:
-            pid_file.unlink(missing_ok=True)
+            config.ui_pid_file.unlink(missing_ok=True)
 
 
 def _partition_options(days: list[date]) -> list[str]:
@@ -213,8 +277,9 @@ def _partition_options(days: list[date]) -> list[str]:
 
 
 def _command(name: str) -> str:
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if found is None:
+    """The path of a command: of this virtual environment, or else of PATH."""
+    in_environment = Path(sys.executable).with_name(name)
+    path = str(in_environment) if in_environment.exists() else shutil.which(name)
+    if path is None:
         raise SandboxError(f"`{name}` is not installed beside {sys.executable}; run `make setup`")
-    return found
+    return path

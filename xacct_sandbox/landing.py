@@ -1,4 +1,4 @@
-"""Puts files into account A's raw bucket, as the supplier's side of the feed does."""
+"""Puts files into account A's raw bucket, as the supplier of a feed does."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
-from xacct_sandbox.daemon.lifecycle import client
+from xacct_sandbox.daemon.profiles import client
 from xacct_sandbox.sample_data import ProductFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 ADMIN = "account-a-admin"
 GENERATED_FEED = "products"
@@ -34,10 +37,19 @@ def days_to_land(last: date | None, count: int) -> list[date]:
 def land_products(
     config: SandboxConfig, days: list[date], rows: int, files: int, key: str, seed: int, say: Say
 ) -> None:
-    """Generated product files for each day; ``files`` of them with ``rows`` rows in all.
+    """Generates product files and uploads them.
+
+    Args:
+        config: of the sandbox.
+        days: the days to land files for.
+        rows: number of rows per day, over all files.
+        files: number of files per day.
+        key: name of the object in the day's folder; numbered if there are several files.
+        seed: of the generated products.
+        say: prints a line of progress.
 
     Raises:
-        SandboxError: more files than rows.
+        SandboxError: there are more files than rows, or an upload fails.
     """
     if rows and files > rows:
         raise SandboxError(f"{rows} rows cannot be spread over {files} files")
@@ -47,42 +59,50 @@ def land_products(
             share = rows // files + (number < rows % files)
             product_file = ProductFile(seed=seed, day=day, rows=share, number=number)
             name = key if files == 1 else _numbered(key, number + 1)
-            where = f"{GENERATED_FEED}/{day:%Y/%m/%d}/{name}"
-            size = _upload(s3, config, where, product_file.open(), say)
+            object_key = f"{GENERATED_FEED}/{day:%Y/%m/%d}/{name}"
+            size = _upload(s3, config, object_key, product_file.open(), say)
             say(
-                f"s3://{config.input_bucket}/{where}: {share} rows, {_megabytes(size)}, "
-                f"{product_file.rejected_rows} of them to be rejected"
+                f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {share} rows, "
+                f"{product_file.rejected_rows} of them invalid on purpose"
             )
 
 
 def land_file(
     config: SandboxConfig, feed: str, days: list[date], path: Path, key: str, say: Say
 ) -> None:
-    """A file of the user's own, as it is, for each day.
+    """Uploads a file unchanged, once for each day.
+
+    Args:
+        config: of the sandbox.
+        feed: the first folder in the bucket.
+        days: the days to land the file for.
+        path: the file.
+        key: name of the object in the day's folder.
+        say: prints a line of progress.
 
     Raises:
-        SandboxError: it cannot be read.
+        SandboxError: the file cannot be read, or an upload fails.
     """
     s3 = client(config, ADMIN, "s3")
     for day in days:
-        where = f"{feed}/{day:%Y/%m/%d}/{key}"
+        object_key = f"{feed}/{day:%Y/%m/%d}/{key}"
         try:
             body = path.open("rb")
         except OSError as problem:
             raise SandboxError(f"{path} cannot be read: {problem.strerror}") from problem
         with body:
-            size = _upload(s3, config, where, body, say)
-        say(f"s3://{config.input_bucket}/{where}: {path.name} as it is, {_megabytes(size)}")
+            size = _upload(s3, config, object_key, body, say)
+        say(f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {path.name} unchanged")
 
 
-def _upload(s3: Any, config: SandboxConfig, key: str, body: BinaryIO, say: Say) -> int:
-    sent, told = 0, time.monotonic()
+def _upload(s3: S3Client, config: SandboxConfig, key: str, body: BinaryIO, say: Say) -> int:
+    sent, last_report = 0, time.monotonic()
 
     def progress(size: int) -> None:
-        nonlocal sent, told
+        nonlocal sent, last_report
         sent += size
-        if time.monotonic() - told > _PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - last_report > _PROGRESS_SECONDS:
+            last_report = time.monotonic()
             say(f"  {key}: {_megabytes(sent)} so far")
 
     try:
@@ -97,7 +117,7 @@ def _upload(s3: Any, config: SandboxConfig, key: str, body: BinaryIO, say: Say) 
     except (ClientError, S3UploadFailedError) as refusal:
         raise SandboxError(
             f"s3://{config.input_bucket}/{key} could not be written ({refusal}); "
-            "is account A deployed? `xacct-sandbox status` says, `xacct-sandbox up` deploys it"
+            "is account A deployed? See `xacct-sandbox status`; `xacct-sandbox up` deploys it"
         ) from refusal
     return sent
 

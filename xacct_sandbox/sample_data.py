@@ -1,9 +1,7 @@
-"""Product files as a real supplier sends them, made from a seed, with the answer known.
+"""Generates product files like those of a real supplier, with a known correct result.
 
-The same (seed, day, file, rows) give the same bytes on any machine. Text holds what CSV readers
-stumble over: commas, quotes, line breaks, accents, emoji, empty strings beside NULLs, values as
-long as their column. About 0.5 % of the rows must be rejected, and :class:`ProductFile` says how
-many, why, and what every other row holds.
+The same (seed, day, number, rows) give the same bytes on any machine. About 0.5 % of the rows must
+be rejected; :class:`ProductFile` knows how many and why, and the values of all other rows.
 """
 
 from __future__ import annotations
@@ -14,6 +12,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from xacct_sandbox.sample_values import (
+    BRANDS,
+    BRANDS_CSV,
+    CURRENCIES,
+    DESCRIPTIONS,
+    DESCRIPTIONS_CSV,
+    NAMES,
+    NAMES_CSV,
+    STOCKS,
+    STOCKS_CSV,
+    TIMES,
+    quoted,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 COLUMNS = (
     "id",
@@ -30,14 +46,14 @@ COLUMNS = (
 CHUNK_ROWS = 2000
 FIRST_ID = 100_000
 IDS_PER_FILE = 1_000_000_000
-"""Files of one day never share an id, whatever their number of rows."""
+"""Range of ids for each file of a day, so that the files never share an id."""
 
 REJECT_EVERY = 200
-LEAST_ROWS_WITH_REJECTS = 100
-LEAST_REJECTS = 3
+MIN_ROWS_WITH_REJECTS = 100
+MIN_REJECTS = 3
 
 NAME_BYTES = 256
-DESCRIPTION_BYTES = 4096
+"""Size of the column, in bytes."""
 
 
 class Reject(StrEnum):
@@ -52,117 +68,18 @@ class Reject(StrEnum):
 
 _KINDS = tuple(Reject)
 
-_THINGS = (
-    ("Espresso machine", "kitchen"),
-    ("Crème brûlée torch", "kitchen"),
-    ("Notebook, ruled", "office"),
-    ('Monitor 27"', "electronics"),
-    ("Käsereibe", "kitchen"),
-    ("Ergonomic chair", "furniture"),
-    ("USB-C cable, 2 m", "electronics"),
-    ('The "good" scissors', "office"),
-    ("Jalapeño sauce 🌶️", "food"),
-    ('Garden hose 3/4"', "garden"),
-    ("Wool jumper, size Ö", "clothing"),
-    ("抹茶 bowl", "kitchen"),
-    ("Rain boots", "clothing"),
-    ("Desk lamp; dimmable", "furniture"),
-    ("Toy rocket 🚀", "toys"),
-    ("Batteries (AA), 4-pack", "electronics"),
-)
-_QUALITIES = (
-    "",
-    " Pro",
-    " Mini",
-    ", refurbished",
-    ' "Signature"',
-    " – édition limitée",
-    " XL",
-    " 2",
-)
-_BRANDS: tuple[str | None, ...] = (
-    "Acme",
-    "Müller & Söhne",
-    None,
-    "O'Neill",
-    "",
-    "Smith, Jones & Co.",
-    "Ångström",
-    None,
-    'Bob "the" Builder',
-    "Lumière",
-    "Nørrebro",
-    "日本製",
-    "Globex",
-    "",
-    "Initech",
-    "Æther",
-)
-_CURRENCIES = ("EUR", "USD", "GBP", "SEK", "CHF", "EUR", "USD", "EUR")
-_TEXTS: tuple[str | None, ...] = (
-    "Made to last.",
-    None,
-    "Line one\nline two",
-    "",
-    'They said: "buy it", so we did.',
-    "Dimensions: 10 x 20 x 30 cm, weight 1,5 kg",
-    "Perfect as a gift 🎁; ships in 24 h",
-    "Ein Klassiker für große und kleine Küchen.",
-    '"Quoted from end to end"',
-    "Trailing comma,",
-    "  blanks around  ",
-    'First\n\nafter an empty line,\nand "quotes" on a third',
-    "NULL",
-    "50% off \\ while stocks last",
-    "a\tb",
-    "@NULL@ is not null",
-)
-
-
-def quoted(value: str | None) -> str:
-    """A value as RFC 4180 writes it: NULL is nothing, an empty string is two quotes."""
-    if value is None:
-        return ""
-    if value == "" or any(sign in value for sign in ',"\r\n') or value != value.strip():
-        return '"' + value.replace('"', '""') + '"'
-    return value
-
-
-def _fill(text: str, length: int) -> str:
-    """``text`` repeated to exactly ``length`` bytes of UTF-8."""
-    cut = (text * (length // len(text.encode()) + 1)).encode()[:length].decode(errors="ignore")
-    return cut + "." * (length - len(cut.encode()))
-
-
-_NAMES: tuple[tuple[str, str], ...] = tuple(
-    (thing + quality, category) for quality in _QUALITIES for thing, category in _THINGS
-)
-_DESCRIPTIONS: tuple[str | None, ...] = (
-    *(_TEXTS * 15),
-    *(_fill(f"Longest description {number}: größe, ", DESCRIPTION_BYTES) for number in range(2)),
-    *_TEXTS[:14],
-)
-
-_NAMES_CSV = tuple(f"{quoted(name)},{category}" for name, category in _NAMES)
-_BRANDS_CSV = tuple(quoted(brand) for brand in _BRANDS)
-_DESCRIPTIONS_CSV = tuple(quoted(text) for text in _DESCRIPTIONS)
-_STOCKS: tuple[int | None, ...] = tuple(
-    None if number % 16 == 5 else (number * 37) % 5000 for number in range(256)
-)
-_STOCKS_CSV = tuple("" if stock is None else str(stock) for stock in _STOCKS)
-_TIMES = tuple(
-    f"{hour:02d}:{(hour * 7 + step * 11) % 60:02d}:{(step * 17) % 60:02d}"
-    for hour in range(24)
-    for step in range(64)
-)
-
 _MIX = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row of a file: its values as text (None is NULL), and why it must be rejected, if so."""
+    """One row of a file.
+
+    Attributes:
+        values: as text; None is NULL.
+        reject: why the row must be rejected, or None.
+    """
 
     values: tuple[str | None, ...]
     reject: Reject | None
@@ -170,7 +87,14 @@ class Record:
 
 @dataclass(frozen=True)
 class ProductFile:
-    """One CSV file of products. ``number`` tells the files of one day apart."""
+    """One CSV file of products.
+
+    Attributes:
+        seed: of the generator.
+        day: the day of the products.
+        rows: number of rows.
+        number: distinguishes the files of a day.
+    """
 
     seed: int
     day: date
@@ -179,24 +103,21 @@ class ProductFile:
 
     @property
     def rejected(self) -> dict[Reject, int]:
-        """How many rows must be rejected, by reason."""
-        kinds = Counter(
-            _KINDS[self._reject_number(row) % len(_KINDS)] for row in self._reject_rows()
-        )
-        return dict(kinds)
+        """Number of rows that must be rejected, by reason."""
+        return dict(Counter(self._reject_kind(row) for row in self._reject_rows()))
 
     @property
     def rejected_rows(self) -> int:
-        """How many rows must be rejected."""
+        """Number of rows that must be rejected."""
         return len(self._reject_rows())
 
     @property
     def good_rows(self) -> int:
-        """How many rows must be loaded."""
+        """Number of rows that must be loaded."""
         return self.rows - self.rejected_rows
 
     def chunks(self) -> Iterator[bytes]:
-        """The file's bytes, header first, a few hundred kilobytes at a time."""
+        """The content of the file, header first, a few hundred kilobytes at a time."""
         yield (",".join(COLUMNS) + "\n").encode()
         salt, base, day = self._salt, self._first_id, self.day.isoformat()
         rejects = frozenset(self._reject_rows())
@@ -206,27 +127,27 @@ class ProductFile:
                 if row in rejects:
                     lines.append(self._rejected_line(row))
                     continue
+                # As in _values(), but with ready CSV fields, because files can be large.
                 mixed = ((row + salt) * _MIX & _MASK) >> 16
                 cents = 99 + (mixed >> 5) % 499_900
                 lines.append(
-                    f"{base + row},{_NAMES_CSV[mixed & 127]},{_BRANDS_CSV[mixed >> 7 & 15]},"
-                    f"{cents // 100}.{cents % 100:02d},{_CURRENCIES[mixed >> 11 & 7]},"
-                    f"{_STOCKS_CSV[mixed >> 14 & 255]},{_DESCRIPTIONS_CSV[mixed >> 22 & 255]},"
-                    f"{day} {_TIMES[(mixed >> 30) % 1536]}\n"
+                    f"{base + row},{NAMES_CSV[mixed & 127]},{BRANDS_CSV[mixed >> 7 & 15]},"
+                    f"{cents // 100}.{cents % 100:02d},{CURRENCIES[mixed >> 11 & 7]},"
+                    f"{STOCKS_CSV[mixed >> 14 & 255]},{DESCRIPTIONS_CSV[mixed >> 22 & 255]},"
+                    f"{day} {TIMES[(mixed >> 30) % 1536]}\n"
                 )
             yield "".join(lines).encode()
 
     def open(self) -> io.BufferedReader:
-        """The file's bytes as a binary stream that is made while it is read."""
+        """The content of the file as a stream, generated while it is read."""
         return io.BufferedReader(_ChunkStream(self.chunks()), buffer_size=1024 * 1024)
 
     def records(self) -> Iterator[Record]:
-        """Every row as a right reader must understand it, in file order."""
+        """All rows as a correct reader reads them, in file order."""
         rejects = frozenset(self._reject_rows())
         for row in range(self.rows):
             if row in rejects:
-                kind = _KINDS[self._reject_number(row) % len(_KINDS)]
-                yield Record(self._rejected_values(row, kind), kind)
+                yield Record(self._rejected_values(row), self._reject_kind(row))
             else:
                 yield Record(self._values(row), None)
 
@@ -245,47 +166,50 @@ class ProductFile:
     def _values(self, row: int) -> tuple[str | None, ...]:
         mixed = ((row + self._salt) * _MIX & _MASK) >> 16
         cents = 99 + (mixed >> 5) % 499_900
-        name, category = _NAMES[mixed & 127]
-        stock = _STOCKS[mixed >> 14 & 255]
+        name, category = NAMES[mixed & 127]
+        stock = STOCKS[mixed >> 14 & 255]
         return (
             str(self._first_id + row),
             name,
             category,
-            _BRANDS[mixed >> 7 & 15],
+            BRANDS[mixed >> 7 & 15],
             f"{cents // 100}.{cents % 100:02d}",
-            _CURRENCIES[mixed >> 11 & 7],
+            CURRENCIES[mixed >> 11 & 7],
             None if stock is None else str(stock),
-            _DESCRIPTIONS[mixed >> 22 & 255],
-            f"{self.day.isoformat()} {_TIMES[(mixed >> 30) % 1536]}",
+            DESCRIPTIONS[mixed >> 22 & 255],
+            f"{self.day.isoformat()} {TIMES[(mixed >> 30) % 1536]}",
         )
 
     # -- rows that must be rejected --------------------------------------------------------
 
     @property
     def _reject_stride(self) -> int:
-        return min(REJECT_EVERY, self.rows // LEAST_REJECTS)
+        return min(REJECT_EVERY, self.rows // MIN_REJECTS)
 
     def _reject_rows(self) -> range:
-        """The places of the rows to reject; never the first row, never two together."""
-        if self.rows < LEAST_ROWS_WITH_REJECTS:
+        """Numbers of the rows to reject: never the first row, never two in succession."""
+        if self.rows < MIN_ROWS_WITH_REJECTS:
             return range(0)
         stride = self._reject_stride
         return range(stride // 2, self.rows, stride)
 
     def _reject_number(self, row: int) -> int:
-        """Which of the file's rejects a row is; the first kind differs from file to file."""
+        """Consecutive number of a row to reject; starts at a different number in each file."""
         return row // self._reject_stride + self.seed + self.day.toordinal() + self.number
 
-    def _rejected_values(self, row: int, kind: Reject) -> tuple[str | None, ...]:
-        values = list(self._values(row))
-        again = self._reject_number(row) // len(_KINDS) % 2
+    def _reject_kind(self, row: int) -> Reject:
+        return _KINDS[self._reject_number(row) % len(_KINDS)]
+
+    def _rejected_values(self, row: int) -> tuple[str | None, ...]:
+        values, kind = list(self._values(row)), self._reject_kind(row)
+        is_second_form = self._reject_number(row) // len(_KINDS) % 2
         if kind is Reject.BAD_NUMBER:
-            values[4 if again else 6] = "n/a" if again else "a dozen"
+            values[4 if is_second_form else 6] = "n/a" if is_second_form else "a dozen"
         elif kind is Reject.MISSING_REQUIRED:
-            values[1 if again else 5] = None
+            values[1 if is_second_form else 5] = None
         elif kind is Reject.TOO_LONG:
-            # 200 letters, but more bytes than the column holds; or simply too many letters.
-            values[1] = "é" * 200 if again else "x" * (NAME_BYTES + 1)
+            # 200 letters with more bytes than the column has; or simply too many letters.
+            values[1] = "é" * 200 if is_second_form else "x" * (NAME_BYTES + 1)
         elif kind is Reject.DUPLICATE_KEY:
             values[0] = str(self._first_id + row - 1)
         else:
@@ -293,27 +217,27 @@ class ProductFile:
         return tuple(values)
 
     def _rejected_line(self, row: int) -> str:
-        kind = _KINDS[self._reject_number(row) % len(_KINDS)]
-        return ",".join(quoted(value) for value in self._rejected_values(row, kind)) + "\n"
+        return ",".join(quoted(value) for value in self._rejected_values(row)) + "\n"
 
 
 class _ChunkStream(io.RawIOBase):
-    """A readable stream over an iterator of bytes."""
+    """A raw stream over an iterator of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = memoryview(b"")
+        self._unread = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._rest:
+    def readinto(self, buffer: Buffer) -> int:
+        while not self._unread:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._rest = memoryview(chunk)
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
+            self._unread = memoryview(chunk)
+        target = memoryview(buffer)
+        size = min(len(target), len(self._unread))
+        target[:size] = self._unread[:size]
+        self._unread = self._unread[size:]
         return size

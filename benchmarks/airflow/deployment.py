@@ -17,7 +17,7 @@ from benchmarks.own_sandbox import environment
 from benchmarks.year_feed import FEED
 from xacct_assets.aws.redshift.sql import split_statements
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.daemon.lifecycle import client
+from xacct_sandbox.daemon.profiles import client
 
 HERE = Path(__file__).parent
 DATABASE = "products_reference"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.project import ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TESTS = {
     name
     for path in (ROOT / "tests").rglob("test_*.py")

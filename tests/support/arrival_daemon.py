@@ -1,8 +1,9 @@
-"""Runs Dagster's own sensor daemon, kills it at a chosen point, starts it again: a script.
+"""Runs Dagster's own sensor daemon, kills it at a chosen point, and starts it again.
 
-For each crash point that Dagster's daemon has, in an instance of its own: land files, kill the
-daemon there in its first tick, tick on, change a day to other content and back. Prints what runs
-were made, as JSON. A process of its own, since it forks and has to be killed.
+For each crash point of the daemon, in a Dagster instance of its own: put files, kill the daemon at
+that point of its first tick, run more ticks, change the files of a day and change them back. Prints
+the runs that were created, as JSON. It forks and is killed, so it is a script with a process of its
+own: ``python -m tests.support.arrival_daemon FOLDER CRASH_POINT...``.
 """
 
 import json
@@ -25,6 +26,9 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 
+from tests.support.arrival_location import BUCKET_VARIABLE
+from xacct_assets.feed.arrival.run_history import REQUEST_NUMBER_TAG
+
 SENSOR = "products_arrivals"
 YAML = """
 telemetry: {enabled: false}
@@ -34,7 +38,9 @@ run_coordinator:
 """
 
 
-class InProcess(WorkspaceLoadTarget):
+class ArrivalWorkspace(WorkspaceLoadTarget):
+    """The code location of `tests.support.arrival_location`, in this process."""
+
     def create_origins(self) -> list[InProcessCodeLocationOrigin]:
         return [
             InProcessCodeLocationOrigin(
@@ -50,12 +56,12 @@ class InProcess(WorkspaceLoadTarget):
 
 
 def tick(home: Path, at: datetime, crash: str | None = None) -> None:
-    """One iteration of the daemon, as if it were this time."""
+    """Run one iteration of the daemon at the given time."""
     flags = {SENSOR: {crash: signal.SIGKILL}} if crash else None
     with (
         freeze_time(at),
         dg.DagsterInstance.from_config(str(home)) as instance,
-        WorkspaceProcessContext(instance, InProcess()) as workspace,
+        WorkspaceProcessContext(instance, ArrivalWorkspace()) as workspace,
     ):
         list(
             execute_sensor_iteration(
@@ -68,8 +74,8 @@ def tick(home: Path, at: datetime, crash: str | None = None) -> None:
         )
 
 
-def land(root: Path, day: str, body: str) -> None:
-    """Put one file; an hour old."""
+def put(root: Path, day: str, body: str) -> None:
+    """Write a day's file, with a modification time one hour ago."""
     path = root / "products" / day.replace("-", "/") / "a.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(body)
@@ -77,17 +83,17 @@ def land(root: Path, day: str, body: str) -> None:
     os.utime(path, (hour_ago, hour_ago))
 
 
-def story(root: Path, crash: str) -> dict[str, object]:
-    """Everything that happens with a crash at one point."""
-    home, landing = root / crash / "home", root / crash / "landing"
+def run_with_crash(root: Path, crash: str) -> dict[str, object]:
+    """Kill the daemon at one point of its first tick, run more ticks, and return the runs."""
+    home, bucket = root / crash / "home", root / crash / "bucket"
     home.mkdir(parents=True)
-    landing.mkdir()
+    bucket.mkdir()
     (home / "dagster.yaml").write_text(YAML)
-    os.environ["ARRIVAL_TEST_LANDING"] = str(landing)
+    os.environ[BUCKET_VARIABLE] = str(bucket)
     now = datetime.now(UTC)
     days = [(now.date() - timedelta(days=back)).isoformat() for back in (1, 2, 3)]
     for day in days:
-        land(landing, day, "a")
+        put(bucket, day, "a")
 
     child = os.fork()
     if child == 0:
@@ -95,16 +101,17 @@ def story(root: Path, crash: str) -> dict[str, object]:
         os._exit(0)
     _, status = os.waitpid(child, 0)
 
-    steps = [None, None, "b", None, "a", None]
-    for number, body in enumerate(steps, start=1):
+    # The file's new content before each tick; None: unchanged.
+    contents = [None, None, "b", None, "a", None]
+    for number, body in enumerate(contents, start=1):
         if body:
-            land(landing, days[0], body)
+            put(bucket, days[0], body)
         tick(home, now + timedelta(minutes=number))
     with dg.DagsterInstance.from_config(str(home)) as instance:
         runs = [
             {
                 "day": run.tags["dagster/partition"],
-                "generation": run.tags["xacct/generation"],
+                "request_number": run.tags[REQUEST_NUMBER_TAG],
                 "key": run.tags["dagster/run_key"],
                 "status": run.status.value,
             }
@@ -115,5 +122,5 @@ def story(root: Path, crash: str) -> dict[str, object]:
 
 if __name__ == "__main__":
     logging.disable(logging.INFO)
-    told = {crash: story(Path(sys.argv[1]), crash) for crash in sys.argv[2:]}
-    sys.stdout.write(json.dumps(told))
+    results = {crash: run_with_crash(Path(sys.argv[1]), crash) for crash in sys.argv[2:]}
+    sys.stdout.write(json.dumps(results))

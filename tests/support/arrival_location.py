@@ -1,4 +1,4 @@
-"""A code location with the real sensor and schedule over a folder that plays the raw bucket."""
+"""A code location with the real sensor and schedule; a folder stands for the raw bucket."""
 
 import hashlib
 import os
@@ -8,16 +8,19 @@ from pathlib import Path
 
 import dagster as dg
 
-from xacct_assets.aws.s3.raw_bucket import RawObject
+from xacct_assets.aws.s3.file_inspection import RawObject
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import backfill_policy, daily_partitions
 from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.spec import FeedSpec
 
+#: Environment variable with the path of the folder that stands for the raw bucket.
+BUCKET_VARIABLE = "ARRIVAL_TEST_BUCKET"
 
-class FolderLanding:
-    """Files below a folder, listed as S3 lists objects."""
+
+class FolderBucket:
+    """Lists the files below a folder as S3 lists objects."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -46,13 +49,13 @@ class FolderLanding:
 
 
 class FolderAwsClients:
-    """The part of the services that the sensor asks for."""
+    """The AWS clients that the sensor and the schedule use."""
 
     def input_bucket(self, feed: FeedSpec) -> str:
         return "raw"
 
-    def raw_bucket(self, feed: FeedSpec) -> FolderLanding:
-        return FolderLanding(Path(os.environ["ARRIVAL_TEST_LANDING"]))
+    def raw_bucket(self, feed: FeedSpec) -> FolderBucket:
+        return FolderBucket(Path(os.environ[BUCKET_VARIABLE]))
 
 
 @dg.definitions

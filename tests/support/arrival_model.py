@@ -1,27 +1,28 @@
-"""A bucket and a run storage in memory, with the shapes and the rules of the real ones."""
+"""A bucket, a run storage and a sensor in memory, with the rules of the real ones."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.contract.days import DayFolders, DayLayout
 from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.feed.arrival.cursor import Cursor
-from xacct_assets.feed.arrival.decision import (
-    DayFolders,
-    Outcome,
-    Policy,
-    Requested,
-    evaluate_tick,
-)
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.feed.arrival.policy import Policy
+from xacct_assets.feed.arrival.request_history import PastRequest
+from xacct_assets.feed.arrival.tick import TickOutcome, evaluate_tick
 
 TODAY = date(2026, 3, 10)
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()
+YESTERDAY = TODAY - timedelta(days=1)
+#: A day outside the window.
+LONG_AGO = TODAY - timedelta(days=40)
+NOON = datetime.combine(TODAY, time(12), UTC).timestamp()
+#: Age of a file that has settled, in seconds.
+OLD = 3600.0
 FOLDERS = DayFolders("products", DayLayout.PLAIN)
 POLICY = Policy(
     feed="products",
@@ -43,7 +44,7 @@ class Object:
 
 @dataclass
 class Bucket:
-    """Lists in the byte order of the keys, a page at a time, as S3 does."""
+    """Lists objects page by page, in the byte order of their keys, as S3 does."""
 
     objects: dict[str, Object] = field(default_factory=dict)
     pages: int = 0
@@ -78,7 +79,7 @@ class Bucket:
         return found[:limit], len(found) > limit
 
     def files(self, day: date) -> list[Object]:
-        """What the oracle takes for the day's files (it knows csv only)."""
+        """The day's files, by a simpler rule than the product's (csv files only)."""
         prefix = FOLDERS.prefix(day)
         return [
             item
@@ -86,51 +87,63 @@ class Bucket:
             if key.startswith(prefix) and key.endswith(".csv") and key[len(prefix)] != "_"
         ]
 
-    def content(self, day: date) -> str | None:
-        """What the oracle says the day holds; None if nothing."""
+    def fingerprint(self, day: date) -> str | None:
+        """The day's fingerprint; None if it has no files."""
         files = self.files(day)
         return fingerprint(files) if files else None
 
 
 @dataclass
-class Runs:
-    """A run storage: launches an ask unless its run_key was ever used, as Dagster does."""
+class RunStorage:
+    """The request history. Like Dagster, it launches no run whose run key was ever used.
 
-    entries: list[Requested] = field(default_factory=list)
-    keys: dict[str, int] = field(default_factory=dict)
-    versions: dict[date, str] = field(default_factory=dict)
-    dropped: list[str] = field(default_factory=list)
+    Attributes:
+        requests: those of all runs, in the order of their launch.
+        run_keys: every run key that was used.
+        dropped_run_keys: the run keys of requests that were dropped.
+        materialized: by day, the fingerprint that was materialized.
+        queries: how often the storage was queried.
+    """
+
+    requests: list[PastRequest] = field(default_factory=list)
+    run_keys: set[str] = field(default_factory=set)
+    dropped_run_keys: list[str] = field(default_factory=list)
+    materialized: dict[date, str] = field(default_factory=dict)
     queries: int = 0
 
-    def launch(self, outcome: Outcome, at: float) -> list[Requested]:
+    def launch(self, outcome: TickOutcome, at: float) -> list[PastRequest]:
         launched = []
-        for ask in outcome.requests:
-            key = ask.run_key("products")
-            if key in self.keys:
-                self.dropped.append(key)
+        for run in outcome.planned_runs:
+            run_key = run.run_key("products")
+            if run_key in self.run_keys:
+                self.dropped_run_keys.append(run_key)
                 continue
-            self.keys[key] = len(self.keys)
-            launched += [Requested(day.day, day.content, day.generation, at) for day in ask.days]
-        self.entries += launched
+            self.run_keys.add(run_key)
+            launched += [
+                PastRequest(day.day, day.fingerprint, day.request_number, at) for day in run.days
+            ]
+        self.requests += launched
         return launched
 
-    def work(self, day: date, started: float, ended: float | None) -> None:
-        """The day's newest run starts, and ends."""
-        position = max(i for i, entry in enumerate(self.entries) if entry.day == day)
-        self.entries[position] = replace(self.entries[position], started=started, ended=ended)
+    def execute(self, day: date, started_at: float, ended_at: float | None) -> None:
+        """Let the day's newest run start, and end."""
+        position = max(i for i, request in enumerate(self.requests) if request.day == day)
+        self.requests[position] = replace(
+            self.requests[position], started_at=started_at, ended_at=ended_at
+        )
 
-    def since(self, mark: float | None) -> list[Requested]:
+    def since(self, high_watermark: float | None) -> list[PastRequest]:
         self.queries += 1
-        if mark is None:
-            return self.entries[-1:]
-        return [entry for entry in self.entries if entry.created >= mark]
+        if high_watermark is None:
+            return self.requests[-1:]
+        return [request for request in self.requests if request.created_at >= high_watermark]
 
-    def history(self, days: Sequence[date]) -> dict[date, list[Requested]]:
+    def of_days(self, days: Sequence[date]) -> dict[date, list[PastRequest]]:
         self.queries += 1
-        return {day: [entry for entry in self.entries if entry.day == day] for day in days}
+        return {day: [request for request in self.requests if request.day == day] for day in days}
 
-    def materialized(self, day: date) -> str | None:
-        return self.versions.get(day)
+    def materialized_fingerprint(self, day: date) -> str | None:
+        return self.materialized.get(day)
 
 
 @dataclass
@@ -141,7 +154,7 @@ class World:
     now: float = NOON
     cursor: str = ""
     bucket: Bucket = field(default_factory=Bucket)
-    runs: Runs = field(default_factory=Runs)
+    runs: RunStorage = field(default_factory=RunStorage)
     seconds_per_page: float = 0.0
 
     def key(self, day: date, name: str) -> str:
@@ -153,12 +166,12 @@ class World:
     def delete(self, day: date, name: str = "a.csv") -> None:
         self.bucket.delete(self.key(day, name))
 
-    def look(self, *hints: date) -> Outcome:
-        """A tick that dies before anything comes of it."""
-        before = self.bucket.pages
+    def evaluate(self, *notified_days: date) -> TickOutcome:
+        """Evaluate a tick; nothing is launched and the cursor is not stored."""
+        pages_before = self.bucket.pages
 
         def clock() -> float:
-            return (self.bucket.pages - before) * self.seconds_per_page
+            return (self.bucket.pages - pages_before) * self.seconds_per_page
 
         return evaluate_tick(
             self.policy,
@@ -166,17 +179,23 @@ class World:
             self.bucket,
             self.runs,
             now=self.now,
-            hints=hints,
+            notified_days=notified_days,
             monotonic=clock,
         )
 
-    def tick(self, *hints: date, after: float = 30) -> Outcome:
-        """A whole tick, ``after`` seconds later: look, launch, store the cursor."""
+    def tick(self, *notified_days: date, after: float = 30) -> TickOutcome:
+        """A whole tick, ``after`` seconds later: evaluate, launch, store the cursor."""
         self.now += after
-        outcome = self.look(*hints)
+        outcome = self.evaluate(*notified_days)
         self.runs.launch(outcome, self.now)
         self.cursor = outcome.cursor
         return outcome
 
-    def asked(self, outcome: Outcome) -> list[date]:
-        return sorted(day.day for ask in outcome.requests for day in ask.days)
+    def quiet_ticks(self, count: int = 8) -> list[date]:
+        """The days requested by ticks while nobody changes the bucket."""
+        return [day for _ in range(count) for day in requested_days(self.tick())]
+
+
+def requested_days(outcome: TickOutcome) -> list[date]:
+    """The days that an outcome requests, in order."""
+    return sorted(day.day for run in outcome.planned_runs for day in run.days)

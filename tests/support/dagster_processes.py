@@ -53,12 +53,15 @@ class DagsterProcesses:
         sandbox.folders.append(folder)
         self.home = folder / "home"
         self.home.mkdir(parents=True)
-        shutil.copy(ROOT / "dagster.yaml", self.home)
-        # Creates the database: processes that start together must not all create it.
-        self.instance.get_runs(limit=1)
+        self._prepare_home()
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+
+    def _prepare_home(self) -> None:
+        shutil.copy(ROOT / "dagster.yaml", self.home)
+        # Processes that start together must not all make the database of a new home.
+        self.instance.get_runs(limit=1)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,7 +75,7 @@ class DagsterProcesses:
 
     def start_daemon(self) -> None:
         """Start the daemon: sensors, schedules, run queue and backfills, without the UI."""
-        self._start("dagster-daemon", "run", "-w", str(ROOT / "workspace.yaml"))
+        self._start("dagster-daemon", "run", "-w", str(self._workspace))
 
     def start_dev(self, seconds: float = 240) -> None:
         """Start `dagster dev` and wait until it answers.
@@ -82,7 +85,7 @@ class DagsterProcesses:
         """
         self._port = free_port()
         self._start(
-            *("dagster", "dev", "-w", str(ROOT / "workspace.yaml")),
+            *("dagster", "dev", "-w", str(self._workspace)),
             *("--host", "127.0.0.1", "--port", str(self._port)),
         )
         self.wait_for("`dagster dev` to answer", self._answers, seconds)
@@ -183,7 +186,7 @@ class DagsterProcesses:
         """Execute a day or a range of a feed in a process. Its log is written to ``stdout``."""
         return subprocess.Popen(
             [
-                *(_command("dagster"), "job", "execute", "-m", "xacct_assets.definitions"),
+                *(self._command("dagster"), "job", "execute", "-m", "xacct_assets.definitions"),
                 *("--job", f"{feed}_day", "--tags", json.dumps(tags(first, last))),
             ],
             cwd=self._folder,
@@ -218,7 +221,7 @@ class DagsterProcesses:
         assert self._process is None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [_command(command), *arguments],
+                [self._command(command), *arguments],
                 cwd=self._folder,
                 env=self.environment,
                 stdout=log,
@@ -236,6 +239,9 @@ class DagsterProcesses:
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
 
+    def _command(self, name: str) -> str:
+        return str(Path(sys.executable).with_name(name))
 
-def _command(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+    @property
+    def _workspace(self) -> Path:
+        return ROOT / "workspace.yaml"

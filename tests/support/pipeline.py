@@ -21,8 +21,8 @@ import dagster as dg
 
 from tests.support.environment import environment
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.operations import cli

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xacct_sandbox.redshift.copy.records import Form, Piece, Rules
+from xacct_sandbox.redshift.copy.rules import Form, Piece, Rules
 
 
 def rows_read(piece: Piece, rules: Rules) -> list[list[str | None]]:

@@ -98,10 +98,10 @@ class RunningSandbox:
         """A boto3 session of account-a-admin, account-b-admin, developer or orchestrator."""
         import boto3
 
-        from xacct_sandbox.daemon import lifecycle
+        from xacct_sandbox.daemon import profiles
 
         if profile != "orchestrator":
-            return lifecycle.session(self.config, profile)
+            return profiles.session(self.config, profile)
         credentials = self.client("developer", "sts").assume_role(
             RoleArn=self.config.orchestrator_role_arn, RoleSessionName="tests"
         )["Credentials"]

@@ -1,6 +1,7 @@
-"""Runs Dagster's own scheduler over four mornings and prints what came of each, as JSON.
+"""Runs Dagster's own scheduler on four mornings, and prints its ticks and runs as JSON.
 
-A process of its own, as it moves the clock: ``python -m tests.support.schedule_daemon FOLDER``.
+It changes the clock, so it is a script with a process of its own:
+``python -m tests.support.schedule_daemon FOLDER``.
 """
 
 import json
@@ -16,27 +17,27 @@ from dagster._core.test_utils import freeze_time
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
-from tests.support.arrival_daemon import YAML, InProcess, land
-from tests.support.arrival_location import FolderLanding
+from tests.support.arrival_daemon import YAML, ArrivalWorkspace, put
+from tests.support.arrival_location import BUCKET_VARIABLE, FolderBucket
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 
-#: By defs.yaml the schedule is due at 6:00 UTC; the daemon looks a little later.
+#: The schedule is due at 6:00 UTC (defs.yaml); the daemon checks a little later.
 DUE = time(6, 0, 20, tzinfo=UTC)
 
 
-def look(home: Path, at: datetime) -> None:
-    """One iteration of the scheduler, as if it were this time."""
+def run_scheduler(home: Path, at: datetime) -> None:
+    """Run one iteration of the scheduler at the given time."""
     with (
         freeze_time(at),
         dg.DagsterInstance.from_config(str(home)) as instance,
-        WorkspaceProcessContext(instance, InProcess()) as workspace,
+        WorkspaceProcessContext(instance, ArrivalWorkspace()) as workspace,
     ):
         list(launch_scheduled_runs(workspace, logging.getLogger("daemon"), at, {}))
 
 
-def do_as_the_sensor(home: Path, landing: Path, day: date) -> None:
-    """Put on record that the day's export was made from the files that are there."""
-    objects = FolderLanding(landing).list_objects(f"products/{day:%Y/%m/%d}/", ())
+def report_exported(home: Path, bucket: Path, day: date) -> None:
+    """Report that the day's export was made from the files that are there."""
+    objects = FolderBucket(bucket).list_objects(f"products/{day:%Y/%m/%d}/", ())
     version = {"dagster/data_version": fingerprint(objects)}
     with dg.DagsterInstance.from_config(str(home)) as instance:
         for asset, tags in (("raw_partition", version), ("s3_export", {})):
@@ -46,25 +47,25 @@ def do_as_the_sensor(home: Path, landing: Path, day: date) -> None:
 
 
 def main(root: Path) -> None:
-    """A day without files; one that the sensor has done; one with files that nobody has run."""
-    home, landing = root / "home", root / "landing"
+    """A day without files, a day that is exported, and a day with files that was never run."""
+    home, bucket = root / "home", root / "bucket"
     home.mkdir()
-    landing.mkdir()
+    bucket.mkdir()
     (home / "dagster.yaml").write_text(YAML)
-    os.environ["ARRIVAL_TEST_LANDING"] = str(landing)
+    os.environ[BUCKET_VARIABLE] = str(bucket)
     first = datetime.now(UTC).date() - timedelta(days=4)
-    missing, done, waiting = (first + timedelta(days=after) for after in range(3))
-    land(landing, str(done), "a")
-    land(landing, str(waiting), "a")
-    do_as_the_sensor(home, landing, done)
-    # The first look switches the schedule on.
+    missing, exported, new = (first + timedelta(days=after) for after in range(3))
+    put(bucket, str(exported), "a")
+    put(bucket, str(new), "a")
+    report_exported(home, bucket, exported)
+    # The first iteration starts the schedule.
     for after in range(4):
-        look(home, datetime.combine(first + timedelta(days=after), DUE))
+        run_scheduler(home, datetime.combine(first + timedelta(days=after), DUE))
     with dg.DagsterInstance.from_config(str(home)) as instance:
         (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id)
-        told = {
-            "days": [str(missing), str(done), str(waiting)],
+        results = {
+            "days": [str(missing), str(exported), str(new)],
             "ticks": [
                 {
                     "status": tick.status.value,
@@ -78,7 +79,7 @@ def main(root: Path) -> None:
                 for run in instance.get_runs(ascending=True)
             ],
         }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(results))
 
 
 if __name__ == "__main__":

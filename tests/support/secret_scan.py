@@ -26,9 +26,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import dagster as dg
 import pytest
 
-from xacct_sandbox.redshift.api.control import DATABASE
 from xacct_sandbox.redshift.api.wire_client import connect
-from xacct_sandbox.redshift.storage.postgres import SUPERUSER
+from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER
 
 if TYPE_CHECKING:
     from tests.support.sandbox import RunningSandbox

@@ -8,7 +8,7 @@ import struct
 
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.redshift.server import protocol
-from xacct_sandbox.redshift.server.backend import md5_answer
+from xacct_sandbox.redshift.server.query_connection import md5_answer
 
 
 class Simple:

@@ -16,7 +16,8 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from xacct_assets.feed.spec import ColumnType, FeedSpec
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.feed.spec import FeedSpec
 
 _FIELD = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|\Z)')
 _WHOLE = {"bigint": 63, "integer": 31, "smallint": 15}

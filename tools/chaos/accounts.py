@@ -16,8 +16,8 @@ from tests.support.project import EXTRA_FEEDS_DIR
 from tests.support.sandbox import RunningSandbox
 from tests.support.warehouse import connect
 from tools.chaos.schedule import FEEDS
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.spec import FeedSpec
 
 # The database's superuser, who sees the sessions of all users.

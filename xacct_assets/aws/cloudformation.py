@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from xacct_assets.aws.errors import DeployFailed, aws_call, error_code
+from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.polling import Backoff, Waiter
 
 #: Bytes that CloudFormation takes as TemplateBody (its quota).

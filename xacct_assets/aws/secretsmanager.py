@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from xacct_assets.aws.errors import SecretInvalid, aws_call, error_code
+from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.errors import SecretInvalid
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.credentials import RenewableCredentials, install
-from xacct_assets.aws.errors import aws_call, error_code
 from xacct_assets.aws.service_models import use_shared
 
 #: Seconds. The longest long poll of the services used is 30 s, so an answer may take that long.

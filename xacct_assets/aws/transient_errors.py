@@ -1,19 +1,15 @@
-"""Which texts tell of trouble that passes by itself.
+"""Classifies error messages as transient or permanent.
 
-A job run, a crawl and a statement report what stopped them as text only. These are the words for
-what the same work, done again from its start, may not meet again.
+A job run, a crawl and a statement report the cause of a failure as text only. An error is transient
+if the same work, started again, may succeed without a change by a person.
 """
 
 from __future__ import annotations
 
 import re
 
-# Redshift's error 1023, and PostgreSQL's 40001 (serialization failure) and 40P01 (deadlock).
-_CONFLICT = re.compile(
-    r"(?:^|\berror:?\s*|\bcode:?\s*)1023\b|\b40001\b|\b40P01\b|could not serialize|"
-    r"serializable isolation|deadlock detected",
-    re.IGNORECASE,
-)
+from xacct_assets.contract.conflicts import is_conflict
+
 _LOST = re.compile(
     r"terminating connection|connection (?:is |was |has been )?(?:closed|reset|lost|refused|"
     r"timed out)|connection attempt failed|server closed the connection|broken ?pipe|"
@@ -26,9 +22,9 @@ _SERVICE = re.compile(
     r"service ?unavailable|too many requests",
     re.IGNORECASE,
 )
-# What Glue (its guide, "Troubleshooting Spark errors" and "Job run statuses") and Spark say of a
-# machine that was lost under a script, or that could not be had. Exit code 10 is what Glue says of
-# a driver that ended without a word of its own; a script's own failure has its own words.
+# Messages of Glue (its guide, "Troubleshooting Spark errors" and "Job run statuses") and Spark for
+# a machine that was lost or could not be had. Glue reports exit code 10 if the driver ended without
+# an exception of the script.
 _MACHINE = re.compile(
     r"^command failed with exit code 10\.?$|"
     r"executor ?lost ?failure|executor heartbeat timed out|remote rpc client disassociated|"
@@ -39,7 +35,7 @@ _MACHINE = re.compile(
     r"resource ?(?:is )?unavailable|not have enough free (?:ip )?addresses",
     re.IGNORECASE,
 )
-# These may tell of the same, but the machine was lost because the work was too big for it.
+# These may appear together with a lost machine; then the work was too big for it.
 _TOO_BIG = re.compile(
     r"outofmemory|out of memory|exceeding (?:physical )?memory limits|java heap space|"
     r"no space left on device",
@@ -47,13 +43,8 @@ _TOO_BIG = re.compile(
 )
 
 
-def is_conflict(text: str | None) -> bool:
-    """True if another transaction was in the way of this one."""
-    return bool(_CONFLICT.search(text or ""))
-
-
 def is_lost_connection(text: str | None) -> bool:
-    """True if a connection to the database was not made, or ended in the middle."""
+    """True if a connection to the database could not be made, or was lost."""
     return bool(_LOST.search(text or ""))
 
 
@@ -68,12 +59,12 @@ def is_too_big(text: str | None) -> bool:
 
 
 def is_busy_service(text: str | None) -> bool:
-    """True if a service was too busy, or failed on its own side."""
+    """True if a service was too busy, or had an internal error."""
     return bool(_SERVICE.search(text or ""))
 
 
 def is_transient(text: str | None) -> bool:
-    """True if what the text tells of may not be met again by the same work."""
+    """True if the same work, started again, may succeed."""
     return (
         is_conflict(text)
         or is_lost_connection(text)

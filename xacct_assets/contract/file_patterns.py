@@ -1,4 +1,4 @@
-"""Which keys under a day's prefix are data files of a feed."""
+"""The rule for which keys below a day's prefix are data files of a feed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from functools import lru_cache
 
 
 def is_hidden(key: str) -> bool:
-    """Whether the last part of the key starts with ``_`` or ``.``: Spark and Glue skip those.
+    """True if the last part of the key starts with ``_`` or ``.``, which Spark and Glue skip.
 
-    A key that ends in a slash is a folder made by a console, and no file either.
+    Also true of a key that ends in a slash: consoles create such objects for folders.
     """
     name = key.rsplit("/", 1)[-1]
     return not name or name[0] in "_."
 
 
 class FilePatterns:
-    """Patterns for the path below a day's folder; ``*``, ``?`` and ``[…]`` never match a slash."""
+    """Patterns for the path below a day's folder; ``*``, ``?`` and ``[…]`` never match a slash.
+
+    Raises:
+        ValueError: there is no pattern, or one cannot be used.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         if not patterns:
@@ -25,7 +29,10 @@ class FilePatterns:
         self._compiled = tuple(_compile(pattern) for pattern in patterns)
 
     def match(self, relative_key: str) -> bool:
-        """Whether any pattern matches all of the path below the day's folder."""
+        """True if a pattern matches the whole path below the day's folder.
+
+        Hidden files are not excluded; see `is_hidden`.
+        """
         return any(compiled.fullmatch(relative_key) for compiled in self._compiled)
 
 

@@ -15,9 +15,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from xacct_assets.aws.errors import NotFound
-from xacct_assets.feed.partitions import day_values
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.days import DayLayout, day_values
 from xacct_assets.feed.raw_files import raw_prefix
-from xacct_assets.feed.spec import ColumnType, DayLayout, FeedSpec
+from xacct_assets.feed.spec import FeedSpec
 
 if TYPE_CHECKING:
     from xacct_assets.aws.glue.catalog import CatalogPartition

@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from xacct_assets.feed.partitions import day_values, parse_day
-from xacct_assets.feed.spec import PARTITION_COLUMN
+from xacct_assets.contract.bucket_owners import ARGUMENT as BUCKET_OWNERS
+from xacct_assets.contract.bucket_owners import format_owners
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.days import day_values
+from xacct_assets.contract.load_report import DayLoad, LoadReport
+from xacct_assets.contract.load_request import FeedColumn, LoadRequest, RequestedDay
+from xacct_assets.contract.reject_manifest import feed_prefix
+from xacct_assets.feed.raw_files import csv_dialect
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContextData, PipesParams
@@ -37,19 +43,6 @@ INLINE_CHARACTERS = 6_000
 
 
 @dataclass(frozen=True)
-class DayLoad:
-    """What the job says it did for one day; counts of files and rows."""
-
-    files: int
-    rows_read: int
-    rows_loaded: int
-    rows_rejected: int
-    reasons: Mapping[str, int]
-    sample: Sequence[Mapping[str, str]] = ()
-    """A few rejected rows: source_file, reason, raw_record (its beginning)."""
-
-
-@dataclass(frozen=True)
 class LoadOutcome:
     """A finished load: the job run and its account of each day."""
 
@@ -62,57 +55,52 @@ def load_prefix(feed: FeedSpec, load_id: str) -> str:
     return f"pipes/{feed.name}/{load_id}/"
 
 
-def job_extras(
+def load_request(
     feed: FeedSpec, aws: AwsClients, load_id: str, raw_rows: Mapping[date, int]
-) -> dict[str, Any]:
-    """What the job script needs to know, as plain data.
+) -> LoadRequest:
+    """The request for the job script.
 
-    ``rows`` of a day lets the script tell a day without rows, for which a crawler makes no
-    partition, from a day whose partition is missing.
+    Args:
+        feed: what to load.
+        aws: whose settings name buckets, connection and role.
+        load_id: identifies the load.
+        raw_rows: rows counted in the raw files of each day.
     """
     settings = aws.settings
     bucket = settings.processing_bucket
-    source = feed.source.csv
-    return {
-        "feed": feed.name,
-        "load_id": load_id,
-        "days": [
-            {"day": day.isoformat(), "values": day_values(day), "rows": raw_rows[day]}
-            for day in sorted(raw_rows)
-        ],
-        "catalog": {"database": feed.catalog.database, "table": feed.catalog.table},
-        "source": {
-            "delimiter": source.delimiter,
-            "quote": source.quote,
-            "escape": source.quote,
-            "encoding": source.encoding,
-            "pattern": list(feed.source.patterns),
-        },
-        "columns": [
-            {"name": column.name, "type": column.type, "nullable": column.nullable}
+    return LoadRequest(
+        feed=feed.name,
+        load_id=load_id,
+        days=tuple(
+            RequestedDay(day, tuple(day_values(day)), raw_rows[day]) for day in sorted(raw_rows)
+        ),
+        catalog_database=feed.catalog.database,
+        catalog_table=feed.catalog.table,
+        dialect=csv_dialect(feed),
+        patterns=tuple(feed.source.patterns),
+        columns=tuple(
+            FeedColumn(column.name, ColumnType.parse(column.type), column.nullable)
             for column in feed.columns
-        ],
-        "key": list(feed.key),
-        "partition_column": PARTITION_COLUMN,
-        "staging": {"table": feed.warehouse.staging, "load_audit": feed.warehouse.load_audit},
-        "connection": settings.glue_connection,
-        "database": settings.database,
-        "tmp_dir": f"s3://{bucket}/glue-tmp/{feed.name}/{load_id}/",
-        "copy_role": settings.role_b_arn,
-        "rejects": f"s3://{bucket}/rejects/{feed.name}/",
-    }
+        ),
+        key=tuple(feed.key),
+        staging_table=feed.warehouse.staging,
+        load_audit_table=feed.warehouse.load_audit,
+        connection=settings.glue_connection,
+        database=settings.database,
+        tmp_dir=f"s3://{bucket}/glue-tmp/{feed.name}/{load_id}/",
+        copy_role=settings.role_b_arn,
+        rejects=f"s3://{bucket}/{feed_prefix(feed.name)}",
+    )
 
 
 def bucket_owners(settings: Settings) -> str:
-    """The account of each bucket that the job uses, which it has S3 hold against the true one.
-
-    An argument of its own: the script must know it before it reads its context from S3.
-    """
-    owners = {
-        settings.input_bucket: settings.account_a,
-        settings.processing_bucket: settings.account_b,
-    }
-    return ",".join(f"{bucket}={account}" for bucket, account in owners.items())
+    """The job argument that names the owning account of each bucket that the job uses."""
+    return format_owners(
+        {
+            settings.input_bucket: settings.account_a,
+            settings.processing_bucket: settings.account_b,
+        }
+    )
 
 
 def run_load_job(
@@ -152,14 +140,14 @@ def run_load_job(
         context=context,
         context_injector=injector,
         message_reader=reader,
-        extras=job_extras(feed, aws, load_id, raw_rows),
+        extras=load_request(feed, aws, load_id, raw_rows).to_json(),
     ) as session:
         result = aws.glue_job.run(
             feed.job_name(settings.suffix),
             load_id,
             {
                 **session.get_bootstrap_cli_arguments(),
-                "--bucket_owners": bucket_owners(aws.settings),
+                f"--{BUCKET_OWNERS}": bucket_owners(aws.settings),
             },
             worker_type=feed.load.worker_type,
             number_of_workers=feed.load.number_of_workers,
@@ -170,35 +158,18 @@ def run_load_job(
             on_start=announce,
             on_log=lambda line: context.log.info(f"[glue] {line}"),
         )
-    return LoadOutcome(result, _account(session.get_custom_messages(), load_id, result.run_id))
+    return LoadOutcome(result, _loaded_days(session.get_custom_messages(), load_id, result.run_id))
 
 
-def _account(messages: Sequence[Any], load_id: str, run_id: str) -> dict[date, DayLoad]:
-    accounts = [
-        message
-        for message in messages
-        if isinstance(message, dict) and message.get("load_id") == load_id and "days" in message
-    ]
-    if not accounts:
+def _loaded_days(messages: Sequence[Any], load_id: str, run_id: str) -> Mapping[date, DayLoad]:
+    report = LoadReport.find(messages, load_id)
+    if report is None:
         raise dg.Failure(
             f"Glue job run {run_id} succeeded but left no account of what it loaded (no Pipes "
             f"message for work {load_id}). Is glue/load.py of this version deployed? Run "
             "`xacct deploy`, then materialize again."
         )
-    return {
-        parse_day(day): DayLoad(
-            files=int(counts["files"]),
-            rows_read=int(counts["rows_read"]),
-            rows_loaded=int(counts["rows_loaded"]),
-            rows_rejected=int(counts["rows_rejected"]),
-            reasons={str(kind): int(count) for kind, count in counts["reasons"].items()},
-            sample=[
-                {name: str(row[name]) for name in ("source_file", "reason", "raw_record")}
-                for row in counts.get("sample", ())
-            ],
-        )
-        for day, counts in accounts[-1]["days"].items()
-    }
+    return report.days
 
 
 def _pipes_classes() -> tuple[type[Any], type[Any]]:
@@ -210,8 +181,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
     from dagster_pipes import encode_param
 
-    from xacct_assets.aws.errors import NotFound, aws_call
+    from xacct_assets.aws.errors import NotFound
     from xacct_assets.aws.polling import suppress_and_log
+    from xacct_assets.aws.s3.bucket import Bucket
 
     class WorkContextInjector(PipesS3ContextInjector):
         """Puts the context where the work's id says."""
@@ -227,14 +199,7 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 yield inline
                 return
             key = f"{self.key_prefix}context.json"
-            arn = f"arn:aws:s3:::{self.bucket}/{key}"
-            with aws_call("s3:PutObject", arn, account=self._owner):
-                self.client.put_object(
-                    Bucket=self.bucket,
-                    Key=key,
-                    Body=json.dumps(context).encode(),
-                    ExpectedBucketOwner=self._owner,
-                )
+            Bucket(self.client, self.bucket, self._owner).put(key, json.dumps(context).encode())
             # Not deleted: a job run may outlive us, and be followed by somebody else.
             yield {"bucket": self.bucket, "key": key}
 
@@ -265,14 +230,9 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
 
         def _messages(self) -> list[Mapping[str, Any]]:
             """The messages of the work's last run: one object, written when the script ends."""
-            key = f"{self._prefix}messages/1.json"
+            bucket = Bucket(self.client, self.bucket, self._owner)
             try:
-                with aws_call(
-                    "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self._owner
-                ):
-                    body = self.client.get_object(
-                        Bucket=self.bucket, Key=key, ExpectedBucketOwner=self._owner
-                    )["Body"].read()
+                body = bucket.read(f"{self._prefix}messages/1.json")
             except NotFound:
                 return []
             return [json.loads(line) for line in body.decode().splitlines()]

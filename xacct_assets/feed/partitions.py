@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from xacct_assets.feed.spec import DayLayout
-
 if TYPE_CHECKING:
     import dagster as dg
 
@@ -16,23 +14,6 @@ if TYPE_CHECKING:
 
 # `dg launch` and `dagster asset materialize`: they load the definitions and run them themselves.
 LAUNCHING_COMMANDS = ("launch", "materialize")
-
-
-def day_folder(layout: DayLayout, day: date) -> str:
-    """The day's folders without slashes at the ends: ``2026/01/31`` or ``year=2026/…``."""
-    if layout is DayLayout.KEY_VALUE:
-        return f"year={day:%Y}/month={day:%m}/day={day:%d}"
-    return f"{day:%Y/%m/%d}"
-
-
-def day_prefix(prefix: str, layout: DayLayout, day: date) -> str:
-    """Key prefix of the day, with the slash at its end that keeps 2026/01/1 out of 2026/01/10."""
-    return f"{prefix}/{day_folder(layout, day)}/"
-
-
-def day_values(day: date) -> list[str]:
-    """The day as the values of its catalog partition (the same for both layouts)."""
-    return [f"{day:%Y}", f"{day:%m}", f"{day:%d}"]
 
 
 def parse_day(key: str) -> date:

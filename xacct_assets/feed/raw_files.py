@@ -7,10 +7,12 @@ from datetime import date
 from threading import Event
 from typing import TYPE_CHECKING
 
-from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.days import day_prefix
 
 if TYPE_CHECKING:
-    from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
+    from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
+    from xacct_assets.aws.s3.raw_bucket import Listing
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 def raw_prefix(feed: FeedSpec, day: date) -> str:
     """Key prefix of the day's raw files, ending in a slash."""
     return day_prefix(feed.source.prefix, feed.source.layout, day)
+
+
+def csv_dialect(feed: FeedSpec) -> CsvDialect:
+    """The dialect of the feed's raw files."""
+    source = feed.source.csv
+    return CsvDialect(source.delimiter, source.quote, source.quote, source.encoding)
 
 
 def list_day(feed: FeedSpec, aws: AwsClients, day: date) -> list[RawObject]:
@@ -50,13 +58,4 @@ def inspect_day(
     Raises:
         ReadingStopped: ``stop`` was set.
     """
-    from xacct_assets.aws.s3.csv_count import CsvFormat
-
-    dialect = CsvFormat(
-        delimiter=feed.source.csv.delimiter,
-        quote=feed.source.csv.quote,
-        escape=feed.source.csv.quote,
-        encoding=feed.source.csv.encoding,
-    )
-    columns = feed.column_names()
-    return aws.raw_bucket(feed).inspect(objects, dialect, columns, stop=stop)
+    return aws.raw_bucket(feed).inspect(objects, csv_dialect(feed), feed.column_names(), stop=stop)

@@ -1,4 +1,4 @@
-"""The daily schedule: sees to it that the day that ended is run, or seen to be missing."""
+"""The daily schedule: runs the day that ended, so that a missing day shows as a failed one."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -6,14 +6,14 @@ import dagster as dg
 
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.arrival.run_history import FIRST, days_of
+from xacct_assets.feed.arrival.run_history import PRIORITY_TAGS, days_of_run
 from xacct_assets.feed.assets import raw_partition, s3_export
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.event_log import latest_materializations
 from xacct_assets.feed.raw_files import list_day
 from xacct_assets.feed.spec import FeedSpec
 
-UNFINISHED = (
+UNFINISHED_STATUSES = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -22,11 +22,12 @@ UNFINISHED = (
 
 
 def build_schedule(feed: FeedSpec) -> dg.ScheduleDefinition:
-    """The feed's schedule.
+    """Build the feed's schedule.
 
-    It asks for yesterday (UTC) unless the sensor has done it already. If no file has landed it asks
-    all the same: raw_partition then fails for exactly that day, which shows as a failed partition
-    and alerts whoever watches failed runs. A day without data must not look like a quiet day.
+    It requests yesterday (UTC) unless the day is already exported or a run of it is under way. It
+    also requests a day without files: raw_partition then fails for exactly that day, which shows as
+    a failed partition and alerts whoever watches failed runs. Without that run, a missing day would
+    look like any other.
     """
 
     @dg.schedule(
@@ -48,31 +49,31 @@ def build_schedule(feed: FeedSpec) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, aws: dg.ResourceParam[AwsClients]
     ) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time
-        day = ended_day(now)
+        day = last_ended_day(now)
         if day < feed.start:
             return dg.SkipReason(f"{day} is before the feed's first day, {feed.start}")
-        reason = already_seen_to(feed, aws, context.instance, day)
+        reason = skip_reason(feed, aws, context.instance, day)
         if reason:
             return dg.SkipReason(reason)
         return dg.RunRequest(
             run_key=f"{feed.name}:{day}:{now.isoformat()}",
             partition_key=day.isoformat(),
-            tags=FIRST,
+            tags=PRIORITY_TAGS,
         )
 
     return daily
 
 
-def ended_day(now: datetime) -> date:
-    """The last UTC day that is over at this moment."""
+def last_ended_day(now: datetime) -> date:
+    """The last UTC day that has ended at a time, which must have a time zone."""
     return now.astimezone(UTC).date() - timedelta(days=1)
 
 
-def already_seen_to(
+def skip_reason(
     feed: FeedSpec, aws: AwsClients, instance: dg.DagsterInstance, day: date
 ) -> str | None:
-    """Why the day needs no run; None if it does."""
-    run = _under_way(feed, instance, day)
+    """Why the day needs no run; None if it needs one."""
+    run = _unfinished_run(feed, instance, day)
     if run is not None:
         return f"run {run.run_id} of {day} is under way"
     raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), [day]).get(day)
@@ -85,13 +86,17 @@ def already_seen_to(
     return None
 
 
-def _under_way(feed: FeedSpec, instance: dg.DagsterInstance, day: date) -> dg.DagsterRun | None:
-    """A run of the whole day, or of a range with it, whoever asked for it."""
-    ends = {asset_key(feed, module.NAME) for module in (raw_partition, s3_export)}
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED))):
-        # What the UI launches is not of the feed's job, but of a selection of assets.
-        whole = run.job_name == job_name(feed) or ends <= set(run.asset_selection or ())
-        if whole and day in days_of(run):
+def _unfinished_run(
+    feed: FeedSpec, instance: dg.DagsterInstance, day: date
+) -> dg.DagsterRun | None:
+    """An unfinished run that takes the day through the whole chain, alone or within a range."""
+    first_and_last_asset = {asset_key(feed, module.NAME) for module in (raw_partition, s3_export)}
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED_STATUSES))):
+        # A run launched in the UI is not of the feed's job, but of a selection of assets.
+        is_whole_chain = run.job_name == job_name(feed) or first_and_last_asset <= set(
+            run.asset_selection or ()
+        )
+        if is_whole_chain and day in days_of_run(run):
             return run
     return None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xacct_assets.aws.errors import CredentialsProblem, NotFound, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import CredentialsProblem, NotFound
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
@@ -66,7 +67,7 @@ def redshift_secret(aws: AwsClients) -> str:
 
 def redshift_network(aws: AwsClients) -> str:
     """Redshift's endpoint accepts TLS connections from here."""
-    from xacct_assets.aws.redshift.warehouse import probe_tls
+    from xacct_assets.aws.redshift.probes import probe_tls
 
     login = aws.warehouse_credentials()
     certificate = probe_tls(login.host, login.port, login.connect_timeout or 10.0)

@@ -1,7 +1,7 @@
-"""Where the sandbox lives and listens: one frozen object that every part is given.
+"""The configuration of a sandbox: its home folder, its ports, its accounts, its files.
 
-Ports and home come from the environment (the variables are named in the errors), or, for a
-process that joins a running sandbox, from the ``sandbox.json`` which the daemon wrote there.
+Home and ports come from the environment. A process that joins a running sandbox reads the rest
+from ``sandbox.json``, which the daemon writes into the home.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ DEFAULT_SUFFIX = "local"
 
 
 class SandboxError(Exception):
-    """Something the person at the terminal can mend; the text says what, why and how."""
+    """A problem that the user can fix; the message has the thing, the reason and the fix."""
 
 
 @dataclass(frozen=True)
 class SandboxConfig:
-    """One sandbox: its folder, its two ports, its two accounts."""
+    """One sandbox: its folder, its two ports, its two accounts. Immutable, shared by all parts."""
 
     home: Path
     aws_port: int = DEFAULT_AWS_PORT
@@ -44,10 +44,13 @@ class SandboxConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> SandboxConfig:
-        """The sandbox that ``up`` would start here.
+        """The sandbox that ``up`` would start.
+
+        Args:
+            environment: instead of ``os.environ``.
 
         Raises:
-            SandboxError: a variable holds something that cannot be used.
+            SandboxError: a variable has an unusable value.
         """
         env = os.environ if environment is None else environment
         home = Path(env.get(HOME_VARIABLE) or ".xacct").expanduser().resolve()
@@ -62,10 +65,13 @@ class SandboxConfig:
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> SandboxConfig:
-        """The sandbox whose ``sandbox.json`` is in the home; without one, as the environment says.
+        """The sandbox in the home, by its ``sandbox.json``; without one, ``from_environment``.
+
+        Args:
+            environment: instead of ``os.environ``.
 
         Raises:
-            SandboxError: the file is there and cannot be read.
+            SandboxError: the file cannot be read.
         """
         env = os.environ if environment is None else environment
         config = cls.from_environment(env)
@@ -92,7 +98,7 @@ class SandboxConfig:
         return cls(home=config.home, **fields)
 
     def document(self) -> dict[str, Any]:
-        """What ``sandbox.json`` says about this sandbox (the daemon adds its pid)."""
+        """The content of ``sandbox.json``, to which the daemon adds its process id."""
         return {
             **asdict(self),
             "home": str(self.home),
@@ -109,7 +115,7 @@ class SandboxConfig:
 
     @property
     def endpoint_url(self) -> str:
-        """Where every AWS client is pointed."""
+        """The endpoint of all AWS APIs."""
         return f"https://{HOST}:{self.aws_port}"
 
     # -- files -----------------------------------------------------------------------------
@@ -132,7 +138,7 @@ class SandboxConfig:
 
     @property
     def ca_bundle(self) -> Path:
-        """certifi's certificates and ours, for clients that also talk to the world."""
+        """The sandbox's CA and certifi's, for clients that also connect to other hosts."""
         return self.tls_dir / "ca-bundle.pem"
 
     @property
@@ -176,8 +182,13 @@ class SandboxConfig:
         return self.home / "spark"
 
     @property
+    def ui_pid_file(self) -> Path:
+        """The process id of the ``dagster dev`` that the demo started."""
+        return self.home / "dagster-dev.pid"
+
+    @property
     def fault_log(self) -> Path:
-        """Every injected fault, one JSON object a line."""
+        """Every injected fault, one JSON object per line."""
         return self.home / "faults.jsonl"
 
     @property
@@ -185,7 +196,7 @@ class SandboxConfig:
         """See ``faults/signal_file.py``."""
         return self.home / "faults.signal"
 
-    # -- names shared with the templates ---------------------------------------------------
+    # -- names that the CloudFormation templates give ----------------------------------------
 
     @property
     def orchestrator_role_arn(self) -> str:
@@ -201,10 +212,10 @@ class SandboxConfig:
 
 
 def read_sandbox_json(path: Path) -> dict[str, Any]:
-    """The content of a ``sandbox.json``.
+    """Reads a ``sandbox.json``.
 
     Raises:
-        SandboxError: it is not the JSON object the daemon writes.
+        SandboxError: the file cannot be read, or is not a JSON object.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -213,7 +224,7 @@ def read_sandbox_json(path: Path) -> dict[str, Any]:
             f"{path} cannot be read ({problem}); delete it and run `xacct-sandbox up`"
         ) from problem
     if not isinstance(document, dict):
-        raise SandboxError(f"{path} holds no JSON object; delete it and run `xacct-sandbox up`")
+        raise SandboxError(f"{path} is not a JSON object; delete it and run `xacct-sandbox up`")
     return document
 
 

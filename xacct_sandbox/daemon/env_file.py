@@ -1,4 +1,4 @@
-"""The `.env` that points `dagster dev`, `dg` and `xacct` at the sandbox, in a user's own words."""
+"""The `.env` file that points `dagster dev`, `dg` and `xacct` at the sandbox."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARKER = "# Written by `xacct-sandbox up`; without this line it is yours and nev
 
 
 def variables(config: SandboxConfig) -> dict[str, str]:
-    """What a client of the sandbox has in its environment, in the order it is read best."""
+    """The environment variables of a client of the sandbox."""
     return {
         "AWS_CONFIG_FILE": str(config.aws_config_file),
         "AWS_SHARED_CREDENTIALS_FILE": str(config.aws_credentials_file),
@@ -25,33 +25,33 @@ def variables(config: SandboxConfig) -> dict[str, str]:
         "XACCT_SUFFIX": config.suffix,
         "XACCT_ACCOUNT_A_PROFILE": "account-a-admin",
         "XACCT_ACCOUNT_B_PROFILE": "account-b-admin",
-        # Read by `xacct deploy`: the developer's user may become the orchestrator role.
+        # `xacct deploy` lets this user assume the orchestrator role.
         "XACCT_ORCHESTRATOR_TRUSTED_ARNS": f"arn:aws:iam::{config.account_b}:user/developer",
         "XACCT_WAREHOUSE_HOST": config.host,
         "XACCT_WAREHOUSE_PORT": str(config.redshift_port),
-        # Dagster wants an absolute path; `dagster dev` and `dg` read it from here.
+        # Dagster requires an absolute path.
         "DAGSTER_HOME": str(dagster_home(config)),
     }
 
 
 def dagster_home(config: SandboxConfig) -> Path:
-    """Where Dagster keeps its runs, events and logs: beside the sandbox's own state."""
+    """The folder of Dagster's runs, events and logs, in the home of the sandbox."""
     return config.home / "dagster"
 
 
 def _prepare_dagster_home(config: SandboxConfig, folder: Path) -> None:
-    """Make that folder, with the settings of the project's own dagster.yaml."""
+    """Creates that folder, with the settings of the ``dagster.yaml`` in ``folder``."""
     home = dagster_home(config)
     home.mkdir(parents=True, exist_ok=True)
     settings, link = (folder / "dagster.yaml").absolute(), home / "dagster.yaml"
     if settings.exists() and (link.is_symlink() or not link.exists()):
-        # A link, so that an edit of the project's file counts at the next start.
+        # A link, so that a change of the project's file takes effect at the next start.
         link.unlink(missing_ok=True)
         link.symlink_to(settings)
 
 
 def write(config: SandboxConfig, folder: Path) -> Path | None:
-    """Write ``.env`` into a folder. None if one is there that we did not write."""
+    """Writes ``.env`` into a folder. Returns None if the folder has a user's own ``.env``."""
     _prepare_dagster_home(config, folder)
     path = folder / ".env"
     if path.exists() and not _is_ours(path):
@@ -62,7 +62,7 @@ def write(config: SandboxConfig, folder: Path) -> Path | None:
 
 
 def remove(folder: Path) -> bool:
-    """Remove the ``.env`` of a folder if it is ours; whether it was."""
+    """Removes the ``.env`` of a folder, unless it is a user's own. Returns whether it did."""
     path = folder / ".env"
     if not path.exists() or not _is_ours(path):
         return False

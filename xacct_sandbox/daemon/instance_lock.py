@@ -1,4 +1,4 @@
-"""One daemon to a home. The lock dies with its holder, so it never lies, even after kill -9."""
+"""One daemon per home. The lock is an ``flock``, so the kernel releases it even after kill -9."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 _NAME = "daemon.lock"
 
 
-class HomeLock:
-    """Held by the daemon for as long as it lives."""
+class InstanceLock:
+    """Context manager: the daemon holds the lock for as long as it runs."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._home = config.home
         self._file = -1
 
-    def __enter__(self) -> HomeLock:
-        """Raises SandboxError if another daemon holds it."""
-        # Not inherited: a child that outlived us must not look like us.
+    def __enter__(self) -> InstanceLock:
+        """Takes the lock and writes the process id into its file.
+
+        Raises:
+            SandboxError: another daemon holds the lock.
+        """
+        # O_CLOEXEC: a child that outlives the daemon must not keep the lock.
         self._file = os.open(self._home / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

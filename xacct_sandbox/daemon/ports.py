@@ -1,4 +1,4 @@
-"""Who has a port."""
+"""Finds out whether a TCP port is free, and which process has it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,31 @@ from pathlib import Path
 from xacct_sandbox.daemon.config import HOST
 
 _LISTENING = "0A"
+"""State of a listening socket in /proc/net/tcp."""
 
 
 def is_free(port: int) -> bool:
-    """Whether we could listen on the port now."""
+    """Whether a server could listen on the port of 127.0.0.1 now."""
+    return bind_problem(port) is None
+
+
+def bind_problem(port: int) -> str | None:
+    """Why a server cannot listen on the port of 127.0.0.1, or None if it can."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+        except OSError as problem:
+            return problem.strerror or str(problem)
+    return None
 
 
 def listener(port: int) -> str | None:
-    """The process that listens on the port, as "name (pid 12)", where the system tells (Linux)."""
+    """The process that listens on the port, as "name (pid 12)".
+
+    None if nothing listens, or if it cannot be found out (only Linux shows it, and only for
+    processes of the same user).
+    """
     inodes = {
         fields[9]
         for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -33,12 +43,12 @@ def listener(port: int) -> str | None:
     }
     if not inodes:
         return None
-    wanted = {f"socket:[{inode}]" for inode in inodes}
+    sockets = {f"socket:[{inode}]" for inode in inodes}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(file) in wanted for file in (process / "fd").iterdir()):
+            if any(os.readlink(file) in sockets for file in (process / "fd").iterdir()):
                 name = (process / "comm").read_text(encoding="utf-8").strip()
                 return f"{name} (pid {process.name})"
         except OSError:
-            continue  # another user's process, or one that just ended
+            continue  # another user's process, or one that has just ended
     return None

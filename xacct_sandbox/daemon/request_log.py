@@ -1,8 +1,8 @@
-"""The AWS requests that the sandbox answered: who asked for what, when, how long it took.
+"""The log of the AWS requests that the sandbox answered: by whom, for what, when, how long.
 
-Kept in memory, the newest ``CAPACITY``; forgotten when the daemon ends. What AWS services ask for
-on somebody's behalf (a crawler lists S3, Redshift reads and writes it for COPY and UNLOAD, the Glue
-job's script calls the catalog) is told apart from what the caller asked for by ``origin``.
+It is kept in memory, the newest ``CAPACITY`` requests, until the daemon ends. ``origin`` separates
+the requests of callers from those that AWS services make on their behalf: a crawler lists S3,
+Redshift reads and writes S3 for COPY and UNLOAD, the script of a Glue job calls the catalog.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xacct_sandbox.clients import ask_daemon
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.control_client import CALLS_PATH, call_daemon
 
 CAPACITY = 100_000
 
@@ -25,36 +25,42 @@ CALLER = "caller"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that was answered."""
+    """One answered request.
+
+    Attributes:
+        number: counts up from 1 while the daemon runs.
+        at: when the request arrived, in seconds since the epoch.
+        seconds: until the last byte of the response, the waiting of a long poll included.
+        origin: ``caller``, or the service that made the request: ``glue``, ``redshift``.
+        principal: ARN of the caller; "" for an unknown access key.
+        service: as botocore names it.
+        operation: as botocore names it.
+        resource: a key, a name, or SQL text.
+        status: HTTP status of the response; 0 if the client disconnected before it.
+    """
 
     number: int
-    """Counts up from 1 for as long as the daemon runs."""
     at: float
-    """When the request came, in seconds since the epoch."""
     seconds: float
-    """Until the last byte of the answer; a long poll's waiting included."""
     origin: str
-    """``caller``, or the service at whose hand it was made: ``glue``, ``redshift``."""
     principal: str
-    """ARN of the caller; "" for a key that nobody has."""
     service: str
     operation: str
     resource: str
     status: int
-    """HTTP status of the answer; 0 when the client left before there was one."""
 
     @property
     def until(self) -> float:
-        """When it was answered, in seconds since the epoch."""
+        """When the response ended, in seconds since the epoch."""
         return self.at + self.seconds
 
     def document(self) -> dict[str, Any]:
-        """As the daemon's door gives it."""
+        """The request as a JSON object."""
         return asdict(self)
 
 
-class Journal:
-    """What was answered, in the order in which it was answered."""
+class RequestLog:
+    """The answered requests, in the order of their responses. Threads may share it."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._calls: deque[Call] = deque(maxlen=capacity)
@@ -73,7 +79,7 @@ class Journal:
         resource: str,
         status: int,
     ) -> None:
-        """Write a request down."""
+        """Appends a request. The arguments are the attributes of ``Call``."""
         with self._lock:
             self._calls.append(
                 Call(
@@ -90,31 +96,36 @@ class Journal:
             )
 
     def since(self, at: float = 0.0, number: int = 0) -> list[Call]:
-        """Those that came at that time or later, and have a higher number."""
+        """The requests that arrived at ``at`` or later and have a number above ``number``."""
         with self._lock:
             calls = list(self._calls)
         return [call for call in calls if call.at >= at and call.number > number]
 
 
 def fetch(config: SandboxConfig, since: float = 0.0, after: int = 0) -> list[Call]:
-    """The journal of the running sandbox.
+    """Reads the request log of the running sandbox.
+
+    Args:
+        config: of the sandbox.
+        since: only requests that arrived then or later, in seconds since the epoch.
+        after: only requests with a higher number.
 
     Raises:
-        SandboxError: it does not answer.
+        SandboxError: the daemon does not respond.
     """
-    answer = ask_daemon(f"/_sandbox/calls?since={since!r}&after={after}", config=config)
-    return [Call(**document) for document in answer["calls"]]
+    response = call_daemon(config, f"{CALLS_PATH}?since={since!r}&after={after}")
+    return [Call(**document) for document in response["calls"]]
 
 
-def counted(calls: Iterable[Call]) -> list[tuple[str, str, str, int, int]]:
-    """(origin, service, operation, how many, how many of them refused), the caller's first."""
+def count_by_operation(calls: Iterable[Call]) -> list[tuple[str, str, str, int, int]]:
+    """(origin, service, operation, requests, errors) for each operation, callers first."""
     total: Counter[tuple[str, str, str]] = Counter()
-    refused: Counter[tuple[str, str, str]] = Counter()
+    errors: Counter[tuple[str, str, str]] = Counter()
     for call in calls:
-        kind = (call.origin, call.service, call.operation)
-        total[kind] += 1
-        refused[kind] += call.status >= 400
+        operation = (call.origin, call.service, call.operation)
+        total[operation] += 1
+        errors[operation] += call.status >= 400
     return [
-        (*kind, total[kind], refused[kind])
-        for kind in sorted(total, key=lambda kind: (kind[0] != CALLER, kind))
+        (*operation, total[operation], errors[operation])
+        for operation in sorted(total, key=lambda each: (each[0] != CALLER, each))
     ]

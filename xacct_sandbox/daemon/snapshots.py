@@ -1,8 +1,8 @@
-"""Saves state soon after it changed, so that a killed sandbox comes back with it.
+"""Saves changed state in the background, so that a killed sandbox restarts with it.
 
-A change marks a key; a thread saves each marked key a moment later, many changes at once. While
-one state takes long to save, the pause before the next save grows with it, so that saving never
-takes more than a fraction of the machine.
+A change marks a key; a thread saves the marked keys a moment later, many changes at once. The
+longer a save takes, the longer the pause before the next one, so that saving takes a bounded share
+of the machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05
-"""How long a marked key waits for company before it is saved."""
+"""Delay between a mark and its save, to collect more marks."""
 
 SAVING_SHARE = 0.2
 """The largest share of wall time that saving may take."""
@@ -26,7 +26,10 @@ FAILURE_PAUSE_SECONDS = 1.0
 class SnapshotWriter:
     """Calls ``save(key)`` once for each burst of ``mark(key)``.
 
-    A save that fails stays marked and is tried again; ``problem`` holds its text meanwhile.
+    A key whose save fails stays marked and is retried.
+
+    Attributes:
+        problem: the text of the last failure, until every marked key has been saved.
     """
 
     def __init__(self, save: Callable[[str], None]) -> None:
@@ -38,12 +41,12 @@ class SnapshotWriter:
         self.problem: str | None = None
 
     def start(self) -> None:
-        """Start saving in the background."""
+        """Starts the background thread."""
         self._thread = threading.Thread(target=self._run, name="state-snapshots", daemon=True)
         self._thread.start()
 
     def mark(self, keys: Iterable[str]) -> None:
-        """Have the states of these keys saved soon. Returns at once."""
+        """Schedules the state of these keys to be saved. Returns at once."""
         with self._wake:
             before = len(self._marked)
             self._marked.update(keys)
@@ -51,7 +54,7 @@ class SnapshotWriter:
                 self._wake.notify()
 
     def close(self) -> None:
-        """Save what is marked, then stop."""
+        """Saves what is marked, then stops the thread."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -87,8 +90,8 @@ class SnapshotWriter:
             try:
                 self._save(key)
             except Exception as problem:
-                logger.exception("the state %r could not be saved", key)
-                self.problem = f"the state {key!r} could not be saved: {problem}"
+                logger.exception("state %r could not be saved; retrying", key)
+                self.problem = f"state {key!r} could not be saved: {problem}"
                 failed.add(key)
         if not failed:
             self.problem = None

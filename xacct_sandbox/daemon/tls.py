@@ -1,8 +1,7 @@
-"""A certificate authority of this sandbox alone, and the certificate its ports show.
+"""The sandbox's own certificate authority, and the certificate that its two ports present.
 
-Bucket policies refuse plain http, and ``redshift_connector`` verifies what it connects to, so
-both ports speak TLS with a certificate that clients can really verify. The authority's key is
-thrown away once the certificate is signed: nothing else can ever be signed with it.
+Both ports speak TLS because bucket policies deny plain http and ``redshift_connector`` verifies
+the server. The authority's private key is discarded once it has signed the certificate.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 def ensure_certificates(config: SandboxConfig) -> None:
-    """Make the certificates at first start; later, only renew the bundle with certifi's."""
+    """Creates the certificates at the first start; renews the CA bundle at every start."""
     config.tls_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (config.ca_pem.exists() and config.server_pem.exists() and config.server_key.exists()):
         authority = trustme.CA(organization_name="xacct sandbox", organization_unit_name="local")
@@ -28,8 +27,8 @@ def ensure_certificates(config: SandboxConfig) -> None:
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         config.server_pem.write_bytes(chain)
         config.ca_pem.write_bytes(authority.cert_pem.bytes())
-    world = Path(certifi.where()).read_bytes()
-    config.ca_bundle.write_bytes(world.rstrip() + b"\n\n" + config.ca_pem.read_bytes())
+    public_authorities = Path(certifi.where()).read_bytes()
+    config.ca_bundle.write_bytes(public_authorities.rstrip() + b"\n\n" + config.ca_pem.read_bytes())
 
 
 def _write_private(path: Path, content: bytes) -> None:

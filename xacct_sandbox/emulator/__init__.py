@@ -1,45 +1,49 @@
-"""The one door to ministack, the AWS emulator that stands under the sandbox.
+"""The interface to ministack, the AWS emulator that serves most of the sandbox's APIs.
 
-Nothing outside this package reaches it. Its version is pinned, and every place we reach into is
-looked up at start (``emulator.py``). What is mended:
+No other package of the sandbox uses ministack. Its version is pinned, and every hook is looked up
+at the start (``hooks.py``). What is patched:
 
-- a foreign bucket's policy is evaluated for the real principal, Deny included (it was evaluated
-  for the caller's account root), and a batch delete for each of its keys;
-- ``aws:PrincipalArn`` is the role's ARN, not the session's; ``aws:ResourceAccount`` of an S3
-  resource is the bucket's owner;
-- Glue requests are authorized on every resource AWS asks for (catalog, database, table, job ...);
-- ``iam:PassRole`` is asked for where a role is handed to a service;
-- ``x-amz-expected-bucket-owner`` is honoured;
-- nobody but a service is a service: an account's root does not match a Service principal, and
-  the emulator's built-in root keys are refused;
-- CloudFormation applies what a bucket's template says, and Ref of a secret is its ARN;
+- the policy of another account's bucket is evaluated for the real principal, Deny included
+  (ministack evaluates it for the root of the caller's account), and a batch delete for each key;
+- ``aws:PrincipalArn`` is the ARN of the role, not of its session; ``aws:ResourceAccount`` of an S3
+  resource is the owner of the bucket;
+- Glue requests are authorized on every resource that AWS checks (catalog, database, table, job);
+- ``iam:PassRole`` is checked where a role is passed to a service;
+- ``x-amz-expected-bucket-owner`` is checked;
+- only services match a Service principal (in ministack, the root of an account does too), and
+  ministack's built-in root keys are refused;
+- CloudFormation applies all bucket properties that it accepts, and Ref of a secret is its ARN;
 - STS sessions and all other state survive a kill; large objects are streamed to and from disk.
 
-ministack is MIT licensed; it is imported as it is.
+ministack has the MIT licence; it is imported unchanged.
 """
 
 from __future__ import annotations
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.daemon.asgi import Application
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.emulator import loader as _emulator
 from xacct_sandbox.emulator.buckets import patch_buckets
 from xacct_sandbox.emulator.cloudformation import add_cloudformation_type, patch_cloudformation
-from xacct_sandbox.emulator.fault_hooks import disturb_queues, object_exists, replace_object
+from xacct_sandbox.emulator.fault_hooks import object_exists, patch_queue_delivery, replace_object
 from xacct_sandbox.emulator.glue_service import add_glue_operations, emulated_glue, glue, patch_glue
+from xacct_sandbox.emulator.hooks import load_hooks
+from xacct_sandbox.emulator.iam_patches import patch_denials, patch_principals, patch_wildcards
 from xacct_sandbox.emulator.json_services import add_service, error_response, json_response
-from xacct_sandbox.emulator.loader import Application, Operation, Response, booted
+from xacct_sandbox.emulator.loader import (
+    Emulator,
+    Operation,
+    Response,
+    booted,
+    register,
+    set_environment,
+)
 from xacct_sandbox.emulator.logs import write_log
-from xacct_sandbox.emulator.policies import (
-    patch_denials,
-    patch_principals,
-    patch_wildcards,
-    refuse_root_key,
+from xacct_sandbox.emulator.permissions import (
     require_pass_role,
     require_permission,
     secret_of_caller,
 )
-from xacct_sandbox.emulator.principals import principal_of
+from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
 from xacct_sandbox.emulator.state import (
@@ -52,11 +56,8 @@ from xacct_sandbox.emulator.state import (
 from xacct_sandbox.emulator.uploads import patch_uploads
 
 __all__ = [
-    "Application",
-    "Credentials",
     "Operation",
     "Response",
-    "ServiceError",
     "account_id",
     "acting_in",
     "add_cloudformation_type",
@@ -65,13 +66,13 @@ __all__ = [
     "assume_service_role",
     "boot",
     "caller_arn",
-    "disturb_queues",
     "emulated_glue",
     "error_response",
     "glue",
     "iam",
     "json_response",
     "object_exists",
+    "patch_queue_delivery",
     "principal_of",
     "refuse_root_key",
     "region",
@@ -89,16 +90,16 @@ __all__ = [
 
 
 def boot(config: SandboxConfig) -> Application:
-    """Load and mend the emulator for this sandbox; the ASGI application it serves with.
+    """Loads and patches ministack. Returns its ASGI application.
 
-    Once per process: the emulator reads its settings when it is imported.
+    Can be called once per process, because ministack reads its settings when it is imported.
 
     Raises:
-        SandboxError: already booted, or the installed version lacks something we rely on.
+        SandboxError: ministack is booted already, or the installed version lacks a hook.
     """
-    _emulator.set_environment(config)
-    emulator = _emulator.Emulator(config, _emulator.load_hooks(), write_state)
-    _emulator.begin(emulator)
+    set_environment(config)
+    emulator = Emulator(config, load_hooks(), write_state)
+    register(emulator)
     patch_principals(emulator)
     patch_wildcards(emulator)
     patch_denials(emulator)
@@ -114,7 +115,7 @@ def boot(config: SandboxConfig) -> Application:
 
 
 def shut_down() -> None:
-    """Save everything and stop saving. After this, changes are lost."""
+    """Saves everything and stops saving. Later changes are lost."""
     emulator = booted()
     emulator.snapshots.mark(state_keys(emulator))
     emulator.snapshots.close()
@@ -122,5 +123,5 @@ def shut_down() -> None:
 
 
 def saving_problem() -> str | None:
-    """Why state cannot be saved just now, if it cannot."""
+    """Why state cannot be saved at the moment, or None."""
     return booted().snapshots.problem

@@ -1,8 +1,7 @@
-"""The two accounts as an organisation hands them over: an admin in each, a developer in B.
+"""Creates the users that exist before any stack: an admin in each account, a developer in B.
 
-Everything else in the accounts comes from the CloudFormation templates. The users and their keys
-are made with IAM's own API; the keys are written as AWS config and credentials files, which any
-AWS client reads.
+Everything else in the accounts comes from the CloudFormation templates. The keys of the users are
+written to AWS config and credentials files, which any AWS client reads.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from pathlib import Path
 
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.service_errors import ServiceError
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A user with keys, under the name its owner uses on the command line."""
+    """A user and the name of its profile in the AWS config file."""
 
     name: str
     account: str
@@ -31,7 +31,7 @@ class Profile:
 
 
 def profiles(config: SandboxConfig) -> tuple[Profile, ...]:
-    """The users that exist before any stack."""
+    """The profiles of all users."""
     return (
         Profile("account-a-admin", config.account_a, "admin"),
         Profile("account-b-admin", config.account_b, "admin"),
@@ -40,14 +40,14 @@ def profiles(config: SandboxConfig) -> tuple[Profile, ...]:
 
 
 def vend_accounts(config: SandboxConfig) -> None:
-    """Have the users, their keys and the two files in place; keys that work are kept."""
+    """Creates the users, their keys and the two files. Valid keys are kept."""
     config.aws_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known = configparser.RawConfigParser()
-    known.read(config.aws_credentials_file, encoding="utf-8")
+    previous = configparser.RawConfigParser()
+    previous.read(config.aws_credentials_file, encoding="utf-8")
     credentials = configparser.RawConfigParser()
     for profile in profiles(config):
         _ensure_user(config, profile)
-        keys = known[profile.name] if known.has_section(profile.name) else {}
+        keys = previous[profile.name] if previous.has_section(profile.name) else {}
         key_id = keys.get("aws_access_key_id", "")
         if key_id and key_id in _access_keys(profile):
             secret = keys.get("aws_secret_access_key", "")
@@ -64,7 +64,7 @@ def vend_accounts(config: SandboxConfig) -> None:
 def _ensure_user(config: SandboxConfig, profile: Profile) -> None:
     try:
         emulator.iam(profile.account, "GetUser", UserName=profile.user)
-    except emulator.ServiceError as error:
+    except ServiceError as error:
         if error.code != "NoSuchEntity":
             raise
         emulator.iam(profile.account, "CreateUser", UserName=profile.user)
@@ -97,19 +97,19 @@ def _access_keys(profile: Profile) -> list[str]:
 
 
 def _new_key(profile: Profile) -> tuple[str, str]:
-    """A new key in place of all others of the user: their secrets are lost with the file."""
+    """Replaces all keys of the user: their secrets were in the lost file."""
     for key_id in _access_keys(profile):
         emulator.iam(profile.account, "DeleteAccessKey", UserName=profile.user, AccessKeyId=key_id)
     answer = emulator.iam(profile.account, "CreateAccessKey", UserName=profile.user)
-    key_id = re.search(r"<AccessKeyId>([^<]+)", answer)
+    new_id = re.search(r"<AccessKeyId>([^<]+)", answer)
     secret = re.search(r"<SecretAccessKey>([^<]+)", answer)
-    if key_id is None or secret is None:
-        raise emulator.ServiceError("IAMError", f"CreateAccessKey gave no key: {answer}", 500)
-    return key_id[1], secret[1]
+    if new_id is None or secret is None:
+        raise ServiceError("IAMError", f"CreateAccessKey returned no key: {answer}", 500)
+    return new_id[1], secret[1]
 
 
 def _config_file(config: SandboxConfig) -> configparser.RawConfigParser:
-    """Profiles that work with nothing else set: they name the endpoint and the CA, too."""
+    """The AWS config file. Profiles name the endpoint and the CA, so they need no variables."""
     common = {
         "region": config.region,
         "endpoint_url": config.endpoint_url,

@@ -1,4 +1,4 @@
-"""Properties of AWS::S3::Bucket as the bodies of the S3 requests that set them."""
+"""Converts properties of AWS::S3::Bucket to the bodies of the S3 requests that set them."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ SUPPORTED = frozenset(
         "WebsiteConfiguration",
     }
 )
-"""The properties a template may give; any other would be lost without a word."""
+"""The properties that a template may set; ministack would ignore any other silently."""
 
 _RULE_KEYS = {"AbortIncompleteMultipartUpload", "ExpirationInDays", "Id", "Prefix", "Status"}
 
 
 def unsupported(properties: Iterable[str]) -> list[str]:
-    """The properties of a bucket that the sandbox does not know."""
+    """The names of properties that the sandbox does not support, sorted."""
     return sorted(set(properties) - SUPPORTED)
 
 
 def lifecycle_xml(configuration: dict[str, Any]) -> bytes:
-    """PutBucketLifecycleConfiguration's body.
+    """The body of PutBucketLifecycleConfiguration.
 
     Raises:
-        ValueError: a rule holds more than expiry by days and the end of unfinished uploads.
+        ValueError: a rule has an unsupported key.
     """
     root = Element("LifecycleConfiguration")
     for rule in configuration.get("Rules", []):
-        more = sorted(set(rule) - _RULE_KEYS)
-        if more:
+        unknown = sorted(set(rule) - _RULE_KEYS)
+        if unknown:
             raise ValueError(
-                f"the sandbox does not support {', '.join(more)} in a lifecycle rule of "
+                f"the sandbox does not support {', '.join(unknown)} in a lifecycle rule of "
                 "AWS::S3::Bucket; leave it out"
             )
         element = SubElement(root, "Rule")
@@ -60,7 +60,7 @@ def lifecycle_xml(configuration: dict[str, Any]) -> bytes:
 
 
 def ownership_xml(configuration: dict[str, Any]) -> bytes:
-    """PutBucketOwnershipControls' body."""
+    """The body of PutBucketOwnershipControls."""
     root = Element("OwnershipControls")
     for rule in configuration.get("Rules", []):
         SubElement(SubElement(root, "Rule"), "ObjectOwnership").text = rule["ObjectOwnership"]
@@ -68,15 +68,15 @@ def ownership_xml(configuration: dict[str, Any]) -> bytes:
 
 
 def encryption_xml(configuration: dict[str, Any]) -> bytes:
-    """PutBucketEncryption's body."""
+    """The body of PutBucketEncryption."""
     root = Element("ServerSideEncryptionConfiguration")
     for rule in configuration.get("ServerSideEncryptionConfiguration", []):
         element = SubElement(root, "Rule")
         default = SubElement(element, "ApplyServerSideEncryptionByDefault")
-        given = rule["ServerSideEncryptionByDefault"]
-        SubElement(default, "SSEAlgorithm").text = given["SSEAlgorithm"]
-        if "KMSMasterKeyID" in given:
-            SubElement(default, "KMSMasterKeyID").text = given["KMSMasterKeyID"]
+        algorithm = rule["ServerSideEncryptionByDefault"]
+        SubElement(default, "SSEAlgorithm").text = algorithm["SSEAlgorithm"]
+        if "KMSMasterKeyID" in algorithm:
+            SubElement(default, "KMSMasterKeyID").text = algorithm["KMSMasterKeyID"]
         if "BucketKeyEnabled" in rule:
             enabled = str(rule["BucketKeyEnabled"]).lower()
             SubElement(element, "BucketKeyEnabled").text = enabled

@@ -1,30 +1,36 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""S3 across accounts: whom a bucket lets in, and large objects sent from disk."""
+"""Patches S3: access to another account's bucket, and large objects sent from disk."""
 
 from __future__ import annotations
 
 import contextvars
 from typing import Any
 
-from xacct_sandbox.daemon.file_response import StoredBody
+from xacct_sandbox.daemon.file_response import FileBody
 from xacct_sandbox.emulator.loader import Emulator, Response
 
 STREAM_FROM_BYTES = 1024 * 1024
-"""Objects from this size are sent from disk; smaller ones are read whole."""
+"""Objects of at least this size are sent from disk; smaller ones are read into memory."""
 
 _batch_body: contextvars.ContextVar[bytes] = contextvars.ContextVar(
     "sandbox_batch_body", default=b""
 )
+"""The body of the current request; a batch delete names its keys there."""
 
 _streaming: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "sandbox_streaming", default=False
 )
+"""Whether the current request may be answered from disk."""
 
 
 def patch_buckets(emulator: Emulator) -> None:
+    """Installs the patches of this module."""
+    _patch_access(emulator)
+    _patch_reads(emulator)
+
+
+def _patch_access(emulator: Emulator) -> None:
     s3 = emulator.s3
-    apply_scope, get_object, read_body = s3._apply_bucket_scope, s3._get_object, s3._read_body
-    grants_of_acls = s3._foreign_bucket_allows
+    apply_scope, acl_allows = s3._apply_bucket_scope, s3._foreign_bucket_allows
 
     def apply_bucket_scope(
         method: str,
@@ -35,13 +41,16 @@ def patch_buckets(emulator: Emulator) -> None:
         body: bytes = b"",
         internal: bool = False,
     ) -> Response | None:
+        response: Response | None
         if not _owner_is_expected(emulator, bucket, headers):
-            return s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}")
+            response = s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}")
+            return response
         token = _batch_body.set(body)
         try:
-            return apply_scope(method, bucket, key, headers, query, body, internal)
+            response = apply_scope(method, bucket, key, headers, query, body, internal)
         finally:
             _batch_body.reset(token)
+        return response
 
     def foreign_bucket_allows(
         owner: str,
@@ -54,17 +63,25 @@ def patch_buckets(emulator: Emulator) -> None:
     ) -> bool:
         policy = s3._bucket_policies.get_scoped(owner, None, bucket)
         if not policy:
-            return grants_of_acls(owner, bucket, key, method, query, caller, headers)
-        return _policy_allows_stranger(
+            return bool(acl_allows(owner, bucket, key, method, query, caller, headers))
+        return _policy_allows(
             emulator, policy, owner, bucket, key, method, query, caller, headers or {}
         )
 
-    def read_stored_body(bucket: str, key: str, record: dict[str, Any]) -> Any:
+    s3._apply_bucket_scope = apply_bucket_scope
+    s3._foreign_bucket_allows = foreign_bucket_allows
+
+
+def _patch_reads(emulator: Emulator) -> None:
+    s3 = emulator.s3
+    get_object, read_body = s3._get_object, s3._read_body
+
+    def read_body_from_disk(bucket: str, key: str, record: dict[str, Any]) -> Any:
         if _streaming.get() and record.get("body") is None:
             size = record.get("size") or 0
             path = s3._object_disk_path(bucket, key) if size >= STREAM_FROM_BYTES else None
             if path is not None:
-                return StoredBody.open(path)
+                return FileBody.open(path)
         return read_body(bucket, key, record)
 
     def stream_object(
@@ -72,32 +89,30 @@ def patch_buckets(emulator: Emulator) -> None:
     ) -> Any:
         token = _streaming.set(True)
         try:
-            status, answer, body = get_object(bucket, key, headers, query)
+            status, response_headers, body = get_object(bucket, key, headers, query)
         finally:
             _streaming.reset(token)
-        if isinstance(body, StoredBody):
+        if isinstance(body, FileBody):
             body = emulator.responses.StreamingResponse(body.send)
-        return status, answer, body
+        return status, response_headers, body
 
-    s3._apply_bucket_scope = apply_bucket_scope
-    s3._foreign_bucket_allows = foreign_bucket_allows
-    s3._read_body = read_stored_body
+    s3._read_body = read_body_from_disk
     s3._get_object = stream_object
 
 
 def _owner_is_expected(emulator: Emulator, bucket: str, headers: dict[str, str]) -> bool:
-    """ExpectedBucketOwner: S3 answers 403 if another account owns the bucket."""
-    named = [(bucket, headers.get("x-amz-expected-bucket-owner"))]
+    """Checks ExpectedBucketOwner: S3 responds 403 if another account owns the bucket."""
+    expectations = [(bucket, headers.get("x-amz-expected-bucket-owner"))]
     source = headers.get("x-amz-copy-source", "").lstrip("/").partition("/")[0]
-    named.append((source, headers.get("x-amz-source-expected-bucket-owner")))
-    for name, expected in named:
+    expectations.append((source, headers.get("x-amz-source-expected-bucket-owner")))
+    for name, expected in expectations:
         owner = emulator.s3._bucket_owner_account(name) if name and expected else None
         if owner is not None and owner != expected:
             return False
     return True
 
 
-def _policy_allows_stranger(
+def _policy_allows(
     emulator: Emulator,
     policy: str,
     owner: str,
@@ -108,9 +123,10 @@ def _policy_allows_stranger(
     caller: str,
     headers: dict[str, str],
 ) -> bool:
-    """Whether a bucket's policy lets in a principal of another account (or nobody in particular).
+    """Whether the policy of a bucket allows a request of another account, or an anonymous one.
 
-    The identity policy was judged before this. ``caller`` is "" for an anonymous request.
+    The identity policy of the caller has been evaluated before. ``caller`` is the account; "" for
+    an anonymous request.
     """
     s3, evaluator, actions = emulator.s3, emulator.evaluator, emulator.actions
     if s3._public_access_blocked(owner, bucket, "RestrictPublicBuckets") and s3._policy_is_public(
@@ -128,7 +144,7 @@ def _policy_allows_stranger(
     targets = [f"{bucket_arn}/{key}" if key else bucket_arn]
     if method == "POST" and not key and "delete" in query:
         targets = [arn for arn, _ in actions._s3_batch_delete_targets(bucket, _batch_body.get())]
-    principal = _stranger(emulator, caller, headers, query)
+    principal = _principal(emulator, caller, headers, query)
     return bool(targets) and all(
         evaluator.evaluate_resource_policy(
             policy,
@@ -145,11 +161,11 @@ def _policy_allows_stranger(
     )
 
 
-def _stranger(
+def _principal(
     emulator: Emulator, caller: str, headers: dict[str, str], query: dict[str, Any]
 ) -> dict[str, Any]:
-    """The principal of a request to another account's bucket, as the policy sees it."""
-    nobody = {
+    """The principal of the request, as arguments of ministack's EvalContext."""
+    anonymous = {
         "principal_arn": "*",
         "principal_type": "Anonymous",
         "principal_account": "",
@@ -157,13 +173,13 @@ def _stranger(
     }
     key = emulator.router.extract_access_key_id(headers, query)
     if not caller or not key:
-        return nobody
-    found = emulator.evaluator.resolve_principal(key, caller)
-    if isinstance(found, emulator.evaluator.AuthError):
-        return nobody
+        return anonymous
+    principal = emulator.evaluator.resolve_principal(key, caller)
+    if isinstance(principal, emulator.evaluator.AuthError):
+        return anonymous
     return {
-        "principal_arn": found.arn,
-        "principal_type": found.type,
-        "principal_account": found.account,
-        "principal_keys": found.keys,
+        "principal_arn": principal.arn,
+        "principal_type": principal.type,
+        "principal_account": principal.account,
+        "principal_keys": principal.keys,
     }

@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""CloudFormation: resource types of our own, and what the emulator's own types leave out."""
+"""Patches CloudFormation: adds resource types, and completes those of buckets and secrets."""
 
 from __future__ import annotations
 
@@ -7,13 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
+from xacct_sandbox.service_errors import ServiceError
 
 
 class CreateResource(Protocol):
-    """(logical id, properties, stack) -> (physical id, attributes for Fn::GetAtt)."""
+    """Creates a resource. Returns its physical id and its attributes for Fn::GetAtt."""
 
     def __call__(
         self, logical_id: str, props: dict[str, Any], stack: str
@@ -21,10 +20,11 @@ class CreateResource(Protocol):
 
 
 DeleteResource = Callable[[str, dict[str, Any]], None]
+"""(physical id, properties)"""
 
 
 class UpdateResource(Protocol):
-    """(physical id, old properties, new properties, stack) -> (physical id, attributes)."""
+    """Updates a resource. Returns its physical id and its attributes for Fn::GetAtt."""
 
     def __call__(
         self, physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
@@ -38,9 +38,16 @@ def add_cloudformation_type(
     delete: DeleteResource,
     update: UpdateResource | None = None,
 ) -> None:
-    """Teach CloudFormation a resource type. The callables run in a worker thread and may block.
+    """Adds a resource type to CloudFormation.
 
-    Without ``update``, a changed property fails the stack update by name.
+    The callables run in a worker thread and may block.
+
+    Args:
+        type_name: e.g. ``AWS::RedshiftServerless::Workgroup``.
+        create: creates a resource.
+        delete: deletes a resource.
+        update: updates a resource; without it, a stack update that changes a property fails and
+            names the property.
     """
     emulator = booted()
 
@@ -63,18 +70,19 @@ def add_cloudformation_type(
 
 
 def patch_cloudformation(emulator: Emulator) -> None:
+    """Installs the patches of this module."""
     on_worker = emulator.stacks._runs_on_worker_thread
 
     def runs_on_worker_thread(resource_type: str) -> bool:
         return resource_type in emulator.worker_thread_types or on_worker(resource_type)
 
     emulator.stacks._runs_on_worker_thread = runs_on_worker_thread
-    _mend_bucket_type(emulator)
-    _mend_secret_type(emulator)
+    _patch_bucket_type(emulator)
+    _patch_secret_type(emulator)
 
 
-def _mend_bucket_type(emulator: Emulator) -> None:
-    """Apply the properties the emulator drops, refuse those nobody knows, keep full buckets."""
+def _patch_bucket_type(emulator: Emulator) -> None:
+    """Applies properties that ministack ignores, refuses unknown ones, keeps non-empty buckets."""
     s3, provisioners = emulator.s3, emulator.provisioners
     provisioners._S3_BUCKET_CONFIGURATIONS = (
         *provisioners._S3_BUCKET_CONFIGURATIONS,
@@ -97,7 +105,11 @@ def _mend_bucket_type(emulator: Emulator) -> None:
             s3._delete_bucket_encryption,
         ),
     )
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    _patch_bucket_handlers(emulator)
+
+
+def _patch_bucket_handlers(emulator: Emulator) -> None:
+    handlers = emulator.provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
     def check(props: dict[str, Any]) -> None:
@@ -120,7 +132,7 @@ def _mend_bucket_type(emulator: Emulator) -> None:
         return update(physical_id, old, new, stack)
 
     def delete_bucket(physical_id: str, props: dict[str, Any]) -> None:
-        bucket = s3._buckets.get(physical_id)
+        bucket = emulator.s3._buckets.get(physical_id)
         if bucket and bucket["objects"]:
             raise ServiceError(
                 "BucketNotEmpty", f"The bucket {physical_id} you tried to delete is not empty."
@@ -130,8 +142,8 @@ def _mend_bucket_type(emulator: Emulator) -> None:
     handlers.update(create=create_bucket, update=update_bucket, delete=delete_bucket)
 
 
-def _mend_secret_type(emulator: Emulator) -> None:
-    """Ref of a secret is its ARN; the emulator makes it the name, which no policy matches."""
+def _patch_secret_type(emulator: Emulator) -> None:
+    """Makes Ref of a secret its ARN. ministack makes it the name, which no policy matches."""
     secrets = emulator.secrets
     handlers = emulator.provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
@@ -160,30 +172,30 @@ def _mend_secret_type(emulator: Emulator) -> None:
         delete(name_of(physical_id), props)
 
     handlers.update(create=create_secret, update=update_secret, delete=delete_secret)
-    _mend_generated_secrets(emulator)
+    _patch_generated_secrets(emulator)
 
 
-def _mend_generated_secrets(emulator: Emulator) -> None:
-    """Generate as GetRandomPassword does, with every included kind of character by default.
+def _patch_generated_secrets(emulator: Emulator) -> None:
+    """Generates secrets with GetRandomPassword, which requires every kind of character.
 
-    The emulator draws from all characters at once here: one password in forty has no digit, and
-    Redshift refuses it.
+    ministack draws from all characters at once: one password in forty has no digit, and Redshift
+    refuses it.
     """
-    written = emulator.provisioners._sm_secret_string
+    secret_string_of_template = emulator.provisioners._sm_secret_string
 
     def secret_string(props: dict[str, Any]) -> str:
-        wanted = dict(props.get("GenerateSecretString") or {})
-        if props.get("SecretString") or not wanted:
-            return str(written(props))
-        template = wanted.pop("SecretStringTemplate", None)
-        key = wanted.pop("GenerateStringKey", None)
+        options = dict(props.get("GenerateSecretString") or {})
+        if props.get("SecretString") or not options:
+            return str(secret_string_of_template(props))
+        template = options.pop("SecretStringTemplate", None)
+        key = options.pop("GenerateStringKey", None)
         if (template is None) != (key is None):
             raise ServiceError(
                 "InvalidRequestException",
                 "SecretStringTemplate and GenerateStringKey of GenerateSecretString belong "
-                "together: give both or neither.",
+                "together; give both or neither.",
             )
-        status, _, body = emulator.secrets._get_random_password(wanted)
+        status, _, body = emulator.secrets._get_random_password(options)
         answer = json.loads(body)
         if status >= 300:
             raise ServiceError("InvalidRequestException", str(answer.get("message", answer)))

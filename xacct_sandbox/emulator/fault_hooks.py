@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""What a planned fault does inside the emulator: to an object, to a queue."""
+"""What planned faults do inside the emulator: replace an object, change a queue's deliveries."""
 
 from __future__ import annotations
 
@@ -12,18 +11,18 @@ from xacct_sandbox.emulator.requests import acting_in
 
 
 def object_exists(bucket: str, key: str) -> bool:
-    """Whether S3 has the object, in whichever account."""
+    """Whether an object exists, in either account."""
     emulator = booted()
     owner = emulator.s3._bucket_owner_account(bucket)
     if owner is None:
         return False
     with acting_in(owner):
-        found = emulator.s3._buckets.get(bucket)
-        return found is not None and key in found["objects"]
+        record = emulator.s3._buckets.get(bucket)
+        return record is not None and key in record["objects"]
 
 
 def replace_object(bucket: str, key: str, body: bytes) -> None:
-    """Put other bytes in the place of an object, as its bucket's owner would."""
+    """Replaces the content of an object, as the owner of its bucket."""
     emulator = booted()
     with acting_in(emulator.s3._bucket_owner_account(bucket)):
         status, _, answer = emulator.s3._put_object(bucket, key, body, {})
@@ -32,34 +31,37 @@ def replace_object(bucket: str, key: str, body: bytes) -> None:
     emulator.snapshots.mark(["s3"])
 
 
-def disturb_queues(
+def patch_queue_delivery(
     armed: Callable[[], bool], decide: Callable[[str, int], tuple[str, float] | None]
 ) -> None:
-    """Let ReceiveMessage on standard queues deliver twice, or in the wrong order.
+    """Makes ReceiveMessage on standard queues deliver messages twice or out of order.
 
     Args:
-        armed: whether that may happen at all just now.
-        decide: given a queue's name and how many of its messages can be delivered now, what
-            happens to this delivery, (kind, seconds); called only if there is one.
+        armed: returns whether that may happen at the moment.
+        decide: gets the name of a queue and the number of its visible messages, if there are any.
+            Returns the fault of this delivery, if any, as (kind, seconds).
     """
     sqs = booted().sqs
     collect = sqs._collect_msgs
 
-    def collected(queue: dict[str, Any], most: int, visibility: int) -> list[dict[str, Any]]:
+    def collect_with_faults(
+        queue: dict[str, Any], max_messages: int, visibility: int
+    ) -> list[dict[str, Any]]:
         if queue["is_fifo"] or not armed():
-            return list(collect(queue, most, visibility))
+            return list(collect(queue, max_messages, visibility))
         now = time.time()
-        waiting = [item for item in queue["messages"] if item["visible_at"] <= now]
-        kind, seconds = (waiting and decide(queue["name"], len(waiting))) or ("", 0.0)
+        visible = [item for item in queue["messages"] if item["visible_at"] <= now]
+        kind, seconds = (visible and decide(queue["name"], len(visible))) or ("", 0.0)
         if kind == "reordered_notification":
-            places = [n for n, item in enumerate(queue["messages"]) if item in waiting]
-            for place, item in zip(places, reversed(waiting), strict=True):
-                queue["messages"][place] = item
-        delivered = list(collect(queue, most, visibility))
+            positions = [n for n, item in enumerate(queue["messages"]) if item in visible]
+            for position, item in zip(positions, reversed(visible), strict=True):
+                queue["messages"][position] = item
+        delivered = list(collect(queue, max_messages, visibility))
         if kind == "duplicate_notification":
-            # One server of the queue did not hear of the delivery, and will not of the deletion.
-            again = {"receipt_handle": None, "visible_at": now + seconds}
-            queue["messages"] += [{**item, **again} for item in delivered]
+            # SQS stores copies on several servers; a copy on a server that missed the delete is
+            # delivered again ("At-least-once delivery" in the SQS developer guide).
+            copy = {"receipt_handle": None, "visible_at": now + seconds}
+            queue["messages"] += [{**item, **copy} for item in delivered]
         return delivered
 
-    sqs._collect_msgs = collected
+    sqs._collect_msgs = collect_with_faults

@@ -1,8 +1,8 @@
-"""Which resources a Glue request touches, as IAM sees it.
+"""The resource ARNs on which IAM authorizes a Glue request.
 
-Fact: a catalog request is allowed only if the caller may do it on the catalog, on each database
-above the resource, and on the resource itself (AWS Glue developer guide, "Specifying resource
-ARNs"). Crawlers, jobs and connections have ARNs of their own; connections also need the catalog.
+A catalog request must be allowed on the catalog, on the database and on the resource itself (AWS
+Glue developer guide, "Specifying AWS Glue resource ARNs"). Crawlers, jobs and connections have
+ARNs of their own; connections also need the catalog.
 """
 
 from __future__ import annotations
@@ -49,9 +49,16 @@ _DATABASE_FIELDS = {
 def glue_resource_arns(
     operation: str, request: dict[str, Any], region: str, account: str
 ) -> list[str]:
-    """Every ARN the caller needs the action on, the most general first.
+    """All ARNs on which the caller needs the action, the most general first.
 
-    ``["*"]`` for operations that AWS authorizes on no resource (lists of jobs and crawlers).
+    Args:
+        operation: e.g. ``GetTable``.
+        request: its body.
+        region: of the request.
+        account: of the caller; a ``CatalogId`` in the request takes precedence.
+
+    Returns:
+        ``["*"]`` for operations without resource-level permissions (lists of jobs and crawlers).
     """
     prefix = f"arn:aws:glue:{region}:{account}"
     catalog_prefix = f"arn:aws:glue:{region}:{request.get('CatalogId') or account}"
@@ -67,31 +74,28 @@ def glue_resource_arns(
     if operation == "CreateConnection":
         name = (request.get("ConnectionInput") or {}).get("Name", "")
         return [catalog, f"{catalog_prefix}:connection/{name}"]
-    if operation == "GetConnections":
+    if operation in ("GetConnections", "GetDatabases"):
         return [catalog]
     if operation == "BatchDeleteConnection":
         names = request.get("ConnectionNameList") or []
         return [catalog, *(f"{catalog_prefix}:connection/{name}" for name in names)]
     if operation in ("TagResource", "UntagResource", "GetTags"):
         return [str(request.get("ResourceArn") or "*")]
-    if operation in ("GetDatabases",):
-        return [catalog]
     if operation == "CreateDatabase":
         name = (request.get("DatabaseInput") or {}).get("Name", "")
         return [catalog, f"{catalog_prefix}:database/{name}"]
-    if operation in _DATABASE_FIELDS:
-        database = request.get(_DATABASE_FIELDS[operation], "")
-        arns = [catalog, f"{catalog_prefix}:database/{database}"]
-        if operation in ("GetTables", "DeleteDatabase"):
-            arns.append(f"{catalog_prefix}:table/{database}/*")
-        return arns
-    database = request.get("DatabaseName")
-    if database:
-        arns = [catalog, f"{catalog_prefix}:database/{database}"]
-        return arns + [
-            f"{catalog_prefix}:table/{database}/{name}" for name in _table_names(request)
-        ]
-    return ["*"]
+    database = request.get(_DATABASE_FIELDS.get(operation, "DatabaseName"), "")
+    if not database and operation not in _DATABASE_FIELDS:
+        return ["*"]
+    if operation in ("GetTables", "DeleteDatabase"):
+        tables = ["*"]
+    else:
+        tables = [] if operation in _DATABASE_FIELDS else _table_names(request)
+    return [
+        catalog,
+        f"{catalog_prefix}:database/{database}",
+        *(f"{catalog_prefix}:table/{database}/{name}" for name in tables),
+    ]
 
 
 def _table_names(request: dict[str, Any]) -> list[str]:

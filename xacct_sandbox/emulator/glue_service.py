@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""Glue operations of our own beside, or in the place of, the emulator's."""
+"""Glue operations that the sandbox adds to ministack's, or replaces."""
 
 from __future__ import annotations
 
@@ -9,25 +8,26 @@ import json
 import re
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.json_services import error_response, json_response, run_operation
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, as_service, booted
-from xacct_sandbox.emulator.policies import require_pass_role
+from xacct_sandbox.emulator.permissions import require_pass_role
 from xacct_sandbox.emulator.roles import role_arn
+from xacct_sandbox.service_errors import ServiceError
 
 _GLUE_PRINCIPAL = "glue.amazonaws.com"
 
 _ROLE_TAKING = ("CreateJob", "UpdateJob", "CreateCrawler", "UpdateCrawler")
 
+# Operations whose replacement is running: inside it, a call of the same name is ministack's own.
 _replacing: contextvars.ContextVar[frozenset[str]] = contextvars.ContextVar(
     "sandbox_replacing", default=frozenset()
 )
 
 
 def add_glue_operations(operations: dict[str, Operation]) -> None:
-    """Add or replace Glue operations, also for CloudFormation.
+    """Adds or replaces Glue operations, for the API and for CloudFormation.
 
-    Inside a replacement, ``glue(operation, ...)`` of the same name is the emulator's own.
+    Inside a replacement, ``glue(operation, ...)`` with the same name calls ministack's operation.
     """
     emulator = booted()
     for operation, run in operations.items():
@@ -36,10 +36,10 @@ def add_glue_operations(operations: dict[str, Operation]) -> None:
 
 
 def glue(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Call a Glue operation as the service itself, in the current account and region.
+    """Calls a Glue operation as the service itself, in the current account and region.
 
     Raises:
-        ServiceError: Glue's own refusal.
+        ServiceError: the operation failed.
     """
     emulator = booted()
     token = as_service.set(True)
@@ -52,10 +52,10 @@ def glue(operation: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def emulated_glue(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Call the emulator's own form of a Glue operation, replaced or not, as the service itself.
+    """Calls ministack's version of a Glue operation, replaced or not, as the service itself.
 
     Raises:
-        ServiceError: the emulator's refusal.
+        ServiceError: the operation failed.
     """
     token = as_service.set(True)
     try:
@@ -75,15 +75,15 @@ def _run_replacement(emulator: Emulator, operation: str, request: dict[str, Any]
 def _emulated_glue(emulator: Emulator, operation: str, request: dict[str, Any]) -> dict[str, Any]:
     original = emulator.glue_originals.get(operation)
     if original is not None:
-        answer = original(request)
+        response = original(request)
     else:
         headers = {"x-amz-target": f"AWSGlue.{operation}"}
-        answer = emulator.glue._handle_request_sync(
+        response = emulator.glue._handle_request_sync(
             "POST", "/", headers, json.dumps(request).encode(), {}
         )
-    status, _, body = answer
+    status, _, body = response
     emulator.snapshots.mark(["glue"])
-    document = json.loads(body) if body else {}
+    document: dict[str, Any] = json.loads(body) if body else {}
     if status >= 400:
         raise ServiceError(
             str(document.get("__type", "InternalServiceException")),
@@ -94,6 +94,7 @@ def _emulated_glue(emulator: Emulator, operation: str, request: dict[str, Any]) 
 
 
 def patch_glue(emulator: Emulator) -> None:
+    """Routes Glue requests through the sandbox's operations and its check of iam:PassRole."""
     for operation in _ROLE_TAKING:
         _route_glue(emulator, operation)
 
@@ -119,7 +120,7 @@ def _serve_glue(emulator: Emulator, operation: str, request: dict[str, Any]) -> 
 
 
 def _route_glue(emulator: Emulator, operation: str) -> None:
-    """Send the emulator's own calls of an operation (HTTP and CloudFormation) through ours."""
+    """Makes ministack call ``_serve_glue`` where it calls an operation (HTTP, CloudFormation)."""
     function = "_" + re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
     original = getattr(emulator.glue, function, None)
     if original is None or operation in emulator.glue_originals:

@@ -1,4 +1,4 @@
-"""JSON services of our own, authorized by IAM like any other."""
+"""Adds JSON services to the emulator, authorized by IAM like any other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, booted
 from xacct_sandbox.emulator.state import observed
+from xacct_sandbox.service_errors import ServiceError
 
 logger = logging.getLogger(__name__)
 
@@ -19,15 +19,17 @@ JSON_1_1 = "application/x-amz-json-1.1"
 
 
 def json_response(data: dict[str, Any], status: int = 200) -> Response:
-    """An answer in AWS's JSON 1.1 shape."""
-    return booted().responses.json_response(data, status, content_type=JSON_1_1)
+    """A response in the AWS JSON 1.1 protocol."""
+    response: Response = booted().responses.json_response(data, status, content_type=JSON_1_1)
+    return response
 
 
 def error_response(error: ServiceError) -> Response:
-    """An error in AWS's JSON 1.1 shape."""
-    return booted().responses.error_response_json(
+    """An error response in the AWS JSON 1.1 protocol."""
+    response: Response = booted().responses.error_response_json(
         error.code, error.message, error.status, content_type=JSON_1_1
     )
+    return response
 
 
 def add_service(
@@ -37,10 +39,14 @@ def add_service(
     operations: dict[str, Operation],
     resource_arn: Callable[[str, dict[str, Any]], str],
 ) -> None:
-    """Register a JSON 1.1 service; IAM authorizes it like any other.
+    """Registers a JSON 1.1 service.
 
-    ``name`` is botocore's name of the service (``redshift-data``), ``resource_arn`` gives the ARN
-    that an operation's request is authorized on.
+    Args:
+        name: botocore's name of the service, e.g. ``redshift-data``.
+        target_prefix: of the ``X-Amz-Target`` header.
+        iam_namespace: prefix of the service's IAM actions.
+        operations: by name.
+        resource_arn: returns the ARN on which a request (operation, body) is authorized.
     """
     emulator = booted()
 
@@ -65,6 +71,14 @@ def add_service(
 
 
 async def run_operation(emulator: Emulator, label: str, run: Operation, body: bytes) -> Response:
+    """Runs an operation in a worker thread, which keeps the account and region of the request.
+
+    Args:
+        emulator: of this process.
+        label: service and operation, for the log.
+        run: the operation.
+        body: of the request.
+    """
     try:
         request = json.loads(body) if body else {}
     except ValueError:
@@ -80,7 +94,7 @@ async def run_operation(emulator: Emulator, label: str, run: Operation, body: by
         return error_response(
             ServiceError(
                 "InternalFailure",
-                f"The sandbox failed in {label}; its log {emulator.config.daemon_log} says why.",
+                f"The sandbox failed in {label}; the reason is in {emulator.config.daemon_log}.",
                 500,
             )
         )

@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""CloudWatch Logs, written from inside."""
+"""Writes to CloudWatch Logs as a service."""
 
 from __future__ import annotations
 
@@ -8,15 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.loader import booted
+from xacct_sandbox.service_errors import ServiceError
 
 
 def write_log(group: str, stream: str, messages: list[str]) -> None:
-    """Append events to CloudWatch Logs of the current account, making group and stream.
+    """Appends events to a log stream of the current account; creates group and stream.
+
+    Args:
+        group: name of the log group.
+        stream: name of the log stream.
+        messages: one per event.
 
     Raises:
-        ServiceError: the service refused (a malformed name).
+        ServiceError: a name is malformed.
     """
     if not messages:
         return
@@ -24,18 +28,18 @@ def write_log(group: str, stream: str, messages: list[str]) -> None:
     logs, now = emulator.logs, int(time.time() * 1000)
     with emulator.logs_lock:
         if group not in logs._log_groups:
-            _ask_logs(logs._create_log_group, {"logGroupName": group})
+            _call_logs(logs._create_log_group, {"logGroupName": group})
         if stream not in logs._log_groups[group]["streams"]:
-            _ask_logs(logs._create_log_stream, {"logGroupName": group, "logStreamName": stream})
+            _call_logs(logs._create_log_stream, {"logGroupName": group, "logStreamName": stream})
         events = [{"timestamp": now, "message": message} for message in messages]
-        _ask_logs(
+        _call_logs(
             logs._put_log_events,
             {"logGroupName": group, "logStreamName": stream, "logEvents": events},
         )
     emulator.snapshots.mark(["cloudwatch_logs"])
 
 
-def _ask_logs(operation: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> None:
+def _call_logs(operation: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> None:
     status, _, body = operation(request)
     if status >= 400:
         document = json.loads(body)

@@ -1,4 +1,4 @@
-"""NextToken for lists that are held whole: an opaque offset bound to the request it belongs to."""
+"""Pages of a complete list. The NextToken is an opaque offset, bound to its request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.service_errors import ServiceError
 
 Item = TypeVar("Item")
 
-_NOT_PART_OF_THE_QUESTION = {"NextToken", "MaxResults", "nextToken", "maxResults"}
+_PAGING_PARAMETERS = {"NextToken", "MaxResults", "nextToken", "maxResults"}
 
 
 def page(
@@ -24,41 +24,46 @@ def page(
     lower_camel: bool = False,
     error: str = "InvalidInputException",
 ) -> tuple[list[Item], str | None]:
-    """One page of the items and the token of the next, None after the last.
+    """One page of the items.
 
     Args:
-        limit: most items a page can have.
-        default: the size of a page when the request names none; the limit if not given.
-        lower_camel: the service says nextToken and maxResults.
-        error: the service's error code for a token that is not one of its own.
+        items: the complete list.
+        request: its body; may have MaxResults and NextToken.
+        limit: the largest size of a page.
+        default: the size of a page if the request sets none; the limit by default.
+        lower_camel: whether the service spells its parameters nextToken and maxResults.
+        error: the service's error code for an invalid token.
+
+    Returns:
+        The items of the page, and the token of the next page or None.
 
     Raises:
-        ServiceError: the token is malformed or was given for another request.
+        ServiceError: the token is malformed or belongs to another request.
     """
     token = request.get("nextToken" if lower_camel else "NextToken")
     size = request.get("maxResults" if lower_camel else "MaxResults")
     start = _read_token(token, request, error) if token else 0
     count = min(size or default or limit, limit)
     end = start + count
-    following = _make_token(end, request) if end < len(items) else None
-    return list(items[start:end]), following
+    next_token = _make_token(end, request) if end < len(items) else None
+    return list(items[start:end]), next_token
 
 
 def _make_token(offset: int, request: Mapping[str, Any]) -> str:
-    text = json.dumps([offset, _question(request)])
+    text = json.dumps([offset, _fingerprint(request)])
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def _read_token(token: str, request: Mapping[str, Any], error: str) -> int:
     try:
-        offset, question = json.loads(base64.urlsafe_b64decode(token.encode()))
+        offset, fingerprint = json.loads(base64.urlsafe_b64decode(token.encode()))
     except ValueError as problem:
         raise ServiceError(error, "The NextToken is not valid.") from problem
-    if question != _question(request) or not isinstance(offset, int):
-        raise ServiceError(error, "The NextToken was given for another request.")
+    if fingerprint != _fingerprint(request) or not isinstance(offset, int):
+        raise ServiceError(error, "The NextToken belongs to another request.")
     return offset
 
 
-def _question(request: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in request.items() if key not in _NOT_PART_OF_THE_QUESTION}
+def _fingerprint(request: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in request.items() if key not in _PAGING_PARAMETERS}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, default=str).encode()).hexdigest()[:16]

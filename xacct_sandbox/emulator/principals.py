@@ -1,22 +1,24 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""Whose an access key is, and whether an AWS service is behind it."""
+"""Identifies the principal behind an access key, and the AWS service behind a session."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox.daemon.request_log import CALLER
-from xacct_sandbox.emulator.loader import booted
+from xacct_sandbox.emulator.loader import Response, booted
 
 _MAX_CHAIN = 5
+"""Role chaining is followed this far."""
 
 
 def principal_of(headers: dict[str, str], query: Mapping[str, list[str]]) -> tuple[str, str]:
-    """(ARN, origin) of whoever signed a request; ("", "caller") for a key nobody has.
+    """Identifies who signed a request.
 
-    ``origin`` is the service whose session it is (``glue`` for ``glue.amazonaws.com``), also where
-    that session assumed further roles; ``caller`` otherwise.
+    Returns:
+        The ARN of the principal, "" for an unknown key; and the origin: ``caller``, or the service
+        (``glue``, ``redshift``) that assumed the role or the first role of its chain.
     """
     emulator = booted()
     access_key_id = emulator.router.extract_access_key_id(headers, query)
@@ -36,8 +38,36 @@ def _origin(sessions: dict[str, Any], session: dict[str, Any]) -> str:
         source = str(session.get("SourcePrincipalArn", ""))
         if source.endswith(".amazonaws.com"):
             return source.partition(".")[0].partition("-")[0]
-        before = sessions.get(session.get("SourceAccessKeyId", ""))
-        if before is None:
+        previous = sessions.get(session.get("SourceAccessKeyId", ""))
+        if previous is None:
             break
-        session = before
+        session = previous
     return CALLER
+
+
+def refuse_root_key(
+    method: str, path: str, headers: dict[str, str], query: dict[str, list[str]]
+) -> Response | None:
+    """Refuses a request with an access key that ministack takes for the root of an account.
+
+    Such keys (an account number, "test") need no valid signature, so a request that is sent with
+    leftover settings would pass every policy.
+
+    Returns:
+        The error response, or None for any other key.
+    """
+    emulator = booted()
+    key = emulator.router.extract_access_key_id(headers, query)
+    if not key or not emulator.evaluator.is_root_access_key(key):
+        return None
+    service = emulator.router.detect_service(method, path, headers, query)
+    response: Response = emulator.actions.access_denied_response(
+        service,
+        "",
+        "",
+        str(uuid.uuid4()),
+        error_code="UnrecognizedClientException",
+        headers=headers,
+        message="The security token included in the request is invalid.",
+    )
+    return response

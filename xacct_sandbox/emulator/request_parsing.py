@@ -1,7 +1,7 @@
-"""Which AWS operation an HTTP request is, as botocore names services and operations.
+"""Recognizes the AWS operation of an HTTP request, with botocore's names.
 
-Told from the request alone, before anything is done: by the ``X-Amz-Target`` header, by the form's
-``Action``, and for S3 by method, path and query as botocore's own service model describes them.
+By the request alone, before it is served: by the ``X-Amz-Target`` header, by the ``Action`` of a
+form, and for S3 by method, path and query as botocore's service model describes them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import botocore.session
 
 BODY_BYTES = 64 * 1024
-"""As much of a body as is looked at: a request's names stand at its beginning, uploads are data."""
+"""Only this much of a body is parsed."""
 
 _TARGETS = {
     "AWSGlue": "glue",
@@ -30,8 +30,8 @@ _TARGETS = {
 
 _CREDENTIAL_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
 
-# What a request of the services above is about, the first that it has.
-_NAMES = (
+# Parameters that name the resource of a request; the first one that is present counts.
+_RESOURCE_PARAMETERS = (
     "JobName",
     "CrawlerName",
     "Name",
@@ -49,13 +49,19 @@ _NAMES = (
     "RoleName",
     "StackName",
 )
-_NAMING = re.compile(r"(?:name|id|ids|arn|url|uri|sql|sqls|prefix)$", re.IGNORECASE)
+_SEARCHABLE = re.compile(r"(?:name|id|ids|arn|url|uri|sql|sqls|prefix)$", re.IGNORECASE)
 _RESOURCE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """``service`` and ``operation`` as botocore has them; ``resource``: a key, a name, SQL text."""
+    """A recognized request.
+
+    Attributes:
+        service: as botocore names it.
+        operation: as botocore names it.
+        resource: a key, a name, or SQL text; "" if the request names none.
+    """
 
     service: str
     operation: str
@@ -69,22 +75,24 @@ def recognize(
     query: Mapping[str, Sequence[str]],
     body: bytes = b"",
 ) -> AwsRequest:
-    """The operation that a request asks for.
+    """Recognizes the operation of a request.
 
     Args:
+        method: the HTTP method.
+        path: without the query string.
         headers: names in lower case.
-        query: as ``parse_qs(..., keep_blank_values=True)`` gives it.
-        body: its beginning; S3 needs none.
+        query: from ``parse_qs(..., keep_blank_values=True)``.
+        body: its beginning; not needed for S3.
 
     Returns:
-        ``operation`` is ``METHOD path`` where nothing better is known.
+        The request; its operation is ``METHOD path`` if it is unknown.
     """
     prefix, _, operation = headers.get("x-amz-target", "").rpartition(".")
     if operation:
         service = _TARGETS.get(prefix.partition(".")[0], prefix.partition("_")[0].lower())
-        return AwsRequest(service, operation, _named(_json(body)))
-    found = _CREDENTIAL_SCOPE.search(headers.get("authorization", ""))
-    service = found[1] if found else "s3"
+        return AwsRequest(service, operation, _resource_name(_json(body)))
+    scope = _CREDENTIAL_SCOPE.search(headers.get("authorization", ""))
+    service = scope[1] if scope else "s3"
     if service == "s3":
         bucket, _, key = path.lstrip("/").partition("/")
         return AwsRequest("s3", s3_operation(method, path, headers, query), f"{bucket}/{key}")
@@ -92,18 +100,18 @@ def recognize(
     if "x-www-form-urlencoded" in headers.get("content-type", ""):
         form.update({name: v[0] for name, v in parse_qs(body.decode("latin-1")).items()})
     action = form.get("Action")
-    return AwsRequest(service, action or f"{method} {path}", _named(form))
+    return AwsRequest(service, action or f"{method} {path}", _resource_name(form))
 
 
-def mentions(
+def searchable_text(
     path: str,
     headers: Mapping[str, str],
     query: Mapping[str, Sequence[str]],
     body: bytes = b"",
 ) -> str:
-    """Every name, path, URL and SQL text in a request, for looking something up in it.
+    """All names, ids, ARNs, URLs and SQL texts of a request, joined, to search in them.
 
-    Nothing else of it is given: requests hold secrets too.
+    Other values are left out, because requests contain secrets.
     """
     if not needs_body(headers):
         return path.lstrip("/") + "".join(query.get("prefix", ()))
@@ -113,32 +121,39 @@ def mentions(
 
 
 def needs_body(headers: Mapping[str, str]) -> bool:
-    """Whether the beginning of the body says something that the rest of the request does not."""
+    """Whether the operation or its resource is in the body."""
     return "x-amz-target" in headers or "x-www-form-urlencoded" in headers.get("content-type", "")
 
 
 def s3_operation(
     method: str, path: str, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]
 ) -> str:
-    """S3's operation for a path-style request: of those that fit, the most particular one."""
+    """The S3 operation of a path-style request: the most specific one that matches."""
     bucket, _, key = path.lstrip("/").partition("/")
     shape = (method, bool(bucket), bool(key))
     for rule in _s3_rules():
-        if rule.shape == shape and rule.fits(headers, query):
+        if rule.shape == shape and rule.matches(headers, query):
             return rule.operation
     return f"{method} {path}"
 
 
 @dataclass(frozen=True)
 class _Rule:
+    """When a request is an S3 operation.
+
+    Attributes:
+        operation: its name.
+        shape: the method, whether there is a bucket, whether there is a key.
+        arguments: required query arguments; "" matches any value.
+        headers: required headers.
+    """
+
     operation: str
     shape: tuple[str, bool, bool]
-    """Method; is there a bucket, is there a key."""
     arguments: Mapping[str, str]
-    """Query arguments the request must have; "" for any value."""
     headers: frozenset[str]
 
-    def fits(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
+    def matches(self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> bool:
         return self.headers <= headers.keys() and all(
             name in query and (not value or value in query[name])
             for name, value in self.arguments.items()
@@ -147,26 +162,27 @@ class _Rule:
 
 @functools.cache
 def _s3_rules() -> list[_Rule]:
-    """From the service model, the most particular first."""
+    """The rules from botocore's service model, the most specific first."""
     model = botocore.session.get_session().get_service_model("s3")
     rules = []
     for name in sorted(model.operation_names):
         operation = model.operation_model(name)
         if operation.deprecated:
-            continue  # on the wire it is the one that took its place
+            continue  # the same request as the operation that replaced it
         uri, _, literal = operation.http["requestUri"].partition("?")
         bucket, key = "{Bucket}" in uri, "{Key+}" in uri
         if uri.strip("/") and not bucket:
-            continue  # S3 Object Lambda's answer, which has a host of its own
+            continue  # WriteGetObjectResponse of S3 Object Lambda, which has its own host
         arguments = {n: v[0] for n, v in parse_qs(literal, keep_blank_values=True).items()}
         headers = set()
         shape = operation.input_shape
-        for member in shape.required_members if shape else ():
-            place = shape.members[member].serialization
-            if place.get("location") == "querystring":
-                arguments[place["name"]] = ""
-            elif place.get("location") == "header":
-                headers.add(place["name"].lower())
+        members = {name: shape.members[name] for name in shape.required_members} if shape else {}
+        for member in members.values():
+            location = member.serialization
+            if location.get("location") == "querystring":
+                arguments[location["name"]] = ""
+            elif location.get("location") == "header":
+                headers.add(location["name"].lower())
         rules.append(
             _Rule(name, (operation.http["method"], bucket, key), arguments, frozenset(headers))
         )
@@ -177,7 +193,7 @@ def _texts(fields: Iterable[tuple[str, Any]]) -> Iterator[str]:
     for name, value in fields:
         if isinstance(value, dict):
             yield from _texts(value.items())
-        elif _NAMING.search(name):
+        elif _SEARCHABLE.search(name):
             values = value if isinstance(value, list) else [value]
             yield from (item for item in values if isinstance(item, str))
 
@@ -190,6 +206,9 @@ def _json(body: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _named(fields: Mapping[str, Any]) -> str:
-    found = next((fields[name] for name in _NAMES if isinstance(fields.get(name), str)), "")
-    return found[:_RESOURCE_CHARACTERS]
+def _resource_name(parameters: Mapping[str, Any]) -> str:
+    for name in _RESOURCE_PARAMETERS:
+        value = parameters.get(name)
+        if isinstance(value, str):
+            return value[:_RESOURCE_CHARACTERS]
+    return ""

@@ -1,4 +1,4 @@
-"""The request being served: whose it is, and carrying that into threads."""
+"""The account, region and caller of the current request, also in other threads."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from xacct_sandbox.emulator.loader import as_service, booted, caller_key
 
 
 def account_id() -> str:
-    """The account of the request being served."""
+    """The account of the current request."""
     return str(booted().responses.get_account_id())
 
 
 def region() -> str:
-    """The region of the request being served."""
+    """The region of the current request."""
     return str(booted().responses.get_region())
 
 
 def caller_arn() -> str:
-    """The principal of the request being served; an account's root inside the service itself."""
+    """The principal of the current request; the root of the account if the service itself calls."""
     return str(booted().evaluator.caller_arn())
 
 
 @contextmanager
 def acting_in(account: str, region_name: str | None = None) -> Iterator[None]:
-    """Inside, the service works in this account and region, without a caller."""
+    """Within the context, the service itself calls, in this account and region."""
     emulator = booted()
     caller = caller_key.set("")
     service = as_service.set(True)
@@ -40,7 +40,7 @@ def acting_in(account: str, region_name: str | None = None) -> Iterator[None]:
 
 
 def start_thread(fn: Callable[..., object], *args: object, name: str) -> threading.Thread:
-    """A started daemon thread that keeps the account and region of the caller."""
+    """Starts a daemon thread that keeps the account and region of the current request."""
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(fn, *args), name=name, daemon=True)
     thread.start()

@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""Roles that AWS services take on, and IAM asked from inside."""
+"""Assumes roles as AWS services do, and calls IAM as a service."""
 
 from __future__ import annotations
 
@@ -9,11 +8,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.requests import account_id, acting_in
 from xacct_sandbox.emulator.state import SESSIONS
+from xacct_sandbox.service_errors import ServiceError
 
 SESSION_SECONDS = 3600
 
@@ -26,13 +26,17 @@ def assume_service_role(
     session_name: str,
     source_account: str | None = None,
 ) -> Credentials:
-    """A session of the role for an AWS service, if its trust policy allows that service.
+    """Assumes a role as an AWS service, if the role's trust policy allows it.
 
-    ``service`` is the principal, e.g. ``glue.amazonaws.com``. ``source_account`` defaults to the
-    account in ``source_arn``.
+    Args:
+        service: the service principal, e.g. ``glue.amazonaws.com``.
+        role_arn: the role to assume.
+        source_arn: the ``aws:SourceArn`` that the trust policy sees.
+        session_name: name of the role session.
+        source_account: the ``aws:SourceAccount``; by default the account in ``source_arn``.
 
     Raises:
-        ServiceError: AccessDenied naming principal, action and resource.
+        ServiceError: AccessDenied, naming principal, action and resource.
     """
     emulator = booted()
     owner = source_account or source_arn.split(":")[4]
@@ -45,29 +49,34 @@ def assume_service_role(
             f"(aws:SourceAccount {owner}, aws:SourceArn {source_arn})",
             403,
         )
-    account, name = role["Arn"].split(":")[4], role["RoleName"]
-    expiration = time.time() + SESSION_SECONDS
-    key = emulator.iam._gen_session_access_key()
-    session = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
-        "UserId": f"{emulator.sts._role_id(role['Arn'])}:{session_name}",
-        "SecretAccessKey": emulator.iam._gen_secret(),
-        "SessionToken": emulator.iam._gen_session_token(),
-        "Expiration": expiration,
-        "AccountId": account,
-        "PrincipalType": "AssumedRole",
-        "SourcePrincipalArn": service,
-        "SessionTags": [],
-        "SessionPolicies": None,
-    }
+    key, session = _new_session(emulator, role, service, session_name)
     emulator.sts.register_session(key, session)
     emulator.snapshots.mark([SESSIONS])
     return Credentials(
         access_key_id=key,
         secret_access_key=session["SecretAccessKey"],
         session_token=session["SessionToken"],
-        expiration=datetime.fromtimestamp(expiration, UTC),
+        expiration=datetime.fromtimestamp(session["Expiration"], UTC),
     )
+
+
+def _new_session(
+    emulator: Emulator, role: dict[str, Any], service: str, session_name: str
+) -> tuple[str, dict[str, Any]]:
+    """An access key, and ministack's record of the session that it belongs to."""
+    account, name = role["Arn"].split(":")[4], role["RoleName"]
+    return emulator.iam._gen_session_access_key(), {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session_name}",
+        "UserId": f"{emulator.sts._role_id(role['Arn'])}:{session_name}",
+        "SecretAccessKey": emulator.iam._gen_secret(),
+        "SessionToken": emulator.iam._gen_session_token(),
+        "Expiration": time.time() + SESSION_SECONDS,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+        "SourcePrincipalArn": service,
+        "SessionTags": [],
+        "SessionPolicies": None,
+    }
 
 
 def _find_role(emulator: Emulator, role_arn: str) -> dict[str, Any] | None:
@@ -99,13 +108,15 @@ def _trusts_service(
             "aws:principalisawsservice": "true",
         },
     )
-    # Only statements that name this service count, and for it they name everyone they need to.
-    addressed = [
+    # ministack does not evaluate Service principals: the statements for this service are selected
+    # here, and their conditions are evaluated with any principal.
+    statements_for_service = [
         {**statement, "Principal": "*"}
         for statement in ([statements] if isinstance(statements, dict) else statements)
         if _names_service(statement.get("Principal"), service)
     ]
-    return emulator.evaluator.evaluate_trust_policy({"Statement": addressed}, service, context)
+    policy_for_service = {"Statement": statements_for_service}
+    return bool(emulator.evaluator.evaluate_trust_policy(policy_for_service, service, context))
 
 
 def _names_service(principal: object, service: str) -> bool:
@@ -116,7 +127,7 @@ def _names_service(principal: object, service: str) -> bool:
 
 
 def role_arn(name_or_arn: str) -> str:
-    """Glue takes a role by name or by ARN: its ARN, in the current account."""
+    """The ARN of a role in the current account, by its name or ARN (Glue accepts both)."""
     if name_or_arn.startswith("arn:"):
         return name_or_arn
     role = booted().iam._roles.get(name_or_arn.rpartition("/")[2])
@@ -124,17 +135,23 @@ def role_arn(name_or_arn: str) -> str:
 
 
 def iam(account: str, action: str, **parameters: str) -> str:
-    """Call IAM as the service itself in an account; its XML answer.
+    """Calls IAM as the service itself, to create users before anyone has a key.
 
-    This is how the two accounts get their first users, before anyone has a key to ask with.
+    Args:
+        account: the account to call in.
+        action: the IAM operation.
+        parameters: of the operation.
+
+    Returns:
+        The XML response.
 
     Raises:
-        ServiceError: IAM's own refusal.
+        ServiceError: IAM refused the call.
     """
     emulator = booted()
     query = {name: [value] for name, value in {"Action": action, **parameters}.items()}
     with acting_in(account):
-        status, _, body = _finish(emulator.iam.handle_request("POST", "/", {}, b"", query))
+        status, _, body = _result(emulator.iam.handle_request("POST", "/", {}, b"", query))
     emulator.snapshots.mark(["iam"])
     text = body.decode() if isinstance(body, bytes) else str(body)
     if status >= 400:
@@ -144,11 +161,13 @@ def iam(account: str, action: str, **parameters: str) -> str:
     return text
 
 
-def _finish(coroutine: Any) -> Any:
-    """The result of a handler that never really waits (IAM's does not)."""
+def _result(coroutine: Any) -> Any:
+    """The result of a coroutine that never suspends; ministack's IAM handler is one."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         return done.value
     coroutine.close()
-    raise SandboxError("a ministack handler that answered at once now waits; see ministack.py")
+    raise SandboxError(
+        "the IAM handler of this ministack version suspends, so it cannot be called synchronously"
+    )

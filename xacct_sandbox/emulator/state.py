@@ -1,5 +1,4 @@
-# ruff: noqa: SLF001 -- reaching into the emulator is what this package is for
-"""State that survives a kill: each service's own, STS sessions, and that of our services."""
+"""Persistent state: that of each service, of STS sessions, and of the sandbox's own services."""
 
 from __future__ import annotations
 
@@ -16,13 +15,22 @@ from typing import Any
 from xacct_sandbox.emulator.loader import Emulator, booted, caller_key
 
 SESSIONS = "xacct-sts-sessions"
+"""Key of the state of STS sessions."""
+
+SERIALIZE_ATTEMPTS = 20
 
 
 def scoped_state(name: str) -> MutableMapping[str, Any]:
-    """A mapping per account and region, saved with the rest; asked for twice, the same one.
+    """A persistent mapping, separate for each account and region.
 
-    Values are what JSON holds. Assign to save: ``state[key] = value`` has it written within a
-    fraction of a second; a change inside a value is not seen.
+    An assignment ``state[key] = value`` is saved within a fraction of a second. A change inside a
+    value is not noticed: assign the value again.
+
+    Args:
+        name: of the mapping; the same name returns the same mapping.
+
+    Returns:
+        A mapping whose values must be JSON values.
     """
     emulator = booted()
     key = f"xacct-{name}"
@@ -33,13 +41,14 @@ def scoped_state(name: str) -> MutableMapping[str, Any]:
             state._data.update(restored._data)
         state.saved_as = key
         emulator.state[key] = state
-    return emulator.state[key]
+    mapping: MutableMapping[str, Any] = emulator.state[key]
+    return mapping
 
 
 @functools.cache
 def _scoped_state_class(emulator: Emulator) -> type[Any]:
     class ScopedState(emulator.responses.AccountRegionScopedDict):  # type: ignore[misc, name-defined]
-        """ministack's scoped dictionary, saved on change."""
+        """ministack's scoped dictionary; a change marks it to be saved."""
 
         saved_as = ""
 
@@ -61,8 +70,8 @@ def _scoped_state_class(emulator: Emulator) -> type[Any]:
             emulator.snapshots.mark([self.saved_as])
             return value
 
-        def update(self, other: Any = (), /, **more: object) -> None:
-            for key, value in {**dict(other), **more}.items():
+        def update(self, other: Any = (), /, **items: object) -> None:
+            for key, value in {**dict(other), **items}.items():
                 self[key] = value
 
     return ScopedState
@@ -77,29 +86,17 @@ def _state_of(emulator: Emulator, key: str) -> object:
 
 
 def write_state(emulator: Emulator, key: str) -> None:
-    """Save one state in ministack's own format.
+    """Saves the state with this key in ministack's own format.
 
-    Its ``save_state`` writes the same, but through a stream, many times slower, and logs what
-    fails instead of raising it.
+    ministack's ``save_state`` writes the same, but many times slower (it streams), and it logs a
+    failure instead of raising it.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    for attempt in range(20):
-        try:
-            state = _state_of(emulator, key)
-            if state is None:
-                return
-            text = json.dumps(
-                {
-                    "__ministack_format__": emulator.persistence._state_format_version(key),
-                    "payload": state,
-                },
-                default=emulator.persistence._json_default,
-            )
-            break
-        except RuntimeError:
-            # "dictionary changed size during iteration": a request got in between.
-            if attempt == 19:
-                raise
-            time.sleep(0.002)
+    text = _serialized(emulator, key)
+    if text is None:
+        return
     path = Path(emulator.persistence.STATE_DIR) / f"{key}.json"
     digest = hashlib.sha256(text.encode()).digest()
     if _last_written.get(key) == digest and path.exists():
@@ -112,11 +109,34 @@ def write_state(emulator: Emulator, key: str) -> None:
     _last_written[key] = digest
 
 
+def _serialized(emulator: Emulator, key: str) -> str | None:
+    """The state as JSON text; None if there is none."""
+    for attempt in range(SERIALIZE_ATTEMPTS):
+        try:
+            state = _state_of(emulator, key)
+            if state is None:
+                return None
+            return json.dumps(
+                {
+                    "__ministack_format__": emulator.persistence._state_format_version(key),
+                    "payload": state,
+                },
+                default=emulator.persistence._json_default,
+            )
+        except RuntimeError:
+            # "dictionary changed size during iteration": a request changed the state meanwhile.
+            if attempt == SERIALIZE_ATTEMPTS - 1:
+                raise
+            time.sleep(0.002)
+    return None
+
+
 _last_written: dict[str, bytes] = {}
+"""Digest of each state as it was last written, to skip writes that change nothing."""
 
 
 def restore_sessions(emulator: Emulator) -> None:
-    """ministack forgets sessions at a restart; a client keeps its keys for an hour."""
+    """Restores STS sessions, which ministack forgets at a restart: keys are valid for an hour."""
     restored = emulator.persistence.load_state(SESSIONS) or {}
     now = time.time()
     emulator.sts._sessions.update(
@@ -130,7 +150,7 @@ _QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
 
 
 def watch_changes(emulator: Emulator) -> None:
-    """After each request that may have changed something, have that service's state saved."""
+    """Saves the state of a service after each request that may have changed it."""
     registry = emulator.app.SERVICE_REGISTRY
     for name, handler in list(emulator.app.SERVICE_HANDLERS.items()):
         entry = registry[name]
@@ -141,18 +161,26 @@ def watch_changes(emulator: Emulator) -> None:
 
     add_event = emulator.stacks._add_event
 
-    def noted_event(*args: Any, **kwargs: Any) -> Any:
+    def add_event_and_save(*args: Any, **kwargs: Any) -> Any:
         # A stack changes resources of many services, in the background.
         emulator.snapshots.mark(state_keys(emulator))
         return add_event(*args, **kwargs)
 
-    emulator.stacks._add_event = noted_event
+    emulator.stacks._add_event = add_event_and_save
 
 
 def observed(
     emulator: Emulator, handler: Callable[..., Awaitable[Any]], keys: frozenset[str]
 ) -> Callable[..., Awaitable[Any]]:
-    async def observed(
+    """Wraps the handler of a service: keeps the caller's key, and marks its state for saving.
+
+    Args:
+        emulator: of this process.
+        handler: of the service.
+        keys: of the service's state.
+    """
+
+    async def observed_handler(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Any:
         caller_key.set(emulator.router.extract_access_key_id(headers, query) or "")
@@ -162,14 +190,14 @@ def observed(
             if _may_change(method, headers, body):
                 emulator.snapshots.mark(keys)
 
-    return observed
+    return observed_handler
 
 
 def _may_change(method: str, headers: dict[str, str], body: bytes) -> bool:
     target = headers.get("x-amz-target", "")
     if target:
         return not _READ_ONLY.match(target.rpartition(".")[2])
-    # Only a form holds an Action: the body of an upload is data, and may be long.
+    # Only a form has an Action; the body of an upload may be long.
     is_form = "x-www-form-urlencoded" in headers.get("content-type", "")
     action = _QUERY_ACTION.search(body) if method == "POST" and is_form else None
     if action:
@@ -178,5 +206,5 @@ def _may_change(method: str, headers: dict[str, str], body: bytes) -> bool:
 
 
 def state_keys(emulator: Emulator) -> set[str]:
-    """The keys of everything that may hold state: what a stack made was never asked for by name."""
+    """The keys of all state."""
     return {*emulator.app._build_persistence_save_dict(), *emulator.state, SESSIONS}

@@ -1,10 +1,11 @@
-"""Faults on purpose: what goes wrong in the sandbox, where, how often; and what did go wrong.
+"""Planned faults: what goes wrong in the sandbox, where and how often, and a log of what did.
 
     from xacct_sandbox import faults
     faults.add(config, faults.Fault("lost_answer", service="glue", operation="StartJobRun"))
 
-The plan lives in the daemon, which decides every fault in one place; ``kinds`` has what there is,
-``planned`` how a call is matched. A plan ends with the daemon, the log stays until `forget`.
+The plan is held by the daemon, which decides about every call. ``kinds`` lists the kinds of
+faults, ``planned`` decides which call gets one. The plan ends with the daemon; the log is kept
+until ``forget``.
 """
 
 from __future__ import annotations
@@ -12,33 +13,32 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
-
-DOOR = "/_sandbox/faults"
+from xacct_sandbox.daemon.control_client import FAULTS_PATH, call_daemon
+from xacct_sandbox.service_errors import ServiceError
 
 
 class FaultRefused(SandboxError):
-    """A fault that could never strike; the text says what is wrong and what would be right."""
+    """A fault that could never be injected; the message says why, and what is possible."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something to go wrong.
+    """A fault to be injected.
 
     Attributes:
-        kind: what; one of ``kinds.KINDS``.
+        kind: one of ``kinds.KINDS``.
         service: botocore's name of the service, or ``redshift`` for the database itself.
-            ``*``: wherever the kind can happen.
-        operation: of that service; ``*``: wherever the kind usually happens.
-        count: how many times it strikes; None: always.
-        probability: of striking a call that matches, drawn from ``seed``.
-        after: how many matching calls pass first.
-        seconds: how long it takes (see the kind).
-        match: what the resource must contain: a key, a job, a crawler, SQL text, a queue.
-        body: what ``object_replaced`` puts in the object's place, as text.
+            ``*``: any service in which the kind can happen.
+        operation: an operation of the service. ``*``: the usual operations of the kind.
+        count: how many times it is injected; None: without limit.
+        probability: that a matching call gets it, drawn from ``seed``.
+        after: number of matching calls to let pass first.
+        seconds: a duration; its meaning depends on the kind.
+        match: text that the resource must contain: a key, a job, a crawler, SQL, a queue.
+        body: the new content of the object, as text (``object_replaced`` only).
         seed: of this fault's own random numbers.
-        principal: what the caller's ARN must contain, for faults of the HTTP APIs.
+        principal: text that the caller's ARN must contain (faults of the HTTP APIs only).
     """
 
     kind: str
@@ -55,41 +55,39 @@ class Fault:
 
 
 def add(config: SandboxConfig, *planned: Fault) -> list[str]:
-    """Plan these faults, all or none; their ids. They strike from now on.
+    """Plans these faults, all or none, with immediate effect. Returns their ids.
 
     Raises:
-        FaultRefused: one of them could never strike, or says something impossible.
-        SandboxError: the sandbox does not run.
+        FaultRefused: one of them could never be injected, or has an impossible value.
+        SandboxError: the sandbox is not running.
     """
-    return list(_ask(config, "add", faults=[asdict(fault) for fault in planned])["ids"])
+    return list(_call(config, "add", faults=[asdict(fault) for fault in planned])["ids"])
 
 
 def clear(config: SandboxConfig) -> None:
-    """Nothing is planned any more, and a workgroup that pauses comes back. The log stays."""
-    _ask(config, "clear")
+    """Removes all planned faults and ends a pause of the workgroup. The log is kept."""
+    _call(config, "clear")
 
 
 def plan(config: SandboxConfig) -> list[dict[str, Any]]:
-    """Every planned fault, spent ones too: its fields, ``id``, ``matched`` and ``injected``."""
-    return list(_ask(config, "plan")["plan"])
+    """All planned faults, used up ones too: their fields, ``id``, ``matched``, ``injected``."""
+    return list(_call(config, "plan")["plan"])
 
 
 def log(config: SandboxConfig) -> list[dict[str, Any]]:
-    """Every injection, the oldest first: ``at``, ``id``, ``kind``, ``service``, ``operation``,
+    """All injections, oldest first: ``at``, ``id``, ``kind``, ``service``, ``operation``,
     ``resource``."""
-    return list(_ask(config, "log")["log"])
+    return list(_call(config, "log")["log"])
 
 
 def forget(config: SandboxConfig) -> None:
-    """Empty the log."""
-    _ask(config, "forget")
+    """Empties the log."""
+    _call(config, "forget")
 
 
-def _ask(config: SandboxConfig, action: str, **more: Any) -> dict[str, Any]:
-    from xacct_sandbox.clients import ask_daemon  # boto3: what only plans faults is light
-
+def _call(config: SandboxConfig, action: str, **arguments: Any) -> dict[str, Any]:
     try:
-        return ask_daemon(DOOR, {"action": action, **more}, config=config)
+        return call_daemon(config, FAULTS_PATH, {"action": action, **arguments})
     except ServiceError as refusal:
         if refusal.code == FaultRefused.__name__:
             raise FaultRefused(refusal.message) from refusal

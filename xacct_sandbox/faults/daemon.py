@@ -1,6 +1,6 @@
-"""The plan of this process, for the parts of the daemon that faults can strike.
+"""The fault plan of this process, for the parts of the daemon that inject faults.
 
-Where there is no daemon (a unit test of a part) there is no plan, and nothing strikes.
+Without a daemon (in a unit test of a part) there is no plan, and no fault is injected.
 """
 
 from __future__ import annotations
@@ -9,28 +9,34 @@ from collections.abc import Callable
 from typing import Any
 
 from xacct_sandbox import emulator
+from xacct_sandbox.daemon.asgi import Application
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.faults.http import Application, FaultyServices
+from xacct_sandbox.faults import control
+from xacct_sandbox.faults.http import FaultyServices
 from xacct_sandbox.faults.kinds import DATABASE, KINDS
-from xacct_sandbox.faults.planned import FaultPlan, Struck
+from xacct_sandbox.faults.planned import FaultPlan, Injection
 from xacct_sandbox.faults.signal_file import SignalFile
 
 _plan: FaultPlan | None = None
 
-_die_in_copy: Callable[[str], bool] | None = None
+_kill_job_in_copy: Callable[[str], bool] | None = None
 
 RUN_PREFIX = "glue-"
-"""Before the run's id in the application name of a job's database connection."""
+"""Precedes the run id in the application name of a Glue job's database connection."""
 
 _DATABASE_KINDS = frozenset(name for name, kind in KINDS.items() if DATABASE in kind.usual)
 _QUEUE_KINDS = ("duplicate_notification", "reordered_notification")
 
 
 def install(config: SandboxConfig, app: Application) -> tuple[FaultPlan, FaultyServices]:
-    """Begin with an empty plan: it, and the services as it lets them be seen."""
+    """Creates an empty plan and connects it to the emulator.
+
+    Returns:
+        The plan, and the application that injects its faults before ``app``.
+    """
     global _plan
     _plan = FaultPlan(config.fault_log, SignalFile(config.fault_signal))
-    emulator.disturb_queues(lambda: armed(*_QUEUE_KINDS), _delivery)
+    emulator.patch_queue_delivery(lambda: armed(*_QUEUE_KINDS), _delivery_fault)
     services = FaultyServices(
         app,
         _plan,
@@ -41,55 +47,57 @@ def install(config: SandboxConfig, app: Application) -> tuple[FaultPlan, FaultyS
     return _plan, services
 
 
-def watch_copies(die: Callable[[str], bool]) -> None:
-    """Have ``die`` asked, with a run's id, whether its worker dies while its COPY is under way.
+def on_copy_of_job(kill_job: Callable[[str], bool]) -> None:
+    """Registers a callback for each COPY of a Glue job.
 
-    It has been seen to then.
+    Args:
+        kill_job: gets the run id. Kills the worker of the run if that is planned, and returns
+            whether it did.
     """
-    global _die_in_copy
-    _die_in_copy = die
+    global _kill_job_in_copy
+    _kill_job_in_copy = kill_job
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
-    """The daemon's door: what ``xacct_sandbox.faults`` and the Redshift process ask.
+    """Serves the control endpoint: requests of ``xacct_sandbox.faults`` and of Redshift.
 
     Raises:
-        ServiceError: a fault was refused.
+        ServiceError: a fault was refused, or the action is unknown.
     """
     if _plan is None:
-        raise RuntimeError("faults.daemon.install() comes first")
-    if request.get("action") != "strike":
-        return _plan.serve(request)
-    kind = _strike_database(_plan, request["operations"], request["resource"], request["client"])
+        raise RuntimeError("faults.daemon.install() must be called first")
+    if request.get("action") != "inject":
+        return control.serve(_plan, request)
+    kind = _database_fault(_plan, request["operations"], request["resource"], request["client"])
     return {"kind": kind}
 
 
-def _strike_database(
+def _database_fault(
     plan: FaultPlan, operations: list[str], resource: str, client: str
 ) -> str | None:
     if plan.paused():
         return "workgroup_paused"
-    run_copies = "Copy" in operations and client.startswith(RUN_PREFIX)
-    if run_copies and _die_in_copy and _die_in_copy(client.removeprefix(RUN_PREFIX)):
+    is_copy_of_job = "Copy" in operations and client.startswith(RUN_PREFIX)
+    if is_copy_of_job and _kill_job_in_copy and _kill_job_in_copy(client.removeprefix(RUN_PREFIX)):
         return "job_killed_in_copy"
-    struck = plan.strike(DATABASE, operations, resource, kinds=_DATABASE_KINDS)
-    return struck.kind if struck else None
+    injection = plan.inject(DATABASE, operations, resource, kinds=_DATABASE_KINDS)
+    return injection.kind if injection else None
 
 
 def armed(*kinds: str) -> bool:
-    """Whether any of these kinds may strike."""
+    """Whether a fault of these kinds may be injected."""
     return _plan is not None and _plan.armed(kinds)
 
 
-def strike(service: str, operation: str, resource: str, *kinds: str) -> Struck | None:
-    """Which of these kinds strikes this call, if one does."""
+def inject(service: str, operation: str, resource: str, *kinds: str) -> Injection | None:
+    """Decides whether a call gets a fault of one of these kinds."""
     if _plan is None or not _plan.armed(kinds):
         return None
-    return _plan.strike(service, (operation,), resource, kinds=kinds)
+    return _plan.inject(service, (operation,), resource, kinds=kinds)
 
 
-def _delivery(queue: str, waiting: int) -> tuple[str, float] | None:
-    # One message has no order.
-    kinds = _QUEUE_KINDS if waiting > 1 else _QUEUE_KINDS[:1]
-    struck = strike("sqs", "ReceiveMessage", queue, *kinds)
-    return (struck.kind, struck.seconds) if struck else None
+def _delivery_fault(queue: str, messages: int) -> tuple[str, float] | None:
+    # A single message cannot be reordered.
+    kinds = _QUEUE_KINDS if messages > 1 else _QUEUE_KINDS[:1]
+    injection = inject("sqs", "ReceiveMessage", queue, *kinds)
+    return (injection.kind, injection.seconds) if injection else None

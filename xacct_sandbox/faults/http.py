@@ -1,22 +1,32 @@
-"""Faults of the HTTP APIs: between the clients and the emulated services."""
+"""Injects faults of the HTTP APIs, between the clients and the emulated services."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from xacct_sandbox.clients import INTERNAL_AGENT
-from xacct_sandbox.emulator.request_parsing import AwsRequest, mentions, needs_body, recognize
-from xacct_sandbox.faults.answers import REFUSALS, refusal
+from xacct_sandbox.daemon.asgi import (
+    Application,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    body_chunks,
+    decoded_headers,
+    read_body,
+    send_response,
+)
+from xacct_sandbox.emulator.request_parsing import (
+    AwsRequest,
+    needs_body,
+    recognize,
+    searchable_text,
+)
 from xacct_sandbox.faults.kinds import KINDS
-from xacct_sandbox.faults.planned import FaultPlan, Struck
-
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+from xacct_sandbox.faults.planned import FaultPlan, Injection
+from xacct_sandbox.faults.refusals import REFUSALS, refusal
 
 _HTTP_KINDS = frozenset(name for name, kind in KINDS.items() if kind.is_http)
 _OBJECT_KINDS = frozenset({"object_replaced"})
@@ -24,17 +34,17 @@ _KINDS = _HTTP_KINDS | _OBJECT_KINDS
 
 
 class FaultyServices:
-    """The services as their clients see them, with the plan's faults.
+    """An ASGI application that injects the plan's faults into requests for ``app``.
 
-    Calls that the sandbox's own parts make (a COPY's reads, a crawl's) are not struck, as on AWS
-    where a service sees to its own calls; an object is replaced under any reader.
+    Requests of the sandbox's own services (the reads of a COPY or a crawl) get no fault: on AWS a
+    service retries its own calls. An object is replaced whoever reads it.
 
     Args:
         app: the emulator.
-        plan: what is to go wrong.
-        principal: gives the ARN behind a request's access key.
-        replace: puts bytes in the place of an object: (bucket, key, body).
-        exists: whether there is an object: (bucket, key).
+        plan: the planned faults.
+        principal: returns the ARN of the principal of (headers, query).
+        replace: replaces the content of an object: (bucket, key, body).
+        exists: whether an object exists: (bucket, key).
     """
 
     def __init__(
@@ -51,134 +61,121 @@ class FaultyServices:
         self._replace = replace
         self._exists = exists
 
-    async def __call__(
-        self, scope: dict[str, Any], receive: Receive, send: Send, wire: Send
-    ) -> None:
-        """Serve one request. ``wire`` is the server's own ``send``, to reach its connection."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, server_send: Send) -> None:
+        """Serves one request.
+
+        Args:
+            scope: of the request.
+            receive: of the request.
+            send: of the request, possibly wrapped by middleware.
+            server_send: the server's own ``send``, which leads to the connection.
+        """
         if not self._plan.armed(_KINDS):
             await self._app(scope, receive, send)
             return
-        headers = {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in scope["headers"]}
+        headers = decoded_headers(scope)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         method, path, body = scope["method"], scope["path"], b""
         if needs_body(headers):
-            body, receive = await _read_ahead(receive)
-        asked = recognize(method, path, headers, query, body)
-        resource = mentions(path, headers, query, body)
-        struck = self._strike(asked, resource, headers, query)
-        if struck is None:
+            body = await read_body(receive)
+            receive = _replay(body, receive)
+        request = recognize(method, path, headers, query, body)
+        resource = searchable_text(path, headers, query, body)
+        injection = self._inject(request, resource, headers, query)
+        if injection is None:
             await self._app(scope, receive, send)
-        elif struck.kind in REFUSALS:
-            await _drained(receive)
-            await _answer(send, *refusal(struck.kind, asked.service, method, resource))
-        elif struck.kind == "timeout":
-            await _until_gone(receive, struck.seconds)
-            drop_connection(wire)
-        elif struck.kind == "lost_answer":
-            await self._app(scope, receive, _into_nothing)
-            drop_connection(wire)
-        elif struck.kind == "slow":
-            await self._app(scope, receive, _late(send, struck.seconds))
+        elif injection.kind in REFUSALS:
+            async for _ in body_chunks(receive):
+                continue
+            await send_response(send, *refusal(injection.kind, request.service, method, resource))
+        elif injection.kind == "timeout":
+            await _wait_for_disconnect(receive, injection.seconds)
+            drop_connection(server_send)
+        elif injection.kind == "lost_answer":
+            await self._app(scope, receive, _discard)
+            drop_connection(server_send)
+        elif injection.kind == "slow":
+            await self._app(scope, receive, _delayed(send, injection.seconds))
         else:
             bucket, _, key = resource.partition("/")
-            self._replace(bucket, key, struck.body.encode())
+            self._replace(bucket, key, injection.body.encode())
             await self._app(scope, receive, send)
 
-    def _strike(
+    def _inject(
         self,
-        asked: AwsRequest,
+        request: AwsRequest,
         resource: str,
         headers: dict[str, str],
         query: dict[str, list[str]],
-    ) -> Struck | None:
+    ) -> Injection | None:
         kinds = frozenset[str]()
         if INTERNAL_AGENT not in headers.get("user-agent", ""):
             kinds |= _HTTP_KINDS
-        if asked.service == "s3" and asked.operation in ("GetObject", "HeadObject"):
+        if request.service == "s3" and request.operation in ("GetObject", "HeadObject"):
             bucket, _, key = resource.partition("/")
             if self._exists(bucket, key):
                 kinds |= _OBJECT_KINDS
-        return self._plan.strike(
-            asked.service,
-            (asked.operation,),
+        return self._plan.inject(
+            request.service,
+            (request.operation,),
             resource,
             kinds=kinds,
             principal=lambda: self._principal(headers, query),
         )
 
 
-def drop_connection(send: Send) -> None:
-    """Close the connection of a request without an answer.
+def drop_connection(server_send: Send) -> None:
+    """Closes the connection of a request without a response.
 
-    ASGI has no word for that, so hypercorn's own parts are looked up behind ``send``: a request's
-    stream, its protocol, the connection. A version that is built otherwise raises AttributeError.
+    ASGI cannot express that, so hypercorn's own objects are followed from its ``send``: the stream
+    of the request, its protocol, the connection. Another structure raises AttributeError.
     """
-    stream = send.__self__  # type: ignore[attr-defined]
+    stream = server_send.__self__  # type: ignore[attr-defined]  # a bound method of hypercorn
     connection = stream.send.__self__.send.__self__
-    stream.closed = True  # or it would still answer: 500
+    stream.closed = True  # otherwise hypercorn would send a 500
     connection.writer.transport.abort()
 
 
-async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
-    """The whole body, and a ``receive`` that gives it again."""
-    body = b"".join([part async for part in _parts(receive)])
-    given = False
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that returns a body that was already read, then goes on with ``receive``."""
+    replayed = False
 
-    async def again() -> Message:
-        nonlocal given
-        if given:
+    async def replay() -> Message:
+        nonlocal replayed
+        if replayed:
             return await receive()
-        given = True
+        replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return body, again
+    return replay
 
 
-async def _parts(receive: Receive) -> Any:
-    more = True
-    while more:
-        message = await receive()
-        more = message.get("more_body", False)
-        yield message.get("body", b"")
+async def _wait_for_disconnect(receive: Receive, seconds: float) -> None:
+    """Waits until the client disconnects, for at most ``seconds``."""
 
-
-async def _drained(receive: Receive) -> None:
-    async for _ in _parts(receive):
-        continue
-
-
-async def _until_gone(receive: Receive, seconds: float) -> None:
-    """Wait so long, or until the client gives up."""
-
-    async def gone() -> None:
+    async def disconnect() -> None:
         while (await receive())["type"] != "http.disconnect":
             continue
 
     try:
-        await asyncio.wait_for(gone(), seconds)
+        await asyncio.wait_for(disconnect(), seconds)
     except TimeoutError:
         return
 
 
-async def _into_nothing(_message: Message) -> None:
+async def _discard(_message: Message) -> None:
     return
 
 
-def _late(send: Send, seconds: float) -> Send:
+def _delayed(send: Send, seconds: float) -> Send:
+    """A ``send`` that waits before its first message."""
     waited = False
 
-    async def late(message: Message) -> None:
+    async def delayed(message: Message) -> None:
         nonlocal waited
         if not waited:
             waited = True
             await asyncio.sleep(seconds)
         await send(message)
 
-    return late
-
-
-async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    headers = {**headers, "content-length": str(len(body))}
-    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
-    await send({"type": "http.response.body", "body": body})
+    return delayed

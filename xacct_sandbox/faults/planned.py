@@ -1,34 +1,35 @@
-"""The plan of the daemon: which call is struck by what. The only place where that is decided.
+"""The fault plan of the daemon. It alone decides which call gets which fault.
 
-A call is struck by at most one fault: the first planned one that matches, has let enough calls
-pass, has some left, and draws so. Faults planned after it do not see the call.
+A call gets at most one fault: the first planned one that matches the call, has let enough calls
+pass, is not used up, and wins its draw. Faults that were planned after it do not count the call.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
-from xacct_sandbox.faults import Fault, FaultRefused
-from xacct_sandbox.faults.kinds import ANYWHERE, DATABASE, DATABASE_OPERATIONS, KINDS, check
+from xacct_sandbox.faults import Fault
+from xacct_sandbox.faults.injection_log import InjectionLog
+from xacct_sandbox.faults.kinds import ANY, DATABASE, DATABASE_OPERATIONS, KINDS, check
 from xacct_sandbox.faults.signal_file import SignalFile
-
-LOGGED_CHARACTERS = 300
-"""Of a resource: SQL texts are long."""
 
 
 @dataclass
-class Planned:
-    """A fault, and what became of it so far."""
+class PlannedFault:
+    """A fault of the plan, with its counts.
+
+    Attributes:
+        id: given by the plan.
+        fault: what was planned.
+        matched: number of calls that matched.
+        injected: number of calls that got the fault.
+    """
 
     id: str
     fault: Fault
@@ -37,16 +38,16 @@ class Planned:
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.fault.seed)  # noqa: S311 -- to be repeatable
+        self.random = random.Random(self.fault.seed)  # noqa: S311 -- must be repeatable
 
     @property
-    def spent(self) -> bool:
+    def used_up(self) -> bool:
         return self.fault.count is not None and self.injected >= self.fault.count
 
-    def strikes(self) -> bool:
-        """Whether this matching call is struck; counts it."""
+    def draw(self) -> bool:
+        """Counts a matching call. Returns whether the fault is injected into it."""
         self.matched += 1
-        if self.spent or self.matched <= self.fault.after:
+        if self.used_up or self.matched <= self.fault.after:
             return False
         if self.fault.probability < 1 and self.random.random() >= self.fault.probability:
             return False
@@ -54,6 +55,7 @@ class Planned:
         return True
 
     def document(self) -> dict[str, Any]:
+        """The fault and its counts as a JSON object."""
         return {
             "id": self.id,
             **asdict(self.fault),
@@ -63,8 +65,8 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Struck:
-    """What the struck call is to suffer."""
+class Injection:
+    """The fault that a call gets; see the attributes of ``Fault``."""
 
     id: str
     kind: str
@@ -73,12 +75,12 @@ class Struck:
 
 
 class FaultPlan:
-    """All planned faults and the log of injections; for any thread.
+    """All planned faults, and the log of their injections. Threads may share it.
 
     Args:
-        log_path: the log, JSON lines.
-        signal: told which operations of the database are worth asking about.
-        clock: seconds that only grow.
+        log_path: the file of the log.
+        signal: keeps the Redshift process informed about which operations may get a fault.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -87,24 +89,23 @@ class FaultPlan:
         signal: SignalFile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log_path = log_path
+        self._log = InjectionLog(log_path)
         self._signal = signal
         self._clock = clock
         self._lock = threading.RLock()
-        self._planned: list[Planned] = []
+        self._planned: list[PlannedFault] = []
         self._kinds: frozenset[str] = frozenset()
         self._count = 0
         self._paused_until = 0.0
-        self._injected = _whole_lines(log_path)
         self._signal_database()
 
     # -- planning ------------------------------------------------------------------------------
 
     def add(self, faults: Iterable[Fault]) -> list[str]:
-        """Plan all of them or, if one is refused, none; their ids.
+        """Plans all of them or, if one is refused, none. Returns their ids.
 
         Raises:
-            FaultRefused
+            FaultRefused: one of them could never be injected.
         """
         faults = list(faults)
         for fault in faults:
@@ -114,33 +115,45 @@ class FaultPlan:
             for fault in faults:
                 self._count += 1
                 ids.append(f"f{self._count}")
-                self._planned.append(Planned(ids[-1], fault))
+                self._planned.append(PlannedFault(ids[-1], fault))
             self._rearm()
         return ids
 
     def clear(self) -> None:
+        """Removes all faults and ends a pause of the workgroup."""
         with self._lock:
             self._planned.clear()
             self._paused_until = 0.0
             self._rearm()
 
     def document(self) -> list[dict[str, Any]]:
+        """All planned faults as JSON objects, used up ones too."""
         with self._lock:
             return [planned.document() for planned in self._planned]
 
     def summary(self) -> dict[str, int]:
-        """How many faults are still to come, and how many injections the log has."""
+        """``planned``: faults that are not used up. ``injected``: entries of the log."""
         with self._lock:
-            left = sum(not planned.spent for planned in self._planned)
-            return {"planned": left, "injected": self._injected}
+            active = sum(not planned.used_up for planned in self._planned)
+            return {"planned": active, "injected": self._log.count}
+
+    def log(self) -> list[dict[str, Any]]:
+        """All injections, oldest first."""
+        with self._lock:
+            return self._log.entries()
+
+    def forget(self) -> None:
+        """Empties the log."""
+        with self._lock:
+            self._log.remove()
 
     # -- deciding ------------------------------------------------------------------------------
 
     def armed(self, kinds: Collection[str]) -> bool:
-        """Whether any of these kinds may still strike. Cheap: for every call there is."""
+        """Whether a fault of these kinds may still be injected. Cheap enough for every call."""
         return not self._kinds.isdisjoint(kinds)
 
-    def strike(
+    def inject(
         self,
         service: str,
         operations: Collection[str],
@@ -148,35 +161,37 @@ class FaultPlan:
         *,
         kinds: Collection[str],
         principal: Callable[[], str] = str,
-    ) -> Struck | None:
-        """Decide about one call; an injection is logged.
+    ) -> Injection | None:
+        """Decides whether a call gets a fault, and logs the injection.
 
         Args:
-            operations: what the call is; a statement of its own transaction is a commit too.
-            kinds: what the asker can do to the call.
-            principal: gives the caller's ARN; called only if a fault wants to know.
+            service: botocore's name of the service, or ``redshift``.
+            operations: of the call. A statement outside a transaction is also a commit.
+            resource: of the call; faults look for their ``match`` in it.
+            kinds: the kinds of faults that the caller can inject into this call.
+            principal: returns the ARN of the call's principal; only called if a fault needs it.
         """
         with self._lock:
             for planned in self._planned:
                 fault = planned.fault
                 if fault.kind not in kinds:
                     continue
-                operation = _matching(fault, service, operations)
+                operation = _matching_operation(fault, service, operations)
                 if operation is None or fault.match not in resource:
                     continue
                 if fault.principal and fault.principal not in principal():
                     continue
-                if not planned.strikes():
+                if not planned.draw():
                     continue
-                self._record(planned, service, operation, resource)
+                self._log.append(planned.id, fault.kind, service, operation, resource)
                 if fault.kind == "workgroup_paused":
                     self._paused_until = self._clock() + fault.seconds
                 self._rearm()
-                return Struck(planned.id, fault.kind, fault.seconds, fault.body)
+                return Injection(planned.id, fault.kind, fault.seconds, fault.body)
         return None
 
     def paused(self) -> bool:
-        """Whether the workgroup pauses."""
+        """Whether the workgroup is paused."""
         with self._lock:
             if not self._paused_until:
                 return False
@@ -187,114 +202,34 @@ class FaultPlan:
             return False
 
     def _rearm(self) -> None:
-        self._kinds = frozenset(p.fault.kind for p in self._planned if not p.spent)
+        self._kinds = frozenset(p.fault.kind for p in self._planned if not p.used_up)
         self._signal_database()
 
     def _signal_database(self) -> None:
         if self._signal is None:
             return
-        wanted: set[str] = set()
+        operations: set[str] = set()
         for planned in self._planned:
-            if planned.spent:
+            if planned.used_up:
                 continue
             kind, operation = KINDS[planned.fault.kind], planned.fault.operation
             if planned.fault.kind == "job_killed_in_copy":
-                wanted.add("Copy")
+                operations.add("Copy")
             elif DATABASE in kind.usual:
-                wanted |= set(kind.usual[DATABASE] if operation == ANYWHERE else (operation,))
+                operations |= set(kind.usual[DATABASE] if operation == ANY else (operation,))
         if self._paused_until:
-            wanted |= set(DATABASE_OPERATIONS)
-        self._signal.set(wanted)
-
-    # -- the log -------------------------------------------------------------------------------
-
-    def log(self) -> list[dict[str, Any]]:
-        with self._lock:
-            if not self._log_path.exists():
-                return []
-            text = self._log_path.read_text(encoding="utf-8")
-        # Resources may hold any character: only line feeds part the lines.
-        return [json.loads(line) for line in text.split("\n") if line]
-
-    def forget(self) -> None:
-        with self._lock:
-            self._log_path.unlink(missing_ok=True)
-            self._injected = 0
-
-    def _record(self, planned: Planned, service: str, operation: str, resource: str) -> None:
-        line = json.dumps(
-            {
-                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "id": planned.id,
-                "kind": planned.fault.kind,
-                "service": service,
-                "operation": operation,
-                "resource": resource[:LOGGED_CHARACTERS],
-            }
-        )
-        self._log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(line + "\n")
-        self._injected += 1
-
-    # -- the daemon's door ---------------------------------------------------------------------
-
-    def serve(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What ``xacct_sandbox.faults`` asks.
-
-        Raises:
-            ServiceError: FaultRefused, with what is wrong.
-        """
-        action = request.get("action")
-        try:
-            if action == "add":
-                return {"ids": self.add(_fault(given) for given in request["faults"])}
-        except FaultRefused as refusal:
-            raise ServiceError(FaultRefused.__name__, str(refusal)) from refusal
-        if action == "plan":
-            return {"plan": self.document()}
-        if action == "log":
-            return {"log": self.log()}
-        if action == "clear":
-            self.clear()
-            return {}
-        if action == "forget":
-            self.forget()
-            return {}
-        raise ServiceError("NotFound", f"faults have no action {action!r}", 404)
+            operations |= set(DATABASE_OPERATIONS)
+        self._signal.set(operations)
 
 
-def _fault(given: dict[str, Any]) -> Fault:
-    known = {item.name for item in fields(Fault)}
-    if unknown := set(given) - known:
-        raise FaultRefused(
-            f"a fault has no {', '.join(sorted(unknown))}; it has: {', '.join(sorted(known))}"
-        )
-    if "kind" not in given:
-        raise FaultRefused(f"a fault needs a kind: {', '.join(KINDS)}")
-    return Fault(**given)
-
-
-def _matching(fault: Fault, service: str, operations: Collection[str]) -> str | None:
-    """The operation under which the fault matches the call, if it does."""
-    if fault.service not in (ANYWHERE, service):
+def _matching_operation(fault: Fault, service: str, operations: Collection[str]) -> str | None:
+    """The operation of the call that the fault matches, or None."""
+    if fault.service not in (ANY, service):
         return None
     kind = KINDS[fault.kind]
     for operation in operations:
         if fault.operation == operation:
             return operation
-        if fault.operation == ANYWHERE and (
-            kind.is_http or operation in kind.usual.get(service, ())
-        ):
+        if fault.operation == ANY and (kind.is_http or operation in kind.usual.get(service, ())):
             return operation
     return None
-
-
-def _whole_lines(path: Path) -> int:
-    """How many lines the log has; one that a kill cut short is taken off."""
-    if not path.exists():
-        return 0
-    content = path.read_bytes()
-    os.truncate(path, content.rfind(b"\n") + 1)
-    return content.count(b"\n")

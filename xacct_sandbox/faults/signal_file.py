@@ -1,6 +1,6 @@
-"""One byte that the daemon writes and the Redshift process reads: is it worth asking about faults?
+"""A byte of shared memory: it tells the Redshift process whether to ask the daemon about faults.
 
-Memory of both processes, so that a session may look before every statement at no cost, and sees a
+The daemon writes it; a database session reads it before every statement, at no cost, and sees a
 change at once.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from xacct_sandbox.faults.kinds import DATABASE_OPERATIONS
 
-_BITS = {operation: 1 << place for place, operation in enumerate(DATABASE_OPERATIONS)}
+_BITS = {operation: 1 << position for position, operation in enumerate(DATABASE_OPERATIONS)}
 
 
 class SignalFile:
-    """Which operations of the database some planned fault may strike."""
+    """The set of database operations for which a fault may be planned."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -29,10 +29,10 @@ class SignalFile:
             os.close(descriptor)
 
     def set(self, operations: Iterable[str]) -> None:
-        """From now on, these and no others."""
+        """Replaces the set."""
         self._memory[0] = sum(_BITS[operation] for operation in set(operations))
 
     def has(self, *operations: str) -> bool:
-        """Whether one of these is among them."""
+        """Whether one of these operations is in the set."""
         byte = self._memory[0]
         return bool(byte) and any(byte & _BITS[operation] for operation in operations)

@@ -1,31 +1,30 @@
-"""Glue in the sandbox: catalog, crawlers, jobs and their runs."""
+"""The Glue service of the sandbox: catalog, crawlers and jobs."""
 
 from __future__ import annotations
 
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.glue.catalog import operations as catalog
-from xacct_sandbox.glue.crawler import operations as crawler
-from xacct_sandbox.glue.jobs import definitions, runs
+from xacct_sandbox.glue.catalog import api as catalog
+from xacct_sandbox.glue.crawler import api as crawler
+from xacct_sandbox.glue.jobs import api as jobs
 
 
 def install(config: SandboxConfig) -> None:
-    """Put all Glue operations in place."""
+    """Add all Glue operations to the emulator."""
     catalog.install()
     crawler.install()
-    definitions.install()
-    runs.install(config)
+    jobs.install(config)
 
 
-def start(config: SandboxConfig) -> None:
-    """End what an earlier process left open; Spark warms up in the background."""
-    runs.start(config)
+def start(_config: SandboxConfig) -> None:
+    """Close job runs that an earlier process left open, and start Spark in the background."""
+    jobs.start()
 
 
 def stop() -> None:
     """Stop all job runs and Spark."""
-    runs.stop()
+    jobs.stop()
 
 
 def healthy() -> bool:
     """Whether jobs can run."""
-    return runs.healthy()
+    return jobs.healthy()

@@ -1,8 +1,8 @@
 """The Redshift process: ``python -m xacct_sandbox.redshift``, a child of the sandbox's daemon.
 
-Starts PostgreSQL, listens on the wire port, says ``ready`` on stdout. It ends on SIGTERM, and when
-its standard input closes: the daemon holds the other end, so it ends with the daemon, also if
-that was killed.
+It starts PostgreSQL, listens on the Redshift port and prints ``ready``. It ends on SIGTERM, and
+when its standard input closes. The daemon holds the other end, so the process also ends when the
+daemon is killed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from logging.handlers import RotatingFileHandler
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from xacct_sandbox.redshift.server.listener import RedshiftServer
-from xacct_sandbox.redshift.sql.errors import BackendError
-from xacct_sandbox.redshift.sql.system_catalog import Internal
+from xacct_sandbox.redshift.sql.errors import WRONG_CREDENTIALS, BackendError
+from xacct_sandbox.redshift.sql.system_catalog import SystemCatalog
 from xacct_sandbox.redshift.storage.postgres import PostgresCluster
 
 logger = logging.getLogger("xacct_sandbox.redshift")
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         return asyncio.run(_serve(config))
     except SandboxError as problem:
-        logger.error("%s", problem)  # noqa: TRY400 -- said in full, a trace adds nothing
+        logger.error("%s", problem)  # noqa: TRY400 -- the text is complete, a traceback adds nothing
         sys.stderr.write(f"{problem}\n")
         return 1
 
@@ -47,24 +47,15 @@ async def _serve(config: SandboxConfig) -> int:
 
     token = config.token_path.read_text(encoding="ascii").strip()
     cluster = PostgresCluster(config.postgres_dir, token)
-    # From the main thread: the kernel ends PostgreSQL with the thread that started it.
+    # In the main thread: the kernel ends PostgreSQL when the thread that started it ends.
     cluster.start()
-    internal = Internal(cluster.socket_path, token)
-    front: RedshiftServer | None = None
+    catalog = SystemCatalog(cluster.socket_path, token)
+    server: RedshiftServer | None = None
     try:
+        await _set_up_database(cluster, catalog)
+        server = RedshiftServer(config, cluster.socket_path, catalog)
         try:
-            await internal.set_up()
-        except BackendError as problem:
-            if problem.sqlstate != "28P01":
-                raise
-            logger.warning("home/token is new: giving it to the database")
-            cluster.stop()
-            cluster.set_superuser_password()
-            cluster.start()
-            await internal.set_up()
-        front = RedshiftServer(config, cluster.socket_path, internal)
-        try:
-            await front.start()
+            await server.start()
         except OSError as problem:
             raise SandboxError(
                 f"port {config.redshift_port} cannot be used for Redshift ({problem.strerror});"
@@ -83,23 +74,36 @@ async def _serve(config: SandboxConfig) -> int:
                         "PostgreSQL ended unexpectedly; see home/postgres/postgres.log"
                     ) from None
     finally:
-        if front is not None:
-            await front.stop()
+        if server is not None:
+            await server.stop()
         if cluster.running():
-            await internal.close()
+            await catalog.close()
         cluster.stop()
     return 0
 
 
+async def _set_up_database(cluster: PostgresCluster, catalog: SystemCatalog) -> None:
+    try:
+        await catalog.set_up()
+    except BackendError as problem:
+        if problem.sqlstate != WRONG_CREDENTIALS:
+            raise
+        logger.warning("home/token is new: it becomes the superuser's password")
+        cluster.stop()
+        cluster.set_superuser_password()
+        cluster.start()
+        await catalog.set_up()
+
+
 def _await_parent_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Standard input ends when the daemon does."""
+    """Stop the process when the daemon ends, which closes standard input. Runs in a thread."""
     while os.read(0, 1024):
         continue
     loop.call_soon_threadsafe(stop.set)
 
 
 def _import_ahead() -> None:
-    """What the first COPY or UNLOAD would wait for."""
+    """Import what the first COPY or UNLOAD would wait for. Runs in a thread."""
     import pyarrow.compute
     import pyarrow.csv  # noqa: F401
 

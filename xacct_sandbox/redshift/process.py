@@ -1,7 +1,7 @@
-"""The daemon's side of the Redshift process: start it, stop it, ask whether it lives.
+"""Starts, stops and checks the Redshift process, for the daemon.
 
-The child reads its standard input, whose other end only this process holds: when the daemon ends,
-however it ends, the child sees it and shuts PostgreSQL down.
+The child reads its standard input, whose other end only the daemon holds. When the daemon ends, the
+child sees the end of the file and shuts PostgreSQL down.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from xacct_sandbox.daemon.config import (
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-# Threads that pass large blocks along: freed memory goes back at once, not into pools of each.
+# Threads pass large blocks to each other. Freed memory goes back to the system, not to their pools.
 MEMORY_VARIABLES = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 _process: subprocess.Popen[bytes] | None = None
@@ -31,10 +31,10 @@ _config: SandboxConfig | None = None
 
 
 def start(config: SandboxConfig) -> None:
-    """Start the process and wait until it takes connections.
+    """Start the process and wait until it accepts connections.
 
     Raises:
-        SandboxError: it did not come up; its own last words are given.
+        SandboxError: It does not start; the text has the end of its error output.
     """
     global _process, _config
     if _process is not None and _process.poll() is None:
@@ -65,9 +65,10 @@ def start(config: SandboxConfig) -> None:
             if line:
                 return
             process.wait(10)
-            said = (config.log_dir / "redshift.err").read_bytes()[-2000:].decode("utf-8", "replace")
+            output = (config.log_dir / "redshift.err").read_bytes()[-2000:]
+            text = output.decode("utf-8", "replace").strip()
             _process = None
-            raise SandboxError(f"the Redshift process did not start: {said.strip()}")
+            raise SandboxError(f"the Redshift process did not start: {text}")
         if time.monotonic() > deadline:
             stop()
             raise SandboxError(
@@ -77,7 +78,7 @@ def start(config: SandboxConfig) -> None:
 
 
 def stop() -> None:
-    """End it: sessions are closed, PostgreSQL shuts down in order."""
+    """End the process: sessions are closed, and PostgreSQL is shut down."""
     global _process
     process, _process = _process, None
     if process is None:
@@ -95,7 +96,7 @@ def stop() -> None:
 
 
 def healthy() -> bool:
-    """Does the process live and take connections?"""
+    """Whether the process runs and accepts connections."""
     if _process is None or _process.poll() is not None or _config is None:
         return False
     try:

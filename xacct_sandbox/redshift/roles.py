@@ -1,24 +1,28 @@
-"""From a role chain in IAM_ROLE to an S3 client, every hop a real IAM decision.
+"""From the role chain in IAM_ROLE to an S3 client. Every hop is a real IAM decision.
 
 The first role must be attached to the namespace; Redshift's service principal assumes it. Each
-further role is assumed by the one before with the external ID Redshift Serverless sends: the ARN
-of the database user. Credentials are taken anew for every statement: a policy that was taken away
-is missed by the very next COPY or UNLOAD.
+further role is assumed by the one before, with the external ID that Redshift Serverless sends: the
+ARN of the database user. Every statement assumes the chain again, so a policy that was removed
+fails the next COPY or UNLOAD.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox import clients
-from xacct_sandbox.credentials import Credentials, ServiceError
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.redshift.sql.errors import INTERNAL_ERROR, RedshiftError
 from xacct_sandbox.redshift.sql.option_lists import DEFAULT_ROLE
+from xacct_sandbox.service_errors import ServiceError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 SERVICE = "redshift.amazonaws.com"
 SESSION_NAME = "RedshiftIamRoleSession"
@@ -26,7 +30,7 @@ SESSION_NAME = "RedshiftIamRoleSession"
 
 @dataclass(frozen=True)
 class Namespace:
-    """The one namespace of the sandbox, as the redshift-serverless API keeps it."""
+    """The namespace of the sandbox."""
 
     account_id: str
     region: str
@@ -38,8 +42,8 @@ class Namespace:
 
     @property
     def arn(self) -> str:
-        place = f"{self.region}:{self.account_id}"
-        return f"arn:aws:redshift-serverless:{place}:namespace/{self.namespace_id}"
+        owner = f"{self.region}:{self.account_id}"
+        return f"arn:aws:redshift-serverless:{owner}:namespace/{self.namespace_id}"
 
     def database_user_arn(self, user: str) -> str:
         """The principal that IAM errors name, and the external ID of every chained role."""
@@ -49,17 +53,25 @@ class Namespace:
 
 @dataclass(frozen=True)
 class RoleSession:
-    """S3 under the last role of a chain; ``principal`` is who IAM sees."""
+    """S3 with the credentials of the last role of a chain.
 
-    s3: Any
+    Attributes:
+        principal: The ARN that IAM sees.
+    """
+
+    s3: S3Client
     principal: str
 
 
 def resolve_chain(namespace: Namespace | None, roles: tuple[str, ...] | str) -> tuple[str, ...]:
-    """The chain to assume, its first role checked against the namespace's.
+    """The role chain to assume.
+
+    Args:
+        roles: The chain, or ``DEFAULT_ROLE``.
 
     Raises:
-        RedshiftError: there is no namespace, no default role, or the role is not attached.
+        RedshiftError: There is no namespace or no default role, or the first role is not attached
+            to the namespace.
     """
     if namespace is None:
         raise RedshiftError(
@@ -86,10 +98,10 @@ def resolve_chain(namespace: Namespace | None, roles: tuple[str, ...] | str) -> 
 def assume_chain(
     namespace: Namespace, chain: tuple[str, ...], user: str, *, region: str | None
 ) -> RoleSession:
-    """Assume every role of the chain in turn. Blocks: call it in a thread.
+    """Assume the roles of the chain one after another. Blocks: call it in a thread.
 
     Raises:
-        RedshiftError: a hop was denied; the message names principal and role.
+        RedshiftError: A role was denied; the text names the principal and the role.
     """
     user_arn = namespace.database_user_arn(user)
     try:
@@ -104,8 +116,8 @@ def assume_chain(
         raise _not_authorized(user_arn, chain[0], refusal.message) from refusal
     except SandboxError as problem:
         raise RedshiftError(f"credentials for {chain[0]}: {problem}") from problem
-    for before, role in pairwise(chain):
-        credentials = _next_hop(credentials, before, role, user_arn, namespace.region)
+    for caller, role in pairwise(chain):
+        credentials = _next_hop(credentials, caller, role, user_arn, namespace.region)
     return RoleSession(
         s3=clients.client("s3", credentials, region or namespace.region),
         principal=_session_arn(chain[-1]),
@@ -113,7 +125,7 @@ def assume_chain(
 
 
 def _next_hop(
-    credentials: Credentials, before: str, role: str, user_arn: str, region: str
+    credentials: Credentials, caller: str, role: str, user_arn: str, region: str
 ) -> Credentials:
     sts = clients.client("sts", credentials, region)
     try:
@@ -121,7 +133,7 @@ def _next_hop(
     except ClientError as refusal:
         error = refusal.response.get("Error", {})
         detail = f"{error.get('Code', '')}: {error.get('Message', '')}; ExternalId {user_arn}"
-        raise _not_authorized(_session_arn(before), role, detail) from refusal
+        raise _not_authorized(_session_arn(caller), role, detail) from refusal
     except BotoCoreError as problem:
         raise RedshiftError(f"credentials for {role}: {problem}") from problem
     keys = answer["Credentials"]
@@ -147,7 +159,7 @@ def _session_arn(role_arn: str) -> str:
 
 
 def s3_failure(problem: Exception, action: str, url: str, principal: str) -> RedshiftError:
-    """An S3 error as COPY and UNLOAD report it, naming who asked for what."""
+    """An S3 error as COPY and UNLOAD report it, with the principal, the action and the object."""
     if isinstance(problem, ClientError):
         error = problem.response.get("Error", {})
         status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -155,9 +167,9 @@ def s3_failure(problem: Exception, action: str, url: str, principal: str) -> Red
         text = {"AccessDenied": "Access Denied", "403": "Access Denied"}.get(
             code, error.get("Message", code)
         )
-        rid = problem.response.get("ResponseMetadata", {}).get("RequestId", "")
+        request_id = problem.response.get("ResponseMetadata", {}).get("RequestId", "")
         return RedshiftError(
-            f"S3ServiceException:{text},Status {status},Error {code},Rid {rid}",
+            f"S3ServiceException:{text},Status {status},Error {code},Rid {request_id}",
             detail=f"error:  S3ServiceException:{text}  code: 8001  action: {action}"
             f"  resource: {url}  principal: {principal}  reason: {error.get('Message', '')}",
             hint=f"{principal} needs {action} on {url}: in its identity policy and, across"

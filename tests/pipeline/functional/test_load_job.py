@@ -15,13 +15,13 @@ from tests.support.fakes.modelled_client import ModelledClient
 from tests.support.fakes.s3 import FakeBucket
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.feed import load_job
+from xacct_assets.contract.load_report import DayLoad
 from xacct_assets.feed.load_job import (
     INLINE_CHARACTERS,
-    _account,
+    _loaded_days,
     _pipes_classes,
-    job_extras,
     load_prefix,
+    load_request,
 )
 
 DAY = date(2026, 1, 2)
@@ -71,10 +71,8 @@ def read(bucket: FakeBucket) -> list[Any]:
     return handler.messages
 
 
-def test_the_job_is_told_everything_as_plain_data(
-    pipeline: InMemoryPipeline, state: AwsState
-) -> None:
-    extras = job_extras(state.feed, pipeline.aws, "w1", {DAY: 10})
+def test_the_load_request_is_plain_data(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    extras = load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).to_json()
     assert json.loads(json.dumps(extras)) == extras
     assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
     assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
@@ -86,7 +84,7 @@ def test_the_prefix_of_messages_follows_from_the_work(state: AwsState) -> None:
     assert load_prefix(state.feed, "w1") == "pipes/products/w1/"
 
 
-def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
+def test_a_long_context_stays_in_s3_for_a_later_attempt() -> None:
     bucket = pipes_bucket()
     injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context({"extras": {"feed": LONG}}) as params:
@@ -99,7 +97,7 @@ def test_the_context_of_a_month_goes_with_the_jobs_arguments(
 ) -> None:
     bucket = pipes_bucket()
     month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
-    context = {"extras": job_extras(state.feed, pipeline.aws, "f" * 32, month)}
+    context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, month).to_json()}
     injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert params == {"data": context}
@@ -146,8 +144,8 @@ def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
 
 def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
     other = {"load_id": "w0", "days": {}}
-    assert _account([other, ACCOUNT], "w1", "jr_1") == {
-        DAY: load_job.DayLoad(
+    assert _loaded_days([other, ACCOUNT], "w1", "jr_1") == {
+        DAY: DayLoad(
             *(1, 10, 9, 1, {"id: missing": 1}),
             [{"source_file": "f", "reason": "id: missing", "raw_record": ",a"}],
         )
@@ -156,4 +154,4 @@ def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
 
 def test_a_job_without_an_account_of_its_load_fails() -> None:
     with pytest.raises(dg.Failure, match="left no account of what it loaded"):
-        _account([{"something": "else"}], "w1", "jr_1")
+        _loaded_days([{"something": "else"}], "w1", "jr_1")

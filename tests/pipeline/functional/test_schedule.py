@@ -1,4 +1,4 @@
-"""The daily schedule: which day, when it keeps still, when it makes noise."""
+"""The daily schedule: which day it requests, and when it skips."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -8,14 +8,14 @@ import pytest
 
 from tests.support.fakes.aws_state import AwsState
 from tests.support.in_memory_pipeline import InMemoryPipeline
-from xacct_assets.feed.schedule import already_seen_to, build_schedule, ended_day
+from xacct_assets.feed.schedule import build_schedule, last_ended_day, skip_reason
 
 DAY = date(2026, 1, 2)
 
 
 def reason(pipeline: InMemoryPipeline) -> str | None:
-    """Why the schedule would keep still about the day; None if it asks for it."""
-    return already_seen_to(pipeline.feed, pipeline.aws, pipeline.instance, DAY)
+    """Why the schedule would skip the day; None if it would request it."""
+    return skip_reason(pipeline.feed, pipeline.aws, pipeline.instance, DAY)
 
 
 @pytest.mark.parametrize(
@@ -26,20 +26,20 @@ def reason(pipeline: InMemoryPipeline) -> str | None:
         (datetime(2026, 1, 2, 20, tzinfo=ZoneInfo("America/Los_Angeles")), date(2026, 1, 2)),
     ],
 )
-def test_the_day_is_the_last_utc_day_that_is_over(now: datetime, day: date) -> None:
-    assert ended_day(now) == day
+def test_the_day_is_the_last_utc_day_that_has_ended(now: datetime, day: date) -> None:
+    assert last_ended_day(now) == day
 
 
-def test_a_day_without_files_is_asked_for_so_that_it_fails(pipeline: InMemoryPipeline) -> None:
+def test_a_day_without_files_is_requested_so_that_it_fails(pipeline: InMemoryPipeline) -> None:
     assert reason(pipeline) is None
 
 
-def test_a_day_that_was_not_run_is_asked_for(pipeline: InMemoryPipeline, state: AwsState) -> None:
+def test_a_day_that_was_not_run_is_requested(pipeline: InMemoryPipeline, state: AwsState) -> None:
     state.land(str(DAY))
     assert reason(pipeline) is None
 
 
-def test_a_day_that_the_sensor_has_done_is_left_alone(
+def test_a_day_that_the_sensor_already_processed_is_skipped(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
     state.land(str(DAY))
@@ -47,7 +47,7 @@ def test_a_day_that_the_sensor_has_done_is_left_alone(
     assert "made from the files that are there" in (reason(pipeline) or "")
 
 
-def test_a_day_whose_files_changed_since_its_export_is_asked_for(
+def test_a_day_whose_files_changed_since_its_export_is_requested(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
     state.land(str(DAY))
@@ -56,7 +56,7 @@ def test_a_day_whose_files_changed_since_its_export_is_asked_for(
     assert reason(pipeline) is None
 
 
-def test_a_day_whose_export_failed_is_asked_for(
+def test_a_day_whose_export_failed_is_requested(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
     state.land(str(DAY))
@@ -104,7 +104,7 @@ def start_run(
         pytest.param(date(2026, 1, 1), DAY, "__ASSET_JOB", WHOLE, id="in-a-backfill-of-the-ui"),
     ],
 )
-def test_a_day_that_is_under_way_is_left_alone(
+def test_a_day_that_is_under_way_is_skipped(
     pipeline: InMemoryPipeline,
     state: AwsState,
     first: date,
@@ -125,7 +125,7 @@ def test_a_day_that_is_under_way_is_left_alone(
         pytest.param(DAY, DAY, "orders_day", None, id="another-feed"),
     ],
 )
-def test_a_run_under_way_that_is_not_of_the_whole_day_does_not_stand_in_for_it(
+def test_a_day_is_requested_although_a_run_of_something_else_is_under_way(
     pipeline: InMemoryPipeline,
     state: AwsState,
     first: date,
@@ -139,23 +139,23 @@ def test_a_run_under_way_that_is_not_of_the_whole_day_does_not_stand_in_for_it(
 
 
 @pytest.mark.parametrize(
-    ("at", "asked_for"),
+    ("at", "requested"),
     [
         (datetime(2026, 1, 3, 6, tzinfo=UTC), "2026-01-02"),
         (datetime(2026, 1, 1, 6, tzinfo=UTC), None),
     ],
 )
-def test_a_tick_asks_for_yesterday_unless_the_feed_began_later(
-    pipeline: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, at: datetime, asked_for: str | None
+def test_a_tick_requests_yesterday_unless_the_feed_starts_later(
+    pipeline: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, at: datetime, requested: str | None
 ) -> None:
     schedule = build_schedule(pipeline.feed)
     context = dg.build_schedule_context(scheduled_execution_time=at)
-    # An ephemeral instance has no reference, which is what a context takes.
+    # A context takes the reference of an instance, which an ephemeral one does not have.
     monkeypatch.setattr(dg.ScheduleEvaluationContext, "instance", pipeline.instance)
-    answer = schedule(context, aws=pipeline.aws)
-    if asked_for is None:
-        assert isinstance(answer, dg.SkipReason)
+    result = schedule(context, aws=pipeline.aws)
+    if requested is None:
+        assert isinstance(result, dg.SkipReason)
     else:
-        assert answer.partition_key == asked_for
+        assert result.partition_key == requested
         # Before the runs of a backfill.
-        assert answer.tags["dagster/priority"] == "1"
+        assert result.tags["dagster/priority"] == "1"

@@ -1,4 +1,4 @@
-"""What a tick asks of S3, counted where a real boto3 client would send it."""
+"""The requests of a tick to S3, counted where a real boto3 client would send them."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from benchmarks.s3_listing import Bucket, ListingService, keys_of
 from benchmarks.sensor_rig import SensorRig, folder, inside, outside, products_feed, window_days
 
 BUCKET = "raw-bucket"
-# A page of S3 has a thousand; two full ones and a started one.
+# Two full pages of 1,000 objects and a third one.
 MANY = 2_500
 
 
@@ -56,7 +56,7 @@ def rig_of(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("without", [0, 5_000])
 @pytest.mark.parametrize(("within", "pages_more"), [(1, 0), (1_000, 0), (1_001, 1), (MANY, 2)])
-def test_a_quiet_tick_costs_a_request_a_day_and_page_whatever_lies_outside(
+def test_a_quiet_tick_costs_one_request_per_day_and_page_whatever_is_outside(
     rig_of, within, pages_more, without
 ):
     rig = rig_of(within, without, sweep_days_back=0)
@@ -75,19 +75,19 @@ def test_the_sweep_adds_the_pages_of_its_five_days_once_a_minute(rig_of):
     assert [rig.tick(after=30).elsewhere for _ in range(4)] == [0, 5, 0, 5]
 
 
-def test_a_day_too_long_for_a_tick_is_taken_up_where_it_stopped(rig_of, monkeypatch):
+def test_a_day_too_long_for_a_tick_is_continued_where_it_stopped(rig_of, monkeypatch):
     monkeypatch.setattr("xacct_assets.feed.arrival.sensor.LISTING_SECONDS", 0.0)
     rig = rig_of(MANY, 0, sweep_days_back=0)
     ticks = [rig.tick(after=5)]
     while not ticks[-1].requested:
         assert len(ticks) < 20, ticks
         ticks.append(rig.tick(after=5))
-    # Without any time, a tick does one step: tomorrow, today, then yesterday's three pages.
+    # Without any time, a tick lists one page: tomorrow, today, then yesterday's three pages.
     assert [tick.window for tick in ticks] == [1] * 5
     assert all(tick.cursor < 1_000 for tick in ticks)
 
 
-def test_the_objects_outside_are_as_many_as_said_and_none_is_in_the_window(rig_of):
+def test_the_objects_outside_are_complete_and_none_is_in_the_window(rig_of):
     today = datetime.now(UTC).date()
     feed = products_feed(today)
     folders = outside(feed, today, 5_000)

@@ -1,7 +1,7 @@
 """A file is put into account A's bucket with any S3 client, and its day runs by itself.
 
-The daemon is Dagster's own, in a process of its own, with the sensors as their feeds start them:
-orders looks at the bucket every five seconds, customers is told by S3's notifications.
+The daemon is Dagster's own, in a process of its own, with the sensors that the feeds start: orders
+polls the bucket every five seconds, customers uses S3's notifications.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ CUSTOMERS = gzip.compress(
     b"C1;Ann;Oslo;1980-02-29;0.125;true\n"
     b"C2;Bo;;;;false\n"
 )
-# On a machine with nothing else to do it is two to nine; it may have much else to do.
+# Two to nine on an idle machine; the limit leaves room for a busy one.
 SECONDS_TO_A_RUN = 60
 SECONDS_OF_A_RUN = 200
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What came of one file."""
+    """The run that one file caused."""
 
     day: str
     run: dg.RunRecord
     seconds: float
-    """From the answer to the put until the run was on record."""
+    """From the answer to the put until the run was created."""
     to_the_start: float = 0
     """The same until the run's process had begun."""
     of_the_run: float = 0
-    """From then to its end: the services' time and Dagster's."""
-    again: int = 0
-    """Runs of the same day that came later, while the sensor went on."""
+    """From its start to its end: the services' time and Dagster's."""
+    later_runs: int = 0
+    """Later runs of the same day, while the sensor went on."""
 
     def ended(self, dagster: DagsterProcesses) -> dg.RunRecord | None:
         """The run once it has ended."""
@@ -58,7 +58,7 @@ class Arrival:
 
 @pytest.fixture(scope="module")
 def arrivals(feeds_sandbox: RunningSandbox, tmp_path_factory) -> Iterator[dict[str, Arrival]]:
-    """One file for each of the feeds, put while the daemon was running; by feed."""
+    """One file for each feed, put while the daemon was running; by feed."""
     dagster = DagsterProcesses(feeds_sandbox, tmp_path_factory.mktemp("live"))
     dagster.start_daemon()
     try:
@@ -73,7 +73,7 @@ def put_and_wait(sandbox: RunningSandbox, dagster: DagsterProcesses) -> dict[str
         ticked = {state.name for state in sensors if state.instigator_data.last_tick_timestamp}
         return {"orders_arrivals", "customers_arrivals"} <= ticked
 
-    dagster.wait_for("the sensors to look once, in vain", both_ticked, 120)
+    dagster.wait_for("one tick of each sensor", both_ticked, 120)
     s3 = sandbox.client("account-a-admin", "s3")
     today = datetime.now(UTC).date()
     files = {
@@ -105,7 +105,7 @@ def put_and_wait(sandbox: RunningSandbox, dagster: DagsterProcesses) -> dict[str
             run=ended,
             to_the_start=ended.start_time - put[feed],
             of_the_run=ended.end_time - ended.start_time,
-            again=len(later),
+            later_runs=len(later),
         )
     return arrived
 
@@ -119,27 +119,27 @@ def test_a_file_that_is_put_runs_its_day_to_a_verified_export(
 ) -> None:
     arrival = arrivals[feed]
     figures = {
-        "from put to run on record": arrival.seconds,
+        "from put to run created": arrival.seconds,
         "from put to the run's start": arrival.to_the_start,
         "of the run": arrival.of_the_run,
     }
-    for what, seconds in figures.items():
-        # For whoever measures (docs/operate.md): shown by `pytest -rP`.
-        print(f"{feed}: {seconds:.1f} s {what}")  # noqa: T201
-        record_testsuite_property(f"{feed}: seconds {what}", round(seconds, 1))
+    for name, seconds in figures.items():
+        # For measurements (docs/operate.md): shown by `pytest -rP`.
+        print(f"{feed}: {seconds:.1f} s {name}")  # noqa: T201
+        record_testsuite_property(f"{feed}: seconds {name}", round(seconds, 1))
     assert arrival.run.dagster_run.status is dg.DagsterRunStatus.SUCCESS
     assert arrival.seconds < SECONDS_TO_A_RUN
-    told = feeds_sandbox.run(
+    reconciled = feeds_sandbox.run(
         *("xacct_assets.operations.cli", "--no-env-file", "reconcile", "--json"),
         *("--feed", feed, "--partition", arrival.day),
     )
-    (row,) = json.loads(told.stdout)
+    (row,) = json.loads(reconciled.stdout)
     assert row["ok"], row
     assert (row["raw_rows"], row["exported_rows"], row["manifest"]) == (2, 2, "whole")
 
 
-def test_a_day_is_not_run_again_by_sensors_that_go_on_looking(
+def test_a_day_is_not_run_again_by_the_next_ticks(
     arrivals: dict[str, Arrival],
 ) -> None:
-    generations = {feed: one.again for feed, one in arrivals.items()}
-    assert generations == {"orders": 0, "customers": 0}
+    later_runs = {feed: arrival.later_runs for feed, arrival in arrivals.items()}
+    assert later_runs == {"orders": 0, "customers": 0}

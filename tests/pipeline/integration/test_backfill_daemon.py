@@ -10,8 +10,8 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.backfill import execute_backfill_iteration
 
-from tests.support.arrival_daemon import YAML, InProcess
-from xacct_assets.feed.arrival.run_history import days_of
+from tests.support.arrival_daemon import YAML, ArrivalWorkspace
+from xacct_assets.feed.arrival.run_history import days_of_run
 from xacct_assets.feed.loader import load_feed
 
 ASSETS = [dg.AssetKey(["products", name]) for name in ("raw_partition", "s3_export")]
@@ -23,7 +23,7 @@ def runs_of_a_backfill(folder: Path, offsets: list[int]) -> list[list[int]]:
     (folder / "dagster.yaml").write_text(YAML)
     with (
         dg.DagsterInstance.from_config(str(folder)) as instance,
-        WorkspaceProcessContext(instance, InProcess()) as workspace,
+        WorkspaceProcessContext(instance, ArrivalWorkspace()) as workspace,
     ):
         instance.add_backfill(
             PartitionBackfill.from_asset_partitions(
@@ -44,7 +44,7 @@ def runs_of_a_backfill(folder: Path, offsets: list[int]) -> list[list[int]]:
         assert not [error for error in errors if error is not None]
         runs = instance.get_runs()
         assert {frozenset(run.asset_selection or ()) for run in runs} == {frozenset(ASSETS)}
-        return sorted([(day - FIRST).days for day in days_of(run)] for run in runs)
+        return sorted([(day - FIRST).days for day in days_of_run(run)] for run in runs)
 
 
 def test_days_that_are_not_next_to_each_other_become_a_run_for_each_stretch(

@@ -32,7 +32,7 @@ from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_assets.operations.deployment.deploy import Deployment
-from xacct_assets.operations.deployment.plan import repository_root
+from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
 from xacct_sandbox.sample_data import ProductFile, Record, Reject
 
@@ -491,10 +491,10 @@ def stocks(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) ->
     """A second feed made of a YAML file and its SQL, deployed beside products."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("infra", "glue"):
-        (root / name).symlink_to(repository_root() / name)
+        (root / name).symlink_to(sources_root() / name)
     (root / "sql" / "stock_levels").mkdir(parents=True)
-    (root / "sql" / "load_audit.sql").symlink_to(repository_root() / "sql" / "load_audit.sql")
-    for name, text in sql_of_stocks(repository_root()).items():
+    (root / "sql" / "load_audit.sql").symlink_to(sources_root() / "sql" / "load_audit.sql")
+    for name, text in sql_of_stocks(sources_root()).items():
         (root / "sql" / "stock_levels" / name).write_text(text, encoding="utf-8")
     with create_defs_folder_sandbox() as folder:
         home = folder.defs_folder_path / "stock_levels"

@@ -27,7 +27,7 @@ from tests.support.sandbox import RunningSandbox
 from xacct_assets.aws.glue.job import LIVE
 from xacct_sandbox import faults
 from xacct_sandbox.daemon import latency
-from xacct_sandbox.daemon.latency import ServiceTimes
+from xacct_sandbox.daemon.latency import FixedLatency
 from xacct_sandbox.sample_data import ProductFile
 
 ROWS = 40
@@ -144,11 +144,11 @@ class Remote:
     @contextlib.contextmanager
     def slowed(self, **seconds: float) -> Iterator[None]:
         """Crawls, job runs or statements take at least this many seconds."""
-        latency.write(self.config, ServiceTimes(**seconds))
+        latency.write(self.config, FixedLatency(**seconds))
         try:
             yield
         finally:
-            latency.write(self.config, ServiceTimes())
+            latency.write(self.config, FixedLatency())
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.project import ROOT
-from xacct_assets.aws.errors import denial_in
+from xacct_assets.aws.denials import denial_in
 from xacct_assets.iam_hints import ACCOUNT_A, ACCOUNT_B, GRANTS, grant_hint
 
 TEMPLATES = {name: (ROOT / name).read_text(encoding="utf-8") for name in (ACCOUNT_A, ACCOUNT_B)}

@@ -137,11 +137,11 @@ def test_a_target_is_judged_by_medians() -> None:
     assert _find(figures(), "30 days: wall") == ("0.10", True)
 
 
-def test_calls_that_ask_how_a_service_is_are_compared_by_themselves() -> None:
+def test_polls_of_services_are_compared_by_themselves() -> None:
     known = figures()
     for each in known["one_day"]["runs"][OURS]:
         each["by_operation"] = {"s3 PutObject": 30, "glue ListCrawls": 2, "glue GetJobRun": 4}
-    assert _find(known, "how a service is") == ("6 to 15", True)
+    assert _find(known, "fewer polls") == ("6 to 15", True)
 
 
 def test_a_year_of_the_reference_is_its_month_times_its_days() -> None:
@@ -155,9 +155,11 @@ def test_a_year_of_the_reference_is_its_month_times_its_days() -> None:
 
 @pytest.mark.parametrize(
     ("words", "late", "met"),
-    [("told of", 0.5, True), ("told of", 0.6, False)],
+    [("detected within", 0.5, True), ("detected within", 0.6, False)],
 )
-def test_being_told_late_is_measured_by_what_is_allowed(words: str, late: float, met: bool) -> None:
+def test_late_detection_is_measured_as_a_share_of_what_is_allowed(
+    words: str, late: float, met: bool
+) -> None:
     known = figures()
     for each in known["one_day"]["runs"][OURS]:
         each["known"] = [(JOB, 3.0, late)]
@@ -200,6 +202,6 @@ def test_the_section_says_what_was_extrapolated_and_what_overran(
     pins = dict.fromkeys(("apache-airflow", "apache-airflow-providers-amazon", "boto3"), "1.2.3")
     text = pipeline_report.section(known, pins, 1200.0)
     assert "**the reference's are its 30 days times 365/30**" in " ".join(text.split())
-    assert "fixed time: 2 of kind job" in " ".join(text.split())
+    assert "fixed duration: 2 of kind job" in " ".join(text.split())
     assert "| wall (s) | 120.0 | 12.0 (12.0–12.0) | 40.0 | 1,460.0 | 90.0 |" in text
     assert max(len(line) for line in text.splitlines() if line[:1] not in "|#!") <= 100

@@ -31,7 +31,7 @@ BROKEN = (DriverError, OSError, struct.error)
 
 @dataclass
 class Faulty:
-    """The sandbox, faults in it, and clients that do not try again."""
+    """The sandbox, its faults, and clients without retries."""
 
     sandbox: RunningSandbox
     mark: str
@@ -39,7 +39,7 @@ class Faulty:
     def plan(self, kind: str, **fields: Any) -> str:
         return faults.add(self.sandbox.config, Fault(kind, **fields))[0]
 
-    def struck(self) -> list[tuple[str, str, str]]:
+    def injected(self) -> list[tuple[str, str, str]]:
         """Kind, service and operation of every injection."""
         log = faults.log(self.sandbox.config)
         return [(entry["kind"], entry["service"], entry["operation"]) for entry in log]
@@ -170,7 +170,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("kind", list(REFUSALS))
-def test_every_service_refuses_in_its_own_words_and_then_serves_again(
+def test_every_service_refuses_in_its_own_format_and_then_serves_again(
     faulty: Faulty, kind: str
 ) -> None:
     for service, (operation, call) in CALLS.items():
@@ -183,7 +183,7 @@ def test_every_service_refuses_in_its_own_words_and_then_serves_again(
         said = (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"])
         assert (service, said) == (service, expected)
         call(client)
-    assert faulty.struck() == [
+    assert faulty.injected() == [
         (kind, service, operation) for service, (operation, _) in CALLS.items()
     ]
 
@@ -194,10 +194,10 @@ def test_boto3s_own_retries_absorb_a_throttled_call(faulty: Faulty) -> None:
     answer = faulty.sandbox.client("account-b-admin", "glue").get_databases()
 
     assert answer["ResponseMetadata"]["RetryAttempts"] == 2
-    assert len(faulty.struck()) == 2
+    assert len(faulty.injected()) == 2
 
 
-def test_nothing_is_done_in_a_time_out_and_all_of_it_when_the_answer_is_lost(
+def test_a_timeout_does_nothing_and_a_lost_answer_does_everything(
     faulty: Faulty,
 ) -> None:
     glue = faulty.once("glue")
@@ -209,13 +209,13 @@ def test_nothing_is_done_in_a_time_out_and_all_of_it_when_the_answer_is_lost(
         databases = [item["Name"] for item in glue.get_databases()["DatabaseList"]]
         assert (name in databases) is there, kind
     glue.delete_database(Name=name)
-    assert faulty.struck() == [
+    assert faulty.injected() == [
         ("timeout", "glue", "CreateDatabase"),
         ("lost_answer", "glue", "CreateDatabase"),
     ]
 
 
-def test_a_large_upload_is_stored_though_its_answer_is_lost(faulty: Faulty) -> None:
+def test_a_large_upload_whose_answer_is_lost_is_stored(faulty: Faulty) -> None:
     s3 = faulty.once("s3")
     place = {"Bucket": faulty.processing, "Key": f"{FOLDER}{faulty.mark}/large"}
     faulty.plan("lost_answer", service="s3", operation="PutObject", match=faulty.mark)
@@ -227,7 +227,9 @@ def test_a_large_upload_is_stored_though_its_answer_is_lost(faulty: Faulty) -> N
     s3.delete_object(**place)
 
 
-def test_a_slow_answer_comes_after_a_client_gave_up_and_the_work_is_done(faulty: Faulty) -> None:
+def test_a_slow_answer_comes_after_the_client_timed_out_and_the_work_is_done(
+    faulty: Faulty,
+) -> None:
     impatient = faulty.once("s3", read_timeout=1)
     place = {"Bucket": faulty.processing, "Key": f"{FOLDER}{faulty.mark}/slow"}
     faulty.plan("slow", service="s3", operation="PutObject", match=faulty.mark, seconds=3)
@@ -258,7 +260,7 @@ def test_an_object_is_replaced_between_listing_and_reading(faulty: Faulty) -> No
         s3.get_object(**place, IfMatch=listed)
 
     assert s3.get_object(**place)["Body"].read().decode() == "néw"
-    assert faulty.struck() == [("object_replaced", "s3", "GetObject")]
+    assert faulty.injected() == [("object_replaced", "s3", "GetObject")]
     s3.delete_object(**place)
 
 
@@ -273,7 +275,7 @@ def queue(faulty: Faulty) -> Iterator[str]:
     sqs.delete_queue(QueueUrl=url)
 
 
-def test_a_deleted_notification_comes_again(faulty: Faulty, queue: str) -> None:
+def test_a_deleted_notification_is_delivered_again(faulty: Faulty, queue: str) -> None:
     sqs = faulty.once("sqs")
     sqs.send_message(QueueUrl=queue, MessageBody="one")
     faulty.plan("duplicate_notification", match=faulty.mark)
@@ -286,10 +288,10 @@ def test_a_deleted_notification_comes_again(faulty: Faulty, queue: str) -> None:
 
     assert ids[0] == ids[1]
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
-    assert faulty.struck() == [("duplicate_notification", "sqs", "ReceiveMessage")]
+    assert faulty.injected() == [("duplicate_notification", "sqs", "ReceiveMessage")]
 
 
-def test_notifications_come_in_the_wrong_order(faulty: Faulty, queue: str) -> None:
+def test_notifications_are_delivered_in_the_wrong_order(faulty: Faulty, queue: str) -> None:
     sqs = faulty.once("sqs")
     faulty.plan("reordered_notification", match=faulty.mark)
     sqs.send_message(QueueUrl=queue, MessageBody="1")
@@ -323,11 +325,11 @@ def test_a_reset_connection_rolls_its_transaction_back(faulty: Faulty, table: st
         cursor.execute(f"INSERT INTO {table} VALUES (2)")
 
     assert faulty.query(f"SELECT n FROM {table}") == []
-    assert faulty.struck() == [("connection_reset", "redshift", "Statement")]
+    assert faulty.injected() == [("connection_reset", "redshift", "Statement")]
 
 
 @pytest.mark.parametrize("operation", ["Statement", "Commit"])
-def test_a_conflict_is_error_1023_and_the_connection_goes_on(
+def test_a_conflict_is_error_1023_and_the_connection_stays_usable(
     faulty: Faulty, table: str, operation: str
 ) -> None:
     connection = faulty.connect()
@@ -348,7 +350,7 @@ def test_a_conflict_is_error_1023_and_the_connection_goes_on(
 
 
 @pytest.mark.parametrize("operation", ["Connect", "Begin"])
-def test_a_connection_breaks_before_it_did_anything_if_that_is_asked_for(
+def test_a_connection_breaks_at_connect_or_begin_if_that_is_named(
     faulty: Faulty, operation: str
 ) -> None:
     faulty.plan("connection_reset", operation=operation)
@@ -356,7 +358,7 @@ def test_a_connection_breaks_before_it_did_anything_if_that_is_asked_for(
     with pytest.raises(BROKEN):
         faulty.connect().cursor().execute("SELECT 1")
 
-    assert faulty.struck() == [("connection_reset", "redshift", operation)]
+    assert faulty.injected() == [("connection_reset", "redshift", operation)]
     faulty.connect().cursor().execute("SELECT 1")
 
 
@@ -374,7 +376,7 @@ def test_a_lost_commit_is_committed(faulty: Faulty, table: str) -> None:
         connection.commit()
 
     assert faulty.query(f"SELECT n FROM {table}") == [(1,)]
-    assert faulty.struck() == [("commit_lost", "redshift", "Commit")]
+    assert faulty.injected() == [("commit_lost", "redshift", "Commit")]
 
 
 def test_the_data_api_sees_the_databases_faults(faulty: Faulty, table: str) -> None:
@@ -396,12 +398,12 @@ def _scripts(faulty: Faulty) -> Simple:
     return Simple(faulty.sandbox.config, secret["username"], secret["password"])
 
 
-def test_scripts_of_the_simple_protocol_are_struck_too(faulty: Faulty, table: str) -> None:
+def test_scripts_of_the_simple_protocol_get_faults_too(faulty: Faulty, table: str) -> None:
     client = _scripts(faulty)
     insert = f"insert into {table} values"
     faulty.plan("serialization_conflict", match=table)
-    struck = client.query(f"{insert} (1); {insert} (2)")
-    assert (kinds(struck), struck[-1][1]) == (b"EZ", b"I")
+    answer = client.query(f"{insert} (1); {insert} (2)")
+    assert (kinds(answer), answer[-1][1]) == (b"EZ", b"I")
 
     client.query(f"begin; {insert} (3)")
     faulty.plan("serialization_conflict", operation="Commit")
@@ -435,7 +437,7 @@ def copy(faulty: Faulty, table: str) -> Iterator[str]:
     ("kind", "rows"),
     [("connection_reset", []), ("serialization_conflict", []), ("commit_lost", [(1,), (2,)])],
 )
-def test_a_copy_is_struck_while_it_is_under_way(
+def test_a_copy_gets_a_fault_while_it_is_running(
     faulty: Faulty, table: str, copy: str, kind: str, rows: list[Any]
 ) -> None:
     faulty.plan(kind, match=table)
@@ -445,11 +447,11 @@ def test_a_copy_is_struck_while_it_is_under_way(
 
     assert faulty.query(f"SELECT n FROM {table} ORDER BY n") == rows
     operation = "Commit" if kind == "commit_lost" else "Copy"
-    assert faulty.struck() == [(kind, "redshift", operation)]
+    assert faulty.injected() == [(kind, "redshift", operation)]
     faulty.query(copy)
 
 
-def test_a_paused_workgroup_ends_sessions_and_takes_none_until_it_is_back(
+def test_a_paused_workgroup_ends_sessions_and_accepts_none_until_it_is_back(
     faulty: Faulty,
 ) -> None:
     old = faulty.connect()
@@ -466,7 +468,7 @@ def test_a_paused_workgroup_ends_sessions_and_takes_none_until_it_is_back(
 
     faults.clear(faulty.sandbox.config)
     assert faulty.query("SELECT 4") == [(4,)]
-    assert faulty.struck() == [("workgroup_paused", "redshift", "Connect")]
+    assert faulty.injected() == [("workgroup_paused", "redshift", "Connect")]
 
 
 def test_a_pause_ends_by_itself(faulty: Faulty) -> None:
@@ -546,7 +548,7 @@ def ready(faulty: Faulty, crawler: str) -> dict[str, Any]:
     return dict(until(look))
 
 
-def test_somebody_elses_crawl_is_in_the_way_and_is_a_real_one(faulty: Faulty, crawler: str) -> None:
+def test_a_busy_crawler_runs_a_real_crawl_of_another_caller(faulty: Faulty, crawler: str) -> None:
     glue = faulty.once("glue")
     faulty.plan("crawler_busy", match=crawler, seconds=0.5)
 
@@ -570,7 +572,7 @@ def test_a_crawl_fails(faulty: Faulty, crawler: str) -> None:
     last = ready(faulty, crawler)["LastCrawl"]
 
     assert (last["Status"], last["ErrorMessage"]) == ("FAILED", "Internal Service Exception")
-    assert faulty.struck() == [("crawl_failed", "glue", "Crawl")]
+    assert faulty.injected() == [("crawl_failed", "glue", "Crawl")]
 
 
 # -- job runs ----------------------------------------------------------------------------------
@@ -641,7 +643,7 @@ def run(faulty: Faulty, job: str) -> dict[str, Any]:
     return dict(until(look))
 
 
-def test_a_job_run_ends_in_each_of_its_bad_states(faulty: Faulty, job: str) -> None:
+def test_a_job_run_ends_in_each_failed_state(faulty: Faulty, job: str) -> None:
     expected = {
         "job_failed": ("FAILED", "exit code 10"),
         "job_error": ("ERROR", "Internal service error"),
@@ -652,7 +654,7 @@ def test_a_job_run_ends_in_each_of_its_bad_states(faulty: Faulty, job: str) -> N
         faulty.plan(kind, match=job)
         ended = run(faulty, job)
         assert (ended["JobRunState"], words in ended["ErrorMessage"]) == (state, True), ended
-    assert faulty.struck() == [(kind, "glue", "JobRun") for kind in expected]
+    assert faulty.injected() == [(kind, "glue", "JobRun") for kind in expected]
 
 
 def test_a_job_that_is_killed_in_its_copy_changes_nothing(
@@ -666,7 +668,7 @@ def test_a_job_that_is_killed_in_its_copy_changes_nothing(
     assert killed["JobRunState"] == "FAILED"
     assert killed["ErrorMessage"] == "Command failed with exit code 10"
     assert faulty.query(f"SELECT n FROM {table}") == [(7,)]
-    assert faulty.struck() == [("job_killed_in_copy", "glue", "JobRun")]
+    assert faulty.injected() == [("job_killed_in_copy", "glue", "JobRun")]
 
     # The work of a run that is reported as failed may be done all the same.
     faulty.plan("job_error", match=job, seconds=60)
@@ -677,9 +679,9 @@ def test_a_job_that_is_killed_in_its_copy_changes_nothing(
 # -- planning ----------------------------------------------------------------------------------
 
 
-def test_what_can_never_strike_is_refused_and_nothing_of_it_is_planned(faulty: Faulty) -> None:
+def test_an_impossible_fault_is_refused_and_nothing_is_planned(faulty: Faulty) -> None:
     config = faulty.sandbox.config
-    with pytest.raises(FaultRefused, match=r"it can: .*StartJobRun"):
+    with pytest.raises(FaultRefused, match=r"it can happen in: .*StartJobRun"):
         faults.add(
             config,
             Fault("throttle"),
@@ -688,7 +690,7 @@ def test_what_can_never_strike_is_refused_and_nothing_of_it_is_planned(faulty: F
     assert faults.plan(config) == []
 
 
-def test_the_command_plans_lists_and_clears_and_status_says_that_faults_are_planned(
+def test_the_command_plans_lists_and_clears_and_status_shows_planned_faults(
     faulty: Faulty,
 ) -> None:
     sandbox = faulty.sandbox
@@ -698,7 +700,7 @@ def test_the_command_plans_lists_and_clears_and_status_says_that_faults_are_plan
 
     added = fault("add", "throttle", "--service", "glue", "--operation", "GetDatabases")
     assert "f" in added.split(" ")[0]
-    assert "throttle of glue GetDatabases, 1x" in added
+    assert "throttle in glue GetDatabases, 1x" in added
     assert (
         "faults    1 planned, 0 injected so far"
         in sandbox.run("xacct_sandbox.cli", "status", check=False).stdout

@@ -19,11 +19,13 @@ from typing import Any
 import pytest
 import redshift_connector
 
+from tests.support.load_requests import request_json
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 
 TERMINAL = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}
 RUN_SECONDS = 180
+LOAD_SCRIPT = ROOT / "glue" / "load.py"
 DAY = "2031-05-04"
 EMPTY_DAY = "2031-05-05"
 
@@ -268,6 +270,12 @@ def test_what_glue_does_not_have_cannot_be_imported(jobs: Jobs) -> None:
     assert "--extra-py-files" in run["ErrorMessage"]
 
 
+def test_the_load_script_without_its_zip_names_the_fix(jobs: Jobs) -> None:
+    run = jobs.run(jobs.job(LOAD_SCRIPT.read_text(encoding="utf-8")))
+    assert run["JobRunState"] == "FAILED"
+    assert "run `xacct deploy`" in run["ErrorMessage"]
+
+
 # -- the load ----------------------------------------------------------------------------------
 
 
@@ -369,25 +377,17 @@ class Load:
     def extras(self, load_id: str, days: Sequence[str]) -> dict[str, Any]:
         config = self.sandbox.config
         return {
+            **request_json(),
             "feed": "load_tests",
             "load_id": load_id,
             "days": [{"day": day, "values": day.split("-")} for day in days],
             "catalog": {"database": "products_db", "table": "load_tests"},
-            "source": {
-                "delimiter": ",",
-                "quote": '"',
-                "escape": '"',
-                "encoding": "UTF-8",
-                "pattern": ["*.csv", "*.csv.gz"],
-            },
             "columns": [
                 {"name": name, "type": kind, "nullable": nullable}
                 for name, kind, nullable in COLUMNS
             ],
-            "key": ["id"],
             "staging": {"table": "public.load_tests", "load_audit": "public.xacct_load_audit"},
             "connection": f"xacct-redshift-{config.suffix}",
-            "database": "dev",
             "tmp_dir": f"s3://{self.processing}/glue-tmp/load_tests/{load_id}/",
             "copy_role": f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}",
             "rejects": f"s3://{self.processing}/rejects/load_tests/",
@@ -612,8 +612,8 @@ BROKEN_LATER = gzip.compress(
 @pytest.mark.parametrize(
     ("name", "body", "text"),
     [
-        pytest.param("a.csv", "id;name;price;stock;note;at\n", "header differs", id="delimiter"),
-        pytest.param("a.csv", f"{HEADER},extra\n", "extra 'extra'", id="column"),
+        pytest.param("a.csv", HEADER.replace(",", ";"), "separated by a semicolon", id="delimiter"),
+        pytest.param("a.csv", f"{HEADER},extra\n", "not of the feed 'extra'", id="column"),
         pytest.param("a.csv", GZIPPED, "gzip without a name ending in .gz", id="gzip"),
         pytest.param("a.csv.gz", GZIPPED[:-4], "gzip file that ends too early", id="cut"),
         pytest.param("a.csv.gz", BROKEN_LATER, "broken gzip file (Compressed", id="cut-later"),
@@ -624,7 +624,7 @@ def test_a_malformed_file_fails_the_run_by_name_and_changes_nothing(
     clean: Callable[[str, bytes | str], None],
     name: str,
     body: bytes | str,
-    message: str,
+    text: str,
 ) -> None:
     before = _load_audit(load)
     clean(name, body)
@@ -657,5 +657,4 @@ def test_a_bucket_that_another_account_owns_fails_the_run_by_name_and_changes_no
 
 def test_the_script_in_s3_is_the_one_in_the_repository(load: Load) -> None:
     deployed = load.client("s3").get_object(Bucket=load.processing, Key="scripts/load.py")
-    script = ROOT / "glue" / "load.py"
-    assert deployed["Body"].read() == script.read_bytes()
+    assert deployed["Body"].read() == LOAD_SCRIPT.read_bytes()

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.sandbox import RunningSandbox
-from xacct_sandbox.clients import ask_daemon
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox.daemon.control_client import call_daemon
+from xacct_sandbox.service_errors import ServiceError
 
 A, B = "111111111111", "222222222222"
 BUCKET = "iam-cases-raw"
@@ -507,7 +507,8 @@ CRAWLER = f"arn:aws:glue:us-east-1:{B}:crawler/iam-cases"
 
 
 def become(accounts: Accounts, service: str, source_arn: str, account: str | None = None) -> Any:
-    return ask_daemon(
+    return call_daemon(
+        accounts.sandbox.config,
         "/_sandbox/service-role",
         {
             "service": service,
@@ -516,7 +517,6 @@ def become(accounts: Accounts, service: str, source_arn: str, account: str | Non
             "session_name": "case",
             "source_account": account,
         },
-        config=accounts.sandbox.config,
     )
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own commands and doors, as a person or a stranger meets them."""
+"""The sandbox's commands and its control endpoint, as a user and a stranger see them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.sandbox import RunningSandbox
-from xacct_sandbox.clients import ask_daemon
+from xacct_sandbox.daemon.control_client import call_daemon
 from xacct_sandbox.sample_data import ProductFile
 
 WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 
 
-def ask(sandbox: RunningSandbox, path: str, method: str = "GET", token: str = "") -> int:
-    """The status of a request with, perhaps, a token."""
+def request_status(sandbox: RunningSandbox, path: str, method: str = "GET", token: str = "") -> int:
+    """The HTTP status of a request to the control endpoint."""
     request = urllib.request.Request(
         sandbox.config.endpoint_url + path, method=method, headers={"x-sandbox-token": token}
     )
@@ -39,26 +39,26 @@ def ask(sandbox: RunningSandbox, path: str, method: str = "GET", token: str = ""
         return refusal.code
 
 
-# -- doors -------------------------------------------------------------------------------------
+# -- control endpoint --------------------------------------------------------------------------
 
 
-def test_the_own_doors_want_the_token(bare_sandbox: RunningSandbox) -> None:
+def test_the_control_endpoint_requires_the_token(bare_sandbox: RunningSandbox) -> None:
     token = bare_sandbox.config.token_path.read_text().strip()
-    assert ask(bare_sandbox, "/_sandbox/health", token=token) == 200
-    assert ask(bare_sandbox, "/_sandbox/health") == 403
-    assert ask(bare_sandbox, "/_sandbox/health", token=token[:-1]) == 403
-    assert ask(bare_sandbox, "/_sandbox/service-role", method="POST") == 403
-    assert ask(bare_sandbox, "/_sandbox/calls") == 403
+    assert request_status(bare_sandbox, "/_sandbox/health", token=token) == 200
+    assert request_status(bare_sandbox, "/_sandbox/health") == 403
+    assert request_status(bare_sandbox, "/_sandbox/health", token=token[:-1]) == 403
+    assert request_status(bare_sandbox, "/_sandbox/service-role", method="POST") == 403
+    assert request_status(bare_sandbox, "/_sandbox/calls") == 403
 
 
 @pytest.mark.parametrize(
     "path", ["/_ministack/reset", "/_ministack/config", "/_localstack/health", "/_aws/sqs/messages"]
 )
-def test_the_emulators_own_pages_are_closed(bare_sandbox: RunningSandbox, path: str) -> None:
-    assert ask(bare_sandbox, path, method="POST") == 403
+def test_the_emulators_own_pages_are_not_served(bare_sandbox: RunningSandbox, path: str) -> None:
+    assert request_status(bare_sandbox, path, method="POST") == 403
 
 
-def test_secrets_in_the_home_are_for_its_owner_only(bare_sandbox: RunningSandbox) -> None:
+def test_only_the_owner_can_read_secrets_in_the_home(bare_sandbox: RunningSandbox) -> None:
     config = bare_sandbox.config
     state = config.ministack_dir / "state"
     for path in (config.token_path, config.server_key, config.aws_credentials_file):
@@ -69,7 +69,7 @@ def test_secrets_in_the_home_are_for_its_owner_only(bare_sandbox: RunningSandbox
 # -- status ------------------------------------------------------------------------------------
 
 
-def test_status_tells_machines_what_it_tells_people(sandbox: RunningSandbox) -> None:
+def test_status_has_the_same_facts_as_json_and_as_text(sandbox: RunningSandbox) -> None:
     status = json.loads(sandbox.run("xacct_sandbox.cli", "status", "--json").stdout)
     assert status["ready"]
     assert status["parts"] == {"aws": True, "redshift": True, "glue": True}
@@ -77,9 +77,9 @@ def test_status_tells_machines_what_it_tells_people(sandbox: RunningSandbox) -> 
     stacks = {(stack["account"], stack["name"]): stack["status"] for stack in status["stacks"]}
     for stack in (("A", "xacct-account-a-local"), ("B", "xacct-account-b-local")):
         assert stacks[stack] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-    told = sandbox.run("xacct_sandbox.cli", "status").stdout
-    assert str(sandbox.config.aws_port) in told
-    assert "xacct-account-a-local" in told
+    output = sandbox.run("xacct_sandbox.cli", "status").stdout
+    assert str(sandbox.config.aws_port) in output
+    assert "xacct-account-a-local" in output
 
 
 # -- env ---------------------------------------------------------------------------------------
@@ -94,7 +94,9 @@ def test_status_tells_machines_what_it_tells_people(sandbox: RunningSandbox) -> 
         ("glue", "arn:aws:sts::222222222222:assumed-role/xacct-glue-local/"),
     ],
 )
-def test_a_shell_becomes_who_env_says(sandbox: RunningSandbox, role: str, arn: str) -> None:
+def test_the_exports_of_env_make_a_shell_that_principal(
+    sandbox: RunningSandbox, role: str, arn: str
+) -> None:
     exports = sandbox.run("xacct_sandbox.cli", "env", "--as", role).stdout
     done = subprocess.run(
         ["bash", "-c", f'{exports}\nexec "$0" -c "$1"', sys.executable, WHO],
@@ -118,7 +120,9 @@ def test_dotenv_alone_makes_a_client_the_orchestrator(sandbox: RunningSandbox) -
 # -- calls -------------------------------------------------------------------------------------
 
 
-def test_calls_are_told_by_who_made_them_and_services_apart(sandbox: RunningSandbox) -> None:
+def test_calls_lists_requests_by_principal_and_those_of_services_separately(
+    sandbox: RunningSandbox,
+) -> None:
     config = sandbox.config
     since = datetime.now(UTC).isoformat()
     sandbox.client("account-a-admin", "s3").list_objects_v2(Bucket=config.input_bucket)
@@ -149,15 +153,16 @@ def test_calls_are_told_by_who_made_them_and_services_apart(sandbox: RunningSand
     ]
     statuses = [call["status"] for call in json.loads(done.stdout)]
     assert statuses == [200, 403, 200, 200]
-    told = sandbox.run("xacct_sandbox.cli", "calls", "--since", since).stdout
-    assert "4 requests, 2 of them by AWS services themselves" in told
+    output = sandbox.run("xacct_sandbox.cli", "calls", "--since", since).stdout
+    assert "4 requests, 2 of them by AWS services themselves" in output
     assert sandbox.run("xacct_sandbox.cli", "calls", "--since", "soon", check=False).returncode == 2
 
 
 def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
-    """A client with the keys that Redshift has at the end of its role chain."""
+    """A client with the credentials of Redshift at the end of its role chain."""
     region, account = sandbox.config.region, sandbox.config.account_b
-    role_b = ask_daemon(
+    role_b = call_daemon(
+        sandbox.config,
         "/_sandbox/service-role",
         {
             "service": "redshift.amazonaws.com",
@@ -165,7 +170,6 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
             "source_arn": f"arn:aws:redshift-serverless:{region}:{account}:namespace/n",
             "session_name": "test",
         },
-        config=sandbox.config,
     )
     first = boto3.Session(
         role_b["access_key_id"], role_b["secret_access_key"], role_b["session_token"], region
@@ -184,7 +188,7 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
 # -- times -------------------------------------------------------------------------------------
 
 
-def test_a_statement_takes_the_time_that_was_fixed_for_it(sandbox: RunningSandbox) -> None:
+def test_a_statement_takes_its_fixed_time(sandbox: RunningSandbox) -> None:
     data = sandbox.client("account-b-admin", "redshift-data")
     secret = "xacct/redshift-local"
     try:
@@ -219,7 +223,7 @@ def objects(sandbox: RunningSandbox, prefix: str) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _old_days_are_taken_away(sandbox: RunningSandbox) -> Iterator[None]:
+def _landed_files_are_removed(sandbox: RunningSandbox) -> Iterator[None]:
     """Other tests crawl the same bucket."""
     yield
     s3 = sandbox.client("account-a-admin", "s3")
@@ -269,7 +273,7 @@ def test_land_takes_a_file_as_it_is(sandbox: RunningSandbox, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--file", "/nowhere.csv"), "/nowhere.csv"),
         (("--feed", "orders"), "--file"),
@@ -277,12 +281,12 @@ def test_land_takes_a_file_as_it_is(sandbox: RunningSandbox, tmp_path: Path) -> 
         (("--rows", "2", "--files", "3"), "2 rows"),
     ],
 )
-def test_land_says_what_it_cannot_do(
-    sandbox: RunningSandbox, arguments: tuple[str, ...], said: str
+def test_land_refuses_contradictory_options_by_name(
+    sandbox: RunningSandbox, arguments: tuple[str, ...], message: str
 ) -> None:
     refused = sandbox.run("xacct_sandbox.cli", "land", *arguments, check=False)
     assert refused.returncode == 1
-    assert said in refused.stderr
+    assert message in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
@@ -291,18 +295,18 @@ def test_land_says_what_it_cannot_do(
 OTHER_EMULATOR = """
 import ministack.services.s3 as s3
 del s3._foreign_bucket_allows
-from xacct_sandbox import ministack
-from xacct_sandbox.config import SandboxConfig, SandboxError
+from xacct_sandbox import emulator
+from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 from pathlib import Path
 import sys
 try:
-    ministack.boot(SandboxConfig(home=Path(sys.argv[1])))
+    emulator.boot(SandboxConfig(home=Path(sys.argv[1])))
 except SandboxError as refusal:
     print(refusal)
 """
 
 
-def test_an_emulator_that_lacks_what_we_mend_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_emulator_without_a_hook_is_refused_by_the_name_of_the_hook(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", OTHER_EMULATOR, str(tmp_path)],
         capture_output=True,

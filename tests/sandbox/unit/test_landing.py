@@ -1,4 +1,4 @@
-"""`land` knows which days and names are meant."""
+"""The days of `land`, and command lines that are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xacct_sandbox import cli
 from xacct_sandbox.landing import days_to_land
 
 
-def test_days_end_with_the_given_one() -> None:
+def test_days_end_with_the_given_date() -> None:
     assert days_to_land(date(2026, 3, 1), 3) == [
         date(2026, 2, 27),
         date(2026, 2, 28),
@@ -35,7 +35,7 @@ def test_without_a_date_they_end_yesterday() -> None:
     ],
     ids=" ".join,
 )
-def test_what_makes_no_sense_is_refused(
+def test_an_invalid_command_line_is_refused_with_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

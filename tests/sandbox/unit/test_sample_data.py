@@ -1,4 +1,4 @@
-"""The product generator is its own oracle: what it says of a file is what a reader finds."""
+"""What the generator says about a file is what an independent reader finds in it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_sandbox.sample_data import (
-    COLUMNS,
-    DESCRIPTION_BYTES,
-    NAME_BYTES,
-    ProductFile,
-    Reject,
-    quoted,
-)
+from xacct_sandbox.sample_data import COLUMNS, NAME_BYTES, ProductFile, Reject
+from xacct_sandbox.sample_values import DESCRIPTION_BYTES, quoted
 
 DAY = date(2026, 1, 31)
 
@@ -33,7 +27,7 @@ def read(product_file: ProductFile) -> list[list[str]]:
 
 
 def verdict(row: list[str], seen: set[str]) -> Reject | None:
-    """An independent judgement of a row by the columns' rules."""
+    """Why a row must be rejected, by an independent implementation of the rules."""
     if len(row) != len(COLUMNS):
         return Reject.TOO_MANY_FIELDS
     key, name, category, brand, price, currency, stock, description, updated_at = row
@@ -44,8 +38,8 @@ def verdict(row: list[str], seen: set[str]) -> Reject | None:
         return Reject.BAD_NUMBER
     if not all((key, name, category, price, currency, updated_at)):
         return Reject.MISSING_REQUIRED
-    for value, most in ((name, NAME_BYTES), (category, 64), (brand, 128), (description, 4096)):
-        if len(value.encode()) > most:
+    for value, limit in ((name, NAME_BYTES), (category, 64), (brand, 128), (description, 4096)):
+        if len(value.encode()) > limit:
             return Reject.TOO_LONG
     if key in seen:
         return Reject.DUPLICATE_KEY
@@ -53,7 +47,7 @@ def verdict(row: list[str], seen: set[str]) -> Reject | None:
     return None
 
 
-def test_the_same_file_is_the_same_bytes() -> None:
+def test_the_same_arguments_give_the_same_bytes() -> None:
     first, again = (b"".join(ProductFile(7, DAY, 500).chunks()) for _ in range(2))
     assert first == again
 
@@ -67,7 +61,7 @@ def test_the_same_file_is_the_same_bytes() -> None:
     ],
     ids=["seed", "day", "number"],
 )
-def test_another_seed_day_or_number_is_another_file(other: ProductFile) -> None:
+def test_another_seed_day_or_number_gives_another_file(other: ProductFile) -> None:
     assert b"".join(ProductFile(7, DAY, 500).chunks()) != b"".join(other.chunks())
 
 
@@ -77,7 +71,7 @@ def test_another_seed_day_or_number_is_another_file(other: ProductFile) -> None:
     number=st.integers(0, 5),
     day=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
 )
-def test_what_it_says_must_be_rejected_is_what_the_rules_reject(
+def test_the_rejects_of_a_file_are_those_of_the_rules(
     seed: int, rows: int, number: int, day: date
 ) -> None:
     product_file = ProductFile(seed, day, rows, number)
@@ -91,7 +85,7 @@ def test_what_it_says_must_be_rejected_is_what_the_rules_reject(
     assert [record.reject for record in product_file.records()] == verdicts
 
 
-def test_its_records_are_what_a_reader_reads() -> None:
+def test_the_records_of_a_file_are_those_of_a_csv_reader() -> None:
     product_file = ProductFile(3, DAY, 2500)
     for row, record in zip(read(product_file), product_file.records(), strict=True):
         assert row == [value or "" for value in record.values]
@@ -104,7 +98,7 @@ def test_about_half_a_percent_is_rejected_and_never_fewer_than_three(rows: int) 
     assert rejected <= max(4, rows * 0.006)
 
 
-def test_small_files_are_all_good() -> None:
+def test_small_files_have_no_rejects() -> None:
     assert ProductFile(1, DAY, 99).rejected == {}
 
 
@@ -121,7 +115,7 @@ def test_files_of_a_day_share_no_key() -> None:
     assert not keys[1] & keys[2]
 
 
-def test_text_holds_what_readers_stumble_over() -> None:
+def test_the_text_has_what_csv_readers_get_wrong() -> None:
     text = b"".join(ProductFile(1, DAY, 3000).chunks()).decode()
     good = [record.values for record in ProductFile(1, DAY, 3000).records() if not record.reject]
     brands = {values[3] for values in good}
@@ -131,8 +125,8 @@ def test_text_holds_what_readers_stumble_over() -> None:
     assert {None, ""} <= descriptions
     assert any("\n" in (value or "") for value in descriptions)
     assert max(len((value or "").encode()) for value in descriptions) == DESCRIPTION_BYTES
-    for sign in (",", '"', "ü", "🚀", "抹"):
-        assert any(sign in value for value in {*names, *(brand or "" for brand in brands)})
+    for character in (",", '"', "ü", "🚀", "抹"):
+        assert any(character in value for value in {*names, *(brand or "" for brand in brands)})
     assert '""' in text
 
 
@@ -148,11 +142,11 @@ def test_text_holds_what_readers_stumble_over() -> None:
         (" blank", '" blank"'),
     ],
 )
-def test_values_are_written_as_rfc_4180_says(value: str | None, written: str) -> None:
+def test_values_are_quoted_by_rfc_4180(value: str | None, written: str) -> None:
     assert quoted(value) == written
 
 
-def test_a_stream_reads_the_same_in_any_pieces() -> None:
+def test_the_stream_has_the_same_bytes_as_the_chunks() -> None:
     product_file = ProductFile(1, DAY, 300)
     whole = b"".join(product_file.chunks())
     with product_file.open() as stream:

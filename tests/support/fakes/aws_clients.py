@@ -16,11 +16,12 @@ from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws.glue.job_result import JobRunResult
-from xacct_assets.aws.redshift.data_api import StatementResult
+from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
-from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing, RawObject
-from xacct_assets.aws.s3.rejects import RejectManifest
+from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
+from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
+from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.spec import FeedSpec
 
@@ -90,10 +91,10 @@ class FakeCrawler:
         self.state = state
 
     def crawl(
-        self, name: str, timeout: float, *, needed: CrawlRequirement | None = None
+        self, name: str, timeout: float, *, requirement: CrawlRequirement | None = None
     ) -> CrawlResult:
         self.state.calls.append(("crawl", name))
-        self.state.requirements.append(needed)
+        self.state.requirements.append(requirement)
         self.state.reach("crawl")
         bucket, feed = self.state.settings.input_bucket, self.state.feed
         for key, (_, rows, _) in self.state.raw.items():

@@ -10,8 +10,8 @@ from typing import Any
 from xacct_assets.aws.glue.catalog import CatalogPartition
 from xacct_assets.aws.glue.crawler import CrawlRequirement
 from xacct_assets.aws.glue.job_result import JobRunResult
-from xacct_assets.aws.s3.rejects import RejectManifest
-from xacct_assets.feed.partitions import day_prefix
+from xacct_assets.contract.days import day_prefix
+from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 

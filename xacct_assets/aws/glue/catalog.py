@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xacct_assets.aws.errors import aws_call, error_code
+from xacct_assets.aws.botocore_errors import aws_call, error_code
 
 #: (name, Hive type) of each column, in order.
 Columns = Sequence[tuple[str, str]]

@@ -19,14 +19,12 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Literal
 
+from xacct_assets.aws.botocore_errors import aws_call, error_code, retries_before
+from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import (
     CrawlFailed,
     Unavailable,
     WaitTimeout,
-    aws_call,
-    denial_in,
-    error_code,
-    retries_before,
 )
 from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
 from xacct_assets.aws.transient_errors import is_transient

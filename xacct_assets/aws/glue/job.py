@@ -14,21 +14,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from xacct_assets.aws.botocore_errors import aws_call, error_code, http_status
 from xacct_assets.aws.errors import (
     AwsFailure,
     Unavailable,
     WaitTimeout,
-    aws_call,
-    error_code,
-    http_status,
 )
 from xacct_assets.aws.glue.job_result import JobRunResult, failure_of, result_of
 from xacct_assets.aws.glue.log_tail import LogTail
 from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
+from xacct_assets.contract.load_request import LOAD_ID_ARGUMENT
 
 logger = logging.getLogger(__name__)
 
-MARKER = "--load_id"
+MARKER = f"--{LOAD_ID_ARGUMENT}"
 LIVE = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
 #: All other states of the service model. ERROR and EXPIRED are ends too.
 ENDED = frozenset({"STOPPED", "SUCCEEDED", "FAILED", "TIMEOUT", "ERROR", "EXPIRED"})

@@ -8,15 +8,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from xacct_assets.aws.errors import JobRunFailed, denial_in
+from xacct_assets.aws.denials import denial_in
+from xacct_assets.aws.errors import JobRunFailed
 from xacct_assets.aws.transient_errors import (
     is_busy_service,
-    is_conflict,
     is_lost_connection,
     is_lost_machine,
     is_too_big,
     is_transient,
 )
+from xacct_assets.contract.conflicts import is_conflict
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from xacct_assets.aws.errors import AwsFailure, NotFound, aws_call
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.errors import AwsFailure, NotFound
 
 logger = logging.getLogger(__name__)
 

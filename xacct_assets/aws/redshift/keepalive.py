@@ -1,7 +1,7 @@
-"""A server that died, or a path to it that was cut, is noticed soon, however long statements take.
+"""TCP keepalive: detects a dead server, or a cut network path, during a long statement.
 
-A statement may be silent for many minutes on a server that is well, so that silence alone says
-little. TCP can tell: the machine at the other end answers keepalive probes as long as it lives.
+A healthy server may be silent for many minutes during a statement. Its TCP stack still answers
+keepalive probes.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-#: Seconds of silence before the first probe, between probes, and probes without an answer.
+#: Seconds of silence before the first probe, seconds between probes, probes without an answer.
 IDLE, INTERVAL, COUNT = 15, 5, 3
-#: Seconds after which a dead peer is given up.
+#: Seconds after which a dead server is given up.
 DEAD_AFTER = IDLE + INTERVAL * COUNT
-#: What `redshift_connector.connect` takes of it; it knows the options' names on each system.
+#: Arguments for `redshift_connector.connect`, which knows the options of each operating system.
 DRIVER_OPTIONS: dict[str, Any] = {
     "tcp_keepalive": True,
     "tcp_keepalive_idle": IDLE,
@@ -22,17 +22,17 @@ DRIVER_OPTIONS: dict[str, Any] = {
 }
 
 
-def watch(connection: Any, statement_timeout: float) -> None:
-    """Set what the driver has no option for, once it has logged in.
+def set_timeouts(connection: Any, statement_timeout: float) -> None:
+    """Set the socket options for which the driver has no argument, after the login.
 
-    Keepalive does not probe while something that we sent is not acknowledged: of a peer that dies
-    then, Linux would send it again for some 15 minutes, unless TCP_USER_TIMEOUT says otherwise.
+    Keepalive sends no probes while sent data is unacknowledged. If the server dies then, Linux
+    would retransmit for about 15 minutes, unless TCP_USER_TIMEOUT is set.
 
     Args:
         connection: redshift_connector's.
-        statement_timeout: seconds that a statement may be silent from here on.
+        statement_timeout: seconds without a byte from the server during a statement.
     """
-    sock = connection._usock  # noqa: SLF001 -- the driver shows its socket nowhere else
+    sock = connection._usock  # noqa: SLF001 -- the driver has no public way to its socket
     sock.settimeout(statement_timeout)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)

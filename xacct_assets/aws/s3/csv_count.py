@@ -22,37 +22,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from xacct_assets.contract.csv_dialect import CsvDialect
+
 #: A line (or the part of a quoted field up to its next line end) longer than this is no product
 #: file: Redshift's own limit for a row is 4 MB. It bounds the memory used here.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
-
-
-@dataclass(frozen=True)
-class CsvFormat:
-    """How a feed's files are written. Each is one ASCII character, except the encoding."""
-
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str = '"'
-    encoding: str = "utf-8"
-
-    def __post_init__(self) -> None:
-        for name in ("delimiter", "quote", "escape"):
-            value = getattr(self, name)
-            if len(value) != 1 or not value.isascii() or value in "\r\n\0":
-                raise ValueError(f"CSV {name} {value!r} is not one ASCII character")
-        if self.escape != self.quote:
-            raise ValueError(
-                f"CSV escape {self.escape!r} is not supported: quotes are escaped by doubling "
-                f"them, so it must be the quote {self.quote!r}"
-            )
-        if self.delimiter == self.quote:
-            raise ValueError(f"CSV delimiter and quote are both {self.quote!r}")
-        if self.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-            raise ValueError(f"CSV encoding {self.encoding!r} is not supported: use utf-8")
 
 
 class MalformedCsv(Exception):
@@ -68,7 +45,7 @@ class RecordCounter:
         rows: records after the header.
     """
 
-    format: CsvFormat = field(default_factory=CsvFormat)
+    dialect: CsvDialect = field(default_factory=CsvDialect)
     header: tuple[str, ...] = ()
     rows: int = 0
 
@@ -79,7 +56,7 @@ class RecordCounter:
         self._open_quote = 0
         self._crlf: bool | None = None
         self._begun = False
-        quote, delimiter = self.format.quote.encode(), self.format.delimiter.encode()
+        quote, delimiter = self.dialect.quote.encode(), self.dialect.delimiter.encode()
         self._quote = quote
         self._openings = (delimiter + quote, b"\n" + quote)
         q, d = re.escape(quote), re.escape(delimiter)
@@ -266,7 +243,7 @@ class RecordCounter:
             raise MalformedCsv("it begins with an empty line instead of a header: remove that line")
         for start, end in self._records(chunk):
             line = chunk[start:end]
-            self.header = _fields(line.removesuffix(b"\r") if self._crlf else line, self.format)
+            self.header = _fields(line.removesuffix(b"\r") if self._crlf else line, self.dialect)
             if not self.header:
                 raise MalformedCsv(
                     "the line where its header should be holds a carriage return alone, and other "
@@ -279,26 +256,20 @@ class RecordCounter:
         return b""
 
 
-def _fields(line: bytes, format_: CsvFormat) -> tuple[str, ...]:
-    reader = csv.reader(
-        [line.decode("utf-8")],
-        delimiter=format_.delimiter,
-        quotechar=format_.quote,
-        doublequote=True,
-    )
+def _fields(line: bytes, dialect: CsvDialect) -> tuple[str, ...]:
     try:
-        return tuple(next(reader, []))
+        return tuple(next(dialect.reader([line.decode("utf-8")]), []))
     except csv.Error as error:
         raise MalformedCsv(f"its header cannot be read: {error}") from None
 
 
-def count_records(chunks: Iterable[bytes], format_: CsvFormat | None = None) -> RecordCounter:
+def count_records(chunks: Iterable[bytes], dialect: CsvDialect | None = None) -> RecordCounter:
     """Count a whole stream.
 
     Raises:
         MalformedCsv: the file as a whole is not readable.
     """
-    counter = RecordCounter(format_ or CsvFormat())
+    counter = RecordCounter(dialect or CsvDialect())
     for chunk in chunks:
         counter.feed(chunk)
     counter.finish()

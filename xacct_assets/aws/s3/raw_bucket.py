@@ -1,83 +1,58 @@
-"""The raw bucket in account A: which files a day has, and whether each is whole and countable.
+"""The raw bucket in account A: which files a day has, and whether each can be loaded.
 
-Every call names the account that must own the bucket (ExpectedBucketOwner), so a bucket re-created
-under the same name in another account is never read. Bodies are read with If-Match, so a file that
-is replaced while a run looks at it is noticed.
+Bodies are read with If-Match, so that a file that is replaced during a run is noticed.
 """
 
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable, aws_call
-from xacct_assets.aws.s3.buckets import folders, in_folders
-from xacct_assets.aws.s3.csv_count import CsvFormat, MalformedCsv, RecordCounter
+from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable
+from xacct_assets.aws.s3.bucket import Bucket
+from xacct_assets.aws.s3.file_inspection import (
+    CHUNK,
+    FileVerdict,
+    RawObject,
+    inspect_content,
+    key_problem,
+    printable,
+)
+from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 logger = logging.getLogger(__name__)
 
-#: Bytes read, decompressed and counted at a time.
-CHUNK = 1024 * 1024
-#: A body whose connection breaks is continued from where it broke, this many times.
+#: A body whose connection breaks is continued from where it broke, this many times without
+#: progress.
 MAX_RESUMES = 5
-_CONTROL = frozenset(map(chr, (*range(32), 127)))
-_SUSPECTS = {";": "semicolon", "\t": "tab", "|": "pipe", ",": "comma", ":": "colon"}
-
-
-@dataclass(frozen=True, slots=True)
-class RawObject:
-    """One object of a day: key, size in bytes, ETag without quotes, last change (UTC)."""
-
-    key: str
-    size: int
-    etag: str
-    last_modified: datetime
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies under a prefix.
+    """The objects under a prefix.
 
     Attributes:
         objects: the feed's data files, in key order.
-        ignored: keys of other visible objects (wrong name, or in a folder below): worth a warning.
+        ignored: keys of other visible objects (wrong name, or in a folder below), for a warning.
     """
 
     objects: list[RawObject]
     ignored: list[str]
 
 
-@dataclass(frozen=True)
-class FileVerdict:
-    """What reading one file whole said about it.
-
-    Attributes:
-        object: the file.
-        rows: data records (the header and empty lines are none); 0 if there is a problem.
-        header: its column names in the file's order.
-        size: bytes after decompression.
-        problem: why no row of the file can be used, and what to do; None if it is well.
-        note: what is odd but harmless (no rows in it).
-    """
-
-    object: RawObject
-    rows: int
-    header: tuple[str, ...]
-    size: int
-    problem: str | None = None
-    note: str | None = None
-
-
 class ReadingStopped(Exception):
-    """Nobody wants the answer any more: the run was terminated, or another file failed."""
+    """Reading was stopped because the run was terminated or another file failed."""
 
 
 class RawBucket:
@@ -85,174 +60,132 @@ class RawBucket:
 
     Args:
         s3: boto3's ``s3`` client.
-        bucket: the raw bucket.
-        owner_account: the account id that must own it.
-        workers: files inspected at the same time.
+        bucket: name of the raw bucket.
+        owner_account: id of the account that must own it.
+        workers: files that are inspected at the same time.
     """
 
-    def __init__(self, s3: Any, bucket: str, owner_account: str, *, workers: int = 4) -> None:
-        self._s3 = s3
+    def __init__(self, s3: S3Client, bucket: str, owner_account: str, *, workers: int = 4) -> None:
+        self._bucket = Bucket(s3, bucket, owner_account)
         self.bucket = bucket
-        self.owner_account = owner_account
         self._workers = workers
 
     def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
-        """The data files directly under the prefix, in key order. See `survey`."""
+        """List the data files under the prefix, in key order. See `survey`."""
         return self.survey(prefix, patterns).objects
 
     def survey(self, prefix: str, patterns: Sequence[str]) -> Listing:
-        """List the prefix once, all pages, and tell data files from other objects.
+        """List the prefix once, all pages, and separate data files from other objects.
 
         Raises:
-            AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
+            AccessDenied, NotFound, Throttled, Unavailable: naming the bucket.
         """
         return self.survey_all([prefix], patterns)[prefix]
 
     def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
-        """`survey` of several prefixes (which end in a slash), with as few requests as it takes."""
-        wanted = FilePatterns(patterns)
-        found = in_folders(self._s3, self.bucket, self.owner_account, prefixes)
-        return {prefix: _sorted_out(prefix, found[prefix], wanted) for prefix in prefixes}
+        """`survey` for several prefixes, which end in a slash, with as few requests as possible."""
+        compiled = FilePatterns(patterns)
+        found = self._bucket.list_folders(prefixes)
+        return {prefix: _listing(prefix, found[prefix], compiled) for prefix in prefixes}
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly under the prefix (which ends in a slash)."""
-        return folders(self._s3, self.bucket, self.owner_account, prefix)
+        return self._bucket.folders(prefix)
 
     def list_page(
         self, prefix: str, start_after: str | None, limit: int
     ) -> tuple[list[RawObject], bool]:
-        """Objects of any kind under the prefix with keys after ``start_after``, by key.
+        """One page of the objects under the prefix, of any kind, by key.
 
-        For listings that are spread over time: every call stands alone, so it can be taken up with
-        nothing but the last key seen. At most ``limit`` (up to 1,000) objects; the second value
-        says whether there are more, and then the first is not empty.
+        For listings that are spread over time: a call needs nothing but the last key seen.
+
+        Args:
+            prefix: of the keys.
+            start_after: only keys after this one.
+            limit: objects in the page, up to 1,000.
+
+        Returns:
+            The objects, and whether there are more (then there is at least one object).
 
         Raises:
-            AccessDenied, NotFound, Throttled, Unavailable: as AWS says, naming the bucket.
+            AccessDenied, NotFound, Throttled, Unavailable: naming the bucket.
         """
-        request: dict[str, Any] = {"StartAfter": start_after} if start_after else {}
-        while True:
-            with aws_call(
-                "s3:ListBucket",
-                f"arn:aws:s3:::{self.bucket} (prefix {prefix!r})",
-                account=self.owner_account,
-            ):
-                page = self._s3.list_objects_v2(
-                    Bucket=self.bucket,
-                    Prefix=prefix,
-                    MaxKeys=limit,
-                    ExpectedBucketOwner=self.owner_account,
-                    **request,
-                )
-            objects = [
-                RawObject(
-                    key=item["Key"],
-                    size=int(item["Size"]),
-                    etag=item["ETag"].strip('"'),
-                    last_modified=item["LastModified"].astimezone(UTC),
-                )
-                for item in page.get("Contents", [])
-            ]
-            more = bool(page.get("IsTruncated"))
-            if objects or not more:
-                return objects, more
-            request = {"ContinuationToken": page["NextContinuationToken"]}
+        items, more = self._bucket.list_page(prefix, after=start_after, limit=limit)
+        return [_raw_object(item) for item in items], more
 
     def inspect(
         self,
         objects: Sequence[RawObject],
-        format_: CsvFormat,
+        dialect: CsvDialect,
         columns: Sequence[str],
         *,
         stop: Event | None = None,
     ) -> list[FileVerdict]:
-        """Read each file once and judge it; verdicts in the order of the objects.
+        """Read each file once.
 
-        A file with a problem is a verdict, not an exception, so that one message can name all bad
-        files of a day.
+        A file with a problem gives a verdict, not an exception, so that one message can name all
+        bad files of a day.
 
         Args:
-            stop: set by another thread, reading ends within a chunk.
+            objects: the files.
+            dialect: of the feed.
+            columns: the feed's column names.
+            stop: once another thread has set it, reading ends within a chunk.
+
+        Returns:
+            A verdict for each object, in the same order.
 
         Raises:
             ObjectChanged: a file was replaced or deleted since it was listed.
             ReadingStopped: `stop` was set.
-            AccessDenied, Unavailable…: as AWS says, naming the object.
+            AccessDenied, Unavailable: naming the object.
         """
         failed = Event()
 
-        def wanted() -> bool:
-            return not (failed.is_set() or (stop is not None and stop.is_set()))
+        def stopped() -> bool:
+            return failed.is_set() or (stop is not None and stop.is_set())
+
+        def inspect_one(item: RawObject) -> FileVerdict:
+            return self._inspect_one(item, dialect, columns, stopped)
 
         if len(objects) <= 1:
-            return [self._inspect_one(item, format_, columns, wanted) for item in objects]
+            return [inspect_one(item) for item in objects]
         pool = ThreadPoolExecutor(min(self._workers, len(objects)), thread_name_prefix="inspect")
         try:
-            work = [
-                pool.submit(self._inspect_one, item, format_, columns, wanted) for item in objects
-            ]
-            return [future.result() for future in work]
+            futures = [pool.submit(inspect_one, item) for item in objects]
+            return [future.result() for future in futures]
         except BaseException:
-            # A file of many gigabytes is not read to its end for nobody.
+            # Files of many gigabytes must not be read to their end once one has failed.
             failed.set()
             raise
         finally:
-            # After a failure or an interrupt the files not begun yet are not begun at all.
+            # After a failure or an interrupt, files whose reading has not begun are left out.
             pool.shutdown(wait=not failed.is_set(), cancel_futures=True)
 
     def _inspect_one(
         self,
         item: RawObject,
-        format_: CsvFormat,
+        dialect: CsvDialect,
         columns: Sequence[str],
-        wanted: Callable[[], bool],
+        stopped: Callable[[], bool],
     ) -> FileVerdict:
-        # Closed here: a failure would keep the connection for as long as somebody looks at it.
-        with closing(self._read(item)) as raw:
-            return self._judge(item, raw, format_, columns, wanted)
+        url = self._bucket.url(printable(item.key))
+        if problem := key_problem(item.key):
+            return FileVerdict(item, 0, (), 0, problem=f"{url}: {problem}")
 
-    def _judge(
-        self,
-        item: RawObject,
-        body: Iterable[bytes],
-        format_: CsvFormat,
-        columns: Sequence[str],
-        wanted: Callable[[], bool],
-    ) -> FileVerdict:
-        counter = RecordCounter(format_)
-        size = 0
-        if not _CONTROL.isdisjoint(item.key):
-            # S3 takes such keys; Hadoop's globs, and lists with a key to a line, do not.
-            text = (
-                f"s3://{self.bucket}/{_printable(item.key)}: its key holds a control character "
-                "(escaped here), with which it cannot be loaded: copy it to a key without"
-            )
-            return FileVerdict(item, 0, (), 0, problem=text)
-        try:
-            if item.key.endswith(".gz") and item.size > 0:
-                body = _gunzip(body)
+        def chunks(body: Iterable[bytes]) -> Iterator[bytes]:
             for chunk in body:
-                if not wanted():
-                    raise ReadingStopped(f"reading s3://{self.bucket}/{item.key} was given up")
-                size += len(chunk)
-                counter.feed(chunk)
-                if counter.header:
-                    _require_columns(counter.header, columns, format_)
-            counter.finish()
-            if counter.header:
-                _require_columns(counter.header, columns, format_)
-        except MalformedCsv as problem:
-            text = f"s3://{self.bucket}/{item.key}: {problem}"
-            return FileVerdict(item, 0, counter.header, size, problem=text)
-        note = None
-        if not counter.header:
-            note = "zero bytes" if size == 0 else "only empty lines"
-        elif counter.rows == 0:
-            note = "a header and no rows"
-        return FileVerdict(item, counter.rows, counter.header, size, note=note)
+                if stopped():
+                    raise ReadingStopped(f"reading {url} was stopped")
+                yield chunk
+
+        # Closed here: the traceback of a failure would keep the connection open.
+        with closing(self._read(item)) as body:
+            found = inspect_content(item, chunks(body), dialect, columns)
+        return replace(found, problem=found.problem and f"{url}: {found.problem}")
 
     def _read(self, item: RawObject) -> Generator[bytes, None, None]:
-        """The object's bytes in chunks; continues where it was if the connection breaks."""
+        """The object's bytes in chunks; continued from the same place if the connection breaks."""
         position, resumes = 0, 0
         while position < item.size:
             before = position
@@ -262,30 +195,28 @@ class RawBucket:
                     yield chunk
                 if position < item.size:
                     raise Unavailable(
-                        f"s3:GetObject on s3://{self.bucket}/{item.key} ended early",
+                        f"s3:GetObject on {self._bucket.url(item.key)} ended early",
                         reason=f"{position} of {item.size} bytes came",
                     )
             except Unavailable:
-                # Progress makes a new attempt worth while; without any, botocore's own retries
-                # have failed already.
+                # botocore has retried already; without progress a few more attempts are enough.
                 resumes = resumes + 1 if position == before else 1
                 if resumes > MAX_RESUMES:
                     raise
                 logger.warning("continuing %s at byte %d of %d", item.key, position, item.size)
 
     def _read_from(self, item: RawObject, start: int) -> Iterator[bytes]:
-        resource = f"arn:aws:s3:::{self.bucket}/{item.key}"
-        request = {
-            "Bucket": self.bucket,
-            "Key": item.key,
-            "IfMatch": f'"{item.etag}"',
-            "ExpectedBucketOwner": self.owner_account,
-        }
-        if start:
-            request["Range"] = f"bytes={start}-"
+        bucket = self._bucket
+        part: Any = {"Range": f"bytes={start}-"} if start else {}
         try:
-            with aws_call("s3:GetObject", resource, account=self.owner_account):
-                body = self._s3.get_object(**request)["Body"]
+            with bucket.call("s3:GetObject", bucket.arn(item.key)):
+                body = bucket.s3.get_object(
+                    Bucket=bucket.name,
+                    Key=item.key,
+                    IfMatch=f'"{item.etag}"',
+                    ExpectedBucketOwner=bucket.owner,
+                    **part,
+                )["Body"]
                 try:
                     while chunk := body.read(CHUNK):
                         yield chunk
@@ -294,111 +225,32 @@ class RawBucket:
         except AwsFailure as failure:
             if failure.code in ("PreconditionFailed", "412", "NoSuchKey", "404"):
                 raise ObjectChanged(
-                    f"s3://{self.bucket}/{item.key} is no longer what was listed",
+                    f"{bucket.url(item.key)} is no longer what was listed",
                     reason=f"it was replaced or deleted; ETag {item.etag} was expected",
-                    account=self.owner_account,
-                    resource=resource,
+                    account=bucket.owner,
+                    resource=bucket.arn(item.key),
                     code=failure.code,
                 ) from failure
             raise
 
 
-def _sorted_out(prefix: str, items: Iterable[dict[str, Any]], wanted: FilePatterns) -> Listing:
+def _listing(prefix: str, items: Iterable[ObjectTypeDef], patterns: FilePatterns) -> Listing:
     objects: list[RawObject] = []
     ignored: list[str] = []
     for item in items:
         if is_hidden(item["Key"]):
             continue
-        if wanted.match(item["Key"][len(prefix) :]):
-            objects.append(
-                RawObject(
-                    key=item["Key"],
-                    size=int(item["Size"]),
-                    etag=item["ETag"].strip('"'),
-                    last_modified=item["LastModified"].astimezone(UTC),
-                )
-            )
+        if patterns.match(item["Key"][len(prefix) :]):
+            objects.append(_raw_object(item))
         else:
             ignored.append(item["Key"])
     return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
 
 
-def _printable(key: str) -> str:
-    """The key with its control characters escaped, so that it is one line of one colour."""
-    return "".join(repr(c)[1:-1] if c in _CONTROL else c for c in key)
-
-
-def _gunzip(body: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress gzip, of several members too, never holding more than a chunk.
-
-    Raises:
-        MalformedCsv: not gzip, damaged, or cut off.
-    """
-    inflater = zlib.decompressobj(wbits=31)
-    read = 0
-    begun = False
-    for piece in body:
-        data = piece
-        while data:
-            if inflater.eof:
-                inflater = zlib.decompressobj(wbits=31)
-                begun = False
-            try:
-                out = inflater.decompress(data, CHUNK)
-            except zlib.error as error:
-                if read == 0 and not piece.startswith(b"\x1f\x8b"):
-                    raise MalformedCsv(
-                        "its name ends in .gz but its content is not gzip: compress it, or rename "
-                        "it to *.csv"
-                    ) from None
-                raise MalformedCsv(
-                    f"it is damaged gzip (near byte {read:,}: {error}): upload it again"
-                ) from None
-            begun = True
-            if out:
-                yield out
-            data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-        read += len(piece)
-    if begun and not inflater.eof:
-        raise MalformedCsv(f"its gzip content is cut off after {read:,} bytes: upload it again")
-
-
-def _require_columns(header: tuple[str, ...], columns: Sequence[str], format_: CsvFormat) -> None:
-    """The header must name exactly the feed's columns, in any order.
-
-    Raises:
-        MalformedCsv: saying which are missing, extra or double, and what that looks like.
-    """
-    if len(header) == len(columns) and set(header) == set(columns):
-        return
-    missing = [name for name in columns if name not in header]
-    extra = [name for name in header if name not in columns]
-    double = sorted({name for name in header if header.count(name) > 1})
-    if len(header) == 1 and len(columns) > 1:
-        for character, name in _SUSPECTS.items():
-            parts = header[0].split(character)
-            if character != format_.delimiter and set(parts) & set(columns) and len(parts) > 1:
-                raise MalformedCsv(
-                    f"its fields seem to be separated by a {name} ({character!r}), while the feed "
-                    f"says {format_.delimiter!r}: write the file with {format_.delimiter!r}, or "
-                    "change the feed's delimiter"
-                )
-    facts = [
-        f"{label} {', '.join(map(_shown, names))}"
-        for label, names in (("missing", missing), ("not of the feed", extra), ("twice", double))
-        if names
-    ]
-    folded = {name.strip().lower() for name in columns}
-    hint = (
-        "; names must be equal to the letter, without spaces around them"
-        if extra and all(name.strip().lower() in folded for name in extra)
-        else ""
+def _raw_object(item: ObjectTypeDef) -> RawObject:
+    return RawObject(
+        key=item["Key"],
+        size=int(item["Size"]),
+        etag=item["ETag"].strip('"'),
+        last_modified=item["LastModified"].astimezone(UTC),
     )
-    raise MalformedCsv(
-        f"its header differs from the feed's columns ({'; '.join(facts)}{hint}): correct the file, "
-        "or the feed's columns"
-    )
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:57] + "…")

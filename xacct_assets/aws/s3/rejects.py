@@ -1,35 +1,22 @@
-"""The rows that the job script set aside, and how many of them a day has.
-
-Layout under the processing bucket: ``rejects/<feed>/YYYY/MM/DD/manifest.json`` (written after the
-load committed, also for a day without rejects) and ``…/<load_id>/part-*.json.gz`` beside it.
-"""
+"""Reads the manifests of the rows that the job script rejected."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING
 
-from xacct_assets.aws.errors import ManifestInvalid, NotFound, aws_call
+from xacct_assets.aws.errors import ManifestInvalid
+from xacct_assets.aws.s3.bucket import Bucket
+from xacct_assets.contract.reject_manifest import (
+    MANIFEST,
+    RejectManifest,
+    day_rejects,
+    feed_prefix,
+)
 
-
-@dataclass(frozen=True)
-class RejectManifest:
-    """A day's rejected rows.
-
-    Attributes:
-        load_id: the load they belong to.
-        reasons: kind of reason -> rows.
-        files: (key, rows) of each file.
-    """
-
-    feed: str
-    day: date
-    load_id: str
-    rejected_rows: int
-    reasons: dict[str, int] = field(default_factory=dict)
-    files: list[tuple[str, int]] = field(default_factory=list)
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 
 class Rejects:
@@ -42,39 +29,27 @@ class Rejects:
         feed: the feed's name.
     """
 
-    def __init__(self, s3: Any, bucket: str, owner_account: str, feed: str) -> None:
-        self._s3 = s3
+    def __init__(self, s3: S3Client, bucket: str, owner_account: str, feed: str) -> None:
+        self._bucket = Bucket(s3, bucket, owner_account)
         self.bucket = bucket
-        self.owner_account = owner_account
         self.feed = feed
 
     def prefix(self, day: date) -> str:
         """The day's prefix, ending in a slash."""
-        return f"rejects/{self.feed}/{day:%Y/%m/%d}/"
+        return day_rejects(feed_prefix(self.feed), day)
 
     def manifest(self, day: date) -> RejectManifest | None:
         """The day's manifest; None if the day was never loaded.
 
         Raises:
-            ManifestInvalid: it is not what the job script writes, or of another day.
+            ManifestInvalid: it is not a manifest of this feed and day.
         """
-        key = self.prefix(day) + "manifest.json"
-        try:
-            body = self._get(key)
-        except NotFound as absent:
-            if absent.code == "NoSuchBucket":
-                raise
+        key = self.prefix(day) + MANIFEST
+        body = self._bucket.read_if_there(key)
+        if body is None:
             return None
         try:
-            data = json.loads(body)
-            manifest = RejectManifest(
-                feed=str(data["feed"]),
-                day=date.fromisoformat(data["day"]),
-                load_id=str(data["load_id"]),
-                rejected_rows=int(data["rejected_rows"]),
-                reasons={str(kind): int(count) for kind, count in data["reasons"].items()},
-                files=[(str(file["key"]), int(file["rows"])) for file in data["files"]],
-            )
+            manifest = RejectManifest.from_json(json.loads(body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._invalid(key, f"{type(error).__name__}: {error}") from error
         if (manifest.feed, manifest.day) != (self.feed, day):
@@ -86,18 +61,9 @@ class Rejects:
             )
         return manifest
 
-    def _get(self, key: str) -> bytes:
-        with aws_call(
-            "s3:GetObject", f"arn:aws:s3:::{self.bucket}/{key}", account=self.owner_account
-        ):
-            body: bytes = self._s3.get_object(
-                Bucket=self.bucket, Key=key, ExpectedBucketOwner=self.owner_account
-            )["Body"].read()
-        return body
-
     def _invalid(self, key: str, reason: str) -> ManifestInvalid:
         return ManifestInvalid(
-            f"s3://{self.bucket}/{key} is not a usable manifest of rejected rows",
+            f"{self._bucket.url(key)} is not a usable manifest of rejected rows",
             reason=reason,
             fix="materialize staging_table of this day again",
         )

@@ -1,11 +1,11 @@
-"""What the arrival sensor remembers from one tick to the next, as bounded text.
+"""What the arrival sensor remembers from one tick to the next, as text of bounded size.
 
-Size: a day takes at most about 120 characters whatever its number of files; the days are those of
-the window (at most 374 by the feed's settings) plus `MAX_OTHER_DAYS`, and two half-listed days add
-a key each (at most 1,024 bytes, three times that escaped). That stays under 65,535 bytes, which is
-what MySQL, the narrowest of Dagster's storages, takes.
+Size: a day takes at most about 120 characters, whatever its number of files. The days are those of
+the window (at most 374 by the feed's settings) plus `MAX_OTHER_DAYS`. Two partial listings add a
+key each (at most 1,024 bytes, three times that when escaped). That stays under 65,535 bytes, the
+limit of MySQL's TEXT, which is the narrowest column among Dagster's storages.
 
-Times are seconds since 1970 (UTC). The text is JSON, so that it can be read in the UI.
+Times are seconds since 1970 (UTC). The text is JSON, so that it can be read in Dagster's UI.
 """
 
 from __future__ import annotations
@@ -17,123 +17,144 @@ from typing import Any
 
 VERSION = 1
 
-# Days outside the window that are remembered: late files, and days that left the window unsettled.
+#: Maximum of days outside the window that are remembered: days with late files, and days that left
+#: the window before they settled.
 MAX_OTHER_DAYS = 64
-
-# The content of a day without files.
-EMPTY = "-"
 
 
 class UnreadableCursor(ValueError):
-    """The cursor is not one of ours; the message says why. Losing it costs look-ups, no day."""
+    """The text is no cursor of this version; the message says why.
+
+    A lost cursor costs queries to the run storage. No day is lost or requested twice.
+    """
 
 
 @dataclass(slots=True)
 class DayState:
-    """One day.
+    """What is known of one day.
 
     Attributes:
-        requested: content that was requested last; None if it never was.
-        generation: how often the day was requested.
-        confirmed: whether the run of that request has been seen in Dagster's run storage.
-        calm: when the day was last seen with exactly the requested content.
-        waiting: other content that waits to settle (`EMPTY`: all files are gone); None if nothing.
-        since: when that content came to be, as far as can be told.
-        looked: when the last complete look at the day began; 0 if there was none.
-        emptied: whether people were told that all files of the day are gone.
+        requested_fingerprint: requested last; None if the day was never requested.
+        request_number: how many times the day was requested.
+        confirmed: whether the run of the last request has been seen in Dagster's run storage.
+        last_unchanged_at: when the day was last listed with exactly the requested fingerprint.
+        pending_fingerprint: a different fingerprint that has not been requested yet (`NO_FILES`:
+            all files were deleted); None if there is none.
+        pending_since: when the pending fingerprint appeared, as far as it can be known.
+        listed_at: when the last complete listing of the day began; 0 if there was none.
+        emptied_reported: whether it was reported that all files of the day were deleted.
     """
 
-    requested: str | None = None
-    generation: int = 0
+    requested_fingerprint: str | None = None
+    request_number: int = 0
     confirmed: bool = True
-    calm: int = 0
-    waiting: str | None = None
-    since: float = 0
-    looked: float = 0
-    emptied: bool = False
+    last_unchanged_at: int = 0
+    pending_fingerprint: str | None = None
+    pending_since: float = 0
+    listed_at: float = 0
+    emptied_reported: bool = False
 
     @property
-    def needs_attention(self) -> bool:
-        """Whether the day must be looked at again even if nobody points at it."""
-        return self.waiting is not None or not self.confirmed
+    def needs_listing(self) -> bool:
+        """Whether the day must be listed again even if no notification names it."""
+        return self.pending_fingerprint is not None or not self.confirmed
 
     def to_json(self) -> list[Any]:
         """The state as a row of plain values."""
-        flags = (1 if self.confirmed else 0) | (2 if self.emptied else 0)
+        flags = (1 if self.confirmed else 0) | (2 if self.emptied_reported else 0)
         return [
-            self.requested,
-            self.generation,
-            self.calm,
-            self.waiting,
-            self.since,
-            self.looked,
+            self.requested_fingerprint,
+            self.request_number,
+            self.last_unchanged_at,
+            self.pending_fingerprint,
+            self.pending_since,
+            self.listed_at,
             flags,
         ]
 
     @classmethod
-    def from_json(cls, value: Any) -> DayState:
-        """Read such a row; ValueError or TypeError if it is none."""
-        requested, generation, calm, waiting, since, looked, flags = value
-        for text in (requested, waiting):
+    def from_json(cls, row: Any) -> DayState:
+        """Read a row that `to_json` wrote.
+
+        Raises:
+            ValueError, TypeError: it is not such a row.
+        """
+        requested, request_number, last_unchanged_at, pending, pending_since, listed_at, flags = row
+        for text in (requested, pending):
             if text is not None and not isinstance(text, str):
                 raise TypeError(f"{text!r} is not a fingerprint")
         return cls(
-            requested=requested,
-            generation=int(generation),
-            calm=int(calm),
-            waiting=waiting,
-            since=float(since),
-            looked=float(looked),
+            requested_fingerprint=requested,
+            request_number=int(request_number),
             confirmed=bool(flags & 1),
-            emptied=bool(flags & 2),
+            last_unchanged_at=int(last_unchanged_at),
+            pending_fingerprint=pending,
+            pending_since=float(pending_since),
+            listed_at=float(listed_at),
+            emptied_reported=bool(flags & 2),
         )
 
 
 @dataclass(slots=True)
 class PartialListing:
-    """A day whose listing ran out of time: everything needed to take it up after ``after``."""
+    """A day's listing that stopped before its end, with all that is needed to continue it.
 
-    after: str
+    Attributes:
+        start_after: the last key that was listed; empty before the first page.
+        digest: of the files so far (`RollingHash`).
+        file_count: the day's files so far.
+        newest_modified: LastModified of the newest of them; 0 if there are none.
+        marker_modified: LastModified of the day's marker; None if it was not listed.
+        started_at: when the listing began.
+    """
+
+    start_after: str
     digest: str
-    count: int
-    newest: int
-    marker: int | None
-    started: float
+    file_count: int
+    newest_modified: int
+    marker_modified: int | None
+    started_at: float
 
 
 @dataclass(slots=True)
 class Cursor:
-    """All that is remembered.
+    """All that the sensor remembers.
 
     Attributes:
-        days: what is known of each day.
-        mark: creation time of the newest run known to this cursor, by the run storage's clock.
-        halves: days whose listing was cut off: one of the window at most, and one outside it.
-        resume: day of the window where the next tick goes on; None if the window was finished.
-        window_done: when the last complete pass over the window ended.
-        sweep: day the sweep looks at next, going back in time; None to begin with the youngest.
-        swept: when the sweep looked last.
+        days: the known state of each day.
+        high_watermark: creation time of the newest known run, by the run storage's clock; None in
+            a new cursor.
+        partial_listings: at most one of a day in the window and one of a day outside it.
+        window_resume_day: where the next tick continues the pass over the window; None if the last
+            pass was finished.
+        window_finished_at: when the last complete pass over the window ended.
+        sweep_next_day: where the sweep continues, going back in time; None to begin with the
+            newest day.
+        swept_at: when the sweep last listed days.
     """
 
     days: dict[date, DayState] = field(default_factory=dict)
-    mark: float | None = None
-    halves: dict[date, PartialListing] = field(default_factory=dict)
-    resume: date | None = None
-    window_done: int = 0
-    sweep: date | None = None
-    swept: int = 0
+    high_watermark: float | None = None
+    partial_listings: dict[date, PartialListing] = field(default_factory=dict)
+    window_resume_day: date | None = None
+    window_finished_at: int = 0
+    sweep_next_day: date | None = None
+    swept_at: int = 0
 
     def encode(self) -> str:
         """The cursor as text."""
         return json.dumps(
             {
                 "v": VERSION,
-                "mark": self.mark,
-                "halves": {day.isoformat(): astuple(half) for day, half in self.halves.items()},
-                "resume": self.resume and self.resume.isoformat(),
-                "window_done": self.window_done,
-                "sweep": self.sweep and self.sweep.isoformat(),
-                "swept": self.swept,
+                "high_watermark": self.high_watermark,
+                "partial_listings": {
+                    day.isoformat(): astuple(partial)
+                    for day, partial in self.partial_listings.items()
+                },
+                "window_resume_day": _optional_text(self.window_resume_day),
+                "window_finished_at": self.window_finished_at,
+                "sweep_next_day": _optional_text(self.sweep_next_day),
+                "swept_at": self.swept_at,
                 "days": {
                     day.isoformat(): state.to_json() for day, state in sorted(self.days.items())
                 },
@@ -143,31 +164,40 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str | None) -> Cursor:
-        """Read a cursor; none or an empty one is a fresh start.
+        """Read a cursor. None or an empty text gives a new one.
 
         Raises:
-            UnreadableCursor: it is not a cursor of this version.
+            UnreadableCursor: the text is no cursor of this version.
         """
         if not text:
             return cls()
         try:
-            value = json.loads(text)
-            if not isinstance(value, dict) or value.get("v") != VERSION:
+            fields = json.loads(text)
+            if not isinstance(fields, dict) or fields.get("v") != VERSION:
                 raise ValueError(f"it is not version {VERSION}")
+            high_watermark = fields["high_watermark"]
             return cls(
                 days={
-                    date.fromisoformat(day): DayState.from_json(state)
-                    for day, state in value["days"].items()
+                    date.fromisoformat(day): DayState.from_json(row)
+                    for day, row in fields["days"].items()
                 },
-                mark=None if value["mark"] is None else float(value["mark"]),
-                halves={
-                    date.fromisoformat(day): PartialListing(*half)
-                    for day, half in value["halves"].items()
+                high_watermark=None if high_watermark is None else float(high_watermark),
+                partial_listings={
+                    date.fromisoformat(day): PartialListing(*row)
+                    for day, row in fields["partial_listings"].items()
                 },
-                resume=value["resume"] and date.fromisoformat(value["resume"]),
-                window_done=int(value["window_done"]),
-                sweep=value["sweep"] and date.fromisoformat(value["sweep"]),
-                swept=int(value["swept"]),
+                window_resume_day=_optional_date(fields["window_resume_day"]),
+                window_finished_at=int(fields["window_finished_at"]),
+                sweep_next_day=_optional_date(fields["sweep_next_day"]),
+                swept_at=int(fields["swept_at"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UnreadableCursor(f"the sensor's cursor cannot be read: {error}") from None
+
+
+def _optional_text(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _optional_date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

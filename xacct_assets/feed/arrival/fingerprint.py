@@ -1,9 +1,9 @@
-"""What a day's raw objects are, in 22 characters.
+"""The fingerprint of a day's raw files: 22 characters that change when a file changes.
 
-The fingerprint is a chain of BLAKE2b over (key, size, ETag) in key order. A chain, not a sum: its
-state is one digest as well, so a listing of any length can stop at any key and be taken up again
-from a cursor, but it stays collision-resistant against whoever chooses the keys. S3 lists general
-purpose buckets in the byte order of the UTF-8 keys, which is the order used here.
+It is a chain of BLAKE2b hashes over (key, size, ETag) in key order. The state of a chain is one
+digest, so a listing can stop at any key and continue from a cursor. A sum of hashes could do that
+too, but is not collision-resistant against somebody who chooses the keys. S3 lists general purpose
+buckets in the byte order of the UTF-8 keys (ListObjectsV2), which is the order used here.
 
 LastModified is left out on purpose: a file uploaded again with the same content is no change.
 """
@@ -16,8 +16,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
+#: Stands for the fingerprint of a day without files.
+NO_FILES = "-"
+
 _DIGEST_BYTES = 16
-# Set apart from any other use of BLAKE2b over the same bytes.
+# Separates this use of BLAKE2b from any other over the same bytes.
 _PERSON = b"xacct-raw-day"
 
 
@@ -35,9 +38,13 @@ class ListedObject(Protocol):
 
 
 class RollingHash:
-    """A fingerprint in the making: objects go in by rising key, the digest is always ready."""
+    """A fingerprint that is computed object by object.
 
-    # Bytes, as text is wanted once a page and objects come by the thousand.
+    Args:
+        digest: the digest to continue from; None to start.
+    """
+
+    # Bytes: the text is needed once per page, but there are up to 1,000 objects in a page.
     __slots__ = ("_state",)
 
     def __init__(self, digest: str | None = None) -> None:
@@ -45,13 +52,14 @@ class RollingHash:
 
     @property
     def digest(self) -> str:
-        """The fingerprint of all objects so far."""
+        """The fingerprint of all objects added so far."""
         return _text(self._state)
 
     def add(self, item: ListedObject) -> None:
-        """Take up the next object (its key sorts after all before it)."""
+        """Add the next object. Its key must sort after all keys added before."""
         key = item.key.encode("utf-8", "surrogatepass")
-        # The length keeps ("ab", "c") apart from ("a", "bc"); listings quote ETags, heads may not.
+        # The key's length separates key and ETag: ("ab", "c") differs from ("a", "bc"). Listings
+        # quote ETags, other answers may not.
         record = b"%d:%b:%d:%b" % (len(key), key, item.size, item.etag.strip('"').encode())
         self._state = hashlib.blake2b(
             self._state + record, digest_size=_DIGEST_BYTES, person=_PERSON
@@ -59,15 +67,17 @@ class RollingHash:
 
 
 def fingerprint(objects: Iterable[ListedObject]) -> str:
-    """Fingerprint of a whole set of objects, in any order.
+    """Compute the fingerprint of a complete set of objects, given in any order.
 
-    The caller has chosen the objects (``aws/patterns.py``). The same set gives the same 22 URL-safe
-    characters whether it was listed at once or in pages.
+    The caller selects the objects (`xacct_assets.contract.file_patterns`).
+
+    Returns:
+        22 URL-safe characters, the same ones that a `RollingHash` gives for the same set.
     """
-    fold = RollingHash()
+    rolling_hash = RollingHash()
     for item in sorted(objects, key=lambda item: item.key.encode("utf-8", "surrogatepass")):
-        fold.add(item)
-    return fold.digest
+        rolling_hash.add(item)
+    return rolling_hash.digest
 
 
 def _text(digest: bytes) -> str:

@@ -1,55 +1,56 @@
-"""The arrival sensor: a thin layer of Dagster around ``arrival.py``, which decides.
+"""The arrival sensor: a thin layer of Dagster around `evaluate_tick`, which decides.
 
-A tick has 60 seconds by default (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS) before Dagster drops it; the
-times below add up to less. What a tick could not do, the next one goes on with.
+Dagster drops a tick that takes more than 60 seconds (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS). The
+times below add up to less. The next tick continues what a tick could not finish.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from xacct_assets.aws.errors import AwsFailure
-from xacct_assets.aws.sqs import Notice, Notifications, ObjectNotice
 from xacct_assets.aws_clients import AwsClients
-from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+from xacct_assets.contract.days import DayFolders
+from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.feed.arrival.cursor import Cursor, UnreadableCursor
-from xacct_assets.feed.arrival.decision import (
-    DayFolders,
-    EmptiedDay,
-    Outcome,
-    Policy,
-    evaluate_tick,
+from xacct_assets.feed.arrival.decision import EmptiedDay
+from xacct_assets.feed.arrival.messages import (
+    describe_emptied,
+    describe_failures,
+    describe_no_requests,
 )
+from xacct_assets.feed.arrival.notifications import TickNotifications, receive_notifications
+from xacct_assets.feed.arrival.policy import Policy
 from xacct_assets.feed.arrival.run_history import MAX_DAYS_PER_RUN, RunHistory, run_request
+from xacct_assets.feed.arrival.tick import TickOutcome, evaluate_tick
 from xacct_assets.feed.assets import raw_partition
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 
-# Seconds of a tick for listing, for waiting for a notification, and for taking off all that came.
-# A tick that waited in vain ends before the daemon looks again (below), so that the next begins
-# then: nobody listens in between.
+# Seconds of a tick for listing, for waiting for a notification, and for receiving all that came. A
+# tick that waited without result ends before the daemon's next look (below), so that the next tick
+# begins then and somebody waits on the queue nearly all the time.
 LISTING_SECONDS = 20.0
 WAIT_SECONDS = 8.0
 DRAIN_SECONDS = 5.0
-# The daemon looks every five seconds whether a sensor is due, counted from when its last tick
-# began, a little after such a look: asked for exactly, most intervals are five seconds longer.
+# The daemon checks every five seconds whether a sensor is due, counted from the start of its last
+# tick, which is a little after such a check. An interval that is asked for exactly would mostly
+# become five seconds longer, so it is shortened by this much.
 EARLY_SECONDS = 2
-# A day that settles within these seconds is waited for: the next tick would come later.
+# A tick waits for a day that settles within these seconds: the next tick would be later.
 SETTLE_WAIT_SECONDS = 8.0
-# Waited in addition, as two clocks tell when it is over.
+# Waited in addition, because S3's clock and this machine's may differ.
 SETTLE_SLACK_SECONDS = 0.1
-# Seconds between two looks at the window if notifications tell most of it.
+# Interval at which the window is listed if notifications are used.
 WINDOW_EVERY_SECONDS = 300
-# Days named in a tick's message; the counts are always complete.
-DAYS_SHOWN = 5
 
 
 class ArrivalsUnknown(Exception):
-    """The raw bucket or the queue could not be read and nothing else was learned either."""
+    """The raw bucket or the queue could not be read, and the tick learned nothing else."""
 
 
 def build_sensor(
@@ -58,12 +59,12 @@ def build_sensor(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dg.SensorDefinition:
-    """The feed's sensor, which launches the feed's job for each day that has arrived.
+    """Build the feed's sensor, which runs the feed's job for each day that has arrived.
 
     Args:
         feed: the feed.
         clock: seconds since 1970.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     @dg.sensor(
@@ -89,39 +90,30 @@ def build_sensor(
     return arrivals
 
 
-def policy_of(feed: FeedSpec, today: date) -> Policy:
-    """The feed's settings as the rules of a tick."""
+def tick_policy(feed: FeedSpec, today: date) -> Policy:
+    """The feed's settings as those of a tick."""
     arrival = feed.arrival
-    events = arrival.mode == "events"
+    window_every_seconds = (
+        (arrival.window_every_seconds or WINDOW_EVERY_SECONDS) if arrival.mode == "events" else 0
+    )
     return Policy(
         feed=feed.name,
         folders=DayFolders(feed.source.prefix, feed.source.layout),
         patterns=FilePatterns(feed.source.patterns),
         first_day=feed.start,
-        # As `daily_partitions` has it; a day without a partition cannot be requested.
+        # The last partition of `daily_partitions`. A day without a partition cannot be requested.
         last_day=today + timedelta(days=arrival.days_ahead),
         days_back=arrival.days_back,
         days_ahead=arrival.days_ahead,
         settle_seconds=arrival.settle_seconds,
         min_files=arrival.min_files,
         marker=arrival.marker,
-        window_every_seconds=(
-            (arrival.window_every_seconds or WINDOW_EVERY_SECONDS) if events else 0
-        ),
+        window_every_seconds=window_every_seconds,
         sweep_days_back=arrival.sweep_days_back,
         range_from_days=arrival.range_from_days,
         max_days_per_run=min(feed.max_days_per_run, MAX_DAYS_PER_RUN),
         tick_seconds=LISTING_SECONDS,
     )
-
-
-@dataclass
-class _Inbox:
-    """What notifications say in this tick."""
-
-    queue: Notifications | None = None
-    notices: Sequence[tuple[Notice, date]] = ()
-    trouble: AwsFailure | None = None
 
 
 class _Evaluation:
@@ -136,173 +128,124 @@ class _Evaluation:
         sleep: Callable[[float], None],
     ) -> None:
         self._feed = feed
-        self._aws_clients = aws
+        self._aws = aws
         self._context = context
         self._log = context.log
         self._clock = clock
         self._sleep = sleep
-        self._bucket = aws.input_bucket(feed)
-        self._policy = policy_of(feed, datetime.fromtimestamp(clock(), UTC).date())
+        self._policy = tick_policy(feed, datetime.fromtimestamp(clock(), UTC).date())
 
     def result(self) -> dg.SensorResult:
         cursor = self._cursor()
-        inbox = self._inbox(cursor)
+        notifications = self._receive_notifications(cursor)
         policy = self._policy
-        if inbox.trouble:
-            # Without notifications the sensor polls, as if there had never been any.
+        if notifications.failure:
+            # Without notifications the sensor polls: the window is listed at every tick.
             policy = replace(policy, window_every_seconds=0)
-        outcome = self._look(policy, cursor, hints={day for _, day in inbox.notices})
-        settles_in = _worth_waiting_for(outcome)
-        if settles_in is not None:
-            self._sleep(settles_in + SETTLE_SLACK_SECONDS)
-            # The window was looked at a moment ago; the days that wait are looked at again.
+        outcome = self._evaluate(policy, cursor, notifications.days)
+        settles_in_seconds = _seconds_worth_waiting(outcome)
+        if settles_in_seconds is not None:
+            self._sleep(settles_in_seconds + SETTLE_SLACK_SECONDS)
+            # The window was listed a moment ago; only the days that wait are listed again.
             policy = replace(
                 policy,
                 window_every_seconds=WINDOW_EVERY_SECONDS,
                 tick_seconds=LISTING_SECONDS / 2,
             )
-            outcome = self._look(policy, Cursor.decode(outcome.cursor)).after(outcome)
-        self._close(inbox, outcome)
-        for gone in outcome.emptied:
-            self._log.warning(_about_emptied(self._feed, gone))
+            outcome = self._evaluate(policy, Cursor.decode(outcome.cursor)).combined_with(outcome)
+        self._delete_handled(notifications, outcome)
+        for emptied in outcome.emptied_days:
+            self._log.warning(describe_emptied(self._feed.name, emptied))
         for day, failure in outcome.failures.items():
-            self._log.error("%s was not looked at. %s", day, failure)
-        troubles = [*outcome.failures.values(), *([inbox.trouble] if inbox.trouble else [])]
-        if troubles and not outcome.progress:
-            # A tick that fails is red in the UI but keeps no cursor: there is nothing to keep.
-            raise ArrivalsUnknown(_about_troubles(self._feed, troubles))
+            self._log.error("%s could not be listed. %s", day, failure)
+        failures = list(outcome.failures.values())
+        if notifications.failure:
+            failures.append(notifications.failure)
+        if failures and not outcome.made_progress:
+            # Dagster shows a failed tick in red and stores no cursor. There is nothing to store.
+            raise ArrivalsUnknown(describe_failures(self._feed.name, failures))
         return dg.SensorResult(
-            run_requests=[run_request(self._feed.name, ask) for ask in outcome.requests],
-            skip_reason=None if outcome.requests else _about_nothing(outcome, troubles),
+            run_requests=[run_request(self._feed.name, run) for run in outcome.planned_runs],
+            skip_reason=None if outcome.planned_runs else describe_no_requests(outcome, failures),
             cursor=outcome.cursor,
-            asset_events=[self._observation(gone) for gone in outcome.emptied],
+            asset_events=[self._observation(emptied) for emptied in outcome.emptied_days],
         )
 
-    def _look(self, policy: Policy, cursor: Cursor, hints: Collection[date] = ()) -> Outcome:
+    def _evaluate(
+        self, policy: Policy, cursor: Cursor, notified_days: Collection[date] = ()
+    ) -> TickOutcome:
         return evaluate_tick(
             policy,
             cursor,
-            self._aws_clients.raw_bucket(self._feed),
+            self._aws.raw_bucket(self._feed),
             RunHistory(
                 self._context.instance,
                 self._feed.name,
                 asset_key(self._feed, raw_partition.NAME),
             ),
             now=self._clock(),
-            hints=hints,
+            notified_days=notified_days,
         )
 
     def _cursor(self) -> Cursor:
         try:
             return Cursor.decode(self._context.cursor)
         except UnreadableCursor as problem:
-            self._log.warning("%s. It is made anew from the runs.", problem)
+            self._log.warning("%s. A new one is made from the run history.", problem)
             return Cursor()
 
-    # Notifications
-
-    def _inbox(self, cursor: Cursor) -> _Inbox:
+    def _receive_notifications(self, cursor: Cursor) -> TickNotifications:
         if self._feed.arrival.mode != "events":
-            return _Inbox()
+            return TickNotifications()
+        has_pending_days = any(state.needs_listing for state in cursor.days.values())
         try:
-            queue = self._aws_clients.notifications(self._feed)
-            queue.claim(self._feed.name, self._is_mine)
-            busy = any(state.needs_attention for state in cursor.days.values())
-            queue.receive(
-                wait_seconds=0 if busy or queue.mine(self._feed.name) else WAIT_SECONDS,
-                seconds=DRAIN_SECONDS,
+            return receive_notifications(
+                self._aws.notifications(self._feed),
+                self._feed,
+                self._aws.input_bucket(self._feed),
+                self._policy,
+                self._log,
+                wait_seconds=0 if has_pending_days else WAIT_SECONDS,
+                drain_seconds=DRAIN_SECONDS,
             )
-            return _Inbox(queue, self._sorted_out(queue))
         except AwsFailure as failure:
-            self._log.error("No notifications in this tick, the bucket is polled. %s", failure)
-            return _Inbox(trouble=failure)
+            self._log.error(
+                "No notifications in this tick: the window is listed instead. %s", failure
+            )
+            return TickNotifications(failure=failure)
 
-    def _is_mine(self, notice: ObjectNotice) -> bool:
-        return notice.bucket == self._bucket and notice.key.startswith(
-            f"{self._feed.source.prefix}/"
-        )
-
-    def _sorted_out(self, queue: Notifications) -> list[tuple[Notice, date]]:
-        """The notices that point at a day of the feed; the others are done with."""
-        pointing, idle = [], []
-        for notice in queue.mine(self._feed.name):
-            day = self._policy.folders.day_of(notice.object.key)
-            if day is None or not self._counts(day, notice.object.key):
-                idle.append(notice)
-            elif day < self._policy.first_day:
-                self._log.warning(
-                    "s3://%s/%s is of a day before the feed's first, %s: it is not loaded",
-                    self._bucket,
-                    notice.object.key,
-                    self._policy.first_day,
-                )
-                idle.append(notice)
-            else:
-                pointing.append((notice, day))
-        queue.dealt_with(idle)
-        return pointing
-
-    def _counts(self, day: date, key: str) -> bool:
-        name = key[len(self._policy.folders.prefix(day)) :]
-        if name == self._policy.marker:
-            return True
-        return not is_hidden(key) and self._policy.patterns.match(name)
-
-    def _close(self, inbox: _Inbox, outcome: Outcome) -> None:
-        if inbox.queue is None:
-            return
-        done = [
-            notice
-            for notice, day in inbox.notices
-            if outcome.handled.get(day, float("-inf")) >= notice.received
-        ]
+    def _delete_handled(self, notifications: TickNotifications, outcome: TickOutcome) -> None:
         try:
-            inbox.queue.dealt_with(done)
+            notifications.delete_handled(outcome.handled_until)
         except AwsFailure as failure:
-            # They will come again, and be found dealt with again.
-            self._log.error("Notifications could not be deleted. %s", failure)
-            inbox.trouble = failure
+            self._log.error(
+                "Notifications could not be deleted. They are received again, without harm. %s",
+                failure,
+            )
+            notifications.failure = failure
 
-    def _observation(self, gone: EmptiedDay) -> dg.AssetObservation:
+    def _observation(self, emptied: EmptiedDay) -> dg.AssetObservation:
         return dg.AssetObservation(
             asset_key=asset_key(self._feed, raw_partition.NAME),
-            partition=gone.day.isoformat(),
-            description=_about_emptied(self._feed, gone),
-            metadata={"all raw files are gone": True, "content that was requested": gone.requested},
+            partition=emptied.day.isoformat(),
+            description=describe_emptied(self._feed.name, emptied),
+            metadata={
+                "all raw files were deleted": True,
+                "requested fingerprint": emptied.requested_fingerprint,
+            },
         )
 
 
-def _worth_waiting_for(outcome: Outcome) -> float | None:
-    """Seconds until a day can be requested by this very tick, if it has nothing else to tell."""
-    if outcome.requests or outcome.emptied or outcome.failures or outcome.settles_in is None:
+def _seconds_worth_waiting(outcome: TickOutcome) -> float | None:
+    """Seconds until this tick could request a day; None if it should not wait.
+
+    A tick that already has something to report does not wait.
+    """
+    if outcome.planned_runs or outcome.emptied_days or outcome.failures:
         return None
-    unfinished = Cursor.decode(outcome.cursor)
-    if unfinished.resume is not None or unfinished.halves:
+    if outcome.settles_in_seconds is None or outcome.settles_in_seconds > SETTLE_WAIT_SECONDS:
         return None
-    return outcome.settles_in if outcome.settles_in <= SETTLE_WAIT_SECONDS else None
-
-
-def _about_emptied(feed: FeedSpec, gone: EmptiedDay) -> str:
-    return (
-        f"All raw files of {feed.name} for {gone.day} are gone since the day was requested. Its "
-        "rows and its export are left as they are. If the day is to be empty, delete its rows by "
-        "hand; if not, land its files again: the sensor then sees whether they changed."
-    )
-
-
-def _about_troubles(feed: FeedSpec, troubles: Sequence[AwsFailure]) -> str:
-    more = f"\n({len(troubles) - 1} more of the kind are in the log.)" if len(troubles) > 1 else ""
-    return f"The arrivals of {feed.name} could not be seen. {troubles[0]}{more}"
-
-
-def _about_nothing(outcome: Outcome, troubles: Sequence[AwsFailure]) -> str:
-    parts = [
-        f"nothing new in {outcome.days} days ({outcome.objects} objects, {outcome.pages} pages)"
-    ]
-    waiting = sorted(outcome.waiting.items(), reverse=True)
-    parts += [f"{day}: {why}" for day, why in waiting[:DAYS_SHOWN]]
-    if len(waiting) > DAYS_SHOWN:
-        parts.append(f"{len(waiting) - DAYS_SHOWN} more days wait")
-    if troubles:
-        parts.append(f"{len(troubles)} failures, see the log: {troubles[0].what}")
-    return "; ".join(parts)
+    cursor = Cursor.decode(outcome.cursor)
+    if cursor.window_resume_day is not None or cursor.partial_listings:
+        return None
+    return outcome.settles_in_seconds

@@ -9,6 +9,7 @@ from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import day_values
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
@@ -28,7 +29,6 @@ from xacct_assets.feed.catalog_repair import (
 from xacct_assets.feed.event_log import requested_at
 from xacct_assets.feed.metadata import CrawledColumns, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
-from xacct_assets.feed.partitions import day_values
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "catalog_table"

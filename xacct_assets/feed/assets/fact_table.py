@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from xacct_assets.aws.redshift.data_api import StatementResult, token_of
+from xacct_assets.aws.redshift.data_api import token_of
+from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import (
@@ -123,7 +124,7 @@ def statement_token(context: dg.AssetExecutionContext, feed: FeedSpec, *what: An
     It differs between attempts: for eight hours the Data API answers a known token with the
     statement it belongs to, even if that one failed.
     """
-    parts = (feed.name, context.run.run_id, context.op_execution_context.retry_number, *what)
+    parts = (feed.name, context.run.run_id, context.retry_number, *what)
     return token_of(*(str(part) for part in parts))
 
 

@@ -7,7 +7,8 @@ from threading import Event
 
 import dagster as dg
 
-from xacct_assets.aws.s3.raw_bucket import FileVerdict, Listing
+from xacct_assets.aws.s3.file_inspection import FileVerdict
+from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.defaults import (

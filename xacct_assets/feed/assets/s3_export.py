@@ -9,6 +9,7 @@ import dagster as dg
 from xacct_assets.aws.redshift.sql import identifier, literal, qualified
 from xacct_assets.aws.redshift.unload import UnloadOptions, UnloadSpec, statement
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.days import PARTITION_COLUMN, day_prefix
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
@@ -21,11 +22,11 @@ from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
 from xacct_assets.feed.metadata import ExportedFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
-from xacct_assets.feed.partitions import batched, day_prefix
+from xacct_assets.feed.partitions import batched
 from xacct_assets.feed.reconciliation.collection import export_days
 from xacct_assets.feed.reconciliation.equation import ExportDay
 from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day
-from xacct_assets.feed.spec import PARTITION_COLUMN, FeedSpec
+from xacct_assets.feed.spec import FeedSpec
 
 NAME = "s3_export"
 # BatchExecuteStatement takes at most 40 statements.

@@ -10,6 +10,8 @@ import dagster as dg
 
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.load_report import DayLoad
+from xacct_assets.contract.reject_manifest import day_rejects, feed_prefix
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
 from xacct_assets.feed.assets.defaults import (
@@ -27,7 +29,7 @@ from xacct_assets.feed.event_log import (
     recent_materializations,
     run_lineage,
 )
-from xacct_assets.feed.load_job import DayLoad, LoadOutcome, run_load_job
+from xacct_assets.feed.load_job import LoadOutcome, run_load_job
 from xacct_assets.feed.metadata import LoadedRows, MetadataMissing, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched
@@ -149,7 +151,7 @@ def _is_first_attempt(context: dg.AssetExecutionContext) -> bool:
     step = context.asset_key.to_python_identifier()
     starts = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_START)
     return (
-        context.op_execution_context.retry_number == 0
+        context.retry_number == 0
         and context.run.parent_run_id is None
         and sum(entry.step_key == step for entry in starts) == 1
     )
@@ -228,7 +230,7 @@ def _result(
     for name, url in job_run.log_urls.items():
         metadata[name] = dg.MetadataValue.url(url)
     if load.rows_rejected:
-        prefix = f"rejects/{feed.name}/{day:%Y/%m/%d}/{load_id}/"
+        prefix = f"{day_rejects(feed_prefix(feed.name), day)}{load_id}/"
         metadata["reasons"] = dict(load.reasons)
         metadata["rejects"] = dg.MetadataValue.path(
             f"s3://{aws.settings.processing_bucket}/{prefix}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.partitions import day_prefix
 from xacct_assets.feed.raw_files import inspect_day, survey_days
 from xacct_assets.feed.reconciliation.equation import (
     DayNumbers,
@@ -24,7 +24,7 @@ from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day, coun
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict
-    from xacct_assets.aws.s3.raw_bucket import RawObject
+    from xacct_assets.aws.s3.file_inspection import RawObject
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from xacct_assets.feed.partitions import day_folder
+from xacct_assets.contract.days import DayFolders, DayLayout
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
-    from xacct_assets.feed.spec import DayLayout, FeedSpec
+    from xacct_assets.feed.spec import FeedSpec
 
 
 class FolderListing(Protocol):
@@ -45,22 +45,11 @@ def days_in(bucket: FolderListing, prefix: str, layout: DayLayout) -> list[date]
     Args:
         prefix: without a slash at its end.
     """
+    folders = DayFolders(prefix, layout)
     return [
         day
         for year in bucket.folders(f"{prefix}/")
         for month in bucket.folders(f"{prefix}/{year}/")
         for last in bucket.folders(f"{prefix}/{year}/{month}/")
-        if (day := _parse_folder(f"{year}/{month}/{last}", layout)) is not None
+        if (day := folders.day_of(f"{prefix}/{year}/{month}/{last}/")) is not None
     ]
-
-
-def _parse_folder(folder: str, layout: DayLayout) -> date | None:
-    digits = [part.rpartition("=")[2] for part in folder.split("/")]
-    if not all(part.isascii() and part.isdigit() for part in digits):
-        return None
-    try:
-        day = date(*map(int, digits))
-    except ValueError:
-        return None
-    # Other spellings (2026/1/3) are not read or written by the pipeline.
-    return day if day_folder(layout, day) == folder else None

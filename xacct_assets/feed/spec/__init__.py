@@ -8,21 +8,18 @@ all of these accept; a name that one of them refuses is reported with its field.
 """
 
 from xacct_assets.feed.spec.arrival import Arrival, Schedule
-from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, PARTITION_COLUMN, Column, ColumnType
+from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column
 from xacct_assets.feed.spec.export import Export
 from xacct_assets.feed.spec.feed import FeedSpec
-from xacct_assets.feed.spec.source import Csv, DayLayout, Source
+from xacct_assets.feed.spec.source import Csv, Source
 from xacct_assets.feed.spec.warehouse import Catalog, LoadJob, WarehouseTables
 
 __all__ = [
     "LOADED_AT_COLUMN",
-    "PARTITION_COLUMN",
     "Arrival",
     "Catalog",
     "Column",
-    "ColumnType",
     "Csv",
-    "DayLayout",
     "Export",
     "FeedSpec",
     "LoadJob",

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.spec.names import BucketName, Delimiter, Prefix
 from xacct_assets.feed.spec.section import Section, refuse_options
-from xacct_assets.feed.spec.source import DayLayout
 
 
 class Export(Section):

@@ -7,11 +7,12 @@ from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xacct_assets.contract.days import PARTITION_COLUMN, DayLayout
 from xacct_assets.feed.spec.arrival import Arrival, Schedule
-from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, PARTITION_COLUMN, Column
+from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column
 from xacct_assets.feed.spec.export import Export
 from xacct_assets.feed.spec.names import FeedName, Identifier, IsoDate
-from xacct_assets.feed.spec.source import DayLayout, Source
+from xacct_assets.feed.spec.source import Source
 from xacct_assets.feed.spec.warehouse import Catalog, LoadJob, WarehouseTables
 
 

@@ -1,19 +1,12 @@
 """Where a feed's raw files land and how they are written."""
 
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
+from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.spec.names import BucketName, Delimiter, FilePattern, Prefix, Quote
 from xacct_assets.feed.spec.section import Section
-
-
-class DayLayout(StrEnum):
-    """How the folders of a day are named below a prefix."""
-
-    PLAIN = "YYYY/MM/DD"
-    KEY_VALUE = "year=YYYY/month=MM/day=DD"
 
 
 class Csv(Section):

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Deploy; the exit code."""
     from xacct_assets.feed.loader import load_feeds
     from xacct_assets.operations.deployment.deploy import Deployment
-    from xacct_assets.operations.deployment.plan import repository_root
+    from xacct_assets.operations.deployment.sources import sources_root
 
     overrides = {}
     for text in options.parameter:
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         overrides[name] = value
     feeds = load_feeds(extra_feeds_dir=settings.extra_feeds_dir)
     progress = Progress()
-    deployment = Deployment(settings, feeds, repository_root(), progress, overrides)
+    deployment = Deployment(settings, feeds, sources_root(), progress, overrides)
     changed = deployment.run(sql_over=options.sql_over)
     progress("deployed" if changed else "up to date")
     show("Next: `xacct doctor` checks every connection; `dagster dev` starts the UI.")

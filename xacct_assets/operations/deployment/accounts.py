@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from xacct_assets.aws.denials import set_permission_hints
 from xacct_assets.aws.errors import CredentialsProblem
 from xacct_assets.aws.sessions import Sessions
+from xacct_assets.iam_hints import grant_hint
 from xacct_assets.operations.deployment.plan import Account
 from xacct_assets.settings import Settings
 
@@ -17,6 +19,7 @@ class Accounts:
     """
 
     def __init__(self, settings: Settings) -> None:
+        set_permission_hints(grant_hint)
         self._settings = settings
         self.sessions: dict[Account, Sessions] = {
             "a": Sessions(settings.region, settings.account_a_profile),

@@ -10,11 +10,11 @@ from xacct_assets.aws.cloudformation import StackEvent, StackResult, Stacks
 from xacct_assets.aws.errors import DeployFailed, SecretInvalid
 from xacct_assets.aws.redshift.data_api import DataApi
 from xacct_assets.aws.redshift.warehouse import Warehouse
-from xacct_assets.aws.s3.buckets import put_if_changed
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.secretsmanager import read_warehouse_credentials
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.accounts import Accounts
-from xacct_assets.operations.deployment.job_libraries import pipes_zip
+from xacct_assets.operations.deployment.job_libraries import libraries_zip
 from xacct_assets.operations.deployment.warehouse_sql import (
     SqlScript,
     apply_over_data_api,
@@ -72,6 +72,7 @@ class Deployment:
             for path in plan.scripts(self._root, self._feeds, self._settings.extra_feeds_dir)
         ]
         job_script = (self._root / "glue" / "load.py").read_bytes()
+        libraries = libraries_zip(self._root / "glue")
         self._check_overrides()
         for account in plan.ACCOUNTS:
             arn = self._accounts.verify(account)
@@ -82,7 +83,7 @@ class Deployment:
         )
         results = [stack_b, stack_a]
         # Uploaded before the feeds' stacks, whose Glue jobs refer to the script.
-        uploaded = self._upload(job_script)
+        uploaded = self._upload(job_script, libraries)
         for feed in self._feeds:
             results.append(
                 self._deploy_stack(
@@ -121,14 +122,14 @@ class Deployment:
         reason = f": {event.reason}" if event.reason and "FAILED" in event.status else ""
         self._report(f"  {event.resource} {event.status}{reason}")
 
-    def _upload(self, job_script: bytes) -> bool:
+    def _upload(self, job_script: bytes, libraries: bytes) -> bool:
         s3 = self._accounts.sessions["b"].client("s3")
-        bucket, owner = self._settings.processing_bucket, self._settings.account_b
+        bucket = Bucket(s3, self._settings.processing_bucket, self._settings.account_b)
         any_uploaded = False
-        for key, body in ((plan.SCRIPT_KEY, job_script), (plan.PIPES_KEY, pipes_zip())):
-            uploaded = put_if_changed(s3, bucket, owner, key, body)
+        for key, body in ((plan.SCRIPT_KEY, job_script), (plan.LIBRARIES_KEY, libraries)):
+            uploaded = bucket.put_if_changed(key, body)
             any_uploaded = any_uploaded or uploaded
-            self._report(f"s3://{bucket}/{key}: {'uploaded' if uploaded else 'up to date'}")
+            self._report(f"{bucket.url(key)}: {'uploaded' if uploaded else 'up to date'}")
         return any_uploaded
 
     def _apply_sql(self, scripts: Sequence[SqlScript], route: SqlRoute) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xacct_assets.aws.cloudformation import StackEvent, Stacks
 from xacct_assets.aws.errors import AwsFailure
-from xacct_assets.aws.s3 import buckets
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.plan import ACCOUNTS, Account
 
@@ -89,9 +89,9 @@ class Removal:
 
     def _delete_bucket(self, account: Account, name: str) -> str:
         s3 = self._accounts.sessions[account].client("s3")
-        owner = self._accounts.id_of(account)
-        if not buckets.exists(s3, name, owner):
+        bucket = Bucket(s3, name, self._accounts.id_of(account))
+        if not bucket.exists():
             return "does not exist"
-        count = buckets.empty(s3, name, owner)
-        buckets.delete(s3, name, owner)
+        count = bucket.empty()
+        bucket.delete()
         return f"deleted with {count} object versions"

@@ -12,7 +12,7 @@ from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 
 SCRIPT_KEY = "scripts/load.py"
-PIPES_KEY = "scripts/dagster_pipes.zip"
+LIBRARIES_KEY = "scripts/load_libraries.zip"
 Account = Literal["a", "b"]
 ACCOUNTS: tuple[Account, ...] = ("a", "b")
 
@@ -27,24 +27,6 @@ class StackPlan:
     parameters: dict[str, str]
 
 
-def repository_root() -> Path:
-    """The checkout that this package runs from: templates, script and SQL are not in the wheel.
-
-    Raises:
-        DeployFailed: the package is not installed from a checkout.
-    """
-    root = Path(__file__).resolve().parents[3]
-    missing = [name for name in ("infra", "sql", "glue") if not (root / name).is_dir()]
-    if missing:
-        raise DeployFailed(
-            f"{root} has no {', '.join(missing)}",
-            reason="templates, SQL and the job's script are part of the repository, not of the "
-            "installed package",
-            fix="run `xacct deploy` from a checkout (pip install --editable .)",
-        )
-    return root
-
-
 def template(root: Path, name: str) -> str:
     """The text of a template.
 
@@ -53,7 +35,10 @@ def template(root: Path, name: str) -> str:
     """
     path = root / "infra" / name
     if not path.is_file():
-        raise DeployFailed(f"{path} does not exist", fix="restore it: git checkout -- infra")
+        raise DeployFailed(
+            f"{path} does not exist",
+            fix="install the package again; in a checkout: git checkout -- infra",
+        )
     return path.read_text(encoding="utf-8")
 
 

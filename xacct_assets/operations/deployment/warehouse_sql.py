@@ -9,9 +9,11 @@ from typing import Any
 
 from xacct_assets.aws.errors import DeployFailed, StatementFailed
 from xacct_assets.aws.redshift.data_api import MAX_BATCH, DataApi
+from xacct_assets.aws.redshift.database_errors import database_errors
 from xacct_assets.aws.redshift.sql import qualified, split_statements
-from xacct_assets.aws.redshift.warehouse import Warehouse, database_errors
-from xacct_assets.feed.spec import LOADED_AT_COLUMN, PARTITION_COLUMN, FeedSpec
+from xacct_assets.aws.redshift.warehouse import Warehouse
+from xacct_assets.contract.days import PARTITION_COLUMN
+from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
 
 
 @dataclass(frozen=True)

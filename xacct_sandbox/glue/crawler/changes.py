@@ -1,4 +1,4 @@
-"""What a crawl did to the catalog, told as ListCrawls tells it."""
+"""The changes of a crawl, and their summary as ListCrawls returns it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SUMMARY_LIMIT = 255
+"""Characters of a Summary (Glue API reference, CrawlerHistory)."""
 
 
 @dataclass
 class Changes:
-    """What a crawl did to the catalog, for the Summary of ListCrawls."""
+    """Names of the tables and partitions that a crawl added, updated or deleted.
 
-    counts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    Attributes:
+        names: by kind (``TABLE``, ``PARTITION``) and action (``ADD``, ``UPDATE``, ``DELETE``).
+    """
+
+    names: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def note(self, kind: str, action: str, names: Iterable[str]) -> None:
-        self.counts.setdefault((kind, action), []).extend(names)
+        """Add changes of one kind and action."""
+        self.names.setdefault((kind, action), []).extend(names)
 
     def count(self, kind: str, action: str) -> int:
-        return len(self.counts.get((kind, action), ()))
+        """How many changes of a kind and action there are."""
+        return len(self.names.get((kind, action), ()))
 
     def summary(self) -> str:
-        """JSON in JSON text, as Glue gives it; names are left out beyond 255 characters.
+        """JSON with JSON texts as values, as Glue returns it; without names if it is too long.
 
         ``{"TABLE": "{\\"ADD\\": \\"{\\\\\\"Details\\\\\\":{...},\\\\\\"Count\\\\\\":1}\\"}"}``
         """
@@ -32,7 +39,7 @@ class Changes:
 
     def _text(self, *, with_names: bool) -> str:
         kinds: dict[str, dict[str, str]] = {}
-        for (kind, action), names in sorted(self.counts.items()):
+        for (kind, action), names in sorted(self.names.items()):
             if not names:
                 continue
             entry: dict[str, Any] = {"Details": {"names": names}} if with_names else {}

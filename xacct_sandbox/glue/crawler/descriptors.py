@@ -1,8 +1,9 @@
-"""Catalog tables and partitions as a crawler writes them, and read back."""
+"""The fields of catalog tables and partitions that a crawler writes and reads."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ DEPRECATED_PARAMETER = "DEPRECATED_BY_CRAWLER"
 def parameters(schema: Schema, crawler: str, target: S3Target) -> dict[str, str]:
     """The parameters of a table or a partition."""
     layout = schema.layout
-    found = {
+    written = {
         "CrawlerSchemaDeserializerVersion": "1.0",
         "CrawlerSchemaSerializerVersion": "1.0",
         OWNER_PARAMETER: crawler,
@@ -33,23 +34,25 @@ def parameters(schema: Schema, crawler: str, target: S3Target) -> dict[str, str]
         "typeOfData": "file",
     }
     if layout.classification == "csv":
-        found |= {
+        written |= {
             "areColumnsQuoted": "true" if schema.quoted else "false",
             "columnsOrdered": "true",
             "delimiter": layout.delimiter or ",",
         }
         if layout.header:
-            found["skip.header.line.count"] = "1"
+            written["skip.header.line.count"] = "1"
     if target.exclusions:
-        # Readers of the table (create_dynamic_frame.from_catalog) leave these objects out too.
-        found["exclusions"] = json.dumps(
+        # Readers of the table (create_dynamic_frame.from_catalog) skip these objects too.
+        written["exclusions"] = json.dumps(
             [f"{target.location}{pattern}" for pattern in target.exclusions]
         )
-    return found
+    return written
 
 
-def storage_descriptor(schema: Schema, location: str, found: Mapping[str, str]) -> dict[str, Any]:
-    """Columns, place and SerDe of a table or a partition."""
+def storage_descriptor(
+    schema: Schema, location: str, parameters: Mapping[str, str]
+) -> dict[str, Any]:
+    """Columns, location and SerDe of a table or a partition."""
     layout = schema.layout
     columns = list(schema.columns)
     if layout.classification == "parquet":
@@ -82,20 +85,20 @@ def storage_descriptor(schema: Schema, location: str, found: Mapping[str, str]) 
         "SerdeInfo": serde,
         "BucketColumns": [],
         "SortColumns": [],
-        "Parameters": dict(found),
+        "Parameters": dict(parameters),
         "StoredAsSubDirectories": False,
     }
 
 
 def layout_of(table: Mapping[str, Any]) -> Layout:
-    """The layout a catalog table was written with."""
-    found = table.get("Parameters") or {}
-    classification = found.get("classification", "")
+    """The layout in a catalog table's parameters."""
+    stored = _parameters_of(table)
+    classification = stored.get("classification", "")
     return Layout(
         classification=classification,
-        compression=found.get("compressionType", "none"),
-        delimiter=found.get("delimiter") if classification == "csv" else None,
-        header=found.get("skip.header.line.count") == "1",
+        compression=stored.get("compressionType", "none"),
+        delimiter=stored.get("delimiter") if classification == "csv" else None,
+        header=stored.get("skip.header.line.count") == "1",
     )
 
 
@@ -108,3 +111,22 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, str]:
 def partition_key_columns(keys: Sequence[str]) -> list[dict[str, str]]:
     """Partition columns; a crawler makes all of them strings."""
     return [{"Name": key, "Type": "string"} for key in keys]
+
+
+def owner_of(entry: Mapping[str, Any]) -> str | None:
+    """The crawler that wrote a table or a partition."""
+    return _parameters_of(entry).get(OWNER_PARAMETER)
+
+
+def is_deprecated(entry: Mapping[str, Any]) -> bool:
+    """Whether a crawler marked a table or a partition as deprecated."""
+    return DEPRECATED_PARAMETER in _parameters_of(entry)
+
+
+def deprecated(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of a table or a partition that becomes deprecated now (epoch milliseconds)."""
+    return {**_parameters_of(entry), DEPRECATED_PARAMETER: str(int(time.time() * 1000))}
+
+
+def _parameters_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    return entry.get("Parameters") or {}

@@ -2,7 +2,7 @@
 
 Rules (Glue developer guide, "Include and exclude patterns"): ``*`` stays within one folder,
 ``**`` crosses folders, ``?`` is one character, ``[...]`` a set (``!`` first negates it), ``{a,b}``
-alternatives that cannot be nested, ``\\`` quotes the next character. A pattern is matched against
+alternatives that cannot be nested, ``\\`` escapes the next character. A pattern is matched against
 the key relative to the include path.
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 
 
 class InvalidGlob(ValueError):
-    """The pattern is not a glob that Glue reads."""
+    """The pattern is not a valid glob."""
 
 
 def excluder(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """True for a relative key that one of the patterns excludes.
+    """A test for keys, relative to the include path, that one of the patterns excludes.
 
     Raises:
-        InvalidGlob: a pattern cannot be read; the text names it.
+        InvalidGlob: naming a pattern that is not valid.
     """
     compiled = [compile_glob(pattern) for pattern in patterns]
     return lambda relative_key: any(glob.fullmatch(relative_key) for glob in compiled)
@@ -41,8 +41,8 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
         if char == "*":
             if pattern[at : at + 1] == "*":
                 at += 1
-                # "**/x" also excludes x in the include path itself, as Java's globs do not: but
-                # Glue's own documentation excludes "**.csv" at every level, root included.
+                # Unlike in Java's globs, "**/x" also matches x in the include path itself: Glue's
+                # documentation excludes "**.csv" at every level, including the first.
                 out.append(".*")
             else:
                 out.append("[^/]*")

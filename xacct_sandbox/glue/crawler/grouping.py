@@ -1,4 +1,4 @@
-"""From folders with schemas to tables with partitions.
+"""Groups folders with schemas into tables with partitions.
 
 Rules (Glue developer guide, "How does a crawler determine when to create partitions"): the table
 is rooted at the highest folder below which the majority of schemas is similar; every folder level
@@ -29,7 +29,14 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Table:
-    """One table the crawler found."""
+    """One table that the crawler found.
+
+    Attributes:
+        root: the table's folder, relative to the include path.
+        schema: of all its data.
+        keys: names of its partition columns, one per folder level below the root.
+        leaves: its folders with files.
+    """
 
     root: Path
     schema: Schema
@@ -64,14 +71,14 @@ def find_tables(leaves: Iterable[Leaf], *, ignore_similarity: bool = False) -> l
 
 
 def table_name(root: Path, bucket_and_prefix: Sequence[str], prefix: str) -> str:
-    """The name Glue gives a table: its folder, in lower case, only letters, digits and ``_``."""
+    """Glue's name for a table: its folder in lower case; letters, digits and ``_`` only."""
     folder = root[-1] if root else bucket_and_prefix[-1]
     name = re.sub(r"[^a-z0-9_]", "_", folder.lower())
     return f"{prefix.lower()}{name}"[:MAX_TABLE_NAME]
 
 
 def with_hash(name: str, location: str) -> str:
-    """A name apart from another table's, as Glue makes it: a hash of the location is added."""
+    """The name with a hash of the location, as Glue adds one if the name is in use."""
     digest = hashlib.md5(location.encode(), usedforsecurity=False).hexdigest()
     return f"{name[: MAX_TABLE_NAME - 33]}_{digest}"
 
@@ -87,7 +94,7 @@ def partition_keys(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def partition_value(folder: str, key: str) -> str:
-    """The value a folder stands for under a partition column."""
+    """The value of a partition column for one folder."""
     found = _key_of(folder)
     return folder.split("=", 1)[1] if found is not None and found == key else folder
 
@@ -109,7 +116,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Cluster:
-    """Leaves that are one table, rooted at a folder; all at the same depth below it."""
+    """Leaves of one table, all at the same depth below its root."""
 
     root: Path
     schema: Schema
@@ -126,7 +133,7 @@ def _resolve(node: _Node, ignore_similarity: bool) -> list[_Cluster]:
     )
     if not node.children:
         return own
-    # A child that is itself several tables stays so; it has no part in the vote.
+    # A child that holds several tables keeps them; it does not count for the majority.
     whole: list[_Cluster] = []
     split: list[_Cluster] = []
     for name in sorted(node.children):
@@ -180,11 +187,11 @@ def _table(cluster: _Cluster) -> Table:
     return Table(
         root=cluster.root,
         schema=cluster.schema,
-        keys=_apart(keys, cluster.schema.columns),
+        keys=_without_column_names(keys, cluster.schema.columns),
         leaves=cluster.leaves,
     )
 
 
-def _apart(keys: Sequence[str], columns: Mapping[str, object]) -> tuple[str, ...]:
-    """Partition keys never carry a data column's name; Glue counts them instead."""
+def _without_column_names(keys: Sequence[str], columns: Mapping[str, object]) -> tuple[str, ...]:
+    """A partition key with the name of a data column is numbered instead, as in Glue."""
     return tuple(f"partition_{level}" if key in columns else key for level, key in enumerate(keys))

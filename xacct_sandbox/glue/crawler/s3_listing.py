@@ -1,4 +1,4 @@
-"""What lies below an include path: folders, their files, and the first bytes of those."""
+"""Folders and files below an include path, and the content of the files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ class S3Denied(Exception):
 
 
 class S3Failed(Exception):
-    """S3 answered with another error; the text is S3's, with the action and the resource."""
+    """S3 returned another error; the text names it, the action and the resource."""
 
 
-_GONE = {"NoSuchKey", "404", "PreconditionFailed", "412"}
+_CHANGED_CODES = {"NoSuchKey", "404", "PreconditionFailed", "412"}
 
 
 @dataclass(frozen=True)
 class File:
+    """An object of S3; its size is in bytes."""
+
     key: str
     size: int
     etag: str
@@ -39,6 +41,11 @@ class Folder:
     files: tuple[File, ...]
 
     @property
+    def name(self) -> str:
+        """The path as text."""
+        return "/".join(self.path)
+
+    @property
     def fingerprint(self) -> str:
         """Changes when a file is added, removed or rewritten."""
         digest = hashlib.sha256()
@@ -48,17 +55,22 @@ class Folder:
 
 
 class S3Reader:
-    """S3 through the crawler role's own keys."""
+    """Lists and reads S3 with the crawler role's credentials.
+
+    Args:
+        s3: a boto3 client of S3.
+        principal: the ARN of the role's session, for error messages.
+    """
 
     def __init__(self, s3: Any, principal: str) -> None:
         self._s3 = s3
         self._principal = principal
 
     def folders(self, target: S3Target) -> list[Folder]:
-        """Folders with files, in key order; hidden, nameless and excluded ones left out.
+        """Folders with files, in key order, without hidden, nameless and excluded files.
 
         Raises:
-            S3Denied, S3Failed
+            S3Denied, S3Failed: the objects cannot be listed.
         """
         excluded = excluder(target.exclusions)
         base = f"{target.prefix}/" if target.prefix else ""
@@ -66,7 +78,7 @@ class S3Reader:
         for file in self._list(target.bucket, base):
             relative = file.key[len(base) :]
             parts = relative.split("/")
-            # An empty part (//) is left out with the hidden ones: no partition can be called "".
+            # An empty part (//) counts as hidden: a partition's value cannot be empty.
             if any(part[:1] in {"", "_", "."} for part in parts):
                 continue
             if not excluded(relative):
@@ -79,28 +91,30 @@ class S3Reader:
         return [Folder(path, tuple(files)) for path, files in sorted(found.items())]
 
     def read(self, bucket: str, file: File, start: int, length: int) -> bytes | None:
-        """Part of an object; None if it is gone since it was listed.
+        """Part of an object; None if it was deleted or rewritten since it was listed.
+
+        Args:
+            bucket: of the object.
+            file: the object as it was listed.
+            start: the first byte.
+            length: most bytes to read.
 
         Raises:
-            S3Denied, S3Failed
+            S3Denied, S3Failed: the object cannot be read.
         """
         end = min(start + length, file.size) - 1
         try:
-            answer = self._s3.get_object(
+            response = self._s3.get_object(
                 Bucket=bucket, Key=file.key, Range=f"bytes={start}-{end}", IfMatch=file.etag
             )
-            return answer["Body"].read()
+            content: bytes = response["Body"].read()
         except ClientError as problem:
-            if problem.response["Error"]["Code"] in {
-                "NoSuchKey",
-                "404",
-                "PreconditionFailed",
-                "412",
-            }:
+            if problem.response["Error"]["Code"] in _CHANGED_CODES:
                 return None
             raise self._failure(
                 problem, "s3:GetObject", f"arn:aws:s3:::{bucket}/{file.key}"
             ) from problem
+        return content
 
     def _list(self, bucket: str, prefix: str) -> Iterator[File]:
         pages: Iterable[dict[str, Any]] = self._s3.get_paginator("list_objects_v2").paginate(

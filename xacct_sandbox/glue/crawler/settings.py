@@ -1,13 +1,13 @@
-"""What a crawler is told to do, read from its API definition and checked.
+"""The settings of a crawler, read from its API definition and checked.
 
-Options that the sandbox's crawler does not act on are refused by name when the crawler is made,
-never ignored.
+An option that the sandbox's crawler does not support is refused by name when the crawler is
+created, never ignored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,34 @@ MAX_SAMPLE_SIZE = 249
 MAX_TABLE_PREFIX = 64
 
 
+_OPTIONS = {
+    ("CrawlerOutput", "Tables", "AddOrUpdateBehavior"): ("merge_new_columns", "MergeNewColumns"),
+    ("CrawlerOutput", "Partitions", "AddOrUpdateBehavior"): (
+        "inherit_from_table",
+        "InheritFromTable",
+    ),
+    ("Grouping", "TableGroupingPolicy"): (
+        "combine_compatible_schemas",
+        "CombineCompatibleSchemas",
+    ),
+}
+"""Paths in the Configuration JSON: the setting, and the only value that the sandbox supports."""
+
+
 class InvalidCrawler(ValueError):
-    """The definition is wrong, or asks for something the sandbox does not do."""
+    """The definition is wrong, or uses an option that the sandbox does not support."""
 
 
 @dataclass(frozen=True)
 class S3Target:
-    """One include path, ``s3://bucket/prefix``; the prefix has no slash at either end."""
+    """One include path, ``s3://bucket/prefix``.
+
+    Attributes:
+        bucket: its name.
+        prefix: without a slash at either end; empty for the whole bucket.
+        exclusions: glob patterns, relative to the include path.
+        sample_size: most files to read per folder; None for the default.
+    """
 
     bucket: str
     prefix: str
@@ -42,6 +63,10 @@ class S3Target:
         """The include path with a slash at its end."""
         return f"s3://{self.bucket}/{self.prefix}/" if self.prefix else f"s3://{self.bucket}/"
 
+    def location_of(self, path: Sequence[str]) -> str:
+        """The location of a folder below the include path, with a slash at its end."""
+        return self.location + "".join(f"{folder}/" for folder in path)
+
     @property
     def parts(self) -> tuple[str, ...]:
         """Bucket and folders of the include path."""
@@ -50,6 +75,21 @@ class S3Target:
 
 @dataclass(frozen=True)
 class CrawlerSettings:
+    """What a crawl does.
+
+    Attributes:
+        name: of the crawler.
+        database: of the catalog, in the crawler's account.
+        targets: the include paths.
+        table_prefix: before the names of new tables.
+        recrawl: RecrawlBehavior.
+        update_behavior: what happens to a table whose schema changed.
+        delete_behavior: what happens to tables and partitions without data.
+        merge_new_columns: columns of a table are added, never changed.
+        inherit_from_table: partitions have the columns and the format of their table.
+        combine_compatible_schemas: similarity of schemas does not matter for a table.
+    """
+
     name: str
     database: str
     targets: tuple[S3Target, ...]
@@ -63,14 +103,15 @@ class CrawlerSettings:
 
     @property
     def new_folders_only(self) -> bool:
+        """Whether crawls after the first read new folders only."""
         return self.recrawl == CRAWL_NEW_FOLDERS_ONLY
 
     @classmethod
     def from_definition(cls, crawler: Mapping[str, Any]) -> CrawlerSettings:
-        """Read a crawler as CreateCrawler takes it.
+        """The settings in a request of CreateCrawler.
 
         Raises:
-            InvalidCrawler: naming the field, the reason and what to do.
+            InvalidCrawler: naming the field, the reason and the fix.
         """
         for option in ("Classifiers", "CrawlerSecurityConfiguration"):
             if crawler.get(option):
@@ -107,7 +148,7 @@ def parse_location(path: str) -> tuple[str, str]:
     """Bucket and prefix (without slashes at its ends) of an ``s3://`` path.
 
     Raises:
-        InvalidCrawler: it is no such path.
+        InvalidCrawler: it is not an S3 path.
     """
     scheme, separator, rest = path.partition("://")
     if not separator:
@@ -175,7 +216,10 @@ def _policies(crawler: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _configuration(text: str) -> dict[str, bool]:
-    """The options in the Configuration JSON (developer guide, "configuration options")."""
+    """Options in the Configuration JSON.
+
+    Source: Glue developer guide, "Setting crawler configuration options".
+    """
     if not text:
         return {}
     try:
@@ -184,40 +228,27 @@ def _configuration(text: str) -> dict[str, bool]:
         raise InvalidCrawler(f"Configuration is not JSON: {problem}") from problem
     if not isinstance(document, dict) or document.get("Version") != 1.0:
         raise InvalidCrawler('Configuration must be a JSON object with "Version": 1.0')
-    known = {
-        ("CrawlerOutput", "Tables", "AddOrUpdateBehavior"): (
-            "merge_new_columns",
-            "MergeNewColumns",
-        ),
-        ("CrawlerOutput", "Partitions", "AddOrUpdateBehavior"): (
-            "inherit_from_table",
-            "InheritFromTable",
-        ),
-        ("Grouping", "TableGroupingPolicy"): (
-            "combine_compatible_schemas",
-            "CombineCompatibleSchemas",
-        ),
-    }
     options: dict[str, bool] = {}
-    for path, value in _leaves(document, ()):
+    for path, value in _leaves(document):
         if path == ("Version",):
             continue
-        if path not in known:
+        if path not in _OPTIONS:
             raise InvalidCrawler(
                 f"Configuration option {'.'.join(path)} is not supported by the sandbox's crawler"
             )
-        field, only = known[path]
-        if value != only:
-            raise InvalidCrawler(f"Configuration {'.'.join(path)} can only be {only!r}")
+        field, supported = _OPTIONS[path]
+        if value != supported:
+            raise InvalidCrawler(f"Configuration {'.'.join(path)} can only be {supported!r}")
         options[field] = True
     return options
 
 
-def _leaves(document: Mapping[str, Any], at: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
-    found: list[tuple[tuple[str, ...], Any]] = []
+def _leaves(
+    document: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Path and value of everything in a JSON document that is not an object with members."""
     for key, value in document.items():
         if isinstance(value, dict) and value:
-            found.extend(_leaves(value, (*at, key)))
+            yield from _leaves(value, (*path, key))
         else:
-            found.append(((*at, key), value))
-    return found
+            yield (*path, key), value

@@ -1,7 +1,7 @@
-"""Glue jobs as they are defined: CreateJob to ListJobs, and AWS::Glue::Job in CloudFormation.
+"""Definitions of Glue jobs: the operations from CreateJob to ListJobs.
 
-The emulator keeps a part of a definition (and its tags); the whole is kept here. Options that the
-sandbox does not act on are refused by name.
+The emulator stores a part of a definition and its tags; the whole definition is stored here. An
+option that the sandbox does not support is refused by name.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
-from xacct_sandbox.emulator.paging import page
+from xacct_sandbox.glue.responses import (
+    Request,
+    Response,
+    invalid_input,
+    not_found,
+    page_response,
+)
 
-GLUE = "glue.amazonaws.com"
 GLUE_VERSION = "5.0"
-# Minutes; Glue 5.0's default (earlier versions: 2880).
 DEFAULT_TIMEOUT = 480
-# DPUs of a worker.
+"""Minutes; the default of Glue 5.0 (earlier versions: 2880)."""
 WORKER_TYPES = {"Standard": 1.0, "G.1X": 1.0, "G.2X": 2.0, "G.4X": 4.0, "G.8X": 8.0}
+"""DPUs of a worker, by its type."""
 EXECUTION_CLASSES = ("STANDARD", "FLEX")
-PAGE = 1000
+JOBS_PAGE = 1000
 
-Request = dict[str, Any]
 Definition = dict[str, Any]
 
-_KEPT = {
+_SUPPORTED = {
     "Name",
     "Description",
     "Role",
@@ -47,24 +50,6 @@ _KEPT = {
 }
 
 
-def install() -> None:
-    """Put these operations in the place of the emulator's."""
-    emulator.add_glue_operations(
-        {
-            "CreateJob": create_job,
-            "UpdateJob": update_job,
-            "DeleteJob": delete_job,
-            "GetJob": get_job,
-            "GetJobs": get_jobs,
-            "BatchGetJobs": batch_get_jobs,
-            "ListJobs": list_jobs,
-        }
-    )
-    emulator.add_cloudformation_type(
-        "AWS::Glue::Job", create=_create_resource, delete=_delete_resource, update=_update_resource
-    )
-
-
 def definition(name: str) -> Definition:
     """The job of this name in the current account and region.
 
@@ -73,58 +58,52 @@ def definition(name: str) -> Definition:
     """
     found = _jobs().get(name)
     if found is None:
-        raise ServiceError("EntityNotFoundException", f"Job {name} is not found.")
+        raise not_found(f"Job {name} is not found.")
     return dict(found)
-
-
-def invalid(message: str) -> ServiceError:
-    """Glue's error for a request it does not accept."""
-    return ServiceError("InvalidInputException", message)
 
 
 # -- operations ------------------------------------------------------------------------------
 
 
-def create_job(request: Request) -> Request:
+def create_job(request: Request) -> Response:
     """CreateJob."""
     name = request["Name"]
-    made = _defined({key: value for key, value in request.items() if key != "Tags"})
-    emulator.emulated_glue("CreateJob", {**request, "Role": made["Role"]})
+    job = _with_defaults({key: value for key, value in request.items() if key != "Tags"})
+    emulator.emulated_glue("CreateJob", {**request, "Role": job["Role"]})
     now = time.time()
-    _jobs()[name] = {**made, "CreatedOn": now, "LastModifiedOn": now}
+    _jobs()[name] = {**job, "CreatedOn": now, "LastModifiedOn": now}
     return {"Name": name}
 
 
-def update_job(request: Request) -> Request:
-    """UpdateJob: what the request leaves out falls back to its default, as on AWS."""
+def update_job(request: Request) -> Response:
+    """UpdateJob: fields that the request leaves out get their defaults, as on AWS."""
     name = request["JobName"]
-    before = definition(name)
-    made = _defined({**request["JobUpdate"], "Name": name})
-    emulator.emulated_glue("UpdateJob", {"JobName": name, "JobUpdate": made})
-    _jobs()[name] = {**made, "CreatedOn": before["CreatedOn"], "LastModifiedOn": time.time()}
+    created_on = definition(name)["CreatedOn"]
+    job = _with_defaults({**request["JobUpdate"], "Name": name})
+    emulator.emulated_glue("UpdateJob", {"JobName": name, "JobUpdate": job})
+    _jobs()[name] = {**job, "CreatedOn": created_on, "LastModifiedOn": time.time()}
     return {"JobName": name}
 
 
-def delete_job(request: Request) -> Request:
-    """DeleteJob; deleting what is not there succeeds, as on AWS."""
+def delete_job(request: Request) -> Response:
+    """DeleteJob; deleting a job that does not exist succeeds, as on AWS."""
     name = request["JobName"]
     emulator.emulated_glue("DeleteJob", {"JobName": name})
     _jobs().pop(name, None)
     return {"JobName": name}
 
 
-def get_job(request: Request) -> Request:
+def get_job(request: Request) -> Response:
     """GetJob."""
     return {"Job": definition(request["JobName"])}
 
 
-def get_jobs(request: Request) -> Request:
+def get_jobs(request: Request) -> Response:
     """GetJobs."""
-    found, token = page(_all(), request, limit=PAGE)
-    return {"Jobs": found, **({"NextToken": token} if token else {})}
+    return page_response("Jobs", _all(), request, limit=JOBS_PAGE)
 
 
-def batch_get_jobs(request: Request) -> Request:
+def batch_get_jobs(request: Request) -> Response:
     """BatchGetJobs."""
     names, known = request["JobNames"], _jobs()
     return {
@@ -133,73 +112,72 @@ def batch_get_jobs(request: Request) -> Request:
     }
 
 
-def list_jobs(request: Request) -> Request:
-    """ListJobs; filtering by Tags is refused."""
+def list_jobs(request: Request) -> Response:
+    """ListJobs; Tags is refused."""
     if request.get("Tags"):
-        raise invalid("Tags of ListJobs is not supported by the sandbox")
-    found, token = page(_all(), request, limit=PAGE)
-    return {
-        "JobNames": [job["Name"] for job in found],
-        **({"NextToken": token} if token else {}),
-    }
+        raise invalid_input("Tags of ListJobs is not supported by the sandbox")
+    return page_response("JobNames", [job["Name"] for job in _all()], request, limit=JOBS_PAGE)
 
 
-# -- rules -----------------------------------------------------------------------------------
+# -- checks ----------------------------------------------------------------------------------
 
 
 def check_capacity(options: Request) -> None:
-    """WorkerType, NumberOfWorkers, Timeout and ExecutionClass, of a job or a run.
+    """Check WorkerType, NumberOfWorkers, Timeout and ExecutionClass of a job or a run.
 
     Raises:
         ServiceError: InvalidInputException naming the option.
     """
     worker_type = options.get("WorkerType")
     if worker_type is not None and worker_type not in WORKER_TYPES:
-        raise invalid(
+        raise invalid_input(
             f"WorkerType {worker_type} is not supported by the sandbox "
             f"(supported: {', '.join(WORKER_TYPES)})"
         )
     workers = options.get("NumberOfWorkers")
     if workers is not None and workers < 2:
-        raise invalid("NumberOfWorkers must be at least 2")
+        raise invalid_input("NumberOfWorkers must be at least 2")
     timeout = options.get("Timeout")
     if timeout is not None and timeout < 1:
-        raise invalid("Timeout must be at least 1 minute")
+        raise invalid_input("Timeout must be at least 1 minute")
     execution_class = options.get("ExecutionClass") or "STANDARD"
     if execution_class not in EXECUTION_CLASSES:
-        raise invalid(f"ExecutionClass must be one of {', '.join(EXECUTION_CLASSES)}")
+        raise invalid_input(f"ExecutionClass must be one of {', '.join(EXECUTION_CLASSES)}")
     if execution_class == "FLEX" and worker_type not in (None, "G.1X", "G.2X"):
-        raise invalid(f"ExecutionClass FLEX is not available with WorkerType {worker_type}")
+        raise invalid_input(f"ExecutionClass FLEX is not available with WorkerType {worker_type}")
     if options.get("JobRunQueuingEnabled"):
-        raise invalid("JobRunQueuingEnabled is not supported by the sandbox; leave it off")
+        raise invalid_input("JobRunQueuingEnabled is not supported by the sandbox; leave it off")
 
 
-def _defined(request: Request) -> Definition:
+def _with_defaults(request: Request) -> Definition:
+    """The checked definition, complete with defaults."""
     for name, value in request.items():
-        if name not in _KEPT and value not in (None, "", [], {}):
-            raise invalid(f"{name} is not supported by the sandbox's Glue jobs; leave it out")
+        if name not in _SUPPORTED and value not in (None, "", [], {}):
+            raise invalid_input(f"{name} is not supported by the sandbox's Glue jobs; leave it out")
     command = request.get("Command") or {}
     if command.get("Name") != "glueetl":
-        raise invalid(
+        raise invalid_input(
             f"Command.Name {command.get('Name')!r} is not supported by the sandbox: it runs "
             "Spark jobs (glueetl)"
         )
     if not str(command.get("ScriptLocation", "")).startswith("s3://"):
-        raise invalid("Command.ScriptLocation must be an s3:// URI")
+        raise invalid_input("Command.ScriptLocation must be an s3:// URI")
     if command.get("PythonVersion", "3") != "3":
-        raise invalid("Command.PythonVersion must be 3")
+        raise invalid_input("Command.PythonVersion must be 3")
     if (version := request.get("GlueVersion")) != GLUE_VERSION:
-        raise invalid(
+        raise invalid_input(
             f"GlueVersion {version!r} is not supported by the sandbox: it runs {GLUE_VERSION} "
             "(Spark 3.5.4, Python 3.11)"
         )
     if request.get("MaxRetries"):
-        raise invalid("MaxRetries above 0 is not supported by the sandbox; let Dagster retry")
+        raise invalid_input("MaxRetries above 0 is not supported by the sandbox; let Dagster retry")
     if request.get("JobMode", "SCRIPT") != "SCRIPT":
-        raise invalid(f"JobMode {request['JobMode']} is not supported by the sandbox; use SCRIPT")
+        raise invalid_input(
+            f"JobMode {request['JobMode']} is not supported by the sandbox; use SCRIPT"
+        )
     concurrent = (request.get("ExecutionProperty") or {}).get("MaxConcurrentRuns", 1)
     if concurrent < 1:
-        raise invalid("ExecutionProperty.MaxConcurrentRuns must be at least 1")
+        raise invalid_input("ExecutionProperty.MaxConcurrentRuns must be at least 1")
     check_capacity(request)
     return {
         "Description": "",
@@ -216,52 +194,6 @@ def _defined(request: Request) -> Definition:
         "Role": emulator.role_arn(request["Role"]),
         "ExecutionProperty": {"MaxConcurrentRuns": concurrent},
     }
-
-
-# -- CloudFormation --------------------------------------------------------------------------
-
-_NUMBERS = ("NumberOfWorkers", "Timeout", "MaxRetries")
-
-
-def _create_resource(
-    logical_id: str, props: dict[str, Any], stack: str
-) -> tuple[str, dict[str, Any]]:
-    name = props.get("Name") or f"{stack}-{logical_id}"
-    emulator.require_pass_role(emulator.role_arn(props["Role"]), GLUE)
-    create_job({**_from_template(props), "Name": name})
-    return name, {}
-
-
-def _update_resource(
-    physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
-) -> tuple[str, dict[str, Any]]:
-    name = new.get("Name") or physical_id
-    emulator.require_pass_role(emulator.role_arn(new["Role"]), GLUE)
-    if name != physical_id:
-        create_job({**_from_template(new), "Name": name})
-        delete_job({"JobName": physical_id})
-        return name, {}
-    if old.get("Tags") != new.get("Tags"):
-        raise invalid(f"changing Tags of job {name} of stack {stack} is not supported")
-    update = {key: value for key, value in _from_template(new).items() if key != "Tags"}
-    update_job({"JobName": name, "JobUpdate": {k: v for k, v in update.items() if k != "Name"}})
-    return name, {}
-
-
-def _delete_resource(physical_id: str, _props: dict[str, Any]) -> None:
-    delete_job({"JobName": physical_id})
-
-
-def _from_template(props: dict[str, Any]) -> dict[str, Any]:
-    """A template's values may be texts where the API wants numbers."""
-    made = dict(props)
-    for name in _NUMBERS:
-        if name in made:
-            made[name] = int(made[name])
-    if "ExecutionProperty" in made:
-        concurrent = made["ExecutionProperty"].get("MaxConcurrentRuns", 1)
-        made["ExecutionProperty"] = {"MaxConcurrentRuns": int(float(concurrent))}
-    return made
 
 
 # -- state -----------------------------------------------------------------------------------

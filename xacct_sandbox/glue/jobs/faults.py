@@ -1,4 +1,4 @@
-"""How planned faults end a job run."""
+"""Planned faults that end a job run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xacct_sandbox.faults import daemon as planned_faults
 
 DEAD_WORKER = "Command failed with exit code 10"
-"""What Glue says of a run whose driver ended without a word of its own."""
+"""Glue's message for a run whose driver ended without an error message."""
 
 _ENDS: dict[str, tuple[str, str]] = {
     "job_failed": ("FAILED", DEAD_WORKER),
@@ -19,7 +19,13 @@ _ENDS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class RunFault:
-    """How a run is to end, and how many seconds its script may have."""
+    """How a fault ends a run.
+
+    Attributes:
+        state: JobRunState.
+        message: ErrorMessage.
+        seconds: how long the script runs before that.
+    """
 
     state: str
     message: str
@@ -27,19 +33,19 @@ class RunFault:
 
     @property
     def before_start(self) -> bool:
-        """Whether the run never gets to RUNNING."""
+        """Whether the run never becomes RUNNING."""
         return self.state == "EXPIRED"
 
 
-def at_start(resource: str, timeout_minutes: int) -> RunFault | None:
-    """What strikes a run that is about to start; ``resource`` is ``job/run id``."""
-    struck = planned_faults.strike("glue", "JobRun", resource, *_ENDS)
-    if struck is None:
+def fault_of_run(resource: str, timeout_minutes: int) -> RunFault | None:
+    """The fault of a run that is about to start; ``resource`` is ``job/run id``."""
+    injection = planned_faults.inject("glue", "JobRun", resource, *_ENDS)
+    if injection is None:
         return None
-    state, message = _ENDS[struck.kind]
-    return RunFault(state, message.format(timeout=timeout_minutes), struck.seconds)
+    state, message = _ENDS[injection.kind]
+    return RunFault(state, message.format(timeout=timeout_minutes), injection.seconds)
 
 
-def in_copy(resource: str) -> bool:
-    """Whether the run's worker dies now that its COPY is under way."""
-    return planned_faults.strike("glue", "JobRun", resource, "job_killed_in_copy") is not None
+def kills_in_copy(resource: str) -> bool:
+    """Whether the run's worker is killed now that its COPY is under way."""
+    return planned_faults.inject("glue", "JobRun", resource, "job_killed_in_copy") is not None

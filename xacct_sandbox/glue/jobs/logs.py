@@ -1,4 +1,4 @@
-"""A job run's output in CloudWatch Logs, while it runs."""
+"""Writes the output of a job run to CloudWatch Logs while it runs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from xacct_sandbox import emulator
 LOG_GROUP = "/aws-glue/jobs"
 FLUSH_SECONDS = 0.5
 MAX_EVENTS = 1000
-# CloudWatch refuses events above 1 MB (256 KB in its older form); a longer line is cut.
 MAX_LINE_CHARACTERS = 60_000
+"""Longer lines are cut off: CloudWatch Logs refuses events above 1 MB (formerly 256 KB)."""
 
 
 class RunLog:
     """Collects lines from any thread and writes them in batches, in order.
 
-    Made in a thread that has the run's account (`ministack.start_thread`), since the log group
-    belongs to it.
+    It must be created in a thread that has the run's account (`emulator.start_thread`), since
+    the log group belongs to that account.
+
+    Args:
+        run_id: of the job run; the name of its log stream.
     """
 
     def __init__(self, run_id: str) -> None:
@@ -27,11 +30,11 @@ class RunLog:
         self._thread = emulator.start_thread(self._write, name=f"log-{run_id[:12]}")
 
     def line(self, stream: str, text: str) -> None:
-        """Take one line of ``output`` or ``error``."""
+        """Add one line to a stream, ``output`` or ``error``."""
         self._lines.put((stream, text[:MAX_LINE_CHARACTERS]))
 
     def close(self) -> None:
-        """Return when all lines are in CloudWatch Logs."""
+        """Write the remaining lines, and return when all are written."""
         self._lines.put(None)
         self._thread.join()
 

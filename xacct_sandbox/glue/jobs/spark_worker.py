@@ -1,14 +1,15 @@
-"""The process that runs job scripts: Spark stays warm in it from one script to the next.
+"""The process of a Spark worker: runs job scripts one after the other in the same Spark.
 
     python -m xacct_sandbox.glue.jobs.spark_worker FOLDER MEMORY CORES CONTROL_FD
 
-Orders come in on standard input and reports go out on the control descriptor, one JSON object a
-line. Standard output and error belong to the script (and to its JVM). When standard input ends
-the process ends, and with it the JVM: a sandbox that was killed leaves no worker behind.
+It reads orders from standard input and writes reports to the control descriptor, one JSON object
+per line. Standard output and error are the script's (and the JVM's). When standard input ends, the
+process and its JVM end too, so that a sandbox that was killed leaves no worker behind.
 
-What a script cannot leave to the next one: arguments, environment, credentials, module globals,
-modules of its own, working folder, objects read from S3, cached data, temporary views and Spark
-SQL settings. What cannot be cleaned (a stopped Spark, threads still running) ends the worker.
+Scripts are isolated from each other: arguments, environment, credentials, module globals, own
+modules, working folder, objects read from S3, cached data, temporary views and Spark SQL settings
+do not reach the next script. If that is not possible (Spark was stopped, threads are still
+running), the worker ends.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,22 +35,21 @@ import botocore.session
 from awsglue.s3_mirror import S3Mirror
 from awsglue.session import start_session
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
+from xacct_sandbox.glue.jobs.warm_up import warm_up
 
 NOT_IN_GLUE = frozenset(
     {"dagster", "dagster_aws", "dagster_pipes", "dagster_shared", "xacct_assets"}
 )
-"""Installed here, absent from Glue: a script gets them from --extra-py-files or not at all."""
+"""Packages that are installed here and not in Glue: a script needs --extra-py-files for them."""
 
 MAX_ERROR_CHARACTERS = 10_000
 THREADS_END_SECONDS = 3.0
-WARM_UP_ROUNDS = 3
 
 
 class Orders:
-    """What the daemon sends: runs to execute, and newer keys for the run under way."""
+    """What the daemon sends: runs to execute, and newer credentials for the run under way."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -57,37 +57,38 @@ class Orders:
         self.credentials: dict[str, str] = {}
 
     def read(self) -> None:
+        """Read orders until the daemon ends, then end this process."""
         for line in self._stream:
             order = json.loads(line)
             self.credentials = order["credentials"]
             if "run_id" in order:
                 self.runs.put(order)
-        os._exit(0)  # the daemon is gone; a script under way must not outlive it
+        os._exit(0)  # a script must not outlive the daemon
 
 
 class ExtraModules:
-    """Finds modules of --extra-py-files, and hides what Glue does not have."""
+    """Finds modules of --extra-py-files, and hides packages that Glue does not have."""
 
-    def __init__(self, places: Sequence[str]) -> None:
-        self._places = list(places)
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = list(paths)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: object = None
     ) -> importlib.machinery.ModuleSpec | None:
         if path is not None:
             return None
-        found = importlib.machinery.PathFinder.find_spec(name, self._places)
-        if found is None and name in NOT_IN_GLUE:
+        spec = importlib.machinery.PathFinder.find_spec(name, self._paths)
+        if spec is None and name in NOT_IN_GLUE:
             raise ModuleNotFoundError(
                 f"No module named {name!r}: AWS Glue does not have it; put it into a zip in S3 "
                 "and name that in --extra-py-files",
                 name=name,
             )
-        return found
+        return spec
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Start Spark, then execute what is ordered until standard input ends."""
+    """Start Spark, then execute orders until standard input ends."""
     folder, memory, cores, descriptor = Path(arguments[0]), *arguments[1:4]
     control = os.fdopen(int(descriptor), "w", encoding="utf-8", buffering=1)
     logging.basicConfig(
@@ -113,21 +114,25 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def execute(order: dict[str, Any], orders: Orders, spark: SparkSession) -> str | None:
-    """Run one script; None, or what Glue would say of its failure."""
+    """Run one script.
+
+    Returns:
+        The error message that Glue would report; None if the script succeeded.
+    """
     try:
-        with _own_surroundings(order, orders), _own_session(spark):
+        with _script_environment(order, orders), _script_session(spark):
             runpy.run_path(order["script"], run_name="__main__")
     except SystemExit as end:
         if end.code not in (None, 0):
             return f"SystemExit: {end.code}"
-    except BaseException as problem:  # noqa: BLE001 -- whatever a script raises is its failure
+    except BaseException as problem:  # noqa: BLE001 -- any exception fails the run
         _print_failure(problem, order["script"])
         return f"{type(problem).__name__}: {problem}"[:MAX_ERROR_CHARACTERS]
     return None
 
 
 def _print_failure(problem: BaseException, script: str) -> None:
-    """The traceback as the script's author knows it: without the frames that started it."""
+    """Print the traceback without the frames above the script."""
     trace = problem.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != script:
         trace = trace.tb_next
@@ -135,7 +140,8 @@ def _print_failure(problem: BaseException, script: str) -> None:
 
 
 @contextlib.contextmanager
-def _own_surroundings(order: dict[str, Any], orders: Orders) -> Iterator[None]:
+def _script_environment(order: dict[str, Any], orders: Orders) -> Iterator[None]:
+    """Arguments, environment, modules and credentials of one script, undone afterwards."""
     environment, arguments, path = dict(os.environ), sys.argv, list(sys.path)
     folder, modules = os.getcwd(), set(sys.modules)
     finder = ExtraModules(order["py_files"])
@@ -161,8 +167,8 @@ def _own_surroundings(order: dict[str, Any], orders: Orders) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_session(spark: SparkSession) -> Iterator[None]:
-    """A Spark session of its own settings and views, which getOrCreate() finds."""
+def _script_session(spark: SparkSession) -> Iterator[None]:
+    """A Spark session with its own settings and views, which getOrCreate() returns."""
     SparkSession._instantiatedSession = None  # noqa: SLF001
     spark.newSession()
     try:
@@ -172,24 +178,32 @@ def _own_session(spark: SparkSession) -> Iterator[None]:
 
 
 def _refreshing_session(orders: Orders) -> botocore.session.Session:
-    """Clients made in the script live as long as its run, the role's keys an hour."""
-
-    def newest() -> dict[str, str]:
-        keys = orders.credentials
-        return {
-            "access_key": keys["access_key_id"],
-            "secret_key": keys["secret_access_key"],
-            "token": keys["session_token"],
-            "expiry_time": keys["expiration"],
-        }
-
+    """A session whose clients use the newest credentials: a run may last longer than they do."""
     session = botocore.session.Session()
-    session._credentials = (  # noqa: SLF001 -- botocore has no public way to set a provider
-        botocore.credentials.RefreshableCredentials.create_from_metadata(
-            newest(), refresh_using=newest, method="glue-job-role"
-        )
-    )
+    session.register_component("credential_provider", _JobRole(orders))
     return session
+
+
+class _JobRole:
+    """A botocore credential resolver that knows the credentials of the job's role only."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+
+    def load_credentials(self) -> botocore.credentials.RefreshableCredentials:
+        """Called by botocore for the session's first client."""
+        return botocore.credentials.RefreshableCredentials.create_from_metadata(
+            self._newest(), refresh_using=self._newest, method="glue-job-role"
+        )
+
+    def _newest(self) -> dict[str, str]:
+        credentials = self._orders.credentials
+        return {
+            "access_key": credentials["access_key_id"],
+            "secret_key": credentials["secret_access_key"],
+            "token": credentials["session_token"],
+            "expiry_time": credentials["expiration"],
+        }
 
 
 def _aws_environment(credentials: dict[str, str]) -> dict[str, str]:
@@ -206,7 +220,11 @@ def _is_below(module: str, folder: str) -> bool:
 
 
 def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
-    """Whether the worker can take another script, or why not."""
+    """Remove what the script left.
+
+    Returns:
+        Whether the worker can run another script, and the reason if it cannot.
+    """
     if spark.sparkContext._jsc is None or spark.sparkContext._jsc.sc().isStopped():  # noqa: SLF001
         return False, "the script stopped Spark"
     context = spark.sparkContext._jsc  # noqa: SLF001
@@ -222,56 +240,6 @@ def clean_up(spark: SparkSession, mirror: S3Mirror) -> tuple[bool, str]:
             return False, f"the script left threads running: {', '.join(t.name for t in left)}"
         time.sleep(0.05)
     return True, ""
-
-
-def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> None:
-    """Have the JVM load and compile what a load of CSV files uses; the first run is then quick.
-
-    A run that arrives meanwhile waits for one round at most, which it would need to warm up anyway.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "source.csv"
-    text = "".join(f'{n},"a ""{n}""\nb",{n}.5,2026-01-01T00:00:00\n' for n in range(2000))
-    source.write_text("id,name,price,at\n" + text, encoding="utf-8")
-    options = {"multiLine": "true", "quote": '"', "escape": '"', "lineSep": "\n"}
-    schema = "id STRING, name STRING, price STRING, at STRING, bad STRING"
-    for _ in range(WARM_UP_ROUNDS):
-        if until():
-            return
-        cut = spark.read.schema("a STRING, record STRING").options(
-            **options, header="true", columnNameOfCorruptRecord="record"
-        )
-        rows = (
-            cut.csv(source.as_uri())
-            .select(
-                F.expr("_metadata.file_path").alias("file"),
-                F.monotonically_increasing_id().alias("position"),
-                F.coalesce("record", "a").alias("record"),
-            )
-            .select(
-                "*",
-                F.from_csv("record", schema, {**options, "columnNameOfCorruptRecord": "bad"}).alias(
-                    "parsed"
-                ),
-            )
-            .selectExpr(
-                "file",
-                "record",
-                "CASE WHEN parsed.id RLIKE '^[0-9]+' "
-                "THEN CAST(TRY_CAST(parsed.id AS BIGINT) AS STRING) END AS id",
-                "CAST(TRY_CAST(parsed.price AS DECIMAL(12,2)) AS STRING) AS price",
-                "DATE_FORMAT(TRY_CAST(parsed.at AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss') AS at",
-                "ROW_NUMBER() OVER (PARTITION BY parsed.id ORDER BY position) AS turn",
-            )
-            .persist()
-        )
-        rows.groupBy("turn").count().collect()
-        for kind in ("csv", "json"):
-            rows.where("turn = 1").coalesce(1).write.mode("overwrite").option(
-                "compression", "gzip"
-            ).format(kind).save((folder / kind).as_uri())
-        spark.read.text((folder / "json").as_uri()).count()
-        rows.unpersist()
 
 
 def _mark_output(mark: str) -> None:

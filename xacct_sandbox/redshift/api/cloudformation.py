@@ -1,26 +1,23 @@
 """AWS::RedshiftServerless::Namespace and ::Workgroup for CloudFormation.
 
-Properties, return values and what a change needs are those of the CloudFormation reference:
-``Ref`` is the name, ``Fn::GetAtt`` takes ``Namespace.NamespaceArn``, ``Workgroup.Endpoint.Address``
-and so on; a changed name replaces the resource, which the sandbox refuses by name.
+Properties, return values and update behaviours are those of the CloudFormation reference: ``Ref``
+is the name, ``Fn::GetAtt`` takes ``Namespace.NamespaceArn``, ``Workgroup.Endpoint.Address`` and so
+on. A changed name replaces the resource, which the sandbox refuses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from xacct_sandbox import emulator
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.redshift.api.serverless import Serverless
-
-NAMESPACE = "AWS::RedshiftServerless::Namespace"
-WORKGROUP = "AWS::RedshiftServerless::Workgroup"
+from xacct_sandbox.service_errors import ServiceError
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
 
-# Template property -> API parameter; whatever else a template says is refused.
+# Property of a template -> parameter of the API. Other properties are refused.
 _NAMESPACE_PROPERTIES = {
     "AdminPasswordSecretKmsKeyId": "adminPasswordSecretKmsKeyId",
     "AdminUserPassword": "adminUserPassword",
@@ -52,78 +49,106 @@ _WORKGROUP_PROPERTIES = {
 }
 _NUMBERS = {"baseCapacity", "maxCapacity", "port"}
 _BOOLEANS = {"enhancedVpcRouting", "publiclyAccessible", "manageAdminPassword"}
-# Only CreateNamespace takes these.
-_NOT_UPDATABLE_NAMESPACE = {"NamespaceName", "DbName", "KmsKeyId", "RedshiftIdcApplicationArn"}
-_NOT_UPDATABLE_WORKGROUP = {"NamespaceName", "WorkgroupName"}
 
 
 def install(serverless: Serverless) -> None:
-    """Register both types."""
-    types = _Types(serverless)
-    emulator.add_cloudformation_type(
-        NAMESPACE,
-        create=types.create_namespace,
-        update=types.update_namespace,
-        delete=types.delete_namespace,
+    """Register both types with the emulator."""
+    for resource in (namespace_type(serverless), workgroup_type(serverless)):
+        emulator.add_cloudformation_type(
+            resource.name,
+            create=resource.create,
+            update=resource.update,
+            delete=resource.delete,
+        )
+
+
+def namespace_type(serverless: Serverless) -> ResourceType:
+    return ResourceType(
+        "AWS::RedshiftServerless::Namespace",
+        "namespace",
+        _NAMESPACE_PROPERTIES,
+        {"NamespaceName", "DbName", "KmsKeyId", "RedshiftIdcApplicationArn"},
+        serverless.namespaces,
+        serverless,
     )
-    emulator.add_cloudformation_type(
-        WORKGROUP,
-        create=types.create_workgroup,
-        update=types.update_workgroup,
-        delete=types.delete_workgroup,
+
+
+def workgroup_type(serverless: Serverless) -> ResourceType:
+    return ResourceType(
+        "AWS::RedshiftServerless::Workgroup",
+        "workgroup",
+        _WORKGROUP_PROPERTIES,
+        {"NamespaceName", "WorkgroupName"},
+        serverless.workgroups,
+        serverless,
     )
 
 
-class _Types:
-    def __init__(self, serverless: Serverless) -> None:
-        self._api = serverless
+class Operations(Protocol):
+    """The operations of the API on one kind of resource."""
 
-    # -- namespace -------------------------------------------------------------------------
+    def create(self, request: Properties) -> dict[str, Any]: ...
 
-    def create_namespace(self, logical_id: str, props: Properties, stack: str) -> Created:
-        request = _request(NAMESPACE, props, _NAMESPACE_PROPERTIES)
-        answer = self._api.create_namespace(request)["namespace"]
-        return answer["namespaceName"], _attributes("Namespace", answer)
+    def update(self, request: Properties) -> dict[str, Any]: ...
 
-    def update_namespace(
-        self, physical_id: str, old: Properties, new: Properties, stack: str
-    ) -> Created:
-        _refuse_replacement(NAMESPACE, physical_id, old, new, _NOT_UPDATABLE_NAMESPACE)
-        request = _changed(NAMESPACE, old, new, _NAMESPACE_PROPERTIES)
+    def delete(self, request: Properties) -> dict[str, Any]: ...
+
+
+class ResourceType:
+    """One type of CloudFormation resource."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        properties: Mapping[str, str],
+        fixed: set[str],
+        operations: Operations,
+        serverless: Serverless,
+    ) -> None:
+        """
+        Args:
+            name: The type as templates name it.
+            kind: ``namespace`` or ``workgroup``.
+            properties: Properties of templates -> parameters of the API.
+            fixed: Properties that only the operation that creates takes.
+            serverless: For the tags.
+        """
+        self.name = name
+        self._kind = kind
+        self._properties = properties
+        self._fixed = fixed
+        self._operations = operations
+        self._serverless = serverless
+
+    def create(self, logical_id: str, props: Properties, stack: str) -> Created:
+        request = _request(self.name, props, self._properties)
+        answer = self._operations.create(request)[self._kind]
+        return answer[f"{self._kind}Name"], _attributes(self._kind.capitalize(), answer)
+
+    def update(self, physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
+        _refuse_replacement(self.name, physical_id, old, new, self._fixed)
+        request = _changed(self.name, old, new, self._properties)
         tags = request.pop("tags", None)
-        answer = self._api.update_namespace({**request, "namespaceName": physical_id})["namespace"]
-        self._retag(answer["namespaceArn"], tags)
-        return physical_id, _attributes("Namespace", answer)
+        request[f"{self._kind}Name"] = physical_id
+        answer = self._operations.update(request)[self._kind]
+        self._replace_tags(answer[f"{self._kind}Arn"], tags)
+        return physical_id, _attributes(self._kind.capitalize(), answer)
 
-    def delete_namespace(self, physical_id: str, props: Properties) -> None:
-        _unless_gone(self._api.delete_namespace, {"namespaceName": physical_id})
+    def delete(self, physical_id: str, props: Properties) -> None:
+        try:
+            self._operations.delete({f"{self._kind}Name": physical_id})
+        except ServiceError as problem:
+            if problem.code != "ResourceNotFoundException":
+                raise
 
-    # -- workgroup -------------------------------------------------------------------------
-
-    def create_workgroup(self, logical_id: str, props: Properties, stack: str) -> Created:
-        request = _request(WORKGROUP, props, _WORKGROUP_PROPERTIES)
-        answer = self._api.create_workgroup(request)["workgroup"]
-        return answer["workgroupName"], _attributes("Workgroup", answer)
-
-    def update_workgroup(
-        self, physical_id: str, old: Properties, new: Properties, stack: str
-    ) -> Created:
-        _refuse_replacement(WORKGROUP, physical_id, old, new, _NOT_UPDATABLE_WORKGROUP)
-        request = _changed(WORKGROUP, old, new, _WORKGROUP_PROPERTIES)
-        tags = request.pop("tags", None)
-        answer = self._api.update_workgroup({**request, "workgroupName": physical_id})["workgroup"]
-        self._retag(answer["workgroupArn"], tags)
-        return physical_id, _attributes("Workgroup", answer)
-
-    def delete_workgroup(self, physical_id: str, props: Properties) -> None:
-        _unless_gone(self._api.delete_workgroup, {"workgroupName": physical_id})
-
-    def _retag(self, arn: str, tags: list[dict[str, str]] | None) -> None:
+    def _replace_tags(self, arn: str, tags: list[dict[str, str]] | None) -> None:
         if tags is None:
             return
-        present = self._api.list_tags({"resourceArn": arn})["tags"]
-        self._api.untag_resource({"resourceArn": arn, "tagKeys": [tag["key"] for tag in present]})
-        self._api.tag_resource({"resourceArn": arn, "tags": tags})
+        api = self._serverless
+        present = api.list_tags({"resourceArn": arn})["tags"]
+        api.untag_resource({"resourceArn": arn, "tagKeys": [tag["key"] for tag in present]})
+        api.tag_resource({"resourceArn": arn, "tags": tags})
 
 
 def _request(kind: str, props: Properties, names: Mapping[str, str]) -> dict[str, Any]:
@@ -138,7 +163,7 @@ def _request(kind: str, props: Properties, names: Mapping[str, str]) -> dict[str
 def _changed(
     kind: str, old: Properties, new: Properties, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The API request for what differs; a property that was taken out goes back to empty."""
+    """The request that updates what differs. A property that was removed becomes empty."""
     changed = {key: value for key, value in new.items() if old.get(key) != value}
     request = _request(kind, changed, names)
     for key in set(old) - set(new):
@@ -150,7 +175,7 @@ def _changed(
 
 
 def _value(name: str, value: Any) -> Any:
-    """Templates hand numbers and booleans over as text, and lists of capitalized structures."""
+    """The value for the API. Templates have numbers and booleans as text, and capitalized keys."""
     if name in _NUMBERS:
         return int(value)
     if name in _BOOLEANS and isinstance(value, str):
@@ -188,14 +213,6 @@ def _refuse_replacement(
             raise ServiceError(
                 "ValidationError",
                 f"{kind} {physical_id}: {key} changed from {old.get(key)!r} to {new.get(key)!r}, "
-                "which replaces the resource; the sandbox has room for one only. Delete the stack "
+                "which replaces the resource; the sandbox can have only one. Delete the stack "
                 "and create it again.",
             )
-
-
-def _unless_gone(delete: Any, request: dict[str, Any]) -> None:
-    try:
-        delete(request)
-    except ServiceError as problem:
-        if problem.code != "ResourceNotFoundException":
-            raise

@@ -1,6 +1,6 @@
-"""How the AWS APIs steer the Redshift process: as its superuser rdsdb, over the same wire.
+"""The AWS APIs' connection to the Redshift process, as its superuser rdsdb.
 
-Passwords are turned into digests here, so that no statement ever holds one.
+Passwords are turned into digests here, so that no statement holds one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from redshift_connector.error import Error as DriverError
 
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.redshift.api.wire_client import ConnectionLost, as_database_error, connect
+from xacct_sandbox.redshift.sql.lexer import quote_literal, quote_name
+from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER
 
-SUPERUSER = "rdsdb"
-DATABASE = "dev"
 _NAMESPACE_COLUMNS = (
     "account_id",
     "region",
@@ -40,10 +40,13 @@ class Control:
         self._lock = threading.RLock()
 
     def run(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Execute one statement; its rows. A connection that was lost is made anew, once.
+        """Execute one statement. A lost connection is opened again, once.
+
+        Returns:
+            The rows.
 
         Raises:
-            DatabaseError
+            DatabaseError: The database refused.
         """
         with self._lock:
             try:
@@ -56,7 +59,7 @@ class Control:
         """End the connection, if there is one."""
         with self._lock:
             if self._connection is not None:
-                # One that was lost cannot be closed properly, and need not be.
+                # Closing a lost connection fails, which does not matter.
                 with contextlib.suppress(DriverError, OSError):
                     self._connection.close()
                 self._connection = None
@@ -71,14 +74,14 @@ class Control:
         superuser: bool = False,
         valid_until: datetime | None = None,
     ) -> None:
-        """Make the user, or give an existing one this password and these rights."""
+        """Create a user, or give an existing one this password and these rights."""
         exists = self.run("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (name,))
-        options = f"PASSWORD {_literal(md5_digest(name, password))}"
+        options = f"PASSWORD {quote_literal(md5_digest(name, password))}"
         if valid_until is not None:
             moment = valid_until.astimezone(UTC).isoformat(sep=" ")
-            options += f" VALID UNTIL {_literal(moment)}"
-        # The functions that CREATE and ALTER USER become: the statements themselves would fold
-        # the name to lower case, and an IAM identity keeps its own.
+            options += f" VALID UNTIL {quote_literal(moment)}"
+        # CREATE USER and ALTER USER would fold the name to lower case. The functions that they
+        # call keep it, as an IAM identity needs.
         if exists:
             self.run(
                 "SELECT pg_catalog.sandbox_alter_user(%s::name, %s, %s::boolean)",
@@ -91,7 +94,7 @@ class Control:
             )
 
     def drop_everything(self) -> None:
-        """Remove all users but our own, with everything they own: an empty database is left."""
+        """Drop all users but rdsdb, with everything they own: the database is then empty."""
         users = [
             row[0]
             for row in self.run(
@@ -106,24 +109,24 @@ class Control:
             (SUPERUSER,),
         )
         for user in users:
-            self.run(f"DROP OWNED BY {_identifier(user)} CASCADE")
-            # DROP USER folds the case of names, and those of IAM identities have capitals.
+            self.run(f"DROP OWNED BY {quote_name(user)} CASCADE")
+            # DROP USER would fold the name to lower case.
             self.run("SELECT pg_catalog.sandbox_drop_user(%s::name, false)", (user,))
 
     # -- the namespace row -----------------------------------------------------------------
 
     def set_namespace(self, values: dict[str, str | None]) -> None:
-        """Say which namespace this database is; every column of the one row."""
+        """Write the namespace of this database."""
         self.run("DELETE FROM sandbox_internal.namespace")
         columns = ", ".join(_NAMESPACE_COLUMNS)
-        places = ", ".join(["%s"] * len(_NAMESPACE_COLUMNS))
+        placeholders = ", ".join(["%s"] * len(_NAMESPACE_COLUMNS))
         self.run(
-            f"INSERT INTO sandbox_internal.namespace ({columns}) VALUES ({places})",  # noqa: S608
+            f"INSERT INTO sandbox_internal.namespace ({columns}) VALUES ({placeholders})",  # noqa: S608
             tuple(values.get(column) for column in _NAMESPACE_COLUMNS),
         )
 
     def clear_namespace(self) -> None:
-        """There is no namespace any more."""
+        """Remove the namespace of this database."""
         self.run("DELETE FROM sandbox_internal.namespace")
 
     def _run(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -141,16 +144,6 @@ class Control:
 
 
 def md5_digest(user: str, password: str) -> str:
-    """The form of a password that CREATE USER takes in its place (Redshift guide, CREATE USER)."""
+    """The digest that CREATE USER takes in place of a password (Redshift guide, CREATE USER)."""
     digest = hashlib.md5(f"{password}{user}".encode(), usedforsecurity=False)
     return f"md5{digest.hexdigest()}"
-
-
-def _identifier(name: str) -> str:
-    if "\x00" in name:
-        raise ValueError("a database name holds no NUL")
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

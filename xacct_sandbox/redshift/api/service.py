@@ -1,4 +1,4 @@
-"""Redshift Serverless in the daemon: its two APIs, its CloudFormation types, its process."""
+"""Redshift Serverless in the daemon: its APIs, its CloudFormation types and its process."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def install(config: SandboxConfig) -> None:
 
 
 def start(config: SandboxConfig) -> None:
-    """Start the Redshift process and tell it which namespace it is.
+    """Start the Redshift process and write the namespace to its database.
 
     Raises:
-        SandboxError: it does not start.
+        SandboxError: It does not start.
     """
     process.start(config)
     parts = _installed()
@@ -76,7 +76,7 @@ def start(config: SandboxConfig) -> None:
 
 
 def stop() -> None:
-    """End our sessions, then the process."""
+    """Close the daemon's sessions, then end the process."""
     parts = _installed()
     parts.database.close()
     parts.control.close()

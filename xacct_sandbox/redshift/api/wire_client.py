@@ -1,4 +1,4 @@
-"""Connections to our own Redshift endpoint, as any client makes them: TLS, host name checked."""
+"""Connections of the daemon to the sandbox's Redshift endpoint: TLS, with the host name checked."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ import redshift_connector
 from redshift_connector.error import Error as DriverError
 
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.redshift.server.protocol import CANCEL_REQUEST
 
 APPLICATION = "xacct-sandbox"
 PID_QUERY = "SELECT pg_catalog.pg_backend_pid()"
 ALIVE_QUERY = "SELECT 1"
 HOUSEKEEPING = frozenset({PID_QUERY, ALIVE_QUERY})
-"""What we ask for ourselves, and no client."""
-
-_CANCEL_REQUEST = 80877102
+"""Statements of the daemon itself, for which no fault is injected."""
 
 
 class DatabaseError(Exception):
-    """The database refused; the text is what the Data API shows as a statement's Error."""
+    """The database refused. The text is what the Data API returns as a statement's Error."""
 
     def __init__(self, text: str, sqlstate: str = "") -> None:
         super().__init__(text)
@@ -35,7 +34,7 @@ class ConnectionLost(DatabaseError):
 
 
 def trust_own_authority(config: SandboxConfig) -> None:
-    """Let the driver, which knows only the system's default certificates, find our CA."""
+    """Let the driver, which loads only the default certificates, find the sandbox's CA."""
     os.environ["SSL_CERT_FILE"] = str(config.ca_bundle)
 
 
@@ -43,8 +42,8 @@ def connect(config: SandboxConfig, *, database: str, user: str, password: str) -
     """A connection in autocommit mode.
 
     Raises:
-        DatabaseError: refused, with the endpoint's text.
-        ConnectionLost: nothing answers.
+        DatabaseError: The endpoint refused; the text is its own.
+        ConnectionLost: Nothing answers.
     """
     try:
         connection = redshift_connector.connect(
@@ -56,7 +55,7 @@ def connect(config: SandboxConfig, *, database: str, user: str, password: str) -
             ssl=True,
             sslmode="verify-full",
             application_name=APPLICATION,
-            # Statements are rarely the same twice here, and a kept one can outlive its table.
+            # Statements are rarely repeated, and a prepared one can outlive its table.
             max_prepared_statements=0,
         )
     except (DriverError, OSError) as problem:
@@ -66,20 +65,20 @@ def connect(config: SandboxConfig, *, database: str, user: str, password: str) -
 
 
 def cancel(config: SandboxConfig, connection: Any) -> None:
-    """Cancel what the connection runs, as PostgreSQL's protocol has it: from a second connection.
+    """Cancel what the connection runs, with a CancelRequest on a second connection.
 
-    Not ``pg_cancel_backend``: a COPY or UNLOAD may be busy with S3 and not with the database.
+    ``pg_cancel_backend`` would not do: a COPY or UNLOAD may be waiting for S3.
     """
     key = connection._backend_key_data  # noqa: SLF001 -- the driver itself cannot cancel
     with socket.create_connection((config.host, config.redshift_port), timeout=10) as second:
-        second.sendall(struct.pack("!ii", 8 + len(key), _CANCEL_REQUEST) + key)
-        second.recv(1)  # the endpoint closes once it has acted
+        second.sendall(struct.pack("!ii", 8 + len(key), CANCEL_REQUEST) + key)
+        second.recv(1)  # the endpoint closes the connection when it has acted
 
 
 def as_database_error(problem: Exception, *, connecting: bool = False) -> DatabaseError:
-    """The driver's exception in the words of Redshift's JDBC driver, which the Data API uses.
+    """The driver's exception with the text of Redshift's JDBC driver, which the Data API uses.
 
-    ``ERROR: message``, then ``Detail:``, ``Hint:`` and ``Position:`` on lines of their own.
+    ``ERROR: message``, then ``Detail:``, ``Hint:`` and ``Position:``, each on its own line.
     """
     fields = problem.args[0] if problem.args else None
     if not isinstance(fields, Mapping):

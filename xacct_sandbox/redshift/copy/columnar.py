@@ -1,4 +1,4 @@
-"""COPY from Parquet and JSON: other formats as the text PostgreSQL's COPY reads."""
+"""COPY from Parquet and JSON: their rows as the CSV that PostgreSQL's COPY reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from xacct_sandbox.redshift.copy.records import Piece, Rules, to_copy_text
+from xacct_sandbox.redshift.copy.conversion import to_copy_text
+from xacct_sandbox.redshift.copy.rules import Piece, Rules
 from xacct_sandbox.redshift.copy.s3_reading import SourceObject
 from xacct_sandbox.redshift.roles import RoleSession, s3_failure
 from xacct_sandbox.redshift.sql.errors import RedshiftError
@@ -19,7 +20,7 @@ RANGE_BYTES = 4 << 20
 
 
 class ObjectFile(io.RawIOBase):
-    """An S3 object that can be read anywhere, by ranges; the last range is kept."""
+    """An S3 object as a seekable file. It is read in ranges, the last of which is kept."""
 
     def __init__(self, session: RoleSession, source: SourceObject) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class ObjectFile(io.RawIOBase):
         self._position = base[whence] + offset
         return self._position
 
-    def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+    def read(self, size: int = -1) -> bytes:
         if size < 0:
             size = self._source.size - self._position
         size = min(size, self._source.size - self._position)
@@ -73,7 +74,11 @@ class ObjectFile(io.RawIOBase):
 
 
 def parquet_pieces(session: RoleSession, source: SourceObject, rules: Rules) -> Iterator[Piece]:
-    """The rows of a Parquet file: its columns in the order of the target's, as COPY takes them."""
+    """The rows of a Parquet file, whose columns must be those of the target, in the same order.
+
+    Raises:
+        RedshiftError: It is not a Parquet file, or has more or fewer columns.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -119,7 +124,11 @@ def _texts(values: Any, type_name: str) -> Any:
 
 
 def json_pieces(chunks: Iterable[bytes], source: SourceObject, rules: Rules) -> Iterator[Piece]:
-    """The objects of a JSON file, one after another: fields by name, others left out."""
+    """The objects of a JSON file. Fields are found by name; others are ignored.
+
+    Raises:
+        RedshiftError: It is not valid JSON.
+    """
     import pyarrow as pa
 
     ignore_case = rules.statement.json_auto == "auto ignorecase"
@@ -128,7 +137,7 @@ def json_pieces(chunks: Iterable[bytes], source: SourceObject, rules: Rules) -> 
     size = 0
     for document in _documents(chunks, source):
         if not isinstance(document, dict):
-            raise RedshiftError(f"COPY: {source.url} holds JSON that is no object")
+            raise RedshiftError(f"COPY: {source.url} holds JSON that is not an object")
         if ignore_case:
             document = {key.lower(): value for key, value in document.items()}
         row = [_field(document.get(name)) for name in names]

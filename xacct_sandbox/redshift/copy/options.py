@@ -1,6 +1,6 @@
 """COPY … FROM 's3://…': the statement, parsed and checked.
 
-Options and their meaning: Redshift documentation, "COPY" (data format, data conversion, data load).
+Options: Redshift documentation, "COPY" (data format, data conversion, data load operations).
 """
 
 from __future__ import annotations
@@ -9,27 +9,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from xacct_sandbox.redshift.sql import lexer
-from xacct_sandbox.redshift.sql.ddl import column_list, qualified_name_end
-from xacct_sandbox.redshift.sql.errors import SYNTAX_ERROR, RedshiftError, sandbox_lacks
-from xacct_sandbox.redshift.sql.lexer import Token
+from xacct_sandbox.redshift.sql.errors import (
+    FEATURE_NOT_SUPPORTED,
+    SYNTAX_ERROR,
+    RedshiftError,
+    sandbox_lacks,
+)
+from xacct_sandbox.redshift.sql.lexer import Token, column_list, qualified_name_end
 from xacct_sandbox.redshift.sql.option_lists import (
-    AUTHORIZATION,
+    CSV,
+    JSON,
+    PARQUET,
     OptionReader,
+    OptionTable,
     S3Location,
-    authorization,
+    first_given,
     s3_location,
 )
 
-CSV = "csv"
 DELIMITED = "delimited"
-JSON = "json"
-PARQUET = "parquet"
 MAX_ERRORS = 100_000
 
 
 @dataclass(frozen=True)
 class CopyStatement:
-    """A COPY as it was asked for; None means the option was not given."""
+    """A COPY. None: the option was not given."""
 
     schema: str | None
     table: str
@@ -82,14 +86,39 @@ _LACKING = {
     "ROUNDEC": "Decimals are rounded as without it.",
     "SERIALIZETOJSON": "Flatten nested columns before the load.",
     "JOB": "Run COPY itself.",
+    "ACCEPTANYDATE": "Clean the dates before the load.",
 }
+_OPTIONS = OptionTable(
+    "COPY",
+    lacking=_LACKING,
+    flags={
+        "ESCAPE": "escape",
+        "REMOVEQUOTES": "remove_quotes",
+        "EMPTYASNULL": "empty_as_null",
+        "BLANKSASNULL": "blanks_as_null",
+        "TRIMBLANKS": "trim_blanks",
+        "IGNOREBLANKLINES": "ignore_blank_lines",
+        "MANIFEST": "manifest",
+        "TRUNCATECOLUMNS": "truncate_columns",
+        "EXPLICIT_IDS": "explicit_ids",
+        "NOLOAD": "no_load",
+    },
+    literals={
+        "NULL": "null_as",
+        "DATEFORMAT": "date_format",
+        "TIMEFORMAT": "time_format",
+        "REGION": "region",
+    },
+    characters={"QUOTE": "quote", "DELIMITER": "delimiter"},
+    compressions=frozenset({"GZIP", "BZIP2", "ZSTD"}),
+)
 
 
 def parse_copy(sql: str, tokens: list[Token]) -> CopyStatement:
     """Parse a COPY statement.
 
     Raises:
-        RedshiftError: wrong, contradictory, or an option the sandbox lacks; it is named.
+        RedshiftError: It is wrong, or an option is not supported; the option is named.
     """
     index = qualified_name_end(tokens, 1)
     names = [token.name for token in tokens[1:index] if token.is_name()]
@@ -100,13 +129,15 @@ def parse_copy(sql: str, tokens: list[Token]) -> CopyStatement:
     reader = OptionReader("COPY", sql, tokens, index)
     if reader.peek() == "TO":
         raise RedshiftError(
-            "COPY … TO is not supported by Redshift", sqlstate="0A000", hint="Use UNLOAD."
+            "COPY … TO is not supported by Redshift",
+            sqlstate=FEATURE_NOT_SUPPORTED,
+            hint="Use UNLOAD.",
         )
     reader.expect("FROM")
     if not reader.peek_is(lexer.STRING):
         raise RedshiftError(
             f"COPY … FROM {reader.peek() or '?'} is not supported by Redshift",
-            sqlstate="0A000",
+            sqlstate=FEATURE_NOT_SUPPORTED,
             hint="COPY loads from a quoted Amazon S3 location.",
         )
     values: dict[str, Any] = {
@@ -114,84 +145,35 @@ def parse_copy(sql: str, tokens: list[Token]) -> CopyStatement:
         "table": names[-1],
         "columns": columns,
         "source": s3_location("COPY", reader.literal("the source")),
-        "roles": None,
     }
     while not reader.done():
         _option(reader, values)
-    if values["roles"] is None:
-        raise RedshiftError(
-            "COPY needs authorization", hint="Add IAM_ROLE 'arn:…' or IAM_ROLE default."
-        )
-    if values.get("format") == CSV:
-        values.setdefault("delimiter", ",")
-    return _checked(CopyStatement(**values))
+    return _checked(CopyStatement(**_OPTIONS.complete(values)))
 
 
 def _option(reader: OptionReader, values: dict[str, Any]) -> None:
     token = reader.next()
     word = token.upper
-    if word in _LACKING:
-        raise sandbox_lacks(f"COPY option {word}", _LACKING[word])
     if word == "WITH" and reader.peek() not in ("CREDENTIALS", ""):
-        return _option(reader, values)
-    if word in AUTHORIZATION:
-        values["roles"] = authorization(reader, word)
+        _option(reader, values)
+    elif _OPTIONS.read(reader, word, values):
+        return
     elif word == "FORMAT":
         reader.accept("AS")
         _format(reader, values, reader.next().upper)
     elif word in ("CSV", "JSON", "PARQUET"):
         _format(reader, values, word)
-    elif word == "QUOTE":
-        values["quote"] = reader.one_character("QUOTE")
-    elif word == "DELIMITER":
-        values["delimiter"] = reader.one_character("DELIMITER")
-    elif word == "NULL":
-        values["null_as"] = reader.as_literal("NULL AS")
-    elif word == "ESCAPE":
-        values["escape"] = True
-    elif word == "REMOVEQUOTES":
-        values["remove_quotes"] = True
-    elif word == "EMPTYASNULL":
-        values["empty_as_null"] = True
-    elif word == "BLANKSASNULL":
-        values["blanks_as_null"] = True
-    elif word == "TRIMBLANKS":
-        values["trim_blanks"] = True
-    elif word == "IGNOREBLANKLINES":
-        values["ignore_blank_lines"] = True
     elif word == "IGNOREHEADER":
-        reader.accept("AS")
-        values["ignore_header"] = _whole(reader, "IGNOREHEADER", 0, 1 << 31)
-    elif word in ("GZIP", "BZIP2", "ZSTD"):
-        values["compression"] = word.lower()
-    elif word == "MANIFEST":
-        values["manifest"] = True
-    elif word == "DATEFORMAT":
-        values["date_format"] = reader.as_literal("DATEFORMAT")
-    elif word == "TIMEFORMAT":
-        values["time_format"] = reader.as_literal("TIMEFORMAT")
+        values["ignore_header"] = _whole_number(reader, word, 1 << 31)
+    elif word == "MAXERROR":
+        values["max_errors"] = _whole_number(reader, word, MAX_ERRORS)
     elif word == "ACCEPTINVCHARS":
         reader.accept("AS")
-        values["accept_invalid"] = (
-            reader.literal("ACCEPTINVCHARS") if reader.peek_is(lexer.STRING) else "?"
-        )
-    elif word == "ACCEPTANYDATE":
-        raise sandbox_lacks("COPY option ACCEPTANYDATE", "Clean the dates before the load.")
-    elif word == "TRUNCATECOLUMNS":
-        values["truncate_columns"] = True
-    elif word == "MAXERROR":
-        reader.accept("AS")
-        values["max_errors"] = _whole(reader, "MAXERROR", 0, MAX_ERRORS)
-    elif word == "EXPLICIT_IDS":
-        values["explicit_ids"] = True
-    elif word == "NOLOAD":
-        values["no_load"] = True
-    elif word == "REGION":
-        values["region"] = reader.as_literal("REGION")
+        values["accept_invalid"] = reader.literal(word) if reader.peek_is(lexer.STRING) else "?"
     elif word in ("COMPUPDATE", "STATUPDATE"):
-        if word == "COMPUPDATE" and reader.accept("PRESET"):
-            return
-        reader.on_off()  # statistics and encodings change no answer
+        # Statistics and encodings change no answer.
+        if not (word == "COMPUPDATE" and reader.accept("PRESET")):
+            reader.on_off()
     elif word == "COMPROWS":
         reader.number("COMPROWS")
     else:
@@ -220,53 +202,60 @@ def _format(reader: OptionReader, values: dict[str, Any], word: str) -> None:
         raise reader.error(word)
 
 
-def _whole(reader: OptionReader, what: str, low: int, high: int) -> int:
-    value = reader.number(what)
-    if value != int(value) or not low <= value <= high:
+def _whole_number(reader: OptionReader, option: str, highest: int) -> int:
+    reader.accept("AS")
+    value = reader.number(option)
+    if value != int(value) or not 0 <= value <= highest:
         raise RedshiftError(
-            f"COPY: {what} must be a whole number from {low} to {high}", sqlstate=SYNTAX_ERROR
+            f"COPY: {option} must be a whole number from 0 to {highest}", sqlstate=SYNTAX_ERROR
         )
     return int(value)
 
 
-def _checked(statement: CopyStatement) -> CopyStatement:
-    given = statement
+def _checked(given: CopyStatement) -> CopyStatement:
+    """The statement, if its options go together and the sandbox has their values.
+
+    Raises:
+        RedshiftError: They do not, or it does not.
+    """
     if given.format == CSV:
-        for option, present in (
-            ("ESCAPE", given.escape),
-            ("REMOVEQUOTES", given.remove_quotes),
-        ):
-            if present:
-                raise RedshiftError(f"COPY: CSV is not compatible with {option}")
+        option = first_given({"ESCAPE": given.escape, "REMOVEQUOTES": given.remove_quotes})
+        if option is not None:
+            raise RedshiftError(f"COPY: CSV is not compatible with {option}")
     if given.format == PARQUET:
-        for option, present in (
-            ("a compression option", given.compression),
-            ("IGNOREHEADER", given.ignore_header),
-            ("MAXERROR", given.max_errors),
-            ("NULL AS", given.null_as),
-            ("ACCEPTINVCHARS", given.accept_invalid),
-            ("DATEFORMAT", given.date_format),
-            ("TRUNCATECOLUMNS", given.truncate_columns),
-        ):
-            if present:
-                raise RedshiftError(
-                    f"COPY: {option} is not compatible with FORMAT PARQUET",
-                    hint="COPY from columnar files takes no text options.",
-                )
+        option = first_given(
+            {
+                "a compression option": given.compression,
+                "IGNOREHEADER": given.ignore_header,
+                "MAXERROR": given.max_errors,
+                "NULL AS": given.null_as,
+                "ACCEPTINVCHARS": given.accept_invalid,
+                "DATEFORMAT": given.date_format,
+                "TRUNCATECOLUMNS": given.truncate_columns,
+            }
+        )
+        if option is not None:
+            raise RedshiftError(
+                f"COPY: {option} is not compatible with FORMAT PARQUET",
+                hint="COPY from columnar files takes no text options.",
+            )
     if given.accept_invalid is not None and (
         len(given.accept_invalid) != 1 or ord(given.accept_invalid) > 127
     ):
         raise RedshiftError("COPY: ACCEPTINVCHARS takes a single ASCII character")
-    for option, value in (("DATEFORMAT", given.date_format), ("TIMEFORMAT", given.time_format)):
-        if value is not None and value.lower() not in ("auto", "yyyy-mm-dd"):
-            if option == "TIMEFORMAT" and value.lower() in (
-                "yyyy-mm-dd hh:mi:ss",
-                "yyyy-mm-dd hh24:mi:ss",
-            ):
-                continue
-            raise sandbox_lacks(
-                f"COPY … {option} '{value}'", "Use 'auto', or write ISO dates (YYYY-MM-DD)."
-            )
+    _check_date_format("DATEFORMAT", given.date_format, _ISO_DATES)
+    _check_date_format("TIMEFORMAT", given.time_format, _ISO_DATES | _ISO_TIMES)
     if given.null_as == "\n":
         raise RedshiftError("COPY: NULL AS cannot be a line feed")
     return given
+
+
+_ISO_DATES = frozenset({"auto", "yyyy-mm-dd"})
+_ISO_TIMES = frozenset({"yyyy-mm-dd hh:mi:ss", "yyyy-mm-dd hh24:mi:ss"})
+
+
+def _check_date_format(option: str, value: str | None, allowed: frozenset[str]) -> None:
+    if value is not None and value.lower() not in allowed:
+        raise sandbox_lacks(
+            f"COPY … {option} '{value}'", "Use 'auto', or write ISO dates (YYYY-MM-DD)."
+        )

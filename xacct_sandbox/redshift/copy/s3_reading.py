@@ -1,7 +1,7 @@
-"""Objects of S3 as one stream of bytes: listed, fetched ahead in threads, unpacked, bounded.
+"""The objects of a COPY: listed, fetched ahead in threads, decompressed.
 
-At most ``READ_AHEAD_OBJECTS`` objects are open, each with ``CHUNKS_AHEAD`` chunks waiting, whatever
-their size.
+Memory is bounded: at most ``READ_AHEAD_OBJECTS`` objects are open, with ``CHUNKS_AHEAD`` chunks in
+the queue of each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SourceObject:
 
 
 def list_prefix(session: RoleSession, source: S3Location) -> list[SourceObject]:
-    """Every object whose key begins with the prefix, as COPY takes it; markers of folders aside.
+    """Every object whose key begins with the prefix, without the markers of folders.
 
     Raises:
         RedshiftError: S3 refused, or nothing matches.
@@ -69,7 +69,7 @@ def list_manifest(session: RoleSession, source: S3Location) -> list[SourceObject
     """The objects that a manifest names.
 
     Raises:
-        RedshiftError: the manifest cannot be read, is wrong, or a mandatory object is missing.
+        RedshiftError: The manifest cannot be read or is wrong, or a mandatory object is missing.
     """
     try:
         body = session.s3.get_object(Bucket=source.bucket, Key=source.key)["Body"].read()
@@ -85,9 +85,9 @@ def list_manifest(session: RoleSession, source: S3Location) -> list[SourceObject
         ) from problem
     objects = []
     for url, mandatory in listed:
-        place = s3_location("COPY", url)
+        location = s3_location("COPY", url)
         try:
-            head = session.s3.head_object(Bucket=place.bucket, Key=place.key)
+            head = session.s3.head_object(Bucket=location.bucket, Key=location.key)
         except ClientError as problem:
             status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if status == 404:
@@ -98,7 +98,7 @@ def list_manifest(session: RoleSession, source: S3Location) -> list[SourceObject
                     " of the manifest does not exist,Status 404,Error NoSuchKey",
                 ) from problem
             raise s3_failure(problem, "s3:GetObject", url, session.principal) from problem
-        objects.append(SourceObject(place.bucket, place.key, head["ContentLength"]))
+        objects.append(SourceObject(location.bucket, location.key, head["ContentLength"]))
     if not objects and listed:
         raise RedshiftError(f"COPY: no file of the manifest {source.url} exists")
     return objects
@@ -110,10 +110,10 @@ def list_manifest(session: RoleSession, source: S3Location) -> list[SourceObject
 def object_chunks(
     session: RoleSession, source: SourceObject, compression: str | None
 ) -> Iterator[bytes]:
-    """The (unpacked) content of an object, in chunks of about a megabyte.
+    """The content of an object, decompressed, in chunks of about a megabyte.
 
     Raises:
-        RedshiftError: S3 refused, the stream broke, or it is not packed as the statement says.
+        RedshiftError: S3 refused, the stream broke, or the compression is not the given one.
     """
     try:
         body = session.s3.get_object(Bucket=source.bucket, Key=source.key)["Body"]
@@ -121,7 +121,7 @@ def object_chunks(
         if compression is None:
             yield from raw
         else:
-            yield from _UNPACKERS[compression](raw, source.url)
+            yield from _DECOMPRESSORS[compression](raw, source.url)
     except (ClientError, BotoCoreError, OSError) as problem:
         raise s3_failure(problem, "s3:GetObject", source.url, session.principal) from problem
 
@@ -132,46 +132,46 @@ def _raw_chunks(body: Any) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
-    """All members of a gzip stream; a cut or broken one is an error."""
-    unpacker = zlib.decompressobj(wbits=31)
+    """All members of a gzip stream. A truncated or broken one is an error."""
+    decompressor = zlib.decompressobj(wbits=31)
     begun = False
     try:
         for chunk in chunks:
             data = chunk
             while data:
-                if unpacker.eof:
+                if decompressor.eof:
                     data = data.lstrip(b"\x00")  # padding between members
                     if not data:
                         break
-                    unpacker = zlib.decompressobj(wbits=31)
+                    decompressor = zlib.decompressobj(wbits=31)
                 begun = True
-                yield from _non_empty(unpacker.decompress(data, CHUNK_BYTES))
-                while unpacker.unconsumed_tail:
-                    yield unpacker.decompress(unpacker.unconsumed_tail, CHUNK_BYTES)
-                data = unpacker.unused_data
+                yield from _non_empty(decompressor.decompress(data, CHUNK_BYTES))
+                while decompressor.unconsumed_tail:
+                    yield decompressor.decompress(decompressor.unconsumed_tail, CHUNK_BYTES)
+                data = decompressor.unused_data
     except zlib.error as problem:
         raise _broken(url, "gzip", str(problem)) from problem
-    if begun and not unpacker.eof:
+    if begun and not decompressor.eof:
         raise _broken(url, "gzip", "the stream ends in the middle")
 
 
 def _bunzip(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
-    unpacker = bz2.BZ2Decompressor()
+    decompressor = bz2.BZ2Decompressor()
     begun = False
     try:
         for chunk in chunks:
             data = chunk
             while data:
-                if unpacker.eof:
-                    unpacker = bz2.BZ2Decompressor()
+                if decompressor.eof:
+                    decompressor = bz2.BZ2Decompressor()
                 begun = True
-                yield from _non_empty(unpacker.decompress(data, CHUNK_BYTES))
-                while not unpacker.needs_input and not unpacker.eof:
-                    yield from _non_empty(unpacker.decompress(b"", CHUNK_BYTES))
-                data = unpacker.unused_data if unpacker.eof else b""
+                yield from _non_empty(decompressor.decompress(data, CHUNK_BYTES))
+                while not decompressor.needs_input and not decompressor.eof:
+                    yield from _non_empty(decompressor.decompress(b"", CHUNK_BYTES))
+                data = decompressor.unused_data if decompressor.eof else b""
     except (OSError, ValueError) as problem:
         raise _broken(url, "bzip2", str(problem)) from problem
-    if begun and not unpacker.eof:
+    if begun and not decompressor.eof:
         raise _broken(url, "bzip2", "the stream ends in the middle")
 
 
@@ -187,7 +187,7 @@ def _unzstd(chunks: Iterator[bytes], url: str) -> Iterator[bytes]:
 
 
 class _Readable:
-    """Chunks as a file, for readers that want one."""
+    """Chunks as a file."""
 
     closed = False
 
@@ -216,7 +216,7 @@ class _Readable:
         self.closed = True
 
 
-_UNPACKERS: dict[str, Callable[[Iterator[bytes], str], Iterator[bytes]]] = {
+_DECOMPRESSORS: dict[str, Callable[[Iterator[bytes], str], Iterator[bytes]]] = {
     "gzip": _gunzip,
     "bzip2": _bunzip,
     "zstd": _unzstd,
@@ -228,23 +228,26 @@ def _non_empty(data: bytes) -> Iterator[bytes]:
         yield data
 
 
-def _broken(url: str, packing: str, reason: str) -> RedshiftError:
+def _broken(url: str, compression: str, reason: str) -> RedshiftError:
     return RedshiftError(
-        f"COPY: {url} is not valid {packing}: {reason}",
-        hint=f"If it is not {packing}, leave the option out; otherwise write the file again.",
+        f"COPY: {url} is not valid {compression}: {reason}",
+        hint=f"If it is not {compression}, leave the option out; otherwise write the file again.",
     )
 
 
-# -- many objects, ahead of the reader -----------------------------------------------------------
+# -- many objects -----------------------------------------------------------
 
 _END = object()
 Item = TypeVar("Item")
 
 
 class ReadAhead(Generic[Item]):
-    """What is read from several objects, in their order, fetched ahead by a few threads.
+    """The items of several objects in order, fetched ahead by a few threads.
 
-    ``next_item`` blocks: call it in a thread. ``close`` ends the fetching; call it always.
+    ``close`` must be called, to end the threads.
+
+    Attributes:
+        current: The number of the object that is being read.
     """
 
     def __init__(
@@ -265,10 +268,13 @@ class ReadAhead(Generic[Item]):
             thread.start()
 
     def next_item(self) -> tuple[int, Item] | None:
-        """(number of the object, something read from it); None after the last, or once closed.
+        """The number of an object and the next item of it. Blocks: call it in a thread.
+
+        Returns:
+            None after the last item, or when closed.
 
         Raises:
-            RedshiftError: fetching that object failed.
+            RedshiftError: The object could not be fetched.
         """
         while self.current < len(self._objects):
             item = self._queues[self.current].get()
@@ -283,16 +289,16 @@ class ReadAhead(Generic[Item]):
         return None
 
     def close(self) -> None:
-        """Stop the threads, and whoever waits in ``next_item``; what was fetched is dropped."""
+        """End the threads, and wake a caller of ``next_item``. Fetched items are dropped."""
         self._closed.set()
-        for waiting in self._queues:
+        for items in self._queues:
             while True:
                 try:
-                    waiting.get_nowait()
+                    items.get_nowait()
                 except queue.Empty:
                     break
-            with contextlib.suppress(queue.Full):  # then there is something to wake up for
-                waiting.put_nowait(_END)
+            with contextlib.suppress(queue.Full):  # then there is an item that wakes the caller
+                items.put_nowait(_END)
 
     def _work(self) -> None:
         while not self._closed.is_set():
@@ -305,7 +311,7 @@ class ReadAhead(Generic[Item]):
                 for item in self._open(self._objects[number]):
                     if not self._put(number, item):
                         return
-            except Exception as problem:  # noqa: BLE001 -- raised again where the chunk is awaited
+            except Exception as problem:  # noqa: BLE001 -- raised by next_item
                 self._put(number, problem)
                 return
             self._put(number, _END)

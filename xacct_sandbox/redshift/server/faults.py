@@ -1,32 +1,29 @@
-"""Planned faults of the database, as one session suffers them.
+"""Planned faults of the database, injected into one session.
 
-The daemon decides; it is asked only when the byte it shares with us says that something is
-planned for the operation at hand. Nothing is asked for the sandbox's own superuser.
+The daemon keeps the plan and decides. It is asked only when the signal file, which it shares with
+this process, has a fault for the operation. It is never asked for the sandbox's own user.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
-from xacct_sandbox import faults
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.control_client import FAULTS_PATH, call_daemon
 from xacct_sandbox.faults.signal_file import SignalFile
 from xacct_sandbox.redshift.api.wire_client import APPLICATION, HOUSEKEEPING
-from xacct_sandbox.redshift.server.backend import BackendLost
-from xacct_sandbox.redshift.sql.dialect import leading_keyword
+from xacct_sandbox.redshift.server.client_connection import ClientConnection
+from xacct_sandbox.redshift.server.connection import BackendLost
+from xacct_sandbox.redshift.server.registry import SessionRegistry
 from xacct_sandbox.redshift.sql.errors import CANNOT_CONNECT_NOW, INTERNAL_ERROR, RedshiftError
+from xacct_sandbox.redshift.sql.lexer import leading_keyword
 from xacct_sandbox.redshift.sql.plans import Pass, Plan
-from xacct_sandbox.redshift.storage.postgres import SUPERUSER
-
-if TYPE_CHECKING:
-    from xacct_sandbox.redshift.server.session import Session
 
 logger = logging.getLogger(__name__)
 
-DEATH_SECONDS = 30.0
-"""How long a COPY waits for the client that is being killed."""
+KILL_SECONDS = 30.0
+"""How long a COPY waits for its client to be killed."""
 
 _WRITES = frozenset(
     {"ALTER", "CALL", "CREATE", "DELETE", "DROP", "GRANT", "INSERT", "MERGE", "REVOKE", "UPDATE"}
@@ -35,59 +32,62 @@ _BEGINS, _COMMITS, _ROLLS_BACK = ({"BEGIN", "START"}, {"COMMIT", "END"}, {"ROLLB
 
 
 class FaultSignal:
-    """Where a session looks whether anything is planned, and whom it asks."""
+    """Says whether faults are planned, and asks the daemon for them."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
         self._file = SignalFile(config.fault_signal)
 
-    def says(self, *operations: str) -> bool:
-        """Whether the daemon has to be asked."""
+    def has(self, *operations: str) -> bool:
+        """Whether the daemon must be asked about one of these operations."""
         return self._file.has(*operations)
 
     async def ask(self, operations: tuple[str, ...], resource: str, client: str) -> str | None:
-        """The kind of fault that strikes, if one does."""
-        from xacct_sandbox import clients  # boto3, which would delay the start of the process
-
+        """The kind of fault to inject now, if any."""
         answer = await asyncio.to_thread(
-            clients.ask_daemon,
-            faults.DOOR,
+            call_daemon,
+            self._config,
+            FAULTS_PATH,
             {
-                "action": "strike",
+                "action": "inject",
                 "operations": operations,
                 "resource": resource,
                 "client": client,
             },
-            config=self._config,
         )
         kind: str | None = answer["kind"]
         return kind
 
 
 class SessionFaults:
-    """What strikes one session."""
+    """Injects planned faults into one session."""
 
-    def __init__(self, session: Session, signal: FaultSignal) -> None:
-        self._session = session
+    def __init__(
+        self, client: ClientConnection, signal: FaultSignal, sessions: SessionRegistry
+    ) -> None:
+        self._client = client
+        self._identity = client.identity
         self._signal = signal
-        self.application = ""
-        self.losing_answer = False
-        """The work goes on; what it answers is not sent, and then the connection breaks."""
+        self._sessions = sessions
 
-    # -- is it worth asking --------------------------------------------------------------------
+    # -- whether the daemon must be asked ------------------------------------------------------
 
-    def may_strike(self, plans: list[Plan]) -> bool:
-        """Whether something may be planned for what PostgreSQL is about to run."""
+    def may_inject(self, plans: list[Plan]) -> bool:
+        """Whether a fault may be planned for statements that PostgreSQL is about to run."""
         return (
-            self._signal.says("Begin", "Statement", "Commit")
-            and self._session.user != SUPERUSER
-            and any(self._operations(plan) for plan in plans)
+            self._signal.has("Begin", "Statement", "Commit")
+            and not self._identity.is_superuser
+            and any(self._operations(plan, in_transaction=True) for plan in plans)
         )
 
-    def _operations(self, plan: Plan) -> tuple[str, ...]:
+    def may_inject_in_unload(self) -> bool:
+        """Whether a fault may be planned for an UNLOAD that is running."""
+        return not self._identity.is_superuser and self._signal.has("Unload", "Commit")
+
+    def _operations(self, plan: Plan, *, in_transaction: bool) -> tuple[str, ...]:
         if not isinstance(plan, Pass):
-            return ()  # asked about while it is under way
-        if self.application == APPLICATION and plan.sql in HOUSEKEEPING:
+            return ()  # COPY and UNLOAD ask while they run
+        if self._identity.application == APPLICATION and plan.sql in HOUSEKEEPING:
             return ()
         word = leading_keyword(plan.sql)
         if word in _BEGINS:
@@ -96,29 +96,25 @@ class SessionFaults:
             return ("Commit",)
         if word in _ROLLS_BACK or not word:
             return ()
-        return self._with_commit("Statement") if word in _WRITES else ("Statement",)
+        if word in _WRITES and not in_transaction:
+            return ("Statement", "Commit")
+        return ("Statement",)
 
-    def _with_commit(self, operation: str) -> tuple[str, ...]:
-        """Outside of a transaction a statement commits itself."""
-        backend = self._session.backend
-        alone = backend is not None and backend.status == b"I"
-        return (operation, "Commit") if alone else (operation,)
-
-    # -- asking and suffering ------------------------------------------------------------------
+    # -- injecting -----------------------------------------------------------------------------
 
     async def connecting(self) -> RedshiftError | None:
-        """Before a client is let in: why it is not, if so.
+        """Before a client is let in: the error that refuses it, if a fault does.
 
         Raises:
-            BackendLost: the connection was reset.
+            BackendLost: The connection was reset.
         """
-        session = self._session
-        if session.user == SUPERUSER or not self._signal.says("Connect"):
+        identity = self._identity
+        if identity.is_superuser or not self._signal.has("Connect"):
             return None
-        resource = f"{session.user}@{session.database} {self.application}".strip()
-        kind = await self._signal.ask(("Connect",), resource, self.application)
+        resource = f"{identity.user}@{identity.database} {identity.application}".strip()
+        kind = await self._signal.ask(("Connect",), resource, identity.application)
         if kind == "workgroup_paused":
-            self._end_others()
+            self._sessions.end_others(self._client)
             return RedshiftError(
                 "the workgroup is paused; no connections are accepted", sqlstate=CANNOT_CONNECT_NOW
             )
@@ -126,69 +122,70 @@ class SessionFaults:
             self._reset()
         return None
 
-    async def before(self, plans: list[Plan], sql: str) -> RedshiftError | None:
-        """Before PostgreSQL runs something: the error it gives instead, if so.
+    async def before(
+        self, plans: list[Plan], sql: str, *, in_transaction: bool
+    ) -> RedshiftError | None:
+        """Before PostgreSQL runs statements: the error that they fail with, if a fault does that.
 
         Raises:
-            BackendLost: the connection is gone.
+            BackendLost: The connection is gone.
         """
-        operations = {name: None for plan in plans for name in self._operations(plan)}
-        kind = await self._signal.ask(tuple(operations), sql, self.application)
-        return self._suffer(kind)
+        operations = {
+            name: None
+            for plan in plans
+            for name in self._operations(plan, in_transaction=in_transaction)
+        }
+        kind = await self._signal.ask(tuple(operations), sql, self._identity.application)
+        return self._inject(kind)
 
-    async def amid_copy(self) -> None:
+    async def during_copy(self, sql: str, *, commits: bool) -> None:
         """While a COPY has given some of its rows to the table.
 
+        Args:
+            sql: The statement.
+            commits: It runs in a transaction of its own.
+
         Raises:
-            RedshiftError: it fails.
-            BackendLost: the connection is gone.
+            RedshiftError: The COPY fails.
+            BackendLost: The connection is gone.
         """
-        if self._session.user == SUPERUSER or not self._signal.says("Copy", "Commit"):
+        if self._identity.is_superuser or not self._signal.has("Copy", "Commit"):
             return
-        operations = self._with_commit_of_own("Copy")
-        text = self._session.recorder.text
-        kind = await self._signal.ask(operations, text, self.application)
+        operations = ("Copy", "Commit") if commits else ("Copy",)
+        kind = await self._signal.ask(operations, sql, self._identity.application)
         if kind == "job_killed_in_copy":
-            # The daemon kills our client now: the end of its connection ends this wait.
-            await asyncio.sleep(DEATH_SECONDS)
-            logger.warning("session %s: the client was not killed", self._session.session_id)
-        elif error := self._suffer(kind):
+            # The daemon kills the client now. The end of its connection cancels this wait.
+            await asyncio.sleep(KILL_SECONDS)
+            logger.warning("session %s: the client was not killed", self._identity.session_id)
+        elif error := self._inject(kind):
             raise error
 
-    @property
-    def may_strike_amid_unload(self) -> bool:
-        """Whether something may be planned for an UNLOAD that is under way."""
-        return self._session.user != SUPERUSER and self._signal.says("Unload", "Commit")
-
-    async def amid_unload(self) -> None:
-        """When half of an UNLOAD's files are there.
+    async def during_unload(self, sql: str, *, commits: bool) -> None:
+        """When half of an UNLOAD's files are written. Arguments as for ``during_copy``.
 
         Raises:
-            RedshiftError: it fails.
-            BackendLost: the connection is gone.
+            RedshiftError: The UNLOAD fails.
+            BackendLost: The connection is gone.
         """
-        if not self.may_strike_amid_unload:
+        if not self.may_inject_in_unload():
             return
-        operations = self._with_commit_of_own("Unload")
-        kind = await self._signal.ask(operations, self._session.recorder.text, self.application)
+        operations = ("Unload", "Commit") if commits else ("Unload",)
+        kind = await self._signal.ask(operations, sql, self._identity.application)
         if kind == "unload_dies":
             raise RedshiftError(
                 "S3ServiceException:We encountered an internal error. Please try again.,"
                 "Status 500,Error InternalError,CanRetry 1",
                 sqlstate=INTERNAL_ERROR,
             )
-        if error := self._suffer(kind):
+        if error := self._inject(kind):
             raise error
 
-    def _with_commit_of_own(self, operation: str) -> tuple[str, ...]:
-        return (operation, "Commit") if self._session.commits_itself else (operation,)
-
-    def _suffer(self, kind: str | None) -> RedshiftError | None:
+    def _inject(self, kind: str | None) -> RedshiftError | None:
         if kind == "connection_reset":
             self._reset()
         if kind == "workgroup_paused":
-            self._end_others()
-            self._session.end()
+            self._sessions.end_others(self._client)
+            self._client.end()
             raise BackendLost("the workgroup is paused")
         if kind == "serialization_conflict":
             return RedshiftError(
@@ -198,14 +195,10 @@ class SessionFaults:
                 " the cycle are: unknown (could not serialize access due to concurrent update)",
                 hint="Retry the whole transaction.",
             )
-        self.losing_answer = kind == "commit_lost"
+        # The work goes on and is committed. Its answer is not sent, and the connection is reset.
+        self._client.discard_output = kind == "commit_lost"
         return None
 
     def _reset(self) -> None:
-        self._session.reset()
-        raise BackendLost("the connection was reset on purpose")
-
-    def _end_others(self) -> None:
-        for other in list(self._session.front.sessions):
-            if other is not self._session and other.user != SUPERUSER:
-                other.end()
+        self._client.reset()
+        raise BackendLost("the connection was reset by a planned fault")

@@ -1,4 +1,4 @@
-"""Framing of the PostgreSQL 3.0 protocol, which Redshift speaks too.
+"""Framing of the PostgreSQL 3.0 protocol, which Redshift uses too.
 
 A message is one type byte (none for startup packets), a big-endian length that counts itself, and
 a body. Source: PostgreSQL documentation, chapter "Frontend/Backend Protocol".
@@ -24,6 +24,8 @@ NO_PARAMETERS = b"t\x00\x00\x00\x06\x00\x00"
 SYNC = b"S\x00\x00\x00\x04"
 TERMINATE = b"X\x00\x00\x00\x04"
 COPY_DONE = b"c\x00\x00\x00\x04"
+NEGOTIATE_PROTOCOL_VERSION = b"v\x00\x00\x00\x0c\x00\x03\x00\x00\x00\x00\x00\x00"
+"""Protocol 3.0, no protocol options."""
 
 _HEADER = struct.Struct(">cI")
 _INT32 = struct.Struct(">I")
@@ -97,7 +99,7 @@ def cancel_request(key_data: bytes) -> bytes:
 
 
 def parse_parse(body: bytes) -> tuple[bytes, str, bytes]:
-    """(statement name, SQL text, the rest: parameter types) of a Parse body."""
+    """The statement name, SQL text and parameter types (raw) in the body of a Parse."""
     name, _, rest = body.partition(b"\x00")
     sql, _, types = rest.partition(b"\x00")
     return name, sql.decode("utf-8"), types
@@ -108,7 +110,7 @@ def parse_message(name: bytes, sql: str, types: bytes) -> bytes:
 
 
 def parse_bind(body: bytes) -> tuple[bytes, bytes, int]:
-    """(portal, statement, number of parameter values) of a Bind body."""
+    """The portal, the statement and the number of parameter values in the body of a Bind."""
     portal, _, rest = body.partition(b"\x00")
     statement, _, rest = rest.partition(b"\x00")
     formats = struct.unpack_from(">H", rest)[0]
@@ -125,7 +127,7 @@ def row_description_names(body: bytes) -> list[str]:
 
 
 def row_description_types(body: bytes) -> list[tuple[str, int, int]]:
-    """(name, type OID, type modifier) of every column of a RowDescription."""
+    """The name, type OID and type modifier of every column of a RowDescription."""
     columns, position = [], 2
     for _ in range(struct.unpack_from(">H", body)[0]):
         end = body.index(b"\x00", position)
@@ -136,16 +138,17 @@ def row_description_types(body: bytes) -> list[tuple[str, int, int]]:
 
 
 def replace_type_oids(body: bytes, replacements: Mapping[int, int]) -> bytes | None:
-    """A RowDescription body with some type OIDs replaced; None when none of them occurs."""
-    position, changed = 2, None
+    """The body of a RowDescription with type OIDs replaced; None if none of them occurs."""
+    position = 2
+    changed: bytearray | None = None
     for _ in range(struct.unpack_from(">H", body)[0]):
         end = body.index(b"\x00", position)
-        place = end + 7
-        replacement = replacements.get(_INT32.unpack_from(body, place)[0])
+        type_oid = end + 7
+        replacement = replacements.get(_INT32.unpack_from(body, type_oid)[0])
         if replacement is not None:
             if changed is None:
                 changed = bytearray(body)
-            _INT32.pack_into(changed, place, replacement)
+            _INT32.pack_into(changed, type_oid, replacement)
         position = end + 19
     return None if changed is None else bytes(changed)
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from xacct_sandbox.redshift.sql.dialect import leading_keyword
-from xacct_sandbox.redshift.sql.system_catalog import Internal, QueryRecord, utc_now
-from xacct_sandbox.redshift.storage.postgres import SUPERUSER
+from xacct_sandbox.redshift.server.identity import Identity
+from xacct_sandbox.redshift.sql.lexer import leading_keyword
+from xacct_sandbox.redshift.sql.system_catalog import QueryRecord, SystemCatalog, utc_now
 
-if TYPE_CHECKING:
-    from xacct_sandbox.redshift.server.session import Session
+_HISTORY_VIEW = re.compile(r"(?i)\bsys_query_history\b")
+
+
+def reads_query_history(sql: str) -> bool:
+    """Whether the history must be written to the database before this statement runs."""
+    return _HISTORY_VIEW.search(sql) is not None
 
 
 class QueryHistory:
-    """The statement that runs now, if one does."""
+    """The running statement of one session, if there is one.
 
-    def __init__(self, internal: Internal) -> None:
-        self._internal = internal
+    Attributes:
+        error: The message of its error.
+        rows: The number of rows it returned or changed.
+    """
+
+    def __init__(self, catalog: SystemCatalog, identity: Identity) -> None:
+        self._catalog = catalog
+        self._identity = identity
         self._statement: tuple[int, str, datetime] | None = None
         self.error: str | None = None
         self.rows: int | None = None
@@ -26,33 +36,33 @@ class QueryHistory:
     def running(self) -> bool:
         return self._statement is not None
 
-    @property
-    def text(self) -> str:
-        """Of the statement that runs; "" if none does."""
-        return self._statement[1] if self._statement else ""
-
     def start(self, sql: str) -> int:
-        """A statement begins; its query ID."""
-        query_id = self._internal.next_query_id()
+        """Note that a statement begins.
+
+        Returns:
+            Its query ID.
+        """
+        query_id = self._catalog.next_query_id()
         self._statement = (query_id, sql, utc_now())
         self.error = None
         self.rows = None
         return query_id
 
-    def finish(self, session: Session) -> None:
-        """It ended. The sandbox's own statements are not kept."""
+    def finish(self) -> None:
+        """Record the running statement. Those of the sandbox itself are not kept."""
         if self._statement is None:
             return
         query_id, sql, start = self._statement
         self._statement = None
-        if not sql or session.user == SUPERUSER:
+        identity = self._identity
+        if not sql or identity.is_superuser:
             return
-        self._internal.record(
+        self._catalog.record(
             QueryRecord(
                 query_id=query_id,
-                user=session.user,
-                database=session.database,
-                session_id=session.session_id,
+                user=identity.user,
+                database=identity.database,
+                session_id=identity.session_id,
                 kind=leading_keyword(sql) or "OTHER",
                 text=sql,
                 status="failed" if self.error else "success",

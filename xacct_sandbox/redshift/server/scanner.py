@@ -1,9 +1,9 @@
-"""Watching what PostgreSQL sends to a client without touching it: message boundaries only.
+"""Finds the messages to look at in the byte stream that PostgreSQL sends to a client.
 
-Whole buffers are forwarded. Rows are stepped over by their length; once a result is long, even
-that stops: with one answer outstanding, only the six bytes of its ReadyForQuery at the end of a
-buffer matter. Bytes of a row that happen to look so at the end of a buffer do no harm: the client
-still waits for the real one, and whatever arrives later is forwarded all the same.
+Whole buffers are forwarded, and rows are skipped by their length. In a long result with one answer
+outstanding, rows are not even skipped: only the six bytes of ReadyForQuery at the end of a buffer
+are looked for. Bytes of a row that look the same do no harm. The client waits for the real message,
+and everything that arrives later is forwarded as well.
 """
 
 from __future__ import annotations
@@ -12,42 +12,46 @@ from collections.abc import Callable
 
 from xacct_sandbox.redshift.server.protocol import unpack_int32
 
-# Message types that are looked at: CommandComplete, ErrorResponse, BackendKeyData,
+# Message types to look at: CommandComplete, ErrorResponse, BackendKeyData,
 # ParameterStatus, RowDescription, ReadyForQuery.
 _WATCHED = frozenset(b"CEKSTZ")
 _DATA_ROW = ord("D")
 _READY = b"Z\x00\x00\x00\x05"
 LONG_RESULT_ROWS = 512
+"""A result with more rows in one buffer is long."""
 
-Watcher = Callable[[int, bytes], "bytes | None"]
+Watcher = Callable[[int, bytes], bytes | None]
+"""Gets the type and body of a message. Returns what to send instead, None: the message as it is."""
 
 
 class Scanner:
-    """Cuts a byte stream at the messages that ``watch`` is to see.
-
-    ``watch(type, body)`` returns None to leave a message as it is, or what to send instead.
-    """
+    """Calls ``watch`` for the messages to look at."""
 
     def __init__(self, watch: Watcher) -> None:
         self._watch = watch
-        self._held = b""  # the beginning of a message that is not complete yet
-        self._skip = 0  # bytes of the current message's body that are still to come
+        self._incomplete = b""  # the beginning of a message to look at
+        self._skip = 0  # bytes of the current message that are still to come
         self._rows = 0
         self._long = False
         self._tail = b""
 
     @property
     def in_long_result(self) -> bool:
-        """Boundaries are unknown until the current answer ends: send nothing more till then."""
+        """The message boundaries are unknown: send nothing before the current answer ends."""
         return self._long
 
     def feed(self, data: bytes, *, single_answer: bool) -> list[bytes]:
-        """What to forward. ``single_answer``: one ReadyForQuery is awaited, not several."""
+        """The bytes to forward.
+
+        Args:
+            data: What PostgreSQL sent.
+            single_answer: One ReadyForQuery is outstanding, not several.
+        """
         if self._long:
             return self._feed_long(data)
-        if self._held:
-            data = self._held + data
-            self._held = b""
+        if self._incomplete:
+            data = self._incomplete + data
+            self._incomplete = b""
         size = len(data)
         if self._skip >= size:
             self._skip -= size
@@ -58,14 +62,14 @@ class Scanner:
         self._skip = 0
         while True:
             if size - position < 5:
-                self._held = data[position:]
+                self._incomplete = data[position:]
                 out.append(data[start:position])
                 return out
             kind = data[position]
             end = position + 1 + unpack_int32(data, position + 1)[0]
             if kind in _WATCHED:
                 if end > size:
-                    self._held = data[position:]
+                    self._incomplete = data[position:]
                     out.append(data[start:position])
                     return out
                 replacement = self._watch(kind, data[position + 5 : end])

@@ -1,4 +1,4 @@
-"""Running what PostgreSQL cannot run as it stands, on the client's own connection."""
+"""Runs the statements that PostgreSQL cannot run as they are, on the client's own connection."""
 
 from __future__ import annotations
 
@@ -7,118 +7,159 @@ import ctypes
 import logging
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xacct_sandbox.daemon import latency
 from xacct_sandbox.redshift.copy.execution import run_copy
+from xacct_sandbox.redshift.copy.options import CopyStatement
 from xacct_sandbox.redshift.server import protocol
-from xacct_sandbox.redshift.sql.dialect import leading_keyword
+from xacct_sandbox.redshift.server.backend import Backend
+from xacct_sandbox.redshift.server.client_connection import ClientConnection
+from xacct_sandbox.redshift.server.context import ServerContext
+from xacct_sandbox.redshift.server.faults import SessionFaults
+from xacct_sandbox.redshift.server.query_history import QueryHistory
+from xacct_sandbox.redshift.server.relay import Relay
+from xacct_sandbox.redshift.server.statement_context import StatementContext
 from xacct_sandbox.redshift.sql.errors import (
+    IN_FAILED_TRANSACTION,
     QUERY_CANCELED,
     SYNTAX_ERROR,
     BackendError,
     RedshiftError,
 )
-from xacct_sandbox.redshift.sql.plans import Copy, Pass, Plan, Refuse, Steps, SwitchUser, Unload
-from xacct_sandbox.redshift.storage.postgres import SUPERUSER
+from xacct_sandbox.redshift.sql.lexer import leading_keyword
+from xacct_sandbox.redshift.sql.plans import Pass, Plan, Refuse, Steps, SwitchUser
 from xacct_sandbox.redshift.unload.execution import run_unload
-
-if TYPE_CHECKING:
-    from xacct_sandbox.redshift.server.session import Session
+from xacct_sandbox.redshift.unload.options import UnloadStatement
 
 logger = logging.getLogger(__name__)
 
 _C_LIBRARY = ctypes.CDLL(None)
+_TRANSACTION_KEYWORDS = ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "CALL")
 
 
 class AlreadyReported(RedshiftError):
-    """PostgreSQL's own error went to the client as it came."""
+    """PostgreSQL's own error, which has been passed on to the client."""
 
     def __init__(self) -> None:
         super().__init__("reported")
 
 
-class Runner:
-    """Plans of one session. The session sees to it that PostgreSQL is idle when one is run."""
+class StatementExecutor:
+    """Runs the plans of one session. PostgreSQL must be idle (``Relay.settle``).
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Attributes:
+        cancelled: The client has asked to cancel the running statement.
+    """
 
-    async def exclusively(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Have the database connection to ourselves while ``work`` uses it."""
-        assert self._session.backend is not None
-        self._session.backend.sink = None
-        self._session.backend.resume_reading()
-        try:
-            return await work
-        finally:
-            self._session.backend.sink = self._session.from_backend
+    def __init__(
+        self,
+        server: ServerContext,
+        client: ClientConnection,
+        backend: Backend,
+        relay: Relay,
+        history: QueryHistory,
+        faults: SessionFaults,
+    ) -> None:
+        self.cancelled = False
+        self._server = server
+        self._client = client
+        self._backend = backend
+        self._relay = relay
+        self._history = history
+        self._faults = faults
 
     async def report(self, error: RedshiftError) -> None:
-        """Send an error; the transaction it happened in has failed."""
-        self._session.faults.losing_answer = False  # nothing was committed
-        assert self._session.backend is not None
-        if self._session.backend.status == b"T":
+        """Send an error to the client, and fail the open transaction."""
+        self._client.discard_output = False  # nothing was committed
+        if self._backend.status == b"T":
             try:
-                # Any failing statement will do: PostgreSQL then refuses all but a rollback.
-                await self.exclusively(
-                    self._session.backend.query("ROLLBACK TO SAVEPOINT sandbox_failed")
+                # Any statement that fails: PostgreSQL then refuses everything but a rollback.
+                await self._relay.exclusively(
+                    self._backend.query("ROLLBACK TO SAVEPOINT sandbox_failed")
                 )
             except BackendError:
-                logger.debug("transaction of session %s marked as failed", self._session.session_id)
+                logger.debug(
+                    "transaction of session %s marked as failed", self._client.identity.session_id
+                )
         if not isinstance(error, AlreadyReported):
-            self._session.send(protocol.error_response(error))
+            self._client.send(protocol.error_response(error))
+
+    async def fail_instead(self, plans: list[Plan], error: RedshiftError) -> None:
+        """Report an error instead of running the statements. A COMMIT then rolls back."""
+        if self._backend.status != b"I" and any(
+            isinstance(plan, Pass) and leading_keyword(plan.sql) in ("COMMIT", "END")
+            for plan in plans
+        ):
+            await self._relay.exclusively(self._backend.query("ROLLBACK"))
+        await self.report(error)
 
     async def run(self, plan: Plan, sql: str) -> RedshiftError | None:
-        """Run a statement of ours; its error is returned, not sent."""
-        assert self._session.backend is not None
+        """Run a statement that is not a ``Pass``.
+
+        Returns:
+            Its error, which has not been sent.
+        """
         if isinstance(plan, Refuse):
             return plan.error
-        if self._session.backend.status == b"E":
+        if self._backend.status == b"E":
             return RedshiftError(
                 "current transaction is aborted, commands ignored until end of transaction block",
-                sqlstate="25P02",
+                sqlstate=IN_FAILED_TRANSACTION,
             )
-        self._session.cancelled = False
-        self._session.commits_itself = self._session.backend.status == b"I"
-        query_id, began = self._session.recorder.start(sql), time.monotonic()
+        self.cancelled = False
+        query_id, began = self._history.start(sql), time.monotonic()
         error: RedshiftError | None = None
         try:
-            if isinstance(plan, Steps):
-                tag = await self.exclusively(self._steps(plan))
-            elif isinstance(plan, Copy):
-                work = run_copy(self._session, plan.statement, query_id)
-                tag = await self.exclusively(self._in_time(work, f"COPY {query_id}", began))
-            elif isinstance(plan, Unload):
-                work = run_unload(self._session, plan.statement, query_id)
-                tag = await self.exclusively(self._in_time(work, f"UNLOAD {query_id}", began))
-            else:
-                assert isinstance(plan, SwitchUser)
-                tag = await self.exclusively(self._switch_user(plan))
-            self._session.send(protocol.command_complete(tag))
+            tag = await self._relay.exclusively(self._command(plan, sql, query_id, began))
+            self._client.send(protocol.command_complete(tag))
         except RedshiftError as problem:
             error = problem
         except asyncio.CancelledError:
-            if not self._session.cancelled:
+            if not self.cancelled:
                 raise
             error = RedshiftError("Query cancelled on user's request", sqlstate=QUERY_CANCELED)
         if error is not None:
-            self._session.recorder.error = error.message
-        self._session.recorder.finish(self._session)
-        if isinstance(plan, (Copy, Unload)):
-            give_memory_back()
+            self._history.error = error.message
+        self._history.finish()
+        if isinstance(plan, (CopyStatement, UnloadStatement)):
+            release_memory()
         return error
 
-    async def _in_time(self, work: Coroutine[Any, Any, str], what: str, began: float) -> str:
-        """The statement, ended no sooner than its service time is over; it can be cancelled."""
+    async def _command(self, plan: Plan, sql: str, query_id: int, began: float) -> str:
+        """Run a plan; its command tag."""
+        if isinstance(plan, Steps):
+            return await self._steps(plan)
+        if isinstance(plan, CopyStatement):
+            copy = run_copy(self._context(query_id, sql), plan)
+            return await self._with_latency(copy, f"COPY {query_id}", began)
+        if isinstance(plan, UnloadStatement):
+            unload = run_unload(self._context(query_id, sql), plan)
+            return await self._with_latency(unload, f"UNLOAD {query_id}", began)
+        assert isinstance(plan, SwitchUser)
+        return await self._switch_user(plan)
+
+    def _context(self, query_id: int, sql: str) -> StatementContext:
+        client = self._client
+        return StatementContext(
+            query_id=query_id,
+            sql=sql,
+            identity=client.identity,
+            backend=self._backend,
+            catalog=self._server.catalog,
+            faults=self._faults,
+            send_info=lambda text: client.send(protocol.notice(text)),
+            cancel_query=self._relay.cancel_query,
+        )
+
+    async def _with_latency(self, work: Coroutine[Any, Any, str], name: str, began: float) -> str:
+        """Run a statement and wait until its configured latency is over. Can be cancelled."""
         tag = await work
-        config = self._session.front.config
-        await asyncio.sleep(latency.remaining(config, "statement", what, began))
+        await asyncio.sleep(latency.remaining(self._server.config, "statement", name, began))
         return tag
 
     async def _steps(self, plan: Steps) -> str:
-        assert self._session.backend is not None
-        backend = self._session.backend
+        backend = self._backend
         if plan.alone and backend.status != b"I":
             raise RedshiftError(
                 f"{plan.tag} cannot run inside a transaction block", sqlstate="25001"
@@ -129,44 +170,40 @@ class Runner:
             try:
                 result = await backend.query(statement)
             except BackendError as problem:
-                # Its context quotes our own statements, and a password may stand in them.
+                # The context quotes the statement, which may hold a password.
                 problem.backend_fields.pop("W", None)
                 raise
             notices += result.notices
         if plan.commits and backend.status == b"T":
             await backend.query("COMMIT")
         for notice in notices:
-            self._session.send(notice)
+            self._client.send(notice)
         return plan.tag
 
     async def _switch_user(self, plan: SwitchUser) -> str:
         """SET SESSION AUTHORIZATION by rdsdb: from then on the session is that user's."""
-        assert self._session.backend is not None
         if "RESET" in plan.sql.upper() or "DEFAULT" in plan.sql.upper():
             raise RedshiftError(
                 "session authorization cannot be reset here",
                 sqlstate=SYNTAX_ERROR,
                 hint="Open a new connection.",
             )
-        await self._session.backend.query(plan.sql)
-        found = await self._session.backend.query("SELECT session_user")
-        self._session.user = found.rows[0][0] or ""
-        self._session.unrestricted = self._session.user == SUPERUSER
+        await self._backend.query(plan.sql)
+        found = await self._backend.query("SELECT session_user")
+        self._client.identity.user = found.rows[0][0] or ""
         return "SET"
 
 
-def give_memory_back() -> None:
-    """Return what a load or export used: the C library would keep it for the next one."""
-    trim = getattr(_C_LIBRARY, "malloc_trim", None)  # glibc's; elsewhere the allocator does it
-    if trim is not None:
-        trim(0)
-
-
-def controls(plans: list[Plan]) -> bool:
-    """Does a script say itself where transactions begin or end?"""
+def controls_transactions(plans: list[Plan]) -> bool:
+    """Whether a statement of a script begins or ends a transaction."""
     return any(
-        isinstance(plan, Pass)
-        and leading_keyword(plan.sql)
-        in ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "CALL")
+        isinstance(plan, Pass) and leading_keyword(plan.sql) in _TRANSACTION_KEYWORDS
         for plan in plans
     ) or any(isinstance(plan, Steps) and (plan.commits or plan.alone) for plan in plans)
+
+
+def release_memory() -> None:
+    """Return the memory of a COPY or UNLOAD to the system; the C library would keep it."""
+    trim = getattr(_C_LIBRARY, "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)

@@ -1,11 +1,11 @@
-"""Redshift SQL to what the front does with it: one statement in, one plan out.
+"""Redshift SQL to PostgreSQL's: one statement in, one plan out.
 
-Most statements hold nothing that needs a change: a single regular expression over the text says
-so, and the text goes to PostgreSQL as it came. Plans are cached by text.
+Most statements need no change. One regular expression over the text finds that out, and the text
+goes to PostgreSQL as it came. Plans are cached by text.
 
-Translation edits tokens (``rewriting``) or, for DDL, rebuilds the statement (``ddl``). A grammar is
-not used: rebuilding every statement from a syntax tree would change texts that need no change,
-and what PostgreSQL cannot parse it says itself, about the client's own words.
+Translation edits tokens (``rewriting``), or for DDL rebuilds the statement. There is no syntax
+tree: rebuilding every statement from one would change texts that need no change, and PostgreSQL
+reports its syntax errors about the client's own text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import re
 from collections.abc import Callable
 
 from xacct_sandbox.redshift.copy.options import parse_copy
-from xacct_sandbox.redshift.sql import ddl, lexer, procedures, users
+from xacct_sandbox.redshift.sql import lexer, procedures, users
+from xacct_sandbox.redshift.sql.alter_table import alter_table
+from xacct_sandbox.redshift.sql.create_table import create_table
 from xacct_sandbox.redshift.sql.errors import (
     SYNTAX_ERROR,
     RedshiftError,
@@ -23,14 +25,20 @@ from xacct_sandbox.redshift.sql.errors import (
     sandbox_lacks,
 )
 from xacct_sandbox.redshift.sql.lexer import Token
-from xacct_sandbox.redshift.sql.plans import Copy, Pass, Plan, Refuse, Steps, SwitchUser, Unload
+from xacct_sandbox.redshift.sql.plans import Pass, Plan, Refuse, Steps
+from xacct_sandbox.redshift.sql.refusals import NOT_CREATED, refusing
 from xacct_sandbox.redshift.sql.rewriting import rewrite_expressions
+from xacct_sandbox.redshift.sql.session_settings import (
+    isolation_level,
+    set_statement,
+    show_or_reset,
+)
 from xacct_sandbox.redshift.unload.options import parse_unload
 
 CACHED_STATEMENTS = 2048
 LONGEST_CACHED = 64 * 1024
 
-# A statement without any of these, and without upper case in quoted names, is PostgreSQL's too.
+# A statement without any of these, and without upper case in quoted names, needs no change.
 _INTERESTING = re.compile(
     r"""(?ix)
     \b(?: copy | unload | create | alter | drop | truncate | vacuum | analyze | set | reset | show
@@ -51,19 +59,13 @@ _INTERESTING = re.compile(
     | :: | -> | "[^"]*[A-Z][^"]*"
     """
 )
-_LEADING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
-
-
-@functools.lru_cache(CACHED_STATEMENTS)
-def _cached(sql: str) -> Plan:
-    return _translate(sql)
 
 
 def translate(sql: str) -> Plan:
-    """The plan of one statement. Never raises: what is wrong is a ``Refuse``."""
+    """The plan of one statement. An error is a ``Refuse``; nothing is raised."""
     if _INTERESTING.search(sql) is None:
         return Pass(sql)
-    return _cached(sql) if len(sql) <= LONGEST_CACHED else _translate(sql)
+    return _translate_cached(sql) if len(sql) <= LONGEST_CACHED else _translate(sql)
 
 
 def translate_script(sql: str) -> list[Plan]:
@@ -105,46 +107,10 @@ def _translate(sql: str) -> Plan:
         return Refuse(RedshiftError("syntax error at end of input", sqlstate=SYNTAX_ERROR))
 
 
-# -- statements: a plan, or None to go on with the expressions alone ----------------------------
+_translate_cached = functools.lru_cache(CACHED_STATEMENTS)(_translate)
 
-_NOT_CREATED = {
-    "INDEX": (not_supported, "Use a SORTKEY."),
-    "UNIQUE": (not_supported, "Use a SORTKEY; unique keys are declared in CREATE TABLE."),
-    "SEQUENCE": (not_supported, "Use IDENTITY(seed, step)."),
-    "TYPE": (not_supported, "Use Redshift's types."),
-    "DOMAIN": (not_supported, "Use Redshift's types."),
-    "TRIGGER": (not_supported, "Call a procedure."),
-    "RULE": (not_supported, "Call a procedure."),
-    "EXTENSION": (not_supported, "There are none."),
-    "AGGREGATE": (not_supported, "Use Redshift's aggregates."),
-    "OPERATOR": (not_supported, "Write a SQL function."),
-    "CAST": (not_supported, "Write a SQL function."),
-    "TABLESPACE": (not_supported, "Storage is managed."),
-    "UNLOGGED": (not_supported, "Use a TEMP table."),
-    "EVENT": (not_supported, "Call a procedure."),
-    "FOREIGN": (not_supported, "Load with COPY."),
-    "SERVER": (not_supported, "Load with COPY."),
-    "PUBLICATION": (not_supported, "UNLOAD."),
-    "SUBSCRIPTION": (not_supported, "Load with COPY."),
-    "STATISTICS": (not_supported, "Run ANALYZE."),
-    "LANGUAGE": (not_supported, "Use plpgsql or SQL."),
-    "TRUSTED": (not_supported, "Use plpgsql or SQL."),
-    "COLLATION": (not_supported, "Compare LOWER(column)."),
-    "CONVERSION": (not_supported, "Data is UTF-8."),
-    "POLICY": (not_supported, "Use a view."),
-    "ACCESS": (not_supported, "Storage is managed."),
-    "TEXT": (not_supported, "Use LIKE or regular expressions."),
-    "RECURSIVE": (not_supported, "Use WITH RECURSIVE in a view."),
-    "EXTERNAL": (sandbox_lacks, "Load the files with COPY (no Redshift Spectrum here)."),
-    "DATABASE": (sandbox_lacks, "Use schemas; there is one database, dev."),
-    "DATASHARE": (sandbox_lacks, "UNLOAD and COPY."),
-    "LIBRARY": (sandbox_lacks, "Write SQL functions."),
-    "MODEL": (sandbox_lacks, "No machine learning here."),
-    "MASKING": (sandbox_lacks, "Use a view."),
-    "RLS": (sandbox_lacks, "Use a view."),
-    "IDENTITY": (sandbox_lacks, "Use database users."),
-    "TEMPLATE": (sandbox_lacks, "Write the options out."),
-}
+
+# -- handlers: a plan, or None if only the expressions need rewriting ----------------------------
 
 
 def _create(sql: str, tokens: list[Token]) -> Plan | None:
@@ -152,8 +118,8 @@ def _create(sql: str, tokens: list[Token]) -> Plan | None:
     if words[:2] == ["OR", "REPLACE"]:
         words = [token.upper for token in tokens[3:6]]
     word = words[0]
-    if word in _NOT_CREATED:
-        refusal, fix = _NOT_CREATED[word]
+    if word in NOT_CREATED:
+        refusal, fix = NOT_CREATED[word]
         raise refusal(f"CREATE {' '.join(words[: 2 if word == 'EXTERNAL' else 1])}", fix)
     if word == "TABLE" or words[:2] in (
         ["TEMP", "TABLE"],
@@ -161,7 +127,7 @@ def _create(sql: str, tokens: list[Token]) -> Plan | None:
         ["LOCAL", "TEMP"],
         ["LOCAL", "TEMPORARY"],
     ):
-        return ddl.create_table(sql, tokens)
+        return create_table(sql, tokens)
     if word == "PROCEDURE":
         return procedures.create_procedure(sql, tokens, translate)
     if word == "FUNCTION":
@@ -184,7 +150,7 @@ def _create(sql: str, tokens: list[Token]) -> Plan | None:
 
 def _create_materialized_view(sql: str, tokens: list[Token]) -> Plan:
     """BACKUP, DISTSTYLE and the like are dropped; AUTO REFRESH YES is refused."""
-    name_end = ddl.qualified_name_end(tokens, 3)
+    name_end = lexer.qualified_name_end(tokens, 3)
     index = name_end
     while index < len(tokens) and tokens[index].upper != "AS":
         words = [token.upper for token in tokens[index : index + 3]]
@@ -202,7 +168,7 @@ def _create_materialized_view(sql: str, tokens: list[Token]) -> Plan:
 def _create_schema(sql: str, tokens: list[Token]) -> Plan | None:
     for index, token in enumerate(tokens):
         if token.upper == "QUOTA":
-            return Pass(sql[: tokens[index].start])  # storage is not limited here
+            return Pass(sql[: tokens[index].start])  # the sandbox limits no storage
         if token.is_name() and token.name == "sandbox_internal":
             raise RedshiftError('unacceptable schema name "sandbox_internal"', sqlstate="42939")
     return None
@@ -211,7 +177,7 @@ def _create_schema(sql: str, tokens: list[Token]) -> Plan | None:
 def _alter(sql: str, tokens: list[Token]) -> Plan | None:
     word = tokens[1].upper
     if word == "TABLE":
-        return ddl.alter_table(sql, tokens)
+        return alter_table(sql, tokens)
     if word == "USER":
         return users.alter_user(sql, tokens)
     if word == "GROUP":
@@ -231,8 +197,8 @@ def _drop(sql: str, tokens: list[Token]) -> Plan | None:
         return users.drop_group(tokens)
     if word == "SCHEMA":
         return None
-    if word in _NOT_CREATED:
-        refusal, fix = _NOT_CREATED[word]
+    if word in NOT_CREATED:
+        refusal, fix = NOT_CREATED[word]
         raise refusal(f"DROP {word}", fix)
     if word == "OWNED":
         raise not_supported("DROP OWNED", "Drop the objects one by one.")
@@ -242,12 +208,12 @@ def _drop(sql: str, tokens: list[Token]) -> Plan | None:
 def _truncate(sql: str, tokens: list[Token]) -> Plan:
     """TRUNCATE commits the transaction it runs in."""
     index = 2 if tokens[1].upper == "TABLE" else 1
-    end = ddl.qualified_name_end(tokens, index)
+    end = lexer.qualified_name_end(tokens, index)
     if end != len(tokens):
         raise not_supported(
             f"TRUNCATE … {tokens[end].text}", "TRUNCATE takes one table and no options."
         )
-    name = ".".join(lexer.quote_name(t.name) for t in tokens[index:end] if t.is_name())
+    name = lexer.qualified_name(tokens, index, end)
     return Steps((f"TRUNCATE TABLE {name}",), "TRUNCATE", commits=True)
 
 
@@ -261,8 +227,8 @@ def _vacuum(sql: str, tokens: list[Token]) -> Plan:
         and tokens[index].is_name()
         and tokens[index].upper not in ("TO", "BOOST")
     ):
-        end = ddl.qualified_name_end(tokens, index)
-        name = " " + ".".join(lexer.quote_name(t.name) for t in tokens[index:end] if t.is_name())
+        end = lexer.qualified_name_end(tokens, index)
+        name = " " + lexer.qualified_name(tokens, index, end)
     return Steps((f"VACUUM{name}",), "VACUUM", alone=True)
 
 
@@ -273,120 +239,13 @@ def _analyze(sql: str, tokens: list[Token]) -> Plan:
     index = 2 if words[1:2] == ["VERBOSE"] else 1
     if index >= len(tokens):
         return Pass("ANALYZE")
-    end = ddl.qualified_name_end(tokens, index)
-    name = ".".join(lexer.quote_name(t.name) for t in tokens[index:end] if t.is_name())
+    end = lexer.qualified_name_end(tokens, index)
+    name = lexer.qualified_name(tokens, index, end)
     columns = ""
     if end < len(tokens) and tokens[end].text == "(":
-        listed, _ = ddl.column_list(tokens, end)
+        listed, _ = lexer.column_list(tokens, end)
         columns = f" ({', '.join(lexer.quote_name(column) for column in listed)})"
     return Pass(f"ANALYZE {name}{columns}")
-
-
-# Redshift's own settings. The value says which settings change no answer (None: any).
-_SESSION_SETTINGS: dict[str, frozenset[str] | None] = {
-    "query_group": None,
-    "wlm_query_slot_count": None,
-    "enable_result_cache_for_session": None,
-    "analyze_threshold_percent": None,
-    "mv_enable_aqmv_for_session": None,
-    "use_fips_ssl": None,
-    "enable_vacuum_boost": None,
-    "stored_proc_log_min_messages": None,
-    "error_on_nondeterministic_update": None,
-    "json_serialization_enable": frozenset({"false", "off"}),
-    "json_serialization_parse_nested_strings": frozenset({"false", "off"}),
-    "enable_case_sensitive_identifier": frozenset({"false", "off"}),
-    "enable_case_sensitive_super_attribute": frozenset({"false", "off"}),
-    "describe_field_name_in_uppercase": frozenset({"false", "off"}),
-    "downcase_delimited_identifier": frozenset({"true", "on"}),
-    "navigate_super_null_on_error": frozenset({"true", "on"}),
-    "spectrum_query_maxerror": None,
-    "timezone_abbreviations": None,
-}
-_ALLOWED_SETTINGS = frozenset(
-    [
-        "search_path",
-        "statement_timeout",
-        "timezone",
-        "time",
-        "datestyle",
-        "client_encoding",
-        "extra_float_digits",
-        "application_name",
-        "client_min_messages",
-        "role",
-        "seed",
-        "names",
-        "local",
-        "session",
-        "transaction",
-        "intervalstyle",
-        "enable_seqscan",
-    ]
-)
-
-
-def _set(sql: str, tokens: list[Token]) -> Plan | None:
-    words = [token.upper for token in tokens]
-    if "AUTHORIZATION" in words[:4]:
-        return SwitchUser(sql)
-    if words[1:3] == ["SESSION", "CHARACTERISTICS"] or words[1:2] == ["TRANSACTION"]:
-        return _isolation(sql, tokens)
-    index = 2 if words[1:2] in (["SESSION"], ["LOCAL"]) else 1
-    name = tokens[index].name if tokens[index].is_name() else ""
-    if name in _SESSION_SETTINGS:
-        allowed = _SESSION_SETTINGS[name]
-        value = tokens[-1]
-        text = lexer.unquote_literal(value) if value.kind == lexer.STRING else value.text
-        if allowed is not None and text.lower() not in allowed and text.upper() != "DEFAULT":
-            raise sandbox_lacks(f"SET {name} TO {text}", f"Only {' or '.join(sorted(allowed))}.")
-        return Pass(lexer.edited(sql, [(tokens[index].start, tokens[index].start, "redshift.")]))
-    if name not in _ALLOWED_SETTINGS and "." not in [t.text for t in tokens[index : index + 2]]:
-        raise RedshiftError(f'unrecognized configuration parameter "{name}"', sqlstate="42704")
-    return None
-
-
-def _isolation(sql: str, tokens: list[Token]) -> Plan:
-    """Whatever level is asked for, Redshift runs the database's own: SNAPSHOT here."""
-    words = [token.upper for token in tokens]
-    if "ISOLATION" not in words:
-        return Pass(sql)
-    place = words.index("LEVEL") + 1
-    end = place + (2 if words[place] in ("READ", "REPEATABLE") else 1)
-    return Pass(lexer.edited(sql, [(tokens[place].start, tokens[end - 1].end, "REPEATABLE READ")]))
-
-
-def _begin(sql: str, tokens: list[Token]) -> Plan | None:
-    return _isolation(sql, tokens)
-
-
-def _show_or_reset(sql: str, tokens: list[Token]) -> Plan | None:
-    words = [token.upper for token in tokens]
-    if words[0] == "RESET" and words[1:3] == ["SESSION", "AUTHORIZATION"]:
-        return SwitchUser(sql)
-    name = tokens[1].name if len(tokens) > 1 and tokens[1].is_name() else ""
-    if name in _SESSION_SETTINGS:
-        return Pass(lexer.edited(sql, [(tokens[1].start, tokens[1].start, "redshift.")]))
-    if words[0] == "SHOW" and name in (
-        "tables",
-        "schemas",
-        "databases",
-        "columns",
-        "table",
-        "view",
-        "procedures",
-        "functions",
-        "grants",
-        "constraints",
-        "parameters",
-        "external",
-        "model",
-        "datashares",
-    ):
-        raise sandbox_lacks(
-            f"SHOW {name.upper()}", "Query SVV_TABLES, SVV_COLUMNS or PG_TABLE_DEF."
-        )
-    return None
 
 
 def _grant(sql: str, tokens: list[Token]) -> Plan | None:
@@ -426,34 +285,14 @@ def _merge(sql: str, tokens: list[Token]) -> Plan | None:
     return None
 
 
-def _copy(sql: str, tokens: list[Token]) -> Plan:
-    return Copy(parse_copy(sql, tokens))
-
-
-def _unload(sql: str, tokens: list[Token]) -> Plan:
-    statement = parse_unload(sql, tokens)
-    return Unload(statement)
-
-
 def _cancel(sql: str, tokens: list[Token]) -> Plan:
     return Steps((f"SELECT pg_catalog.pg_cancel_backend({int(tokens[1].text)})",), "CANCEL")
-
-
-def _refusing(what: str, fix: str) -> Callable[[str, list[Token]], Plan]:
-    def refuse(sql: str, tokens: list[Token]) -> Plan:
-        raise not_supported(what, fix)
-
-    return refuse
 
 
 def _rollback(sql: str, tokens: list[Token]) -> Plan | None:
     if any(token.upper in ("TO", "PREPARED") for token in tokens):
         raise not_supported("ROLLBACK TO SAVEPOINT", "Roll the whole transaction back.")
     return None
-
-
-def _discard(sql: str, tokens: list[Token]) -> Plan | None:
-    raise not_supported("DISCARD", "Open a new connection.")
 
 
 def _prepare(sql: str, tokens: list[Token]) -> Plan | None:
@@ -470,40 +309,32 @@ _STATEMENTS: dict[str, Callable[[str, list[Token]], Plan | None]] = {
     "VACUUM": _vacuum,
     "ANALYZE": _analyze,
     "ANALYSE": _analyze,
-    "SET": _set,
-    "RESET": _show_or_reset,
-    "SHOW": _show_or_reset,
-    "BEGIN": _begin,
-    "START": _begin,
+    "SET": set_statement,
+    "RESET": show_or_reset,
+    "SHOW": show_or_reset,
+    "BEGIN": isolation_level,
+    "START": isolation_level,
     "ROLLBACK": _rollback,
     "ABORT": _rollback,
     "GRANT": _grant,
     "REVOKE": _grant,
     "MERGE": _merge,
-    "COPY": _copy,
-    "UNLOAD": _unload,
+    "COPY": parse_copy,
+    "UNLOAD": parse_unload,
     "CANCEL": _cancel,
     "PREPARE": _prepare,
-    "DISCARD": _discard,
-    "SAVEPOINT": _refusing("SAVEPOINT", "Roll the whole transaction back."),
-    "RELEASE": _refusing("RELEASE SAVEPOINT", "Roll the whole transaction back."),
-    "LISTEN": _refusing("LISTEN", "Poll a table."),
-    "UNLISTEN": _refusing("UNLISTEN", "Poll a table."),
-    "NOTIFY": _refusing("NOTIFY", "Write to a table."),
-    "DO": _refusing("DO", "Create a procedure and CALL it."),
-    "CLUSTER": _refusing("CLUSTER", "Use a SORTKEY and VACUUM."),
-    "REINDEX": _refusing("REINDEX", "There are no indexes; use VACUUM REINDEX."),
-    "CHECKPOINT": _refusing("CHECKPOINT", "Storage is managed."),
-    "LOAD": _refusing("LOAD", "There are no libraries to load."),
-    "SECURITY": _refusing("SECURITY LABEL", "Use GRANT."),
-    "IMPORT": _refusing("IMPORT FOREIGN SCHEMA", "Load with COPY."),
-    "REASSIGN": _refusing("REASSIGN OWNED", "Alter the owners one by one."),
+    "DISCARD": refusing("DISCARD", "Open a new connection."),
+    "SAVEPOINT": refusing("SAVEPOINT", "Roll the whole transaction back."),
+    "RELEASE": refusing("RELEASE SAVEPOINT", "Roll the whole transaction back."),
+    "LISTEN": refusing("LISTEN", "Poll a table."),
+    "UNLISTEN": refusing("UNLISTEN", "Poll a table."),
+    "NOTIFY": refusing("NOTIFY", "Write to a table."),
+    "DO": refusing("DO", "Create a procedure and CALL it."),
+    "CLUSTER": refusing("CLUSTER", "Use a SORTKEY and VACUUM."),
+    "REINDEX": refusing("REINDEX", "There are no indexes; use VACUUM REINDEX."),
+    "CHECKPOINT": refusing("CHECKPOINT", "Storage is managed."),
+    "LOAD": refusing("LOAD", "There are no libraries to load."),
+    "SECURITY": refusing("SECURITY LABEL", "Use GRANT."),
+    "IMPORT": refusing("IMPORT FOREIGN SCHEMA", "Load with COPY."),
+    "REASSIGN": refusing("REASSIGN OWNED", "Alter the owners one by one."),
 }
-
-
-def leading_keyword(sql: str) -> str:
-    """The first word of a statement, upper case: its kind, for histories."""
-    match = _LEADING.match(sql)
-    start = match.end() if match else 0
-    word = re.match(r"[A-Za-z]+", sql[start : start + 40])
-    return word[0].upper() if word else ""

@@ -1,6 +1,6 @@
-"""Errors as Redshift words them, and PostgreSQL's turned into Redshift's where they differ.
+"""Errors as Redshift reports them, and the translation of PostgreSQL's errors where they differ.
 
-Error texts were taken from reports of real clusters (driver issue trackers, AWS documentation).
+The texts are from reports of real clusters (driver issue trackers, AWS documentation).
 """
 
 from __future__ import annotations
@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-# SQLSTATEs used by the front itself.
+# SQLSTATEs of the errors that the sandbox itself reports.
 FEATURE_NOT_SUPPORTED = "0A000"
 INTERNAL_ERROR = "XX000"
 SYNTAX_ERROR = "42601"
 INSUFFICIENT_PRIVILEGE = "42501"
 QUERY_CANCELED = "57014"
 INVALID_AUTHORIZATION = "28000"
+WRONG_CREDENTIALS = "28P01"
 CANNOT_CONNECT_NOW = "57P03"
 DATATYPE_MISMATCH = "42804"
 UNDEFINED_TABLE = "42P01"
 STRING_TOO_LONG = "22001"
 IN_FAILED_TRANSACTION = "25P02"
+UNDEFINED_COLUMN = "42703"
+INVALID_BYTE_SEQUENCE = "22021"
 
 BYTE_CHECK_PREFIX = "$bytes:"
 _BYTE_CHECK = re.compile(r"^\$bytes:(?P<attnum>\d+):(?P<kind>varchar|char):(?P<size>\d+)$")
@@ -27,7 +30,7 @@ _TABLE_IN_DETAIL = re.compile(r"relation (\d+)")
 
 
 class RedshiftError(Exception):
-    """An error response for the client: severity ERROR unless said otherwise."""
+    """An error response for the client."""
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class RedshiftError(Exception):
 
 
 class BackendError(RedshiftError):
-    """An error PostgreSQL reported while the front ran a statement on the client's behalf."""
+    """An error that PostgreSQL reported for a statement of the sandbox itself."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         super().__init__(
@@ -73,25 +76,36 @@ class BackendError(RedshiftError):
 
 
 def not_supported(what: str, fix: str, *, where: str = "Redshift") -> RedshiftError:
-    """A refusal by name: what was asked, who does not have it, what to do instead."""
+    """The error for something that ``where`` does not have.
+
+    Args:
+        what: What was asked for.
+        fix: What to do instead.
+    """
     return RedshiftError(
         f"{what} is not supported by {where}", sqlstate=FEATURE_NOT_SUPPORTED, hint=fix
     )
 
 
 def sandbox_lacks(what: str, fix: str) -> RedshiftError:
-    """Redshift has it, this sandbox does not."""
+    """The error for something that Redshift has and the sandbox does not."""
     return not_supported(what, fix, where="the sandbox (Redshift has it)")
 
 
+def invalid_utf8() -> RedshiftError:
+    return RedshiftError(
+        'invalid byte sequence for encoding "UTF8"', sqlstate=INVALID_BYTE_SEQUENCE
+    )
+
+
 def translate(fields: Mapping[str, str]) -> dict[str, str] | None:
-    """PostgreSQL error fields as Redshift reports the same event; None when they are the same."""
+    """PostgreSQL's error fields as Redshift reports them; None if they are the same."""
     code = fields.get("C", "")
     if code == "23514":
         return _byte_overflow(fields)
     if code == "40001":
-        # Redshift reports write conflicts as error 1023, class XX000. The transaction numbers of
-        # its DETAIL have no counterpart here, so the DETAIL keeps only what a reader can use.
+        # Redshift reports write conflicts as error 1023, class XX000. PostgreSQL has no
+        # counterpart of the transaction numbers in its DETAIL.
         return {
             "S": fields.get("S", "ERROR"),
             "V": "ERROR",
@@ -102,10 +116,6 @@ def translate(fields: Mapping[str, str]) -> dict[str, str] | None:
             f" ({fields.get('M', '')})",
             "H": "Retry the whole transaction.",
         }
-    if code == "40P01":
-        translated = dict(fields)
-        translated["M"] = "deadlock detected"
-        return None
     if code == "2D000":
         translated = dict(fields)
         translated["M"] = (
@@ -125,7 +135,12 @@ def translate(fields: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def byte_check(constraint_name: str) -> tuple[int, str, int] | None:
-    """(column number, PostgreSQL's name of the type, bytes) of a byte-length check's name."""
+    """The meaning of the name of a byte-length check (``sql/internal.sql``).
+
+    Returns:
+        Column number, PostgreSQL's name of the type and its length in bytes; None for any other
+        constraint.
+    """
     match = _BYTE_CHECK.match(constraint_name)
     if match is None:
         return None

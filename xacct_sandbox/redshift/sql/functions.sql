@@ -1,5 +1,5 @@
--- Redshift's functions that PostgreSQL lacks or spells otherwise, in pg_catalog so that they are
--- found whatever search_path says. Meanings from the Redshift documentation, "SQL functions reference".
+-- Redshift's functions that PostgreSQL lacks or names otherwise. They are in pg_catalog, which every
+-- search_path includes. Source: Redshift documentation, "SQL functions reference".
 
 CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE AS $fn$
     SELECT 'PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.0 (sandbox)'::text
@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION pg_catalog.textlen(text) RETURNS integer LANGUAGE sql
     SELECT length($1)
 $fn$;
 
--- Date parts: every spelling Redshift accepts, to one name.
+-- Date parts: every spelling that Redshift accepts -> one name.
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_date_part(part text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $fn$
 BEGIN
     RETURN CASE lower(part)
@@ -68,7 +68,7 @@ CREATE OR REPLACE FUNCTION pg_catalog.dateadd(part text, n bigint, at date) RETU
     SELECT at::timestamp + sandbox_interval(part, n)
 $fn$;
 
--- DATEDIFF counts the part boundaries crossed, not whole parts. Weeks begin on Sunday there.
+-- DATEDIFF counts the boundaries between the dates, not whole parts. Weeks begin on Sunday.
 CREATE OR REPLACE FUNCTION pg_catalog.datediff(part text, a timestamp, b timestamp) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $fn$
     SELECT (CASE sandbox_date_part(part)
         WHEN 'century' THEN extract(century FROM b) - extract(century FROM a)
@@ -163,7 +163,7 @@ CREATE OR REPLACE FUNCTION pg_catalog.json_serialize(jsonb) RETURNS text LANGUAG
     SELECT $1::text
 $fn$;
 
--- About the session's last COPY and UNLOAD: set by the wire front when they end.
+-- The session's last COPY and UNLOAD. The server sets these when the statement ends.
 CREATE OR REPLACE FUNCTION pg_catalog.pg_last_copy_count() RETURNS bigint LANGUAGE sql VOLATILE AS $fn$
     SELECT coalesce(nullif(current_setting('sandbox.last_copy_count', true), '')::bigint, -1)
 $fn$;
@@ -174,7 +174,7 @@ CREATE OR REPLACE FUNCTION pg_catalog.pg_last_unload_count() RETURNS bigint LANG
     SELECT coalesce(nullif(current_setting('sandbox.last_unload_count', true), '')::bigint, -1)
 $fn$;
 
--- PostgreSQL's doors to files, large objects and the server are no part of Redshift.
+-- PostgreSQL's functions for large objects, XML export and notifications are not in Redshift.
 DO $do$
 DECLARE
     f regprocedure;

@@ -1,5 +1,5 @@
--- What the sandbox keeps for itself inside the database, and what makes tables behave as Redshift's.
--- Run as rdsdb in one transaction; every statement can be run again.
+-- The sandbox's own tables in the database, and the functions that make tables behave as Redshift's.
+-- Run as rdsdb in one transaction. Every statement can be run again.
 
 CREATE SCHEMA IF NOT EXISTS sandbox_internal;
 REVOKE ALL ON SCHEMA sandbox_internal FROM PUBLIC;
@@ -84,8 +84,8 @@ CREATE TABLE IF NOT EXISTS sandbox_internal.unload_history (
     end_time      timestamp NOT NULL
 );
 
--- Redshift's superusers are members of this role, and this role is a member of every user: so they
--- own what anyone owns, without PostgreSQL's superuser rights (files, programs).
+-- Redshift's superusers are members of this role, and this role is a member of every user. So they
+-- own what any user owns, without the rights of PostgreSQL's superusers (files, programs).
 DO $do$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'redshift_superuser') THEN
@@ -102,10 +102,10 @@ REVOKE CONNECT ON DATABASE template1 FROM PUBLIC;
 GRANT ALL ON SCHEMA public TO PUBLIC;
 ALTER SCHEMA public OWNER TO redshift_superuser;
 
--- After every CREATE/ALTER of a table, by whoever and from wherever (also from procedures):
--- columns of types that Redshift lacks are refused, and VARCHAR(n)/CHAR(n) count bytes.
--- The limit is a check named $bytes:<column number>:<type>:<n>; the wire front turns its violation
--- into Redshift's "value too long for type". NOT VALID: rows that are there are not read again.
+-- Runs after every CREATE and ALTER of a table, also in procedures. Columns of types that Redshift
+-- lacks are refused, and VARCHAR(n) and CHAR(n) count bytes. The limit is a check named
+-- $bytes:<column number>:<type>:<n>; the server turns its violation into Redshift's "value too long
+-- for type" (sql/errors.py). NOT VALID: existing rows are not read again.
 CREATE OR REPLACE FUNCTION sandbox_internal.after_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -136,7 +136,7 @@ BEGIN
             'Column "%s.%s" has unsupported type "%s".', item.relname, item.attname, item.type_name);
     END LOOP;
 
-    -- One ALTER TABLE a table: it fires this trigger again, which then finds nothing to do.
+    -- One ALTER TABLE per table. It fires this trigger again, which then finds nothing to do.
     FOR item IN
         SELECT relation, string_agg(action, ', ' ORDER BY place) AS actions
         FROM (
@@ -180,7 +180,7 @@ CREATE EVENT TRIGGER sandbox_after_ddl ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
     EXECUTE FUNCTION sandbox_internal.after_ddl();
 
--- CREATE USER, ALTER USER, DROP USER. The wire front turns the statements into these calls.
+-- CREATE USER, ALTER USER, DROP USER are translated into calls of these functions (sql/users.py).
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_is_superuser(who name) RETURNS boolean
 LANGUAGE sql STABLE AS $fn$
     SELECT coalesce(
@@ -188,7 +188,7 @@ LANGUAGE sql STABLE AS $fn$
          FROM pg_catalog.pg_roles AS r WHERE r.rolname = who), false)
 $fn$;
 
--- Superusers of Redshift see everything; others see what they did themselves.
+-- Superusers of Redshift see all rows of the histories, others see their own.
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_may_see(who text) RETURNS boolean
 LANGUAGE sql STABLE AS $fn$
     SELECT who = current_user OR pg_catalog.sandbox_is_superuser(current_user)
@@ -204,7 +204,7 @@ BEGIN
 END
 $fn$;
 
--- options: PostgreSQL's options of CREATE/ALTER ROLE, made by the front from Redshift's.
+-- options: the options of CREATE and ALTER ROLE in PostgreSQL.
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_create_user(
     user_name name, options text, superuser boolean, groups text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fn$
@@ -224,7 +224,7 @@ BEGIN
 END
 $fn$;
 
--- superuser: null leaves it as it is. A user may always change the own password.
+-- superuser: null leaves it as it is. Users may change their own password.
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_alter_user(
     user_name name, options text, superuser boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fn$

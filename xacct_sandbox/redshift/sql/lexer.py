@@ -1,7 +1,7 @@
-"""Tokens of Redshift SQL, with their places, so that a text can be edited and not rebuilt.
+"""The tokens of Redshift SQL with their positions, so that a text can be edited in place.
 
-Literals follow PostgreSQL 8.0, which Redshift descends from: a backslash escapes inside '…'.
-White space and comments are no tokens.
+Literals are those of PostgreSQL 8.0, from which Redshift descends: a backslash escapes inside '…'.
+White space and comments are not tokens.
 """
 
 from __future__ import annotations
@@ -36,9 +36,14 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LEADING_SPACE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+Edit = tuple[int, int, str]
+"""The start and end of a piece of SQL text, and what replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Token:
 
     @property
     def upper(self) -> str:
-        """Of a word: its keyword; of an operator: itself; of anything else: nothing."""
+        """The keyword of a word, the text of an operator, empty for anything else."""
         if self.kind == WORD:
             return self.text.upper()
         return self.text if self.kind == OPERATOR else ""
@@ -60,7 +65,7 @@ class Token:
 
     @property
     def name(self) -> str:
-        """The identifier meant: Redshift folds quoted ones to lower case too."""
+        """The identifier. Redshift folds quoted ones to lower case too."""
         if self.kind == QUOTED:
             return fold(self.text[1:-1].replace('""', '"'))
         return fold(self.text)
@@ -70,7 +75,7 @@ def tokenize(sql: str) -> list[Token]:
     """All tokens of a text.
 
     Raises:
-        RedshiftError: a literal, comment, quoted name or body is not closed.
+        RedshiftError: A literal, comment, quoted name or body is not closed.
     """
     tokens: list[Token] = []
     position, size = 0, len(sql)
@@ -86,9 +91,9 @@ def tokenize(sql: str) -> list[Token]:
             position = _comment_end(sql, position)
             continue
         if kind in ("open_string", "open_quoted"):
-            what = "quoted string" if kind == "open_string" else "quoted identifier"
+            literal = "quoted string" if kind == "open_string" else "quoted identifier"
             raise RedshiftError(
-                f'unterminated {what} at or near "{sql[position : position + 20]}"',
+                f'unterminated {literal} at or near "{sql[position : position + 20]}"',
                 sqlstate=SYNTAX_ERROR,
             )
         if kind == DOLLAR:
@@ -105,7 +110,7 @@ def tokenize(sql: str) -> list[Token]:
 
 
 def fold(name: str) -> str:
-    """Lower case of ASCII letters only, as the server folds names."""
+    """A name in lower case. Only ASCII letters are folded, as in the server."""
     return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
 
 
@@ -118,13 +123,13 @@ def unquote_literal(token: Token) -> str:
 
 
 def dollar_body(token: Token) -> tuple[str, str]:
-    """($tag$, the text between) of a dollar-quoted token."""
+    """The tag and the text of a dollar-quoted token: ``("$tag$", text)``."""
     tag = token.text[: token.text.index("$", 1) + 1]
     return tag, token.text[len(tag) : -len(tag)]
 
 
 def quote_literal(value: str) -> str:
-    """A literal that means ``value`` where backslashes escape."""
+    """A literal of ``value``, for a server where backslashes escape."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
@@ -133,7 +138,7 @@ def quote_name(name: str) -> str:
 
 
 def split_statements(sql: str) -> list[str]:
-    """The statements of a script, without their semicolons; empty ones are dropped."""
+    """The statements of a script without semicolons. Empty ones are left out."""
     statements, start, depth = [], 0, 0
     begin: int | None = None
     for token in tokenize(sql):
@@ -153,7 +158,7 @@ def split_statements(sql: str) -> list[str]:
     return [statement.strip() for statement in statements]
 
 
-def edited(sql: str, edits: Iterable[tuple[int, int, str]]) -> str:
+def edited(sql: str, edits: Iterable[Edit]) -> str:
     """``sql`` with (start, end, replacement) applied; edits must not overlap."""
     parts, position = [], 0
     for start, end, replacement in sorted(edits, key=lambda edit: (edit[0], edit[1])):
@@ -164,11 +169,16 @@ def edited(sql: str, edits: Iterable[tuple[int, int, str]]) -> str:
     return "".join(parts)
 
 
+def word_at(tokens: list[Token], index: int) -> str:
+    """The keyword or operator at ``index``; empty after the last token."""
+    return tokens[index].upper if index < len(tokens) else ""
+
+
 def closing(tokens: list[Token], opening: int) -> int:
     """The index of the parenthesis that closes the one at ``opening``.
 
     Raises:
-        RedshiftError: there is none.
+        RedshiftError: There is none.
     """
     depth = 0
     for index in range(opening, len(tokens)):
@@ -196,6 +206,47 @@ def split_on_commas(tokens: list[Token], start: int, end: int) -> list[tuple[int
             begin = index + 1
     ranges.append((begin, end))
     return ranges
+
+
+def column_list(tokens: list[Token], index: int) -> tuple[list[str], int]:
+    """The names in the parentheses at ``index``, and the index after them.
+
+    Raises:
+        RedshiftError: There is no parenthesis.
+    """
+    if index >= len(tokens) or tokens[index].text != "(":
+        raise RedshiftError("syntax error: a list of columns is missing", sqlstate=SYNTAX_ERROR)
+    close = closing(tokens, index)
+    names = [tokens[start].name for start, _ in split_on_commas(tokens, index + 1, close)]
+    return names, close + 1
+
+
+def qualified_name_end(tokens: list[Token], index: int) -> int:
+    """The index after the name, with or without a schema, that begins at ``index``.
+
+    Raises:
+        RedshiftError: There is no name.
+    """
+    if index >= len(tokens) or not tokens[index].is_name():
+        near = tokens[index].text if index < len(tokens) else "end of input"
+        raise RedshiftError(f'syntax error at or near "{near}"', sqlstate=SYNTAX_ERROR)
+    index += 1
+    while index + 1 < len(tokens) and tokens[index].text == ".":
+        index += 2
+    return index
+
+
+def qualified_name(tokens: list[Token], start: int, end: int) -> str:
+    """The name of tokens [start, end), quoted for PostgreSQL."""
+    return ".".join(quote_name(token.name) for token in tokens[start:end] if token.is_name())
+
+
+def leading_keyword(sql: str) -> str:
+    """The first word of a statement in upper case; empty if it does not begin with a word."""
+    match = _LEADING_SPACE.match(sql)
+    start = match.end() if match else 0
+    word = re.match(r"[A-Za-z]+", sql[start : start + 40])
+    return word[0].upper() if word else ""
 
 
 def _comment_end(sql: str, position: int) -> int:

@@ -1,8 +1,7 @@
-"""CREATE PROCEDURE: Redshift's PL/pgSQL as PostgreSQL runs it.
+"""CREATE PROCEDURE and CREATE FUNCTION: Redshift's PL/pgSQL as PostgreSQL runs it.
 
-The body is translated statement by statement, where a statement begins with a word that needs it;
-everything else gets the token-level rules of ``rewriting``. What a body builds as text and runs
-with EXECUTE is run as it is.
+Statements of the body that begin with CREATE, COPY and the like are translated. The rest gets the
+rules of ``rewriting``. Text that the body runs with EXECUTE is not translated.
 """
 
 from __future__ import annotations
@@ -10,25 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xacct_sandbox.redshift.sql import lexer
+from xacct_sandbox.redshift.sql.data_types import type_edit
 from xacct_sandbox.redshift.sql.errors import (
     SYNTAX_ERROR,
     RedshiftError,
     not_supported,
     sandbox_lacks,
 )
-from xacct_sandbox.redshift.sql.lexer import Token
+from xacct_sandbox.redshift.sql.lexer import Edit, Token
 from xacct_sandbox.redshift.sql.plans import Pass, Plan, Refuse, Steps
-from xacct_sandbox.redshift.sql.rewriting import (
-    Edit,
-    rewrite_expressions,
-    slice_rewritten,
-    type_edit,
-)
+from xacct_sandbox.redshift.sql.rewriting import rewrite_expressions, slice_rewritten
 
 Translate = Callable[[str], Plan]
 
 _STATEMENT_STARTS = frozenset({"BEGIN", "THEN", "ELSE", "LOOP", ";"})
-_NEEDING = frozenset({"CREATE", "ALTER", "DROP", "TRUNCATE", "COPY", "UNLOAD", "ANALYZE", "VACUUM"})
+_TRANSLATED = frozenset(
+    {"CREATE", "ALTER", "DROP", "TRUNCATE", "COPY", "UNLOAD", "ANALYZE", "VACUUM"}
+)
 _WRITING = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "CALL"}
 )
@@ -38,11 +35,11 @@ def create_procedure(sql: str, tokens: list[Token], translate: Translate) -> Pla
     """Translate CREATE [OR REPLACE] PROCEDURE.
 
     Raises:
-        RedshiftError: what Redshift or the sandbox does not take; for a statement of the body too.
+        RedshiftError: It is wrong or not supported, or a statement of the body is.
     """
     edits: list[Edit] = []
-    place = next(i for i, token in enumerate(tokens) if token.upper == "PROCEDURE")
-    opening = place + 1
+    start = next(i for i, token in enumerate(tokens) if token.upper == "PROCEDURE")
+    opening = start + 1
     while opening < len(tokens) and tokens[opening].text != "(":
         opening += 1
     close = lexer.closing(tokens, opening)
@@ -87,10 +84,10 @@ def _quoted_body(text: str) -> str:
 
 
 def _arguments(sql: str, tokens: list[Token], opening: int, close: int, edits: list[Edit]) -> None:
-    """Types; and OUT arguments, which a CALL of Redshift does not pass.
+    """Translate the types of arguments, and OUT arguments.
 
-    PostgreSQL's CALL wants a place for them, so OUT becomes INOUT with a default; that works for
-    those that come last, and others are refused.
+    Redshift's CALL does not pass OUT arguments and PostgreSQL's does. OUT becomes INOUT with a
+    default, which works for the last arguments; OUT before IN is refused.
     """
     ranges = lexer.split_on_commas(tokens, opening + 1, close) if close > opening + 1 else []
     out_seen: str | None = None
@@ -126,7 +123,12 @@ def _arguments(sql: str, tokens: list[Token], opening: int, close: int, edits: l
 
 
 def translate_body(body: str, translate: Translate, *, non_atomic: bool) -> str:
-    """A PL/pgSQL block in PostgreSQL's words."""
+    """The translation of a PL/pgSQL block.
+
+    Args:
+        translate: Translates a statement.
+        non_atomic: Every statement commits itself.
+    """
     tokens = lexer.tokenize(body)
     edits: list[Edit] = []
     skipped: list[tuple[int, int]] = []
@@ -140,7 +142,7 @@ def translate_body(body: str, translate: Translate, *, non_atomic: bool) -> str:
         if token.upper == "WHEN" and index and tokens[index - 1].upper == "EXCEPTION":
             _check_handler(tokens, index)
             if not non_atomic:
-                # An atomic procedure's error ends the call whatever its handler did.
+                # An error in an atomic procedure ends the call after its handler has run.
                 end = _block_end(tokens, index)
                 edits.append((tokens[end].start, tokens[end].start, "RAISE; "))
         if not (begins and in_block):
@@ -148,7 +150,7 @@ def translate_body(body: str, translate: Translate, *, non_atomic: bool) -> str:
             continue
         end = _statement_end(tokens, index)
         word = token.upper
-        if word in _NEEDING:
+        if word in _TRANSLATED:
             edits.append(
                 (
                     token.start,
@@ -200,7 +202,7 @@ def _statement_end(tokens: list[Token], index: int) -> int:
 
 
 def _block_end(tokens: list[Token], index: int) -> int:
-    """The END of the block that ``index`` is in."""
+    """The index of the END of the block around ``index``."""
     depth = 0
     while index < len(tokens):
         word, before = tokens[index].upper, tokens[index - 1].upper
@@ -220,12 +222,12 @@ def _check_handler(tokens: list[Token], index: int) -> None:
     condition = tokens[index + 1].upper if index + 1 < len(tokens) else ""
     if condition != "OTHERS":
         raise not_supported(
-            f"EXCEPTION WHEN {condition}", "Redshift knows only WHEN OTHERS; test SQLERRM there."
+            f"EXCEPTION WHEN {condition}", "Redshift has only WHEN OTHERS; test SQLERRM in it."
         )
 
 
 def create_function(sql: str, tokens: list[Token]) -> Plan:
-    """CREATE FUNCTION: SQL functions; their arguments are $1, $2 … in both systems."""
+    """Translate CREATE FUNCTION in SQL; its arguments are $1, $2 … in both systems."""
     for index, token in enumerate(tokens):
         if token.upper == "LANGUAGE" and index + 1 < len(tokens):
             name = tokens[index + 1].name

@@ -1,6 +1,7 @@
-"""Redshift's expressions in PostgreSQL's words: edits at token level, for any statement or body.
+"""Redshift's expressions as PostgreSQL's: edits of tokens, for any statement or procedure body.
 
-Nothing is rebuilt: comments, parameters and layout stay. Each rule names what it does.
+A rule edits a few tokens and leaves comments, parameters and layout as they are. The module is one
+thing, a table of rules: each function below is one row of ``_CALLS`` or ``_WORDS``.
 """
 
 from __future__ import annotations
@@ -8,14 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xacct_sandbox.redshift.sql import lexer
-from xacct_sandbox.redshift.sql.errors import RedshiftError, not_supported, sandbox_lacks
-from xacct_sandbox.redshift.sql.lexer import Token
-
-Edit = tuple[int, int, str]
-
-MAX_VARCHAR = 65535
-MAX_CHAR = 4096
-MAX_PRECISION = 38
+from xacct_sandbox.redshift.sql.data_types import type_edit
+from xacct_sandbox.redshift.sql.errors import not_supported, sandbox_lacks
+from xacct_sandbox.redshift.sql.lexer import Edit, Token, word_at
 
 _DATE_PART_FIRST = {"DATEADD", "DATEDIFF", "DATE_ADD", "DATE_DIFF", "DATE_PART", "PGDATE_PART"}
 _RENAMED_CALLS = {
@@ -23,8 +19,8 @@ _RENAMED_CALLS = {
     "DATE_DIFF": "DATEDIFF",
     "PGDATE_PART": "DATE_PART",
 }
-# Functions of PostgreSQL that Redshift lacks and a pipeline may lean on by mistake.
-_FOREIGN_CALLS = {
+# Functions that PostgreSQL has and Redshift lacks -> what to use instead.
+_POSTGRESQL_CALLS = {
     "STRING_AGG": "LISTAGG(expression, delimiter) WITHIN GROUP (ORDER BY …)",
     "ARRAY_AGG": "LISTAGG, or a SUPER array",
     "JSON_AGG": "LISTAGG, or a SUPER array",
@@ -46,22 +42,6 @@ _FOREIGN_CALLS = {
     "QUERY_TO_XML": "UNLOAD",
     "SET_CONFIG_FILE": "SET",
 }
-_FOREIGN_TYPES = {
-    "JSON": "SUPER",
-    "JSONB": "SUPER",
-    "UUID": "VARCHAR(36)",
-    "BYTEA": "VARBYTE",
-    "SERIAL": "BIGINT IDENTITY(1, 1)",
-    "BIGSERIAL": "BIGINT IDENTITY(1, 1)",
-    "SMALLSERIAL": "INTEGER IDENTITY(1, 1)",
-    "MONEY": "DECIMAL",
-    "INET": "VARCHAR",
-    "CIDR": "VARCHAR",
-    "XML": "VARCHAR",
-    "HSTORE": "SUPER",
-    "CITEXT": "VARCHAR",
-}
-_LACKING_TYPES = {"VARBYTE", "VARBINARY", "HLLSKETCH", "GEOMETRY", "GEOGRAPHY"}
 _LACKING_CALLS = {
     "PIVOT",
     "UNPIVOT",
@@ -76,10 +56,10 @@ _LACKING_CALLS = {
 
 
 def rewrite_expressions(sql: str, tokens: list[Token]) -> list[Edit]:
-    """Edits that every statement needs, wherever it stands.
+    """The edits that turn expressions of Redshift into PostgreSQL's.
 
     Raises:
-        RedshiftError: something PostgreSQL would run and Redshift would not, or the reverse.
+        RedshiftError: Redshift or the sandbox does not have an expression.
     """
     edits: list[Edit] = []
     count = len(tokens)
@@ -100,7 +80,7 @@ def rewrite_expressions(sql: str, tokens: list[Token]) -> list[Edit]:
                     index = skip_to
                     continue
             if following == "(" and previous != ".":
-                _refuse_foreign_call(token)
+                _refuse_postgresql_call(token)
         elif token.text == "::" and index + 1 < count:
             _cast_type(tokens, index + 1, edits)
         elif token.text in ("->", "->>"):
@@ -113,12 +93,12 @@ def rewrite_expressions(sql: str, tokens: list[Token]) -> list[Edit]:
 
 
 def rewritten(sql: str) -> str:
-    """A whole fragment with its edits applied."""
+    """A fragment of SQL with its expressions rewritten."""
     return lexer.edited(sql, rewrite_expressions(sql, lexer.tokenize(sql)))
 
 
 def slice_rewritten(sql: str, tokens: list[Token], start: int, end: int) -> str:
-    """The text of tokens [start, end), rewritten by itself."""
+    """The text of tokens [start, end) with its expressions rewritten."""
     if start >= end:
         return ""
     return rewritten(sql[tokens[start].start : tokens[end - 1].end])
@@ -127,8 +107,8 @@ def slice_rewritten(sql: str, tokens: list[Token], start: int, end: int) -> str:
 # -- refusals --------------------------------------------------------------------------------
 
 
-def _refuse_foreign_call(token: Token) -> None:
-    instead = _FOREIGN_CALLS.get(token.upper)
+def _refuse_postgresql_call(token: Token) -> None:
+    instead = _POSTGRESQL_CALLS.get(token.upper)
     if instead is not None:
         raise not_supported(f"function {token.text.lower()}()", f"Use {instead}.")
     if token.upper in _LACKING_CALLS:
@@ -166,88 +146,6 @@ def _refuse_clauses(tokens: list[Token]) -> None:
             raise not_supported("WITHOUT OVERLAPS", "Check for overlaps with a query.")
 
 
-# -- types -----------------------------------------------------------------------------------
-
-
-def type_edit(tokens: list[Token], index: int, *, column: bool) -> tuple[int, str] | None:
-    """The type written at ``index``: (tokens it takes, its PostgreSQL text); None if unchanged.
-
-    ``column``: in CREATE TABLE, where a type without a length has Redshift's default length.
-    """
-    word = tokens[index].upper
-    if tokens[index].kind != lexer.WORD:
-        return None
-    if word in _FOREIGN_TYPES:
-        raise not_supported(f"type {word}", f"Use {_FOREIGN_TYPES[word]}.")
-    if word in _LACKING_TYPES:
-        raise sandbox_lacks(f"type {word}", "Leave the column out, or keep it as VARCHAR.")
-    used = 1
-    name = word
-    if word == "CHARACTER" and _word(tokens, index + 1) == "VARYING":
-        name, used = "VARCHAR", 2
-    elif word == "BINARY" and _word(tokens, index + 1) == "VARYING":
-        raise sandbox_lacks("type VARBYTE", "Leave the column out, or keep it as VARCHAR.")
-    elif word == "NVARCHAR":
-        name = "VARCHAR"
-    elif word in ("NCHAR", "CHARACTER"):
-        name = "CHAR"
-    if _word(tokens, index + used) == "[":
-        raise not_supported("an array type", "Use SUPER.")
-    if name == "SUPER":
-        return used, "jsonb"
-    if name in ("TEXT", "BPCHAR") and column:
-        _no_length(tokens, index + used, name)
-        return used, "varchar(256)" if name == "TEXT" else "char(256)"
-    if name in ("VARCHAR", "CHAR"):
-        return _character_type(tokens, index, used, name, column=column)
-    if name in ("DECIMAL", "NUMERIC", "DEC"):
-        return _decimal_type(tokens, index, used)
-    return None
-
-
-def _character_type(
-    tokens: list[Token], index: int, used: int, name: str, *, column: bool
-) -> tuple[int, str] | None:
-    largest = MAX_VARCHAR if name == "VARCHAR" else MAX_CHAR
-    if _word(tokens, index + used) != "(":
-        if not column:
-            return (used, name.lower()) if tokens[index].upper != name else None
-        return used, "varchar(256)" if name == "VARCHAR" else "char(1)"
-    close = lexer.closing(tokens, index + used)
-    length = tokens[index + used + 1]
-    size = largest if length.upper == "MAX" else None
-    if size is None:
-        if length.kind != lexer.NUMBER or close != index + used + 2:
-            return None
-        size = int(length.text)
-    if size > largest:
-        raise RedshiftError(
-            f"length for type {name.lower()} cannot exceed {largest}", sqlstate="22023"
-        )
-    return close - index + 1, f"{name.lower()}({size})"
-
-
-def _decimal_type(tokens: list[Token], index: int, used: int) -> tuple[int, str] | None:
-    if _word(tokens, index + used) != "(":
-        return used, "numeric(18, 0)"  # Redshift's default; PostgreSQL's has no limit
-    precision = tokens[index + used + 1]
-    if precision.kind == lexer.NUMBER and int(precision.text) > MAX_PRECISION:
-        raise RedshiftError(
-            f"DECIMAL precision {precision.text} must be between 1 and {MAX_PRECISION}",
-            sqlstate="22023",
-        )
-    return None
-
-
-def _no_length(tokens: list[Token], index: int, name: str) -> None:
-    if _word(tokens, index) == "(":
-        raise RedshiftError(f"type {name} takes no length: use VARCHAR(n)", sqlstate="42601")
-
-
-def _word(tokens: list[Token], index: int) -> str:
-    return tokens[index].upper if index < len(tokens) else ""
-
-
 def _cast_type(tokens: list[Token], index: int, edits: list[Edit]) -> None:
     found = type_edit(tokens, index, column=False)
     if found is not None:
@@ -255,14 +153,14 @@ def _cast_type(tokens: list[Token], index: int, edits: list[Edit]) -> None:
         edits.append((tokens[index].start, tokens[index + used - 1].end, text))
 
 
-# -- rules for calls: (sql, tokens, index of the name, edits) -> where to go on, or None ------
+# -- rules for calls -------------------------------------------------------------------------
 
 
 def _date_part_call(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
-    """DATEADD(day, …): the part is a word there and a literal here.
+    """DATEADD(day, …): the date part is a word in Redshift and a literal in PostgreSQL.
 
-    A literal or parameter among the arguments is a TIMESTAMP; PostgreSQL would take it for the
-    type with a time zone.
+    A literal or parameter among the other arguments is a TIMESTAMP. PostgreSQL would take it for
+    a TIMESTAMP WITH TIME ZONE.
     """
     _renamed_call(sql, tokens, index, edits)
     close = lexer.closing(tokens, index + 1)
@@ -290,7 +188,14 @@ def _renamed_call(sql: str, tokens: list[Token], index: int, edits: list[Edit]) 
 def _arguments(
     sql: str, tokens: list[Token], index: int, count: tuple[int, int]
 ) -> tuple[int, list[str]] | None:
-    """(index of the closing parenthesis, rewritten arguments), if their number is in ``count``."""
+    """The arguments of the call at ``index``, rewritten.
+
+    Args:
+        count: The fewest and the most arguments.
+
+    Returns:
+        The index of the closing parenthesis and the arguments; None if there are more or fewer.
+    """
     close = lexer.closing(tokens, index + 1)
     ranges = lexer.split_on_commas(tokens, index + 2, close)
     if not count[0] <= len(ranges) <= count[1]:
@@ -313,7 +218,7 @@ def _nvl2(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int |
 
 
 def _decode(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
-    """DECODE(expression, search, result, …, default): NULL equals NULL there."""
+    """DECODE(expression, search, result, …, default): NULL equals NULL."""
     found = _arguments(sql, tokens, index, (3, 10_000))
     if found is None:
         return None
@@ -351,13 +256,13 @@ def _listagg(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> in
     value = slice_rewritten(sql, tokens, *ranges[0])
     delimiter = slice_rewritten(sql, tokens, *ranges[1]) if len(ranges) > 1 else "''"
     order, end = "", close
-    if _word(tokens, close + 1) == "WITHIN" and _word(tokens, close + 2) == "GROUP":
+    if word_at(tokens, close + 1) == "WITHIN" and word_at(tokens, close + 2) == "GROUP":
         group_close = lexer.closing(tokens, close + 3)
         order = " " + slice_rewritten(sql, tokens, close + 4, group_close)
         if distinct:
             order = order.replace(value, f"({value})::text")
         end = group_close
-    if _word(tokens, end + 1) == "OVER":
+    if word_at(tokens, end + 1) == "OVER":
         raise sandbox_lacks("LISTAGG(…) OVER (…)", "Aggregate in a subquery and join it.")
     text = f"string_agg({distinct}({value})::text, {delimiter}{order})"
     return _replace_call(tokens, index, end, text, edits)
@@ -368,26 +273,30 @@ def _median(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int
     if found is None:
         return None
     close, (value,) = found
-    if _word(tokens, close + 1) == "OVER":
+    if word_at(tokens, close + 1) == "OVER":
         raise sandbox_lacks("MEDIAN(…) OVER (…)", "Aggregate in a subquery and join it.")
     text = f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {value})"
     return _replace_call(tokens, index, close, text, edits)
 
 
 def _cast_call(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
-    """CAST(x AS type): only the type may need a change."""
+    """CAST(x AS type): the type may need a change."""
     close = lexer.closing(tokens, index + 1)
     depth = 0
-    for place in range(close - 1, index + 1, -1):
-        text = tokens[place].text
+    for position in range(close - 1, index + 1, -1):
+        text = tokens[position].text
         if text == ")":
             depth += 1
         elif text == "(":
             depth -= 1
-        elif depth == 0 and tokens[place].upper == "AS":
-            _cast_type(tokens, place + 1, edits)
+        elif depth == 0 and tokens[position].upper == "AS":
+            _cast_type(tokens, position + 1, edits)
             break
     return None
+
+
+def _try_cast(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
+    raise sandbox_lacks("TRY_CAST", "Test the text with a regular expression before the cast.")
 
 
 # -- rules for words -------------------------------------------------------------------------
@@ -401,29 +310,29 @@ def _sysdate(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> in
 
 
 def _minus(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
-    if _word(tokens, index + 1) in ("SELECT", "(", "ALL"):
+    if word_at(tokens, index + 1) in ("SELECT", "(", "ALL"):
         edits.append((tokens[index].start, tokens[index].end, "EXCEPT"))
     return None
 
 
 def _approximate(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
     """APPROXIMATE COUNT(DISTINCT x): an exact count is an allowed approximation."""
-    if _word(tokens, index + 1) == "COUNT" or _word(tokens, index + 1) == "PERCENTILE_DISC":
+    if word_at(tokens, index + 1) == "COUNT" or word_at(tokens, index + 1) == "PERCENTILE_DISC":
         edits.append((tokens[index].start, tokens[index + 1].start, ""))
     return None
 
 
 def _top(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | None:
     """SELECT TOP n … is SELECT … LIMIT n, at the end of the same SELECT."""
-    previous = _word(tokens, index - 1) if index else ""
+    previous = word_at(tokens, index - 1) if index else ""
     if previous not in ("SELECT", "DISTINCT", "ALL") or index + 1 >= len(tokens):
         return None
     number = tokens[index + 1]
     if number.kind not in (lexer.NUMBER, lexer.PARAMETER):
         return None
-    depth, place = 0, index + 2
-    while place < len(tokens):
-        text, word = tokens[place].text, tokens[place].upper
+    depth, position = 0, index + 2
+    while position < len(tokens):
+        text, word = tokens[position].text, tokens[position].upper
         if text == "(":
             depth += 1
         elif text == ")":
@@ -436,14 +345,15 @@ def _top(sql: str, tokens: list[Token], index: int, edits: list[Edit]) -> int | 
             raise sandbox_lacks(
                 f"SELECT TOP with {word}", "Put the SELECT TOP in parentheses, or use LIMIT."
             )
-        place += 1
-    end = tokens[place - 1].end
+        position += 1
+    end = tokens[position - 1].end
     edits.append((tokens[index].start, number.end, ""))
     edits.append((end, end, f" LIMIT {number.text}"))
     return index + 2
 
 
 Rule = Callable[[str, list[Token], int, list[Edit]], int | None]
+"""Adds edits for the call or word at an index; returns the index to go on from, None: the next."""
 
 _CALLS: dict[str, Rule] = {
     **dict.fromkeys(_DATE_PART_FIRST, _date_part_call),
@@ -454,7 +364,7 @@ _CALLS: dict[str, Rule] = {
     "LISTAGG": _listagg,
     "MEDIAN": _median,
     "CAST": _cast_call,
-    "TRY_CAST": lambda sql, tokens, index, edits: _lacks_try_cast(),
+    "TRY_CAST": _try_cast,
 }
 _WORDS: dict[str, Rule] = {
     "SYSDATE": _sysdate,
@@ -462,7 +372,3 @@ _WORDS: dict[str, Rule] = {
     "APPROXIMATE": _approximate,
     "TOP": _top,
 }
-
-
-def _lacks_try_cast() -> None:
-    raise sandbox_lacks("TRY_CAST", "Test the text with a regular expression before the cast.")

@@ -1,4 +1,4 @@
-"""The front's own connection as rdsdb: set-up of the database, the namespace's row, histories."""
+"""The sandbox's own connection as rdsdb: set-up of the database, the namespace, histories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 
 from xacct_sandbox.redshift.roles import Namespace
-from xacct_sandbox.redshift.server.backend import Backend, BackendLost, Result
+from xacct_sandbox.redshift.server.connection import BackendLost
+from xacct_sandbox.redshift.server.query_connection import QueryConnection, Result
 from xacct_sandbox.redshift.sql import lexer
 from xacct_sandbox.redshift.sql.errors import BackendError
 from xacct_sandbox.redshift.sql.users import redacted
@@ -44,35 +45,35 @@ class QueryRecord:
     end: datetime
 
 
-class Internal:
-    """Statements as rdsdb, one at a time; a lost connection is opened again."""
+class SystemCatalog:
+    """Statements as rdsdb, one at a time. A lost connection is opened again."""
 
     def __init__(self, socket_path: Path, password: str) -> None:
         self._socket_path = socket_path
         self._password = password
-        self._backend: Backend | None = None
+        self._connection: QueryConnection | None = None
         self._lock = asyncio.Lock()
         self._query_ids = itertools.count(1)
         self._pending: list[QueryRecord] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    # -- life --------------------------------------------------------------------------------
+    # -- set-up ------------------------------------------------------------------------------
 
     async def set_up(self) -> None:
-        """Make the database ``dev`` and what the sandbox keeps in it; both only if missing or old.
+        """Create the database ``dev`` and the sandbox's objects in it, if missing or outdated.
 
         Raises:
-            BackendError: PostgreSQL refused, for one because the password is not this one.
+            BackendError: PostgreSQL refused, e.g. because the password is another one.
         """
-        backend = await self._log_in("postgres")
+        connection = await self._log_in("postgres")
         try:
-            found = await backend.query(
+            found = await connection.query(
                 f"SELECT 1 FROM pg_database WHERE datname = {lexer.quote_literal(DATABASE)}"  # noqa: S608
             )
             if not found.rows:
-                await backend.query(f"CREATE DATABASE {DATABASE}")
+                await connection.query(f"CREATE DATABASE {DATABASE}")
         finally:
-            backend.close()
+            connection.close()
         await self._set_up_database()
         last = await self.query(
             "SELECT max(query_id) FROM (SELECT max(query_id) AS query_id FROM"
@@ -88,14 +89,14 @@ class Internal:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
             await self.flush()
-        if self._backend is not None:
-            self._backend.close()
+        if self._connection is not None:
+            self._connection.close()
 
     async def _set_up_database(self) -> None:
         scripts = {name: _script(name) for name in SQL_FILES}
         digest = hashlib.sha256("\n".join(scripts.values()).encode()).hexdigest()
-        marker = await self.query("SELECT to_regclass('sandbox_internal.installed')")
-        if marker.rows[0][0] is not None:
+        table = await self.query("SELECT to_regclass('sandbox_internal.installed')")
+        if table.rows[0][0] is not None:
             installed = await self.query("SELECT digest FROM sandbox_internal.installed")
             if installed.rows == [[digest]]:
                 return
@@ -108,34 +109,38 @@ class Internal:
             f"INSERT INTO sandbox_internal.installed VALUES ('{digest}');\nCOMMIT"
         )
 
-    async def _log_in(self, database: str) -> Backend:
-        backend = await Backend.connect(self._socket_path)
+    async def _log_in(self, database: str) -> QueryConnection:
+        connection = await QueryConnection.connect(self._socket_path)
         try:
-            await backend.log_in(SUPERUSER, self._password, database)
+            await connection.log_in(SUPERUSER, self._password, database)
         except BaseException:
-            backend.abort()
+            connection.abort()
             raise
-        return backend
+        return connection
 
     async def query(self, sql: str) -> Result:
-        """Run SQL as rdsdb in a transaction of its own."""
+        """Run SQL as rdsdb in a transaction of its own.
+
+        Raises:
+            BackendError: PostgreSQL refused.
+        """
         async with self._lock:
             try:
-                if self._backend is None:
-                    self._backend = await self._log_in(DATABASE)
-                return await self._backend.query(sql)
+                if self._connection is None:
+                    self._connection = await self._log_in(DATABASE)
+                return await self._connection.query(sql)
             except BackendLost:
-                self._backend = await self._log_in(DATABASE)
-                return await self._backend.query(sql)
+                self._connection = await self._log_in(DATABASE)
+                return await self._connection.query(sql)
             except BackendError:
-                if self._backend is not None and self._backend.status != b"I":
-                    await self._backend.query("ROLLBACK")
+                if self._connection is not None and self._connection.status != b"I":
+                    await self._connection.query("ROLLBACK")
                 raise
 
     # -- the namespace -----------------------------------------------------------------------
 
     async def namespace(self) -> Namespace | None:
-        """The namespace as it is now; None before it is created."""
+        """The namespace; None before it is created."""
         found = await self.query(
             "SELECT account_id, region, namespace_id, namespace_name, iam_roles,"
             " default_iam_role, status FROM sandbox_internal.namespace"
@@ -159,11 +164,11 @@ class Internal:
         return next(self._query_ids)
 
     def record(self, record: QueryRecord) -> None:
-        """Note a statement; written a little later, so that no statement waits for it."""
+        """Keep a statement. It is written within ``FLUSH_SECONDS``: no statement waits for it."""
         self._pending.append(record)
 
     async def flush(self) -> None:
-        """Write what was noted (before someone reads SYS_QUERY_HISTORY)."""
+        """Write the statements that were kept, e.g. before SYS_QUERY_HISTORY is read."""
         pending, self._pending = self._pending, []
         if not pending:
             return

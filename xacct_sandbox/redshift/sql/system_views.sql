@@ -1,7 +1,6 @@
--- The system views a client of Redshift asks for, in pg_catalog as there. Columns: Redshift
--- documentation, "System and administration information"; those without meaning here are left out
--- or constant. Distribution, sort and declared keys are kept as NOT ENFORCED checks (see ddl.py):
--- they follow renames and drops of columns, and cost nothing.
+-- Redshift's system views, in pg_catalog as in Redshift. Columns: Redshift documentation, "System and
+-- administration information". Columns without a meaning in the sandbox are left out or constant.
+-- Distribution, sort order and declared keys are NOT ENFORCED checks (sql/table_attributes.py).
 SET LOCAL allow_system_table_mods = on;
 
 CREATE OR REPLACE VIEW pg_catalog.sandbox_table_attributes AS
@@ -145,7 +144,7 @@ LEFT JOIN pg_catalog.sandbox_table_attributes AS sort ON sort.conrelid = t.oid A
 WHERE t.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'sandbox_internal', 'pg_toast')
   AND (pg_catalog.pg_has_role(t.relowner, 'USAGE') OR pg_catalog.has_table_privilege(t.oid, 'SELECT'));
 
--- Declared keys, which are never enforced: what Redshift shows in information_schema.
+-- Declared keys, which are not enforced, for information_schema.
 CREATE OR REPLACE VIEW pg_catalog.sandbox_declared_keys AS
 SELECT n.nspname, t.relname, a.conrelid, a.conname, a.conkey,
        CASE WHEN a.setting LIKE 'foreign key:%' THEN 'FOREIGN KEY' ELSE upper(a.setting) END AS constraint_type,
@@ -184,7 +183,7 @@ FROM pg_catalog.sandbox_declared_keys AS k
 CROSS JOIN LATERAL unnest(k.conkey) WITH ORDINALITY AS place(attnum, n)
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = place.attnum;
 
--- What COPY, UNLOAD and every statement left behind (written by the wire front, kept on rollback).
+-- Histories of COPY, UNLOAD and all statements. The server writes them; a rollback does not remove them.
 CREATE OR REPLACE VIEW pg_catalog.stl_load_errors AS
 SELECT u.oid::integer AS userid, 0 AS slice, e.table_id::integer AS tbl, e.start_time AS starttime,
        e.session_id AS session, e.query_id::integer AS query, e.file_name::char(256) AS filename,
@@ -240,7 +239,7 @@ FROM sandbox_internal.query_history AS h
 LEFT JOIN pg_catalog.pg_roles AS u ON u.rolname = h.user_name
 WHERE pg_catalog.sandbox_may_see(h.user_name);
 
--- Prepared transactions do not exist; drivers look here before tpc_commit.
+-- There are no prepared transactions. Drivers read this view before tpc_commit.
 CREATE OR REPLACE VIEW pg_catalog.stl_undone AS
 SELECT 0 AS userid, NULL::bigint AS xact_id, NULL::bigint AS xact_id_undone, NULL::timestamp AS undo_start_ts
 WHERE false;

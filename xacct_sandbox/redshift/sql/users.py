@@ -1,7 +1,7 @@
-"""CREATE USER, ALTER USER, DROP USER and groups: Redshift's clauses as calls of sandbox functions.
+"""CREATE USER, ALTER USER, DROP USER and groups, as calls of the sandbox's functions.
 
-A superuser of Redshift is no superuser of PostgreSQL (that could read files): functions owned by
-rdsdb do what the caller may ask for (sql/internal.sql).
+A superuser of Redshift is not one of PostgreSQL, who could read files. Functions owned by rdsdb do
+what the caller is allowed to do (``sql/internal.sql``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MD5 = re.compile(r"^md5[0-9a-f]{32}$")
 
 
 def redacted(sql: str) -> str:
-    """The text without its passwords, for histories and logs."""
+    """The text without its passwords, for the query history."""
     return _PASSWORD.sub(r"\1'***'", sql) if "assword" in sql or "ASSWORD" in sql else sql
 
 
@@ -77,7 +77,7 @@ def drop_user(tokens: list[Token]) -> Plan:
 
 def create_group(tokens: list[Token]) -> Plan:
     """CREATE GROUP name [WITH USER a, b] or CREATE ROLE name."""
-    what = tokens[1].upper
+    kind = tokens[1].upper
     name = tokens[2].name
     steps = [f"SELECT pg_catalog.sandbox_create_group({lexer.quote_literal(name)})"]
     rest = [token.upper for token in tokens[3:]]
@@ -85,25 +85,29 @@ def create_group(tokens: list[Token]) -> Plan:
         rest = rest[1:]
     if rest:
         if rest[0] != "USER":
-            raise sandbox_lacks(f"CREATE {what} … {rest[0]}", "Leave the clause out.")
+            raise sandbox_lacks(f"CREATE {kind} … {rest[0]}", "Leave the clause out.")
         start = len(tokens) - len(rest) + 1
         for begin, _ in lexer.split_on_commas(tokens, start, len(tokens)):
             member = lexer.quote_name(tokens[begin].name)
             steps.append(f"GRANT {lexer.quote_name(name)} TO {member}")
-    return Steps(tuple(steps), f"CREATE {what}")
+    return Steps(tuple(steps), f"CREATE {kind}")
 
 
 def drop_group(tokens: list[Token]) -> Plan:
     """DROP GROUP name or DROP ROLE name [FORCE]."""
-    what = tokens[1].upper
+    kind = tokens[1].upper
     if len(tokens) > 3:
-        raise sandbox_lacks(f"DROP {what} … {tokens[3].text}", "Revoke its grants first.")
+        raise sandbox_lacks(f"DROP {kind} … {tokens[3].text}", "Revoke its grants first.")
     name = lexer.quote_literal(tokens[2].name)
-    return Steps((f"SELECT pg_catalog.sandbox_drop_group({name})",), f"DROP {what}")
+    return Steps((f"SELECT pg_catalog.sandbox_drop_group({name})",), f"DROP {kind}")
 
 
 def _clauses(tokens: list[Token], index: int, command: str) -> tuple[str, bool | None, list[str]]:
-    """(PostgreSQL's options, superuser or unsaid, groups)."""
+    """The clauses from ``index`` on.
+
+    Returns:
+        PostgreSQL's options, whether the user becomes a superuser (None: not given), the groups.
+    """
     options: list[str] = []
     superuser: bool | None = None
     groups: list[str] = []
@@ -119,9 +123,9 @@ def _clauses(tokens: list[Token], index: int, command: str) -> tuple[str, bool |
             superuser = word == "CREATEUSER"
             index += 1
         elif word in ("CREATEDB", "NOCREATEDB"):
-            index += 1  # there is one database; CREATE DATABASE is refused for everyone
+            index += 1  # there is one database; CREATE DATABASE is refused
         elif word == "SYSLOG":
-            index += 3  # SYSLOG ACCESS RESTRICTED | UNRESTRICTED: users see their own, admins all
+            index += 3  # SYSLOG ACCESS RESTRICTED | UNRESTRICTED has no effect in the sandbox
         elif word == "IN" and value is not None and value.upper == "GROUP":
             names = lexer.split_on_commas(tokens, index + 2, len(tokens))
             for start, end in names:
@@ -155,7 +159,7 @@ def _password(token: Token, command: str) -> str:
     if token.kind != lexer.STRING:
         raise RedshiftError(f"{command}: PASSWORD must be quoted", sqlstate=SYNTAX_ERROR)
     value = lexer.unquote_literal(token)
-    if _MD5.match(value):  # md5(password + user name), as Redshift takes it too
+    if _MD5.match(value):  # md5 of password and user name
         return f"PASSWORD {lexer.quote_literal(value)}"
     if value.startswith("sha256|"):
         raise sandbox_lacks(f"{command} with a sha256 digest", "Give the password or its md5.")

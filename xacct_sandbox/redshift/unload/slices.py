@@ -1,4 +1,4 @@
-"""Rows of an UNLOAD dealt out to slices, each with a thread that packs and uploads its files."""
+"""The rows of an UNLOAD, dealt out to slices. A thread per slice encodes and uploads its files."""
 
 from __future__ import annotations
 
@@ -9,52 +9,57 @@ from collections.abc import Callable
 
 from xacct_sandbox.redshift.unload.files import Slice, WrittenFile
 
-BATCH_BYTES = 1 << 20  # of rows, before a slice's thread is given work
+BATCH_BYTES = 1 << 20  # of rows that a slice's thread gets at once
 BATCHES_WAITING = 3
-HAND_BYTES = 64 << 10  # of rows to one slice before the next one's turn
+TURN_BYTES = 64 << 10  # of rows that one slice gets before the next
 
 
 class Dealer:
-    """Gives rows to slices in turn. Everything here blocks: use it in a thread.
+    """Gives rows to slices in turn. All methods block: call them in a thread.
 
-    ``strip``: bytes to be taken out of the rows.
+    Attributes:
+        rows: The number of rows so far.
     """
 
     def __init__(self, slices: list[Slice], strip: bytes | None) -> None:
+        """``strip``: bytes to remove from the rows."""
         self._workers = [_Worker(item) for item in slices]
         self._strip = strip
         self._turn = self._dealt = 0
         self.rows = 0
 
     def take(self, data: bytes, rows: int) -> None:
-        """Whole rows; waits when the upload is behind.
+        """Add whole rows. Waits while the upload is behind.
 
         Raises:
-            RedshiftError: an earlier upload failed.
+            RedshiftError: An upload failed.
         """
         self.rows += rows
         if self._strip is not None:
             data = data.replace(self._strip, b"")
         self._workers[self._turn].add(data, rows)
         self._dealt += len(data)
-        if self._dealt >= HAND_BYTES:
+        if self._dealt >= TURN_BYTES:
             self._turn, self._dealt = (self._turn + 1) % len(self._workers), 0
 
     def finish(self, slices: int | None = None) -> list[WrittenFile]:
-        """Everything written and visible; the files, slice by slice.
+        """Write the rest and make the files visible.
 
         Args:
-            slices: only the first so many of them.
+            slices: Finish only this many slices.
+
+        Returns:
+            The files, slice by slice.
 
         Raises:
-            RedshiftError: an upload failed.
+            RedshiftError: An upload failed.
         """
         for worker in self._workers[:slices]:
             worker.end()
         return [file for worker in self._workers[:slices] for file in worker.files()]
 
     def abandon(self) -> None:
-        """End the threads; leave nothing of the files that are not whole."""
+        """End the threads, and drop the files that are not complete."""
         for worker in self._workers:
             worker.abandon()
 
@@ -83,7 +88,7 @@ class _Worker:
             self._hand_over()
 
     def end(self) -> None:
-        """The last rows are on their way: nothing is added any more."""
+        """Hand over the last rows. Nothing may be added afterwards."""
         if self._ended:
             return
         self._ended = True
@@ -92,7 +97,11 @@ class _Worker:
         self._queue.put(None)
 
     def files(self) -> list[WrittenFile]:
-        """What was written, once it is; raises the problem there was."""
+        """Wait for the thread; the files it wrote.
+
+        Raises:
+            RedshiftError: It failed.
+        """
         self._thread.join()
         if self._problem is not None:
             raise self._problem
@@ -111,7 +120,7 @@ class _Worker:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            # After a problem, what still comes is dropped until whoever adds rows hears of it.
+            # After a problem the rows are dropped, until ``add`` raises it.
             if self._problem is None and not self._abandoned:
                 self._try(functools.partial(self._slice.write, *item))
         if self._problem is None and not self._abandoned:
@@ -120,5 +129,5 @@ class _Worker:
     def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as problem:  # noqa: BLE001 -- raised where the rows are added
+        except Exception as problem:  # noqa: BLE001 -- raised by add and files
             self._problem = problem

@@ -1,16 +1,16 @@
 """The sensor against a model of the bucket, in random sequences of everything that can happen.
 
-The claim, per day, whatever happened in between (puts, overwrites, deletions, ticks that die before
-launching, in mid-launch or after it, lost cursors, listings refused, time passing):
+The claim holds per day, whatever happened in between: uploads, overwrites, deletions, ticks that
+die before launching, while launching or after it, lost cursors, denied listings, time passing.
 
-- *processed*: once a content has stayed for the settle time and a few whole ticks went by, the last
-  run launched for the day is one for that content;
-- *exactly once*: no two runs in a row for a day are for the same content, and Dagster never drops a
-  request because its run_key was used;
-- *after it settled*: a run is launched only for a content none of whose files is younger than the
+- *Processed*: once a fingerprint has stayed for the settle time and a few whole ticks went by, the
+  last run launched for the day is one for that fingerprint.
+- *Exactly once*: no two consecutive runs of a day are for the same fingerprint, and Dagster never
+  drops a request because its run key was used.
+- *After it settled*: a run is launched only for a fingerprint none of whose files is newer than the
   settle time.
 
-A content that went before it settled may be skipped; that is all that may.
+Only a fingerprint that changed before it settled may be skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.support.arrival_model import FOLDERS, POLICY, TODAY, World
 from xacct_assets.aws.errors import AccessDenied, Throttled
-from xacct_assets.feed.arrival.decision import Outcome, Policy
+from xacct_assets.feed.arrival.policy import Policy
+from xacct_assets.feed.arrival.tick import TickOutcome
 
 DAYS = st.sampled_from([TODAY - timedelta(days=back) for back in (0, 1, 2, 3, 7, 20)])
 NAMES = st.sampled_from(["a.csv", "b.csv", "c.csv", "d.csv", "_hidden.csv", "note.txt"])
@@ -37,19 +38,18 @@ SWEEPING = replace(
 
 
 class ArrivalMachine(RuleBasedStateMachine):
-    """Listings that fit into one tick, every day of the window at every tick."""
+    """Each listing fits into one tick, and each tick lists the whole window."""
 
     policy: Policy = SWEEPING
     seconds_per_page = 0.0
     listing_may_span_ticks = False
-    # Ticks after which everything that settled must have been asked for: a full sweep.
+    # Ticks after which everything that settled must have been requested: a full sweep.
     enough_ticks = 24
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World(policy=self.policy, seconds_per_page=self.seconds_per_page)
         self.launched: dict[date, list[str]] = {}
-        self.reported: dict[date, int] = {}
         self.nights = 0
 
     # The bucket
@@ -80,43 +80,43 @@ class ArrivalMachine(RuleBasedStateMachine):
         self.nights += 1
         self.world.now += 86_400
 
-    # Ticks, whole and broken
+    # Ticks, complete and interrupted
 
-    def launch(self, outcome: Outcome) -> None:
-        for run in self.world.runs.launch(outcome, self.world.now):
-            self.launched.setdefault(run.day, []).append(run.content)
+    def launch(self, outcome: TickOutcome) -> None:
+        for request in self.world.runs.launch(outcome, self.world.now):
+            self.launched.setdefault(request.day, []).append(request.fingerprint)
             if not self.listing_may_span_ticks:
-                assert run.content == self.world.bucket.content(run.day)
-                youngest = max(
-                    item.last_modified.timestamp() for item in self.world.bucket.files(run.day)
+                assert request.fingerprint == self.world.bucket.fingerprint(request.day)
+                newest = max(
+                    item.last_modified.timestamp() for item in self.world.bucket.files(request.day)
                 )
-                assert self.world.now - youngest >= self.policy.settle_seconds - 1
+                assert self.world.now - newest >= self.policy.settle_seconds - 1
 
-    @rule(hints=st.lists(DAYS, max_size=2))
-    def tick(self, hints: list[date]) -> None:
+    @rule(notified_days=st.lists(DAYS, max_size=2))
+    def tick(self, notified_days: list[date]) -> None:
         self.world.now += 30
-        outcome = self.world.look(*hints)
+        outcome = self.world.evaluate(*notified_days)
         self.launch(outcome)
         self.world.cursor = outcome.cursor
 
     @rule()
     def tick_dies_before_launching(self) -> None:
         self.world.now += 30
-        self.world.look()
+        self.world.evaluate()
 
     @rule(launched=st.integers(0, 3))
     def tick_dies_while_launching(self, launched: int) -> None:
         self.world.now += 30
-        outcome = self.world.look()
-        outcome.requests = outcome.requests[:launched]
+        outcome = self.world.evaluate()
+        outcome.planned_runs = outcome.planned_runs[:launched]
         self.launch(outcome)
 
     @rule(launched=st.integers(0, 3))
     def sensor_is_stopped_while_launching(self, launched: int) -> None:
-        """Dagster then keeps the cursor although runs are missing."""
+        """Dagster then stores the cursor although runs are missing."""
         self.world.now += 30
-        outcome = self.world.look()
-        outcome.requests = outcome.requests[:launched]
+        outcome = self.world.evaluate()
+        outcome.planned_runs = outcome.planned_runs[:launched]
         self.launch(outcome)
         self.world.cursor = outcome.cursor
 
@@ -125,7 +125,7 @@ class ArrivalMachine(RuleBasedStateMachine):
         self.world.cursor = ""
 
     @rule(day=DAYS, throttled=st.booleans())
-    def listing_is_refused(self, day: date, throttled: bool) -> None:
+    def listing_is_denied(self, day: date, throttled: bool) -> None:
         failure = Throttled("list the day") if throttled else AccessDenied("list the day")
         self.world.bucket.denied[FOLDERS.prefix(day)] = failure
 
@@ -133,31 +133,31 @@ class ArrivalMachine(RuleBasedStateMachine):
     def listing_works_again(self) -> None:
         self.world.bucket.denied.clear()
 
-    # The oracle
+    # The claims
 
     @rule()
-    def after_a_while_every_settled_content_was_processed(self) -> None:
+    def after_a_while_every_settled_fingerprint_was_processed(self) -> None:
         self.world.bucket.denied.clear()
         self.world.now += self.policy.settle_seconds
         for _ in range(self.enough_ticks):
             self.tick([])
         for day in {*self.launched, *(TODAY - timedelta(days=back) for back in range(30))}:
-            content = self.world.bucket.content(day)
-            if content is not None:
-                assert self.launched.get(day, [None])[-1] == content, day
+            fingerprint = self.world.bucket.fingerprint(day)
+            if fingerprint is not None:
+                assert self.launched.get(day, [None])[-1] == fingerprint, day
 
     @invariant()
-    def no_content_is_processed_twice_in_a_row(self) -> None:
-        for day, contents in self.launched.items():
-            for one, next_one in itertools.pairwise(contents):
-                assert one != next_one, day
+    def no_fingerprint_is_processed_twice_in_a_row(self) -> None:
+        for day, fingerprints in self.launched.items():
+            for earlier, later in itertools.pairwise(fingerprints):
+                assert earlier != later, day
 
     @invariant()
     def no_request_was_dropped_for_its_run_key(self) -> None:
-        assert self.world.runs.dropped == []
+        assert self.world.runs.dropped_run_keys == []
 
     def teardown(self) -> None:
-        self.after_a_while_every_settled_content_was_processed()
+        self.after_a_while_every_settled_fingerprint_was_processed()
 
 
 class SlowArrivalMachine(ArrivalMachine):
@@ -170,7 +170,7 @@ class SlowArrivalMachine(ArrivalMachine):
 
 
 class NotifiedArrivalMachine(ArrivalMachine):
-    """Notifications point at days (or get lost); the window is looked at every five minutes."""
+    """Notifications name days (or get lost); the window is listed every five minutes."""
 
     policy = replace(SWEEPING, window_every_seconds=300)
     enough_ticks = 24
@@ -189,7 +189,7 @@ PROFILE = settings(
     [ArrivalMachine, SlowArrivalMachine, NotifiedArrivalMachine],
     ids=lambda m: m.__name__,
 )
-def test_every_settled_content_is_processed_exactly_once(
+def test_every_settled_fingerprint_is_processed_exactly_once(
     machine: type[RuleBasedStateMachine],
 ) -> None:
     case = machine.TestCase

@@ -8,6 +8,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from xacct_assets.aws.botocore_errors import aws_call, translate
 from xacct_assets.aws.errors import (
     AccessDenied,
     AwsFailure,
@@ -16,8 +17,6 @@ from xacct_assets.aws.errors import (
     NotFound,
     Throttled,
     Unavailable,
-    aws_call,
-    translate,
 )
 
 DENIED = (

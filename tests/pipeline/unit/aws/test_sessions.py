@@ -7,8 +7,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
+from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.credentials import RenewableCredentials
-from xacct_assets.aws.errors import CredentialsProblem, aws_call
+from xacct_assets.aws.errors import CredentialsProblem
 from xacct_assets.aws.sessions import Sessions
 
 ROLE = "arn:aws:iam::111111111111:role/reader"

@@ -11,9 +11,9 @@ from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.sqs import (
     UNCLAIMED_SECONDS,
     Notifications,
-    ObjectNotice,
+    ObjectEvent,
     UnknownNotification,
-    read_notification,
+    parse_notification,
 )
 
 URL = "https://sqs.us-east-1.amazonaws.com/222222222222/arrivals"
@@ -66,35 +66,35 @@ BRIDGE_EVENT = json.dumps(
     ],
 )
 def test_keys_of_s3_are_decoded(encoded: str, key: str) -> None:
-    assert read_notification(s3_event(encoded)) == [ObjectNotice("raw", key)]
+    assert parse_notification(s3_event(encoded)) == [ObjectEvent("raw", key)]
 
 
 def test_keys_of_eventbridge_are_taken_as_they_are() -> None:
-    assert read_notification(BRIDGE_EVENT) == [ObjectNotice("raw", "products/a+b%20.csv")]
+    assert parse_notification(BRIDGE_EVENT) == [ObjectEvent("raw", "products/a+b%20.csv")]
 
 
 def test_a_notification_in_an_envelope_of_sns_is_read() -> None:
     body = json.dumps({"Type": "Notification", "Message": s3_event("a+b.csv")})
-    assert read_notification(body) == [ObjectNotice("raw", "a b.csv")]
+    assert parse_notification(body) == [ObjectEvent("raw", "a b.csv")]
 
 
-def test_a_test_event_speaks_of_no_object() -> None:
-    assert read_notification(TEST_EVENT) == []
+def test_a_test_event_names_no_object() -> None:
+    assert parse_notification(TEST_EVENT) == []
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "reason"),
     [
         ("hello", "not JSON"),
         ("[]", "a JSON list"),
-        ('{"a": 1}', r"none of the known shapes; it has \['a'\]"),
+        ('{"a": 1}', r"none of the known formats; its fields are \['a'\]"),
         ('{"Records": [{}]}', "lacks a part"),
         ('{"Records": [5]}', "lacks a part"),
     ],
 )
-def test_anything_else_is_refused_with_a_reason(body: str, said: str) -> None:
-    with pytest.raises(UnknownNotification, match=said):
-        read_notification(body)
+def test_anything_else_is_refused_with_a_reason(body: str, reason: str) -> None:
+    with pytest.raises(UnknownNotification, match=reason):
+        parse_notification(body)
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def queue() -> FakeQueue:
 @pytest.fixture
 def inbox(queue: FakeQueue) -> Notifications:
     inbox = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
-    inbox.claim("products", lambda notice: notice.key.startswith("products/"))
-    inbox.claim("orders", lambda notice: notice.key.startswith("orders/"))
+    inbox.claim("products", lambda event: event.key.startswith("products/"))
+    inbox.claim("orders", lambda event: event.key.startswith("orders/"))
     return inbox
 
 
@@ -114,31 +114,31 @@ def fill(inbox: Notifications) -> int:
     return inbox.receive(wait_seconds=0, seconds=5)
 
 
-def test_a_message_stays_on_the_queue_until_it_is_dealt_with(queue, inbox) -> None:
+def test_a_message_stays_on_the_queue_until_it_is_acknowledged(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
-    (notice,) = inbox.mine("products")
-    assert notice.object == ObjectNotice("raw", "products/a.csv")
+    (received,) = inbox.unacknowledged("products")
+    assert received.event == ObjectEvent("raw", "products/a.csv")
     assert queue.messages
-    inbox.dealt_with([notice])
+    inbox.acknowledge([received])
     assert not queue.messages
-    assert inbox.mine("products") == []
+    assert inbox.unacknowledged("products") == []
 
 
 def test_a_message_of_another_feed_is_kept_for_that_feed(queue, inbox) -> None:
     queue.send(s3_event("orders/a.csv"))
     fill(inbox)
-    assert inbox.mine("products") == []
-    inbox.dealt_with(inbox.mine("orders"))
+    assert inbox.unacknowledged("products") == []
+    inbox.acknowledge(inbox.unacknowledged("orders"))
     assert not queue.messages
 
 
-def test_a_message_of_two_feeds_is_deleted_when_both_are_done_with_it(queue, inbox) -> None:
+def test_a_message_of_two_feeds_is_deleted_when_both_acknowledged_it(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv", "orders/a.csv"))
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
     assert queue.messages
-    inbox.dealt_with(inbox.mine("orders"))
+    inbox.acknowledge(inbox.unacknowledged("orders"))
     assert not queue.messages
 
 
@@ -146,7 +146,7 @@ def test_duplicates_are_all_deleted(queue, inbox) -> None:
     for _ in range(25):
         queue.send(s3_event("products/a.csv"))
     assert fill(inbox) == 25
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
     assert not queue.messages
 
 
@@ -155,25 +155,25 @@ def test_a_process_that_dies_loses_no_message(queue, inbox) -> None:
     fill(inbox)
     queue.now += 301
     reborn = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
-    reborn.claim("products", lambda notice: True)
+    reborn.claim("products", lambda event: True)
     fill(reborn)
-    reborn.dealt_with(reborn.mine("products"))
+    reborn.acknowledge(reborn.unacknowledged("products"))
     assert not queue.messages
 
 
-def test_a_receipt_that_is_about_to_end_is_not_used_and_the_message_comes_again(
+def test_a_receipt_that_is_about_to_expire_is_not_used_and_the_message_is_received_again(
     queue, inbox
 ) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
-    (old,) = inbox.mine("products")
+    (old,) = inbox.unacknowledged("products")
     queue.now += 295
-    assert inbox.mine("products") == []
-    inbox.dealt_with([old])
+    assert inbox.unacknowledged("products") == []
+    inbox.acknowledge([old])
     assert queue.messages
     queue.now += 10
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
     assert not queue.messages
 
 
@@ -183,9 +183,7 @@ def test_a_test_event_is_deleted_at_once(queue, inbox) -> None:
     assert not queue.messages
 
 
-def test_a_message_that_makes_no_sense_is_left_on_the_queue_and_said_aloud(
-    queue, inbox, caplog
-) -> None:
+def test_an_unknown_message_is_left_on_the_queue_and_logged(queue, inbox, caplog) -> None:
     message_id = queue.send("hello")
     fill(inbox)
     assert list(queue.messages) == [message_id]
@@ -196,12 +194,12 @@ def test_a_message_that_makes_no_sense_is_left_on_the_queue_and_said_aloud(
 def test_what_nobody_claims_waits_for_a_feed_that_is_just_starting(queue, inbox) -> None:
     queue.send(s3_event("customers/a.csv"))
     fill(inbox)
-    inbox.claim("customers", lambda notice: notice.key.startswith("customers/"))
-    inbox.dealt_with(inbox.mine("customers"))
+    inbox.claim("customers", lambda event: event.key.startswith("customers/"))
+    inbox.acknowledge(inbox.unacknowledged("customers"))
     assert not queue.messages
 
 
-def test_what_nobody_claims_for_an_hour_is_dropped_and_said_aloud(queue, inbox, caplog) -> None:
+def test_what_nobody_claims_for_an_hour_is_deleted_and_logged(queue, inbox, caplog) -> None:
     queue.send(s3_event("nobody/a.csv"))
     fill(inbox)
     assert queue.messages
@@ -211,16 +209,16 @@ def test_what_nobody_claims_for_an_hour_is_dropped_and_said_aloud(queue, inbox, 
     assert "s3://raw/nobody/a.csv" in caplog.text
 
 
-def test_a_message_that_could_not_be_deleted_comes_again(queue, inbox, caplog) -> None:
+def test_a_message_that_could_not_be_deleted_is_received_again(queue, inbox, caplog) -> None:
     message_id = queue.send(s3_event("products/a.csv"))
     queue.undeletable.add(message_id)
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
     assert message_id in caplog.text
     queue.undeletable.clear()
     queue.now += 301
     fill(inbox)
-    inbox.dealt_with(inbox.mine("products"))
+    inbox.acknowledge(inbox.unacknowledged("products"))
     assert not queue.messages
 
 
@@ -239,17 +237,17 @@ def test_only_the_first_call_waits_and_never_longer_than_sqs_allows(queue, inbox
     assert waits == [20, 0, 0]
 
 
-def test_a_refusal_to_hand_out_messages_names_the_queue(queue, inbox) -> None:
+def test_a_denied_receive_names_the_queue(queue, inbox) -> None:
     queue.denied.add("receive")
     with pytest.raises(AccessDenied) as refused:
         fill(inbox)
     assert refused.value.resource == URL
 
 
-def test_a_refusal_to_delete_messages_names_the_queue(queue, inbox) -> None:
+def test_a_denied_delete_names_the_queue(queue, inbox) -> None:
     queue.send(s3_event("products/a.csv"))
     fill(inbox)
     queue.denied.add("delete")
     with pytest.raises(AccessDenied) as refused:
-        inbox.dealt_with(inbox.mine("products"))
+        inbox.acknowledge(inbox.unacknowledged("products"))
     assert refused.value.resource == URL

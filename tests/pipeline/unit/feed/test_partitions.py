@@ -9,27 +9,8 @@ from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.partitions import (
     contiguous,
     daily_partitions,
-    day_prefix,
-    day_values,
     in_words,
 )
-from xacct_assets.feed.spec import DayLayout
-
-DAY = date(2026, 1, 2)
-
-
-@pytest.mark.parametrize(
-    ("layout", "prefix"),
-    [
-        (DayLayout.PLAIN, "products/2026/01/02/"),
-        (DayLayout.KEY_VALUE, "products/year=2026/month=01/day=02/"),
-    ],
-)
-def test_both_layouts_end_in_a_slash_and_have_the_same_values(
-    layout: DayLayout, prefix: str
-) -> None:
-    assert day_prefix("products", layout, DAY) == prefix
-    assert day_values(DAY) == ["2026", "01", "02"]
 
 
 @pytest.mark.parametrize(("ahead", "last"), [(0, "2026-03-05"), (1, "2026-03-06")])

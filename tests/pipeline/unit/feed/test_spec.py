@@ -8,9 +8,10 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from xacct_assets.contract.column_types import ColumnType
 from xacct_assets.feed import spec
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feed, load_feeds
-from xacct_assets.feed.spec import ColumnType, FeedSpec
+from xacct_assets.feed.spec import FeedSpec
 
 PRODUCTS = (DEFS_FOLDER / "products" / "defs.yaml").read_text(encoding="utf-8")
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import gzip
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes.s3 import FakeBucket
-from xacct_assets.aws.s3.csv_count import CsvFormat
-from xacct_assets.aws.s3.raw_bucket import RawBucket, RawObject
+from xacct_assets.aws.s3.file_inspection import RawObject
+from xacct_assets.aws.s3.raw_bucket import RawBucket
+from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.headers import header_problem
+from xacct_load.headers import HEAD_BYTES, parse_head
 
 COLUMNS = ("id", "name", "price")
 SETTINGS = settings(max_examples=400)
@@ -27,22 +29,20 @@ def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     bucket = FakeBucket({key: body})
-    landing = RawBucket(bucket.client, "b", "111111111111")
-    (said,) = landing.inspect(
-        [RawObject(key, len(body), bucket.etag(body).strip('"'), now)], CsvFormat(), COLUMNS
-    )
-    return said
+    raw_object = RawObject(key, len(body), bucket.etag(body).strip('"'), now)
+    raw_bucket = RawBucket(bucket.client, "b", "111111111111")
+    (found,) = raw_bucket.inspect([raw_object], CsvDialect(), COLUMNS)
+    return found
 
 
-def layout(script: ModuleType, body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
+def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
     """What the job says: a layout, None for no row, or an error."""
-    source = script.CsvFormat(",", '"', '"', "utf-8", ("*",))
     if not body:
         return None
-    whole = len(body) <= script.HEAD_BYTES
-    found = script.parse_head(body[: script.HEAD_BYTES], key, whole, source)
-    if found is not None and (difference := script.header_difference(found.header, columns)):
-        raise ValueError(difference)
+    whole = len(body) <= HEAD_BYTES
+    found = parse_head(body[:HEAD_BYTES], key, whole, CsvDialect())
+    if found is not None and (problem := header_problem(found.header, columns, ",")):
+        raise ValueError(problem)
     return found
 
 
@@ -72,17 +72,17 @@ files = st.one_of(
 @example(body=b"\xef\xbb\xbf")
 @example(body=b"id,name,price")
 @example(body=b"\r\nid,name,price\n")
-def test_a_file_that_passes_is_read_with_the_same_header(script: ModuleType, body: bytes) -> None:
+def test_a_file_that_passes_is_read_with_the_same_header(body: bytes) -> None:
     said = verdict(body, "a.csv")
     if said.problem is None:
-        found = layout(script, body, "a.csv")
+        found = layout(body, "a.csv")
         assert said.header == (found.header if found else ())
 
 
 @SETTINGS
 @given(body=texts.map(str.encode), cut=st.integers(0, 30), parts=st.integers(1, 3))
 def test_a_gzip_file_that_passes_is_read_with_the_same_header(
-    script: ModuleType, body: bytes, cut: int, parts: int
+    body: bytes, cut: int, parts: int
 ) -> None:
     step = len(body) // parts + 1
     members = [gzip.compress(body[i : i + step], mtime=0) for i in range(0, len(body) or 1, step)]
@@ -90,14 +90,14 @@ def test_a_gzip_file_that_passes_is_read_with_the_same_header(
     for data in (packed, packed[: len(packed) - cut]):
         said = verdict(data, "a.csv.gz")
         if said.problem is None:
-            found = layout(script, data, "a.csv.gz")
+            found = layout(data, "a.csv.gz")
             assert said.header == (found.header if found else ())
 
 
 @SETTINGS
 @given(body=files)
-def test_what_the_job_would_refuse_never_gets_to_it(script: ModuleType, body: bytes) -> None:
+def test_what_the_job_would_refuse_never_gets_to_it(body: bytes) -> None:
     try:
-        layout(script, body, "a.csv")
+        layout(body, "a.csv")
     except ValueError:
         assert verdict(body, "a.csv").problem is not None

@@ -18,7 +18,7 @@ def state(feed: FeedSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
         state.reach("probe_tls")
         return "h"
 
-    monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe_tls", probe)
+    monkeypatch.setattr("xacct_assets.aws.redshift.probes.probe_tls", probe)
     return state
 
 

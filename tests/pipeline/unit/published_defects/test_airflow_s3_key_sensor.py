@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.support.arrival_model import FOLDERS, TODAY, World
+from tests.support.arrival_model import FOLDERS, TODAY, World, requested_days
 from xacct_assets.contract.file_patterns import FilePatterns
 
 OLD = 3600.0
@@ -16,22 +16,22 @@ def test_a_day_is_not_run_at_its_first_file_but_with_all_that_land_together() ->
     asked = []
     for number in range(5):
         world.put(TODAY, f"part-{number}.csv")
-        asked += world.tick(after=20).requests
+        asked += world.tick(after=20).planned_runs
     assert asked == [], "asked for while files were still landing"
     while not asked:
-        asked += world.tick(after=20).requests
+        asked += world.tick(after=20).planned_runs
     (day,) = asked[0].days
-    assert (day.files, day.content) == (5, world.bucket.content(TODAY))
+    assert (day.file_count, day.fingerprint) == (5, world.bucket.fingerprint(TODAY))
 
 
 def test_a_file_that_lands_after_a_day_was_run_is_run_too() -> None:
     """S3KeySensor succeeds once: a late file is never seen."""
     world = World()
     world.put(TODAY, "a.csv", age=OLD)
-    assert world.asked(world.tick()) == [TODAY]
+    assert requested_days(world.tick()) == [TODAY]
     world.put(TODAY, "late.csv")
-    assert [day for _ in range(8) for day in world.asked(world.tick())] == [TODAY]
-    assert world.runs.entries[-1].content == world.bucket.content(TODAY)
+    assert world.quiet_ticks() == [TODAY]
+    assert world.runs.requests[-1].fingerprint == world.bucket.fingerprint(TODAY)
 
 
 def test_a_star_takes_no_file_of_a_folder_below_the_days() -> None:
@@ -40,7 +40,7 @@ def test_a_star_takes_no_file_of_a_folder_below_the_days() -> None:
     assert not FilePatterns(["*.csv"]).match("archive/old.csv")
     world = World()
     world.put(TODAY, "archive/old.csv", age=OLD)
-    assert [day for _ in range(8) for day in world.asked(world.tick())] == []
+    assert world.quiet_ticks() == []
 
 
 def test_a_pattern_lists_the_days_prefix_and_not_the_bucket() -> None:

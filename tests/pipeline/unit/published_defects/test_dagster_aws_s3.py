@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.arrival_model import TODAY, World
+from tests.support.arrival_model import TODAY, World, requested_days
 
 OLD = 3600.0
 
@@ -29,8 +29,8 @@ def test_a_file_that_shares_its_second_with_one_seen_before_is_seen(name: str) -
     seconds, so a file of the same second as the last one seen is lost."""
     world = World()
     world.put(TODAY, "m.csv", age=OLD)
-    assert world.asked(world.tick()) == [TODAY]
+    assert requested_days(world.tick()) == [TODAY]
     stamp = world.bucket.objects[world.key(TODAY, "m.csv")].last_modified.timestamp()
     world.bucket.put(world.key(TODAY, name), "more", stamp)
-    assert [day for _ in range(8) for day in world.asked(world.tick())] == [TODAY]
-    assert world.runs.entries[-1].content == world.bucket.content(TODAY)
+    assert world.quiet_ticks() == [TODAY]
+    assert world.runs.requests[-1].fingerprint == world.bucket.fingerprint(TODAY)

@@ -1,4 +1,4 @@
-"""Large objects are sent from disk, as they were when they were asked for."""
+"""Large objects are sent from disk, as they were when they were requested."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from xacct_sandbox.daemon.file_response import CHUNK_BYTES, StoredBody
+from xacct_sandbox.daemon.file_response import CHUNK_BYTES, FileBody
 
 
-def sent(body: StoredBody) -> list[bytes]:
+def sent(body: FileBody) -> list[bytes]:
     chunks: list[bytes] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -24,26 +24,26 @@ def sent(body: StoredBody) -> list[bytes]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    made = tmp_path / "object"
-    made.write_bytes(bytes(range(256)) * 4000)
-    return made
+    path = tmp_path / "object"
+    path.write_bytes(bytes(range(256)) * 4000)
+    return path
 
 
-def test_it_is_sent_whole_in_chunks(path: Path) -> None:
-    chunks = sent(StoredBody.open(str(path)))
+def test_the_whole_file_is_sent_in_chunks(path: Path) -> None:
+    chunks = sent(FileBody.open(str(path)))
     assert b"".join(chunks) == path.read_bytes()
     assert max(map(len, chunks)) <= CHUNK_BYTES
 
 
-def test_a_range_is_that_range(path: Path) -> None:
-    body = StoredBody.open(str(path))[1000:301_000]
+def test_a_slice_is_that_range_of_the_file(path: Path) -> None:
+    body = FileBody.open(str(path))[1000:301_000]
     assert len(body) == 300_000
     assert b"".join(sent(body)) == path.read_bytes()[1000:301_000]
 
 
 def test_a_replaced_object_is_sent_as_it_was(path: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
-    body = StoredBody.open(str(path))
+    body = FileBody.open(str(path))
     (tmp_path / "new").write_bytes(b"new")
     (tmp_path / "new").replace(path)
     assert b"".join(sent(body)) == before
@@ -51,11 +51,11 @@ def test_a_replaced_object_is_sent_as_it_was(path: Path, tmp_path: Path) -> None
 
 def test_an_empty_object_is_an_empty_body(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    assert sent(StoredBody.open(str(tmp_path / "empty"))) == [b""]
+    assert sent(FileBody.open(str(tmp_path / "empty"))) == [b""]
 
 
 def test_a_file_that_became_shorter_does_not_look_whole(path: Path) -> None:
-    body = StoredBody.open(str(path))
+    body = FileBody.open(str(path))
     with path.open("r+b") as file:
         file.truncate(100)
     with pytest.raises(OSError, match="bytes early"):

@@ -1,4 +1,4 @@
-"""State is saved soon after it changed, together, and again if that failed."""
+"""Changed state is saved soon, many changes at once, and again if saving failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template says of a bucket is what S3 is asked for."""
+"""Bucket properties of a template become requests to S3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from xacct_sandbox.emulator import bucket_properties
 
 
-def test_a_lifecycle_rule_becomes_s3s_own() -> None:
+def test_a_lifecycle_rule_becomes_its_xml() -> None:
     body = bucket_properties.lifecycle_xml(
         {"Rules": [{"Id": "tmp", "Status": "Enabled", "Prefix": "tmp/", "ExpirationInDays": 3}]}
     )
@@ -18,12 +18,15 @@ def test_a_lifecycle_rule_becomes_s3s_own() -> None:
     )
 
 
-def test_a_rule_nobody_would_act_on_is_refused_by_name() -> None:
+def test_an_unsupported_key_of_a_rule_is_refused_by_name() -> None:
     rule = {"Status": "Enabled", "Transitions": []}
     with pytest.raises(ValueError, match="Transitions"):
         bucket_properties.lifecycle_xml({"Rules": [rule]})
 
 
 def test_unknown_properties_are_named() -> None:
-    given = {"BucketName": "b", "ObjectLockEnabled": True, "AccelerateConfiguration": {}}
-    assert bucket_properties.unsupported(given) == ["AccelerateConfiguration", "ObjectLockEnabled"]
+    properties = {"BucketName": "b", "ObjectLockEnabled": True, "AccelerateConfiguration": {}}
+    assert bucket_properties.unsupported(properties) == [
+        "AccelerateConfiguration",
+        "ObjectLockEnabled",
+    ]

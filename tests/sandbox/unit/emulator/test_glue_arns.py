@@ -1,4 +1,4 @@
-"""A Glue request is authorized on everything AWS asks for."""
+"""A Glue request is authorized on all the resources that AWS checks."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ TABLE = f"{PREFIX}:table/d/t"
         ("ListJobs", {}, ["*"]),
     ],
 )
-def test_what_a_request_touches(operation: str, request_: dict[str, Any], arns: list[str]) -> None:
+def test_a_request_is_authorized_on_these_arns(
+    operation: str, request_: dict[str, Any], arns: list[str]
+) -> None:
     assert glue_resource_arns(operation, request_, "us-east-1", "222222222222") == arns
 
 
-def test_a_request_for_another_catalog_touches_that_account() -> None:
+def test_a_request_for_another_catalog_has_the_arns_of_that_account() -> None:
     request = {"CatalogId": "111111111111", "DatabaseName": "d", "Name": "t"}
     arns = glue_resource_arns("GetTable", request, "us-east-1", "222222222222")
     assert all(":111111111111:" in arn for arn in arns)

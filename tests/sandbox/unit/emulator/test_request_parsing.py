@@ -1,4 +1,4 @@
-"""A request is called what botocore calls the operation that made it."""
+"""A request is recognized as the botocore operation that made it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from xacct_sandbox.emulator.request_parsing import AwsRequest, mentions, recognize
+from xacct_sandbox.emulator.request_parsing import AwsRequest, recognize, searchable_text
 
 
 class _Sent(Exception):
@@ -19,7 +19,7 @@ class _Sent(Exception):
 
 
 def _request(service: str, operation: str, arguments: dict[str, Any]) -> AwsRequest:
-    """What is recognized in the bytes that boto3 would send."""
+    """What is recognized in the request that boto3 would send."""
     client = boto3.client(
         service,
         region_name="us-east-1",
@@ -85,9 +85,7 @@ _UPLOAD = {**_KEY, "UploadId": "u"}
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_s3_request_is_its_operation(
-    operation: str, arguments: dict[str, Any], name: str
-) -> None:
+def test_an_s3_request_is_recognized(operation: str, arguments: dict[str, Any], name: str) -> None:
     found = _request("s3", operation, arguments)
     assert (found.service, found.operation) == ("s3", name)
     if arguments:
@@ -151,13 +149,13 @@ def test_an_s3_request_is_its_operation(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_json_or_form_request_is_its_operation_and_names_what_it_is_about(
+def test_a_json_or_form_request_is_recognized_with_its_resource(
     service: str, operation: str, arguments: dict[str, Any], expected: AwsRequest
 ) -> None:
     assert _request(service, operation, arguments) == expected
 
 
-def test_what_is_no_operation_is_called_by_method_and_path() -> None:
+def test_an_unknown_operation_is_named_by_method_and_path() -> None:
     assert recognize("PATCH", "/bucket/key", {}, {}).operation == "PATCH /bucket/key"
 
 
@@ -176,13 +174,13 @@ def test_what_is_no_operation_is_called_by_method_and_path() -> None:
         ("AWSGlue.GetTables", ["no object"], ""),
     ],
 )
-def test_a_request_mentions_its_names_and_texts_and_no_other_values(
+def test_the_searchable_text_has_names_and_sql_and_no_other_values(
     target: str, body: Any, expected: str
 ) -> None:
     headers = {"x-amz-target": target}
-    assert mentions("/", headers, {}, json.dumps(body).encode()) == expected
+    assert searchable_text("/", headers, {}, json.dumps(body).encode()) == expected
 
 
-def test_a_request_to_s3_mentions_bucket_key_and_prefix() -> None:
-    assert mentions("/bucket/a key", {}, {}) == "bucket/a key"
-    assert mentions("/bucket/", {}, {"prefix": ["products/"]}) == "bucket/products/"
+def test_the_searchable_text_of_s3_has_bucket_key_and_prefix() -> None:
+    assert searchable_text("/bucket/a key", {}, {}) == "bucket/a key"
+    assert searchable_text("/bucket/", {}, {"prefix": ["products/"]}) == "bucket/products/"

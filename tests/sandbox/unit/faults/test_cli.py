@@ -1,4 +1,4 @@
-"""`xacct-sandbox fault`: what it takes, what it says."""
+"""The options and the help of `xacct-sandbox fault`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(["fault", *words])
 
 
-def test_an_added_fault_is_what_its_options_say() -> None:
-    assert cli.planned(_parsed("add", "throttle")) == Fault("throttle")
+def test_the_options_of_add_become_a_fault() -> None:
+    assert cli.fault_of(_parsed("add", "throttle")) == Fault("throttle")
     words = (
         "add slow --service s3 --operation GetObject --count 0 --probability 0.5 --after 2 "
         "--seconds 1.5 --match a.csv --seed 7 --principal role/x"
     )
-    assert cli.planned(_parsed(*words.split())) == Fault(
+    assert cli.fault_of(_parsed(*words.split())) == Fault(
         "slow",
         service="s3",
         operation="GetObject",
@@ -41,12 +41,12 @@ def test_an_added_fault_is_what_its_options_say() -> None:
     )
 
 
-def test_every_command_in_the_documentation_plans_something_that_can_strike() -> None:
+def test_every_command_in_the_documentation_plans_a_possible_fault() -> None:
     lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith(ADD)]
     assert len(lines) >= 4
     for line in lines:
         words = shlex.split(line, comments=True)[2:]
-        check(cli.planned(_parsed(*words)))
+        check(cli.fault_of(_parsed(*words)))
 
 
 def test_the_documentation_names_every_kind() -> None:
@@ -54,10 +54,10 @@ def test_the_documentation_names_every_kind() -> None:
     assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
 
 
-def test_help_says_every_kind_and_where_it_strikes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_add_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         _parsed("add", "--help")
-    said = capsys.readouterr().out
+    help_text = capsys.readouterr().out
     for name, kind in KINDS.items():
-        assert f"  {name} " in said
-        assert kind.what in said
+        assert f"  {name} " in help_text
+        assert kind.what in help_text

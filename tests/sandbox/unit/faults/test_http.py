@@ -1,4 +1,4 @@
-"""Between clients and services: who is struck, and what becomes of request and answer."""
+"""Faults of the HTTP APIs: which requests get one, and what happens to request and response."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 
 from xacct_sandbox.clients import INTERNAL_AGENT
 from xacct_sandbox.faults import Fault
-from xacct_sandbox.faults.answers import REFUSALS, refusal
 from xacct_sandbox.faults.http import FaultyServices
 from xacct_sandbox.faults.kinds import HTTP_SERVICES
 from xacct_sandbox.faults.planned import FaultPlan
+from xacct_sandbox.faults.refusals import REFUSALS, refusal
 
 START = Fault("throttle", service="glue", operation="StartJobRun")
 
 
 class Wire:
-    """A client's request, and what of an answer reached it."""
+    """A client's request, and the response as it arrived."""
 
     def __init__(self, body: bytes, *, agent: str = "Boto3/1", target: str = "AWSGlue.StartJobRun"):
         self.parts = [body[:5], body[5:]]
@@ -44,7 +44,7 @@ class Wire:
 
 
 class Service:
-    """Remembers what arrived, says that it is done."""
+    """Keeps the bodies that arrived, responds "done"."""
 
     def __init__(self) -> None:
         self.arrived: list[bytes] = []
@@ -77,7 +77,7 @@ BODY = b'{"JobName": "products", "Arguments": {"--load_id": "w1"}, "Secret": "hu
 
 
 @pytest.mark.parametrize("planned", [True, False])
-def test_what_is_not_struck_arrives_as_it_was_sent(plan: FaultPlan, planned: bool) -> None:
+def test_a_request_without_a_fault_arrives_unchanged(plan: FaultPlan, planned: bool) -> None:
     if planned:
         plan.add([replace(START, match="orders")])
     wire = Wire(BODY)
@@ -85,7 +85,7 @@ def test_what_is_not_struck_arrives_as_it_was_sent(plan: FaultPlan, planned: boo
     assert (wire.status, wire.answer) == (200, b"done")
 
 
-def test_a_refused_request_is_read_to_its_end_and_never_arrives(plan: FaultPlan) -> None:
+def test_a_refused_request_is_read_completely_and_never_arrives(plan: FaultPlan) -> None:
     plan.add([replace(START, match="w1")])
     wire = Wire(BODY)
     assert _serve(plan, wire).arrived == []
@@ -94,7 +94,7 @@ def test_a_refused_request_is_read_to_its_end_and_never_arrives(plan: FaultPlan)
     assert plan.log()[0]["resource"] == "products w1"
 
 
-def test_the_sandboxs_own_calls_are_not_struck(plan: FaultPlan) -> None:
+def test_requests_of_the_sandboxs_own_services_get_no_fault(plan: FaultPlan) -> None:
     plan.add([START])
     assert _serve(plan, Wire(BODY, agent=f"Boto3/1 {INTERNAL_AGENT}")).arrived == [BODY]
     assert plan.document()[0]["matched"] == 0
@@ -102,7 +102,7 @@ def test_the_sandboxs_own_calls_are_not_struck(plan: FaultPlan) -> None:
 
 @pytest.mark.parametrize("service", HTTP_SERVICES)
 @pytest.mark.parametrize("kind", sorted(REFUSALS))
-def test_every_service_has_words_for_every_refusal(kind: str, service: str) -> None:
+def test_every_service_has_a_response_for_every_refusal(kind: str, service: str) -> None:
     status, headers, body = refusal(kind, service, "GET", "a<b")
     assert 400 <= status < 600
     assert headers["content-type"]
@@ -110,5 +110,5 @@ def test_every_service_has_words_for_every_refusal(kind: str, service: str) -> N
     assert body
 
 
-def test_the_answer_to_head_has_no_body() -> None:
+def test_the_response_to_head_has_no_body() -> None:
     assert refusal("throttle", "s3", "HEAD", "bucket/key")[2] == b""

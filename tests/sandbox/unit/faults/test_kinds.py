@@ -1,4 +1,4 @@
-"""Faults that could never strike are refused, with what would be right."""
+"""Faults that could never be injected are refused, with what is possible."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from xacct_sandbox.faults import Fault, FaultRefused
 from xacct_sandbox.faults.kinds import KINDS, check
 
 
-def _with_what_it_needs(kind: str) -> Fault:
+def _valid(kind: str) -> Fault:
     return Fault(kind, seconds=1 if KINDS[kind].needs_seconds else 0)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_every_kind_can_be_planned_everywhere_it_says(kind: str) -> None:
-    fault = _with_what_it_needs(kind)
+def test_every_kind_can_be_planned_for_all_its_operations(kind: str) -> None:
+    fault = _valid(kind)
     check(fault)
     for service in KINDS[kind].services:
         check(replace(fault, service=service))
@@ -29,14 +29,14 @@ def test_every_kind_can_be_planned_everywhere_it_says(kind: str) -> None:
     ("fault", "words"),
     [
         (Fault("throtle"), "there is no fault 'throtle'; there are: throttle, server_error"),
-        (Fault("throttle", service="redshift"), "it can in: cloudformation, glue"),
+        (Fault("throttle", service="redshift"), "it can happen in: cloudformation, glue"),
         (Fault("throttle", service="dynamodb"), "cannot happen in service 'dynamodb'"),
-        (Fault("commit_lost", service="glue"), "it can in: redshift"),
+        (Fault("commit_lost", service="glue"), "it can happen in: redshift"),
         (Fault("throttle", service="sqs", operation="Receive"), "ReceiveMessage"),
         (Fault("throttle", operation="StartJob"), "operation 'StartJob' of any service"),
-        (Fault("unload_dies", operation="Copy"), "it can: Unload"),
-        (Fault("crawler_busy", operation="Crawl"), "it can: StartCrawler"),
-        # A name that botocore still has; on the wire it is GetBucketLifecycleConfiguration.
+        (Fault("unload_dies", operation="Copy"), "it can happen in: Unload"),
+        (Fault("crawler_busy", operation="Crawl"), "it can happen in: StartCrawler"),
+        # A deprecated name; its request is recognized as GetBucketLifecycleConfiguration.
         (Fault("throttle", service="s3", operation="GetBucketLifecycle"), "GetBucketLifecycleC"),
         (Fault("throttle", count=0), "count is 0"),
         (Fault("throttle", probability=0), "probability is 0"),
@@ -55,7 +55,7 @@ def test_every_kind_can_be_planned_everywhere_it_says(kind: str) -> None:
         f"{item.kind}-{item.service}-{item.operation}" if isinstance(item, Fault) else "says"
     ),
 )
-def test_what_cannot_be_is_refused_with_what_can(fault: Fault, words: str) -> None:
+def test_an_impossible_fault_is_refused_with_what_is_possible(fault: Fault, words: str) -> None:
     with pytest.raises(FaultRefused) as refused:
         check(fault)
     assert words in str(refused.value)

@@ -1,4 +1,4 @@
-"""Which calls a planned fault strikes, how often, and what is kept of it."""
+"""Which calls get a planned fault, how often, and what is logged."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_sandbox.credentials import ServiceError
-from xacct_sandbox.faults import Fault, FaultRefused
+from xacct_sandbox.faults import Fault, FaultRefused, control
 from xacct_sandbox.faults.kinds import DATABASE_OPERATIONS, KINDS
 from xacct_sandbox.faults.planned import FaultPlan
 from xacct_sandbox.faults.signal_file import SignalFile
+from xacct_sandbox.service_errors import ServiceError
 
 START = Fault("throttle", service="glue", operation="StartJobRun")
 
 
 class Clock:
-    """Seconds that a test moves on."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -38,17 +39,17 @@ def plan(tmp_path: Path) -> FaultPlan:
 
 
 def _call(plan: FaultPlan, resource: str = "job", operation: str = "StartJobRun") -> str | None:
-    struck = plan.strike("glue", (operation,), resource, kinds=KINDS)
-    return struck.kind if struck else None
+    injection = plan.inject("glue", (operation,), resource, kinds=KINDS)
+    return injection.kind if injection else None
 
 
-def test_an_empty_plan_strikes_nothing_and_writes_nothing(plan: FaultPlan, tmp_path: Path) -> None:
+def test_an_empty_plan_injects_nothing_and_writes_nothing(plan: FaultPlan, tmp_path: Path) -> None:
     assert not plan.armed(KINDS)
     assert _call(plan) is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fault_strikes_once_unless_told_otherwise_and_is_logged(plan: FaultPlan) -> None:
+def test_a_fault_is_injected_once_by_default_and_logged(plan: FaultPlan) -> None:
     [identifier] = plan.add([START])
 
     assert [_call(plan, "a job"), _call(plan)] == ["throttle", None]
@@ -69,7 +70,7 @@ def test_a_fault_strikes_once_unless_told_otherwise_and_is_logged(plan: FaultPla
 
 
 @pytest.mark.parametrize(
-    ("fault", "strikes"),
+    ("fault", "injected"),
     [
         (START, True),
         (replace(START, service="*"), True),
@@ -87,40 +88,44 @@ def test_a_fault_strikes_once_unless_told_otherwise_and_is_logged(plan: FaultPla
     ),
 )
 def test_a_call_matches_by_service_operation_and_resource(
-    plan: FaultPlan, fault: Fault, strikes: bool
+    plan: FaultPlan, fault: Fault, injected: bool
 ) -> None:
     plan.add([fault])
-    assert (_call(plan, "xacct-products") is not None) is strikes
+    assert (_call(plan, "xacct-products") is not None) is injected
 
 
-def test_only_what_the_asker_can_do_to_the_call_strikes_it(plan: FaultPlan) -> None:
+def test_only_the_kinds_that_the_caller_can_inject_count_the_call(plan: FaultPlan) -> None:
     plan.add([START])
-    assert plan.strike("glue", ("StartJobRun",), "", kinds=["slow"]) is None
+    assert plan.inject("glue", ("StartJobRun",), "", kinds=["slow"]) is None
     assert plan.document()[0]["matched"] == 0
 
 
-def test_a_call_suffers_one_fault_and_the_next_ones_do_not_see_it(plan: FaultPlan) -> None:
+def test_a_call_gets_one_fault_and_later_faults_do_not_count_it(plan: FaultPlan) -> None:
     plan.add([replace(START, kind="server_error"), replace(START, count=None)])
     assert [_call(plan) for _ in range(3)] == ["server_error", "throttle", "throttle"]
     assert [item["matched"] for item in plan.document()] == [3, 2]
 
 
-def test_a_fault_for_some_callers_asks_who_calls_and_others_do_not(plan: FaultPlan) -> None:
-    asked = []
+def test_only_a_fault_with_a_principal_looks_the_principal_up(plan: FaultPlan) -> None:
+    looked_up: list[str] = []
 
-    def caller(arn: str) -> Callable[[], str]:
-        return lambda: asked.append(arn) or arn
+    def principal(arn: str) -> Callable[[], str]:
+        def look_up() -> str:
+            looked_up.append(arn)
+            return arn
 
-    def struck(arn: str) -> bool:
-        found = plan.strike("glue", ("StartJobRun",), "", kinds=KINDS, principal=caller(arn))
-        return found is not None
+        return look_up
+
+    def injected(arn: str) -> bool:
+        fault = plan.inject("glue", ("StartJobRun",), "", kinds=KINDS, principal=principal(arn))
+        return fault is not None
 
     plan.add([START])
-    assert struck("anybody")
-    assert asked == []
+    assert injected("anybody")
+    assert looked_up == []
     plan.add([replace(START, principal="role/xacct-glue")])
-    assert [struck("arn:user/admin"), struck("arn:role/xacct-glue-local")] == [False, True]
-    assert asked == ["arn:user/admin", "arn:role/xacct-glue-local"]
+    assert [injected("arn:user/admin"), injected("arn:role/xacct-glue-local")] == [False, True]
+    assert looked_up == ["arn:user/admin", "arn:role/xacct-glue-local"]
 
 
 @given(
@@ -130,7 +135,7 @@ def test_a_fault_for_some_callers_asks_who_calls_and_others_do_not(plan: FaultPl
     seed=st.integers(0, 2**32),
     calls=st.lists(st.booleans(), max_size=40),
 )
-def test_counts_passes_and_chances_hold_for_any_sequence_of_calls(
+def test_count_after_and_probability_hold_for_any_sequence_of_calls(
     tmp_path_factory: pytest.TempPathFactory,
     count: int | None,
     after: int,
@@ -138,30 +143,31 @@ def test_counts_passes_and_chances_hold_for_any_sequence_of_calls(
     seed: int,
     calls: list[bool],
 ) -> None:
-    """The model: matching calls in a row, the first ``after`` pass, then each has its chance."""
+    """The model: the first ``after`` matching calls pass, each later one gets its draw."""
     plan = FaultPlan(tmp_path_factory.mktemp("plan") / "faults.jsonl")
     fault = replace(
-        START, count=count, after=after, probability=probability, seed=seed, match="mine"
+        START, count=count, after=after, probability=probability, seed=seed, match="products"
     )
     plan.add([fault])
-    chance, expected, struck = Random(seed), [], 0
+    chance, expected, injected = Random(seed), [], 0
     matching = 0
-    for is_mine in calls:
-        strikes = False
-        if is_mine:
+    for matches in calls:
+        is_injected = False
+        if matches:
             matching += 1
-            if matching > after and struck != count:
-                strikes = probability == 1 or chance.random() < probability
-        struck += strikes
-        expected.append(strikes)
+            if matching > after and injected != count:
+                is_injected = probability == 1 or chance.random() < probability
+        injected += is_injected
+        expected.append(is_injected)
 
-    got = [_call(plan, "it is mine" if is_mine else "another") is not None for is_mine in calls]
+    resources = ["the products" if matches else "the orders" for matches in calls]
+    actual = [_call(plan, resource) is not None for resource in resources]
 
-    assert got == expected
+    assert actual == expected
     [state] = plan.document()
-    assert (state["matched"], state["injected"]) == (sum(calls), struck)
-    assert len(plan.log()) == struck
-    assert plan.summary()["injected"] == struck
+    assert (state["matched"], state["injected"]) == (sum(calls), injected)
+    assert len(plan.log()) == injected
+    assert plan.summary()["injected"] == injected
 
 
 def test_a_probability_is_kept_over_many_calls_and_a_seed_repeats_it(tmp_path: Path) -> None:
@@ -232,7 +238,7 @@ def test_nothing_is_planned_if_one_of_several_is_refused(plan: FaultPlan) -> Non
     assert plan.document() == []
 
 
-def test_ids_are_never_given_twice(plan: FaultPlan) -> None:
+def test_ids_are_unique(plan: FaultPlan) -> None:
     first = plan.add([START, START])
     plan.clear()
     assert not set(first) & set(plan.add([START]))
@@ -246,7 +252,7 @@ def _signals(path: Path) -> set[str]:
     return {operation for operation in DATABASE_OPERATIONS if read.has(operation)}
 
 
-def test_the_warehouse_is_told_exactly_which_operations_to_ask_about(tmp_path: Path) -> None:
+def test_the_signal_has_exactly_the_operations_with_a_planned_fault(tmp_path: Path) -> None:
     path = tmp_path / "signal"
     plan = FaultPlan(tmp_path / "log", SignalFile(path))
     assert _signals(path) == set()
@@ -255,7 +261,7 @@ def test_the_warehouse_is_told_exactly_which_operations_to_ask_about(tmp_path: P
 
     plan.add([Fault("commit_lost"), Fault("job_killed_in_copy")])
     assert _signals(path) == {"Commit", "Copy"}
-    plan.strike("redshift", ("Statement", "Commit"), "INSERT", kinds=KINDS)
+    plan.inject("redshift", ("Statement", "Commit"), "INSERT", kinds=KINDS)
     assert _signals(path) == {"Copy"}
     plan.add([Fault("connection_reset", operation="Begin")])
     assert _signals(path) == {"Copy", "Begin"}
@@ -263,20 +269,20 @@ def test_the_warehouse_is_told_exactly_which_operations_to_ask_about(tmp_path: P
     assert _signals(path) == set()
 
 
-def test_what_an_earlier_daemon_signalled_is_forgotten(tmp_path: Path) -> None:
+def test_the_signal_of_an_earlier_daemon_is_cleared(tmp_path: Path) -> None:
     path = tmp_path / "signal"
     FaultPlan(tmp_path / "log", SignalFile(path)).add([Fault("commit_lost")])
     FaultPlan(tmp_path / "log", SignalFile(path))
     assert _signals(path) == set()
 
 
-def test_a_pause_lasts_its_seconds_and_is_asked_about_everywhere(tmp_path: Path) -> None:
+def test_a_pause_lasts_its_seconds_and_signals_every_operation(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "signal"
     plan = FaultPlan(tmp_path / "log", SignalFile(path), clock)
     plan.add([Fault("workgroup_paused", seconds=30)])
     assert not plan.paused()
 
-    plan.strike("redshift", ("Connect",), "admin@dev", kinds=KINDS)
+    plan.inject("redshift", ("Connect",), "admin@dev", kinds=KINDS)
     clock.now += 29
     assert plan.paused()
     assert _signals(path) == set(DATABASE_OPERATIONS)
@@ -288,25 +294,25 @@ def test_a_pause_lasts_its_seconds_and_is_asked_about_everywhere(tmp_path: Path)
 def test_clear_ends_a_pause(tmp_path: Path) -> None:
     plan = FaultPlan(tmp_path / "log", SignalFile(tmp_path / "signal"), Clock())
     plan.add([Fault("workgroup_paused", seconds=30)])
-    plan.strike("redshift", ("Statement",), "SELECT 1", kinds=KINDS)
+    plan.inject("redshift", ("Statement",), "SELECT 1", kinds=KINDS)
     plan.clear()
     assert not plan.paused()
     assert _signals(tmp_path / "signal") == set()
 
 
-# -- the door ----------------------------------------------------------------------------------
+# -- the control endpoint ----------------------------------------------------------------------
 
 
-def test_the_door_plans_shows_and_clears(plan: FaultPlan) -> None:
+def test_the_control_endpoint_plans_lists_and_clears(plan: FaultPlan) -> None:
     document = json.loads(json.dumps({"action": "add", "faults": [asdict(START)]}))
-    ids = plan.serve(document)["ids"]
-    assert [item["id"] for item in plan.serve({"action": "plan"})["plan"]] == ids
+    ids = control.serve(plan, document)["ids"]
+    assert [item["id"] for item in control.serve(plan, {"action": "plan"})["plan"]] == ids
     _call(plan)
-    plan.serve({"action": "clear"})
-    assert plan.serve({"action": "plan"}) == {"plan": []}
-    assert len(plan.serve({"action": "log"})["log"]) == 1
-    plan.serve({"action": "forget"})
-    assert plan.serve({"action": "log"}) == {"log": []}
+    control.serve(plan, {"action": "clear"})
+    assert control.serve(plan, {"action": "plan"}) == {"plan": []}
+    assert len(control.serve(plan, {"action": "log"})["log"]) == 1
+    control.serve(plan, {"action": "forget"})
+    assert control.serve(plan, {"action": "log"}) == {"log": []}
 
 
 @pytest.mark.parametrize(
@@ -321,8 +327,10 @@ def test_the_door_plans_shows_and_clears(plan: FaultPlan) -> None:
     ],
     ids=["field", "kind", "no-kind", "text", "truth", "action"],
 )
-def test_the_door_refuses_by_name(plan: FaultPlan, request_: dict, words: str) -> None:
+def test_the_control_endpoint_refuses_by_name(
+    plan: FaultPlan, request_: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ServiceError) as refused:
-        plan.serve(request_)
+        control.serve(plan, request_)
     assert words in refused.value.message
     assert plan.document() == []

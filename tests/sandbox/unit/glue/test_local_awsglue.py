@@ -1,11 +1,11 @@
-"""The local `awsglue` answers as Glue's does, and refuses by name what it cannot do."""
+"""The local `awsglue` does what Glue's does, or refuses a feature by name."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from awsglue import redshift_sink, transforms
+from awsglue import redshift_sink, redshift_sql, transforms
 from awsglue.errors import UnsupportedByLocalGlueError, check_options
 from awsglue.job import Job
 from awsglue.s3_mirror import WILDCARD
@@ -48,7 +48,7 @@ def test_an_unknown_option_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"tempformat": "AVRO"}, "tempformat AVRO"),
         ({"aws_iam_role": ""}, "temporary keys"),
@@ -56,7 +56,7 @@ def test_an_unknown_option_is_refused_by_name() -> None:
     ],
 )
 def test_a_redshift_write_that_cannot_be_done_is_refused(
-    changes: dict[str, Any], said: str
+    changes: dict[str, Any], message: str
 ) -> None:
     options = {
         "dbtable": "t",
@@ -64,12 +64,12 @@ def test_a_redshift_write_that_cannot_be_done_is_refused(
         "aws_iam_role": "arn",
         "tempformat": "CSV",
     }
-    with pytest.raises(UnsupportedByLocalGlueError, match=said):
+    with pytest.raises(UnsupportedByLocalGlueError, match=message):
         redshift_sink.write_redshift(None, {**options, **changes})  # type: ignore[arg-type]
 
 
-def test_actions_are_parted_at_semicolons_and_name_the_table() -> None:
-    assert redshift_sink._actions("DELETE FROM %s; ; SELECT 1;", "public.t") == [
+def test_actions_are_split_at_semicolons_and_name_the_table() -> None:
+    assert redshift_sql.action_statements("DELETE FROM %s; ; SELECT 1;", "public.t") == [
         "DELETE FROM public.t",
         "SELECT 1",
     ]
@@ -88,7 +88,7 @@ def test_copy_is_written_as_the_connector_writes_it() -> None:
         "include_column_list": "true",
         "extracopyoptions": "COMPUPDATE OFF",
     }
-    assert redshift_sink._copy(Frame(), options, "s3://b/m.json") == (  # type: ignore[arg-type]
+    assert redshift_sql.copy_statement(Frame(), options, "s3://b/m.json") == (  # type: ignore[arg-type]
         """COPY public.t ("id", "name") FROM 's3://b/m.json' """
         """IAM_ROLE 'arn:aws:iam::222222222222:role/RoleB' """
         """FORMAT AS CSV GZIP NULL AS '@NULL@' MANIFEST COMPUPDATE OFF"""

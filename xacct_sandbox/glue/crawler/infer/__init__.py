@@ -1,8 +1,8 @@
-"""From the first bytes of a file to its schema, as Glue's built-in classifiers find it.
+"""Infers the schema of a file from its first bytes, as Glue's built-in classifiers do.
 
 The order is Glue's: Avro, ORC, Parquet, JSON, XML, then CSV. Avro, ORC, XML, bzip2, zip, Snappy
-and LZ4 are recognized and refused by name, because a table without them would differ silently
-from the one Glue makes.
+and LZ4 are recognized and refused by name: a table without such files would differ from the table
+that Glue creates.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from xacct_sandbox.glue.crawler.infer.json_files import infer_json, looks_like_j
 from xacct_sandbox.glue.crawler.infer.parquet_files import ReadRange, infer_parquet
 from xacct_sandbox.glue.crawler.infer.schema import Layout, Schema, Unclassified, UnsupportedFormat
 
-# Enough for some hundred records, little enough to sample a year of folders in a second.
 SAMPLE_BYTES = 64 * 1024
+"""Enough for hundreds of records; small enough to sample a year of folders in a second."""
 
 _UNSUPPORTED = {
     b"Obj\x01": "Avro",
@@ -35,7 +35,7 @@ def infer_schema(head: bytes, size: int, read_range: ReadRange) -> Schema:
     """The schema of one file.
 
     Args:
-        head: its first bytes, SAMPLE_BYTES or the whole file.
+        head: its first SAMPLE_BYTES bytes, or all of them.
         size: bytes of the whole file.
         read_range: (start, length) -> bytes, for formats whose schema is not at the start.
 
@@ -54,6 +54,10 @@ def infer_schema(head: bytes, size: int, read_range: ReadRange) -> Schema:
             record_bytes=parquet.record_bytes,
             size=size,
         )
+    return _infer_text(head, size)
+
+
+def _infer_text(head: bytes, size: int) -> Schema:
     complete = len(head) >= size
     compression = "none"
     body = head
@@ -74,7 +78,7 @@ def infer_schema(head: bytes, size: int, read_range: ReadRange) -> Schema:
         table = infer_csv(text, complete=complete)
         layout = Layout("csv", compression, table.delimiter, table.header)
         columns, rows, quoted = table.columns, table.rows, table.quoted
-    # The sample stands for the whole: its share of the stored bytes gives the number of records.
+    # The number of records is estimated from the sample's share of the stored bytes.
     scale = 1.0 if complete else size / len(head)
     return Schema(
         layout=layout,
@@ -87,7 +91,7 @@ def infer_schema(head: bytes, size: int, read_range: ReadRange) -> Schema:
 
 
 def _gunzip(data: bytes, *, complete: bool) -> tuple[bytes, bool]:
-    """(as much as the sample holds, whether that is everything)."""
+    """(uncompressed content of the sample, whether that is the whole file)."""
     inflater = zlib.decompressobj(wbits=31)
     try:
         body = inflater.decompress(data, 4 * SAMPLE_BYTES)

@@ -2,10 +2,10 @@
 
 Rules of the Glue developer guide ("Built-in CSV classifier"): delimiters comma, pipe, tab,
 semicolon and Ctrl-A; at least two columns and two rows; the first row is a header if every cell
-parses as STRING, all but the last are shorter than 150 characters, all are fit to be column names,
-and some later row parses as something else than STRING. Without a header the columns are ``col0``,
-``col1``, ... (as crawled tables show; the guide counts from 1). Values are bigint, double, boolean
-or string: dates and times stay strings.
+parses as STRING, all but the last are shorter than 150 characters, all can be column names, and
+some later row parses as something else than STRING. Without a header the columns are ``col0``,
+``col1``, ... (as in crawled tables; the guide counts from 1). Values are bigint, double, boolean or
+string: dates and times stay strings.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from xacct_sandbox.glue.crawler.infer.types import HiveType, merge
 
 DELIMITERS = (",", "|", "\t", ";", "\x01")
 MAX_HEADER_CELL = 150
-# Rows that must agree with the first row's number of columns for the delimiter to be the right
-# one; the rest may be broken rows.
 CONSISTENT_SHARE = 0.5
+"""Share of rows that must have as many columns as the first row; the others may be broken."""
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -33,6 +32,8 @@ _LONGEST_FIELD = 2**24
 
 @dataclass(frozen=True)
 class CsvSchema:
+    """What was found in the sample of a CSV file."""
+
     delimiter: str
     header: bool
     quoted: bool
@@ -87,12 +88,13 @@ def infer_csv(text: str, *, complete: bool) -> CsvSchema:
 
 
 def value_type(value: str) -> HiveType:
-    """The type one CSV value parses as; None for an empty one."""
-    text = value.strip(" \t")  # Python takes control characters for blanks too, no number does
+    """The type of one CSV value; None for an empty one."""
+    # Only these blanks: strip() and int() accept control characters too, numbers in Hive do not.
+    text = value.strip(" \t")
     if not text:
         return None
     if _INTEGER.fullmatch(text):
-        # Beyond 64 bits only a double can hold it.
+        # Only a double can hold more than 64 bits.
         return "bigint" if -(2**63) <= int(text) < 2**63 else "double"
     if _FLOAT.fullmatch(text):
         return "double"
@@ -131,7 +133,7 @@ def _is_header(cells: Sequence[str], kinds: Sequence[HiveType]) -> bool:
     ):
         return False
     if not last and kinds[-1] is not None:
-        # Only a trailing delimiter, empty throughout, may stand without a name.
+        # Only a column without values (a trailing delimiter) may have no name.
         return False
     if len({cell.lower() for cell in named}) != len(named):
         return False

@@ -1,8 +1,8 @@
-"""The built-in JSON classifier: one object a line, or one document that is an object or an array.
+"""The built-in JSON classifier: one object per line, or one document, an object or an array.
 
 Whole numbers are ``int``, larger ones ``bigint`` (Glue developer guide, "How to create a single
-schema": ``A:int``); objects are structs, lists arrays; a document that is an array becomes one
-column ``array``, as Glue does without a custom classifier.
+schema": ``A:int``). Objects are structs, lists are arrays. A document that is an array becomes one
+column named ``array``, as in Glue without a custom classifier.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from xacct_sandbox.glue.crawler.infer.types import (
 
 @dataclass(frozen=True)
 class JsonSchema:
+    """Columns of a JSON sample, and the number of its records."""
+
     columns: dict[str, HiveType]
     rows: int
 
@@ -35,6 +37,10 @@ def looks_like_json(text: str) -> bool:
 
 def infer_json(text: str, *, complete: bool) -> JsonSchema:
     """Columns of JSON text.
+
+    Args:
+        text: the beginning of the file.
+        complete: the text is the whole file; otherwise its last record may be cut off.
 
     Raises:
         Unclassified: its records are not JSON objects.
@@ -73,14 +79,14 @@ def type_of(value: Any) -> HiveType:
 def _records(text: str, *, complete: bool) -> list[dict[str, Any]]:
     decoder = json.JSONDecoder()
     records: list[dict[str, Any]] = []
-    at = 0
+    position = 0
     while True:
-        while at < len(text) and text[at].isspace():
-            at += 1
-        if at >= len(text):
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position >= len(text):
             break
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as problem:
             if not complete and records:
                 # The sample ends inside this record.

@@ -15,23 +15,25 @@ ReadRange = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class ParquetSchema:
+    """What the footer of a Parquet file says."""
+
     columns: dict[str, HiveType]
     rows: int
     record_bytes: int
-    """Uncompressed size of all row groups."""
+    """Bytes of all row groups, uncompressed."""
 
 
 def infer_parquet(size: int, read_range: ReadRange) -> ParquetSchema:
-    """Columns of a Parquet object, read from its footer alone.
+    """Columns of a Parquet object; only its footer is read.
 
     Args:
         size: bytes of the object.
         read_range: (start, length) -> bytes.
 
     Raises:
-        Unclassified: the footer is no Parquet footer.
+        Unclassified: the footer cannot be read.
     """
-    # Imported here: pyarrow costs every start of the daemon 40 MB, and most crawls are of CSV.
+    # Imported here: pyarrow would cost the daemon 40 MB, and most crawls are of CSV.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -87,13 +89,13 @@ def arrow_type(kind: Any) -> HiveType:
 
 
 class _RangeFile(io.RawIOBase):
-    """A seekable file over ranged reads, for pyarrow."""
+    """A seekable file that reads ranges of an object, for pyarrow."""
 
     def __init__(self, size: int, read_range: ReadRange) -> None:
         super().__init__()
         self._size = size
         self._read_range = read_range
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -102,18 +104,18 @@ class _RangeFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
 
-    def read(self, length: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        wanted = left if length is None or length < 0 else min(length, left)
-        if wanted == 0:
+    def read(self, length: int | None = -1) -> bytes:
+        left = max(0, self._size - self._position)
+        count = left if length is None or length < 0 else min(length, left)
+        if count == 0:
             return b""
-        data = self._read_range(self._at, wanted)
-        self._at += len(data)
+        data = self._read_range(self._position, count)
+        self._position += len(data)
         return data

@@ -1,4 +1,4 @@
-"""What the crawler knows of one file, and of many files together."""
+"""The schema of one file, or of many files together."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xacct_sandbox.glue.crawler.infer.types import Array, HiveType, Map, Struct, merge_fields
+from xacct_sandbox.glue.crawler.infer.types import (
+    Array,
+    HiveType,
+    Map,
+    Struct,
+    merge_fields,
+    render,
+)
 
-# Schemas with at least this share of columns in common belong to one table (i: the figure that
-# AWS support gives; the documentation says only "similar").
 SIMILARITY_THRESHOLD = 0.7
+"""Schemas with at least this share of columns in common belong to one table.
+
+The figure is AWS support's; the Glue developer guide says only "similar".
+"""
 
 
 class Unclassified(Exception):
@@ -23,17 +32,24 @@ class UnsupportedFormat(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """What must be equal for two files to be data of one table ("data compatibility")."""
+    """What two files of one table have in common (Glue developer guide, "data compatibility")."""
 
     classification: str  # csv, json, parquet
     compression: str = "none"  # none, gzip
     delimiter: str | None = None  # csv only
     header: bool = False  # csv only: the first record holds the names
 
+    def __str__(self) -> str:
+        details = [self.classification, f"compression {self.compression}"]
+        if self.delimiter:
+            details.append(f"delimiter {self.delimiter!r}")
+            details.append("with header" if self.header else "without header")
+        return ", ".join(details)
+
 
 @dataclass(frozen=True)
 class Schema:
-    """Columns, and how many records of what size stand behind them (estimates)."""
+    """Columns of the data, and estimates of its size."""
 
     layout: Layout
     columns: Mapping[str, HiveType]
@@ -41,12 +57,13 @@ class Schema:
     objects: int = 1
     records: int = 0
     record_bytes: int = 0
-    """Size of all the records, uncompressed, for the average record size."""
+    """Bytes of all records, uncompressed."""
     size: int = 0
-    """Size of the objects, in bytes as stored."""
+    """Bytes of the objects as stored."""
 
     @property
     def average_record_size(self) -> int:
+        """Bytes of a record, uncompressed."""
         return round(self.record_bytes / self.records) if self.records else 0
 
     def similarity(self, other: Schema) -> float:
@@ -73,9 +90,30 @@ class Schema:
             size=self.size + other.size,
         )
 
-    # -- what the crawler remembers between crawls ------------------------------------------
+    def scaled(self, objects: int, size: int) -> Schema:
+        """The schema of more data like this.
+
+        Args:
+            objects: how many there are.
+            size: bytes of the objects as stored.
+        """
+        factor = size / self.size if self.size else 1.0
+        return replace(
+            self,
+            objects=objects,
+            records=round(self.records * factor),
+            record_bytes=round(self.record_bytes * factor),
+            size=size,
+        )
+
+    def __str__(self) -> str:
+        columns = ", ".join(f"{name} {render(kind)}" for name, kind in self.columns.items())
+        return f"[{self.layout}: {columns}]"
+
+    # -- stored between crawls -------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
+        """The schema as a JSON document."""
         return {
             "layout": [
                 self.layout.classification,
@@ -90,6 +128,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Schema:
+        """The schema in a document of `to_json`."""
         objects, records, record_bytes, size = document["counts"]
         return cls(
             layout=Layout(*document["layout"]),
@@ -113,7 +152,7 @@ def _type_to_json(kind: HiveType) -> Any:
 
 
 def _type_from_json(document: Any) -> HiveType:
-    if not isinstance(document, dict):
+    if document is None or isinstance(document, str):
         return document
     if "struct" in document:
         return Struct(tuple((name, _type_from_json(kind)) for name, kind in document["struct"]))

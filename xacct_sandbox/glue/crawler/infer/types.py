@@ -1,8 +1,8 @@
-"""Hive types as the crawler finds them, and how two findings become one.
+"""Hive types of inferred columns, and how two types are merged.
 
-Rules (i, from tables crawled by Glue): whole numbers widen ``int`` < ``bigint`` < ``double``; two
-types that have no number in common become ``string``; a column that was empty everywhere is
-``string`` once it is written down.
+Rules (observed on tables crawled by Glue): whole numbers widen ``int`` < ``bigint`` < ``double``;
+types that are not both numeric become ``string``; a column without any value is ``string`` in the
+catalog.
 """
 
 from __future__ import annotations
@@ -15,26 +15,32 @@ _NUMERIC_ORDER = ("tinyint", "smallint", "int", "bigint", "float", "double")
 
 @dataclass(frozen=True)
 class Struct:
+    """``struct<name:type,...>``."""
+
     fields: tuple[tuple[str, HiveType], ...]
 
 
 @dataclass(frozen=True)
 class Array:
+    """``array<element>``."""
+
     element: HiveType
 
 
 @dataclass(frozen=True)
 class Map:
+    """``map<key,value>``."""
+
     key: HiveType
     value: HiveType
 
 
-# A primitive by its Hive name, a nested type, or None: nothing but nulls seen so far.
 HiveType = str | Struct | Array | Map | None
+"""A primitive type by its Hive name, a nested type, or None if only nulls were seen."""
 
 
 def render(hive_type: HiveType) -> str:
-    """The type as it stands in a catalog column."""
+    """The type as text, as in a catalog column."""
     if hive_type is None:
         return "string"
     if isinstance(hive_type, Struct):
@@ -66,7 +72,7 @@ def merge(one: HiveType, other: HiveType) -> HiveType:
 
 
 def merge_fields(one: Mapping[str, HiveType], other: Mapping[str, HiveType]) -> dict[str, HiveType]:
-    """Both sets of fields; those of ``one`` keep their order, new ones follow."""
+    """The fields of both: those of ``one`` in their order, then new ones of ``other``."""
     merged = dict(one)
     for name, kind in other.items():
         merged[name] = merge(merged[name], kind) if name in merged else kind

@@ -1,7 +1,8 @@
-"""Frames from tables of the Glue Data Catalog whose files are in S3."""
+"""Reads tables of the Glue Data Catalog whose files are in S3."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import boto3
@@ -21,21 +22,29 @@ def read_catalog_table(
 ) -> DataFrame:
     """The table's rows, its partition columns last.
 
-    ``push_down_predicate`` chooses partitions in the catalog, before files are listed.
+    Args:
+        spark: the session.
+        database: of the catalog.
+        table_name: in the database.
+        push_down_predicate: selects partitions in the catalog, before files are listed.
+        additional_options: none is supported.
+        catalog_id: the account of the catalog; None for the job's own.
+
+    Raises:
+        UnsupportedByLocalGlueError: an option or the table's format is not supported.
     """
     check_options("create_dynamic_frame.from_catalog", additional_options, ())
     glue = boto3.client("glue")
-    catalog = {"CatalogId": catalog_id} if catalog_id else {}
-    table = glue.get_table(DatabaseName=database, Name=table_name, **catalog)["Table"]
+    request: dict[str, Any] = {"DatabaseName": database}
+    if catalog_id:
+        request["CatalogId"] = catalog_id
+    table: Mapping[str, Any] = glue.get_table(Name=table_name, **request)["Table"]
     keys = table.get("PartitionKeys", [])
     if not keys:
         return _read_location(spark, table["StorageDescriptor"], table)
-    pages = glue.get_paginator("get_partitions").paginate(
-        DatabaseName=database,
-        TableName=table_name,
-        **({"Expression": push_down_predicate} if push_down_predicate else {}),
-        **catalog,
-    )
+    if push_down_predicate:
+        request["Expression"] = push_down_predicate
+    pages = glue.get_paginator("get_partitions").paginate(TableName=table_name, **request)
     frame: DataFrame | None = None
     for partition in (item for page in pages for item in page["Partitions"]):
         part = _read_location(spark, partition["StorageDescriptor"], table)
@@ -49,7 +58,7 @@ def read_catalog_table(
 
 
 def _read_location(
-    spark: SparkSession, storage: dict[str, Any], table: dict[str, Any]
+    spark: SparkSession, storage: Mapping[str, Any], table: Mapping[str, Any]
 ) -> DataFrame:
     columns = storage.get("Columns") or table["StorageDescriptor"]["Columns"]
     parameters = table.get("Parameters", {})
@@ -70,5 +79,5 @@ def _read_location(
     return reader.format(classification).load(storage["Location"])
 
 
-def _schema(columns: list[dict[str, Any]]) -> str:
+def _schema(columns: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"`{column['Name']}` {column['Type']}" for column in columns)

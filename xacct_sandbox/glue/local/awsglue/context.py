@@ -1,4 +1,4 @@
-"""`GlueContext`: what a script reads and writes through."""
+"""`GlueContext`, with its readers and writers of frames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GlueContext:
         return self.spark_session
 
     def get_logger(self) -> logging.Logger:
-        """A logger with debug, info, warn and error; its lines go to the run's error stream."""
+        """A logger with debug, info, warn and error; it writes to the run's error stream."""
         return logging.getLogger("glue")
 
     def __getattr__(self, name: str) -> object:
@@ -61,7 +61,7 @@ class DataFrameReader:
         additional_options: Mapping[str, Any] | None = None,
         catalog_id: str | None = None,
     ) -> DataFrame:
-        """A catalog table in S3; ``transformation_ctx`` is for bookmarks and has no effect."""
+        """A catalog table in S3; ``transformation_ctx``, used by bookmarks, has no effect."""
         if redshift_tmp_dir:
             raise refuse("catalog tables of Redshift", "read a table in S3")
         return read_catalog_table(
@@ -82,6 +82,7 @@ class DataFrameReader:
         transformation_ctx: str = "",
         push_down_predicate: str = "",
     ) -> DataFrame:
+        """Files in S3; other connection types are refused."""
         if connection_type != "s3":
             raise refuse(f"reading connection_type {connection_type!r}", "read from s3")
         if push_down_predicate:
@@ -101,10 +102,12 @@ class DynamicFrameReader:
         self._glue_context = glue_context
 
     def from_catalog(self, database: str, table_name: str, **options: Any) -> DynamicFrame:
+        """A catalog table in S3, with the options of `DataFrameReader.from_catalog`."""
         frame = self._glue_context.create_data_frame.from_catalog(database, table_name, **options)
         return DynamicFrame(frame, self._glue_context, table_name)
 
     def from_options(self, connection_type: str, **options: Any) -> DynamicFrame:
+        """Files in S3, with the options of `DataFrameReader.from_options`."""
         frame = self._glue_context.create_data_frame.from_options(connection_type, **options)
         return DynamicFrame(frame, self._glue_context)
 
@@ -144,7 +147,7 @@ class DynamicFrameWriter:
         redshift_tmp_dir: str = "",
         transformation_ctx: str = "",
     ) -> DynamicFrame:
-        """Append a frame to Redshift through a connection of the catalog."""
+        """Append a frame to Redshift through a Glue connection."""
         options = dict(connection_options or {})
         options.update(
             useConnectionProperties="true",
@@ -155,4 +158,5 @@ class DynamicFrameWriter:
         return frame
 
     def from_catalog(self, *_arguments: Any, **_options: Any) -> DynamicFrame:
+        """Refused: use from_options."""
         raise refuse("write_dynamic_frame.from_catalog", "use from_options")

@@ -1,7 +1,7 @@
-"""`DynamicFrame`: here a DataFrame with Glue's name and methods.
+"""`DynamicFrame`: a DataFrame with Glue's methods.
 
-Glue's own frames let a column hold several types at once. Frames made here come from DataFrames
-or from files read with a schema, so they never do, and need no resolving.
+In Glue a column of a DynamicFrame can hold several types. These frames come from DataFrames or
+from files that are read with a schema, so a column has one type and ResolveChoice is not needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What this local `awsglue` says when it cannot do what Glue can."""
+"""The error for features of Glue that this local `awsglue` does not have."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from typing import Any
 
 
 class UnsupportedByLocalGlueError(Exception):
-    """Something that AWS Glue does and the sandbox does not; the text names it."""
+    """The script uses a feature of AWS Glue that the sandbox does not have; the text names it."""
 
 
-def refuse(what: str, instead: str) -> UnsupportedByLocalGlueError:
-    """The error for a thing that the sandbox does not do."""
-    return UnsupportedByLocalGlueError(f"the sandbox's Glue does not support {what}; {instead}")
+def refuse(feature: str, instead: str) -> UnsupportedByLocalGlueError:
+    """The error for an unsupported feature.
+
+    Args:
+        feature: what the script uses.
+        instead: what it can use.
+    """
+    return UnsupportedByLocalGlueError(f"the sandbox's Glue does not support {feature}; {instead}")
 
 
-def check_options(where: str, options: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuse options that would otherwise have to be ignored.
+def check_options(operation: str, options: Mapping[str, Any], supported: Iterable[str]) -> None:
+    """Refuse unsupported options.
+
+    Args:
+        operation: what the options are for, for the error message.
+        options: of the script.
+        supported: names of the options that have an effect.
 
     Raises:
-        UnsupportedByLocalGlueError: naming the first one.
+        UnsupportedByLocalGlueError: naming the first unsupported one.
     """
-    supported = sorted(known)
+    names = sorted(supported)
     for name in options:
-        if name not in supported:
-            raise refuse(f"option {name!r} of {where}", f"supported are {', '.join(supported)}")
+        if name not in names:
+            raise refuse(f"option {name!r} of {operation}", f"supported are {', '.join(names)}")

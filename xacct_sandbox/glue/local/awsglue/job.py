@@ -1,4 +1,4 @@
-"""`Job`: start and end of a job run, and its bookmarks, which the sandbox does not keep."""
+"""`Job`: start and end of a job run. Job bookmarks are not supported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from awsglue.errors import refuse
 
 
 class Job:
-    """A job run as the script sees it."""
+    """The job run of a script."""
 
     def __init__(self, glue_context: Any) -> None:
         self._glue_context = glue_context
@@ -31,8 +31,12 @@ class Job:
     def init(self, job_name: str, args: Mapping[str, Any] | None = None) -> None:
         """Begin the run.
 
+        Args:
+            job_name: of the job.
+            args: as getResolvedOptions returns them.
+
         Raises:
-            UnsupportedByLocalGlueError: job bookmarks are asked for.
+            UnsupportedByLocalGlueError: job bookmarks are enabled.
         """
         arguments = dict(args or {})
         bookmark = arguments.get("job_bookmark_option", "job-bookmark-disable")
@@ -47,6 +51,10 @@ class Job:
         return self._initialized
 
     def commit(self) -> None:
-        """End the run. Without bookmarks there is nothing to save."""
+        """End the run. There are no bookmarks to save.
+
+        Raises:
+            RuntimeError: init() was not called.
+        """
         if not self._initialized:
             raise RuntimeError("Job.commit() was called before Job.init()")

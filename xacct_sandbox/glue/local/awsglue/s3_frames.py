@@ -1,4 +1,4 @@
-"""Frames from and to files in S3, with Glue's names for Spark's options."""
+"""Reads and writes files in S3, with Glue's format options."""
 
 from __future__ import annotations
 
@@ -9,20 +9,34 @@ from pyspark.sql import DataFrame, SparkSession
 from awsglue.errors import check_options, refuse
 
 FORMATS = ("csv", "json", "parquet")
-# Glue's csv format options and what Spark calls them; Glue's default for each.
-CSV_OPTIONS = {
+CSV_OPTIONS: dict[str, tuple[str, str | bool]] = {
     "separator": ("sep", ","),
     "quoteChar": ("quote", '"'),
     "escaper": ("escape", '"'),
     "withHeader": ("header", False),
     "multiline": ("multiLine", False),
 }
+"""Glue's csv format options: the name of the option in Spark, and Glue's default."""
 
 
 def read_s3(
-    spark: SparkSession, options: dict[str, Any], file_format: str | None, format_options: dict
+    spark: SparkSession,
+    options: dict[str, Any],
+    file_format: str | None,
+    format_options: dict[str, Any],
 ) -> DataFrame:
-    """``connection_type="s3"``: files below ``paths``; csv without a schema gives text columns."""
+    """Read the files below ``paths``; all columns of csv files are strings.
+
+    Args:
+        spark: the session.
+        options: connection options.
+        file_format: one of FORMATS.
+        format_options: of csv.
+
+    Raises:
+        UnsupportedByLocalGlueError: a format or option is not supported.
+        ValueError: ``paths`` is missing.
+    """
     _check_format(file_format, format_options)
     check_options("reading from s3", options, ("paths", "recurse"))
     paths = options.get("paths")
@@ -35,9 +49,23 @@ def read_s3(
 
 
 def write_s3(
-    frame: DataFrame, options: dict[str, Any], file_format: str | None, format_options: dict
+    frame: DataFrame,
+    options: dict[str, Any],
+    file_format: str | None,
+    format_options: dict[str, Any],
 ) -> None:
-    """``connection_type="s3"``: append files below ``path``."""
+    """Append files below ``path``.
+
+    Args:
+        frame: the rows.
+        options: connection options.
+        file_format: one of FORMATS.
+        format_options: of csv.
+
+    Raises:
+        UnsupportedByLocalGlueError: a format or option is not supported.
+        ValueError: ``path`` is missing.
+    """
     _check_format(file_format, format_options)
     check_options("writing to s3", options, ("path", "partitionKeys", "compression"))
     if not options.get("path"):
@@ -53,8 +81,8 @@ def write_s3(
 def _check_format(file_format: str | None, format_options: dict[str, Any]) -> None:
     if file_format not in FORMATS:
         raise refuse(f"format {file_format!r}", f"use one of {', '.join(FORMATS)}")
-    known = CSV_OPTIONS if file_format == "csv" else ()
-    check_options(f"format {file_format}", format_options, known)
+    supported = CSV_OPTIONS if file_format == "csv" else ()
+    check_options(f"format {file_format}", format_options, supported)
 
 
 def _spark_options(file_format: str | None, format_options: dict[str, Any]) -> dict[str, Any]:

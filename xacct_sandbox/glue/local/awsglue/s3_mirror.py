@@ -1,9 +1,9 @@
 """``s3://`` paths for a Spark that has no S3 file system.
 
-A folder stands for S3: ``<root>/<bucket>/<key>``. Hadoop's view file system makes ``s3://bucket``
-lead there, so paths keep their names everywhere, also in ``_metadata.file_path``. Spark's readers
-and writers are wrapped: what is about to be read is downloaded first, what was written is
-uploaded at once, both through boto3 and so with the job role's own permissions.
+A local folder mirrors S3: ``<root>/<bucket>/<key>``. Hadoop's view file system maps ``s3://bucket``
+to it, so paths look as on AWS, also in ``_metadata.file_path``. Spark's readers and writers are
+wrapped: objects are downloaded before they are read, and uploaded after they are written, both
+through boto3, so with the job role's permissions.
 """
 
 from __future__ import annotations
@@ -17,22 +17,32 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from pyspark.sql import SparkSession
 from pyspark.sql.readwriter import DataFrameReader, DataFrameWriter
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
 THREADS = 8
 CHUNK = 1024 * 1024
 READERS = {"csv": 1, "json": 1, "text": 1, "load": 1, "orc": 1, "parquet": None}
+"""How many positional arguments of each reader are paths; None for all."""
 WRITERS = ("csv", "json", "text", "orc", "parquet", "save")
 WILDCARD = re.compile(r"(?<!\\)(?:\\\\)*[\[\]{}*?]")
 
 
 @dataclass
 class S3Mirror:
-    """The folder that stands for S3 during one job run at a time."""
+    """A local copy of the objects that one job run reads and writes.
+
+    Attributes:
+        root: the folder.
+        spark: the session that reads and writes it.
+    """
 
     root: Path
     spark: SparkSession
@@ -41,34 +51,39 @@ class S3Mirror:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def clear(self) -> None:
-        """Forget what an earlier run read, and the client that had its credentials."""
+        """Remove the files of an earlier run, and the client with its credentials."""
         self._etags.clear()
         self.__dict__.pop("client", None)
         for folder in self.root.iterdir():
             _empty(folder)
 
     @functools.cached_property
-    def client(self) -> Any:
+    def client(self) -> S3Client:
+        """A client with the credentials of the current run."""
         return boto3.client("s3")
 
     def fetch(self, paths: Iterable[str]) -> None:
-        """Download the objects that Spark will find at these paths."""
+        """Download the objects at these paths whose current version is not here yet."""
         with ThreadPoolExecutor(THREADS) as pool:
             listed = pool.map(self._list_path, sorted(set(paths)))
-            wanted = {(bucket, item["Key"]): item for bucket, items in listed for item in items}
+            objects = {(bucket, item["Key"]): item for bucket, items in listed for item in items}
             stale = [
                 (bucket, key)
-                for (bucket, key), item in wanted.items()
+                for (bucket, key), item in objects.items()
                 if self._etags.get((bucket, key)) != item["ETag"]
             ]
-            list(pool.map(lambda place: self._download(*place), stale))
-        self._etags.update({place: wanted[place]["ETag"] for place in stale})
+            list(pool.map(lambda address: self._download(*address), stale))
+        self._etags.update({address: objects[address]["ETag"] for address in stale})
 
     def write(self, path: str, write: Callable[[], Any]) -> Any:
-        """Let Spark write below a path, then make S3 the same.
+        """Have Spark write below a path, then change S3 in the same way.
 
-        What S3 has there is put in place as empty files first: Spark then refuses, skips,
-        replaces or adds as its mode says, and what it removed is deleted from S3.
+        Objects that exist there are created as empty files first. Spark then refuses, skips,
+        replaces or adds files as its mode says. Files that it removes are deleted from S3.
+
+        Args:
+            path: ``s3://bucket/folder``.
+            write: writes to it, and returns the result.
         """
         bucket, prefix = _split(path)
         folder = self._mount(bucket) / prefix
@@ -90,17 +105,18 @@ class S3Mirror:
             self._delete(bucket, sorted(before - after))
         finally:
             _remove(folder)
-            for place in [place for place in self._etags if place[1].startswith(f"{prefix}/")]:
-                del self._etags[place]
+            for address in [key for key in self._etags if key[1].startswith(f"{prefix}/")]:
+                del self._etags[address]
         return result
 
-    def _list_path(self, path: str) -> tuple[str, list[dict[str, Any]]]:
+    def _list_path(self, path: str) -> tuple[str, list[ObjectTypeDef]]:
         bucket, key = _split(path)
         self._mount(bucket)
         wildcard = WILDCARD.search(key)
         start = key[: wildcard.start()] if wildcard else key
-        # With Spark's option __globPaths__ false a path is literal, backslashes and all; whether it
-        # is set cannot be seen from here, and a file that is not fetched is not missed by Spark.
+        # With Spark's option __globPaths__ false, a path is literal, including its backslashes.
+        # The option is not visible here, so both readings are listed: Spark would silently skip a
+        # file that was not downloaded.
         items = [
             item
             for prefix in {start, _unescape(start)}
@@ -108,7 +124,7 @@ class S3Mirror:
         ]
         return bucket, items
 
-    def _list(self, bucket: str, prefix: str, *, whole_name: bool = True) -> list[dict[str, Any]]:
+    def _list(self, bucket: str, prefix: str, *, whole_name: bool = True) -> list[ObjectTypeDef]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [
             item
@@ -119,7 +135,7 @@ class S3Mirror:
         ]
 
     def _mount(self, bucket: str) -> Path:
-        """The bucket's folder; Hadoop reads the mount when the bucket is first opened."""
+        """The bucket's folder; Hadoop reads the mount table when it first opens the bucket."""
         folder = self.root / bucket
         with self._lock:
             if bucket not in self._mounted:
@@ -134,14 +150,14 @@ class S3Mirror:
         if any(part in ("", ".", "..") or len(os.fsencode(part)) > 255 for part in parts):
             raise ValueError(
                 f"s3://{bucket}/{key} cannot be read by the sandbox's Spark: a part of the key is "
-                "empty, a dot, two dots, or longer than 255 bytes, which no local file can be named"
+                "empty, a dot, two dots, or longer than 255 bytes, so it is no local file name"
             )
         return self.root.joinpath(bucket, *parts)
 
     def _download(self, bucket: str, key: str) -> None:
         target = self._local(bucket, key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Not download_file: its HEAD request is denied without a word of who, what and where.
+        # Not download_file: the error of its HEAD request names no principal and no action.
         body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
         with target.open("wb") as file:
             shutil.copyfileobj(body, file, CHUNK)
@@ -162,7 +178,12 @@ class S3Mirror:
 
 
 def install(spark: SparkSession, root: Path) -> S3Mirror:
-    """Make ``s3://`` work in this process's Spark; call once."""
+    """Add ``s3://`` to this process's Spark; call it once.
+
+    Args:
+        spark: the session.
+        root: folder of the mirror.
+    """
     mirror = S3Mirror(root, spark)
     root.mkdir(parents=True, exist_ok=True)
     for name, positional in READERS.items():
@@ -175,8 +196,8 @@ def install(spark: SparkSession, root: Path) -> S3Mirror:
 def _reading(mirror: S3Mirror, method: Callable[..., Any], positional: int | None) -> Any:
     @functools.wraps(method)
     def read(reader: DataFrameReader, *args: Any, **kwargs: Any) -> Any:
-        given = [*args[:positional], kwargs.get("path"), kwargs.get("paths")]
-        if paths := [path for path in _texts(given) if path.startswith("s3://")]:
+        arguments = [*args[:positional], kwargs.get("path"), kwargs.get("paths")]
+        if paths := [path for path in _texts(arguments) if path.startswith("s3://")]:
             mirror.fetch(paths)
         return method(reader, *args, **kwargs)
 

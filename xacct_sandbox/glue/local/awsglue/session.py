@@ -1,4 +1,4 @@
-"""The Spark session of a worker: as small as a laptop needs, with ``s3://`` wired up."""
+"""The Spark session of a worker: small enough for a laptop, with ``s3://`` paths."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
 
     Args:
         folder: scratch space of the worker.
-        memory: heap of the one JVM, as Java writes it (``1g``).
+        memory: heap of the JVM, as Java writes it (``1g``).
         cores: tasks that run at the same time.
+
+    Returns:
+        The session, and the mirror behind its ``s3://`` paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -23,7 +26,7 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        # The quick compiler only: half the CPU time for small loads, a fifth more for large ones.
+        # C1 compiler only: half the CPU time for small loads, a fifth more for large ones.
         "spark.driver.extraJavaOptions": (
             f"-Djava.io.tmpdir={folder} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
         ),
@@ -36,7 +39,7 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
         "spark.default.parallelism": str(cores),
         "spark.sql.adaptive.enabled": "true",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
-        # Without checksum files, which would be uploaded, and which refuse a colon in a name.
+        # No checksum files: they would be uploaded, and do not allow a colon in a name.
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     }
     builder = SparkSession.builder.master(f"local[{cores}]")

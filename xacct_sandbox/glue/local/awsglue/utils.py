@@ -1,4 +1,4 @@
-"""`getResolvedOptions`: a job's arguments, as Glue's own parser reads them."""
+"""`getResolvedOptions`: parses a job's arguments as Glue does."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, NoReturn
 
 from awsglue.job import Job
 
-# Glue sets these for its own use; a script may not ask for them as if they were its own.
 RESERVED = {"JOB_ID", "JOB_RUN_ID", "SECURITY_CONFIGURATION"}
+"""Arguments that Glue sets for its own use; a script may not request them."""
 TEMPORARY = ("TempDir", "RedshiftTempDir")
 
 
 class GlueArgumentError(Exception):
-    """An argument is missing or not understood."""
+    """An argument is missing or invalid."""
 
 
 class GlueArgumentParser(argparse.ArgumentParser):
-    """Raises where argparse would end the process."""
+    """Raises an exception where argparse ends the process."""
 
     def error(self, message: str) -> NoReturn:
         raise GlueArgumentError(message)
@@ -26,14 +26,21 @@ class GlueArgumentParser(argparse.ArgumentParser):
 def getResolvedOptions(
     args: list[str], options: list[str], allow_abbrev: bool = False
 ) -> dict[str, Any]:
-    """The values of ``options`` (names without dashes), all required, by name.
+    """The values of the requested arguments.
 
-    As in Glue, dashes in a name become underscores in the key, arguments that were not asked for
-    are left out, and job_bookmark_option, TempDir and a few more are always there.
+    Args:
+        args: the script's command line.
+        options: names without their dashes; all are required.
+        allow_abbrev: arguments may be abbreviated.
+
+    Returns:
+        Values by name. As in Glue, dashes within a name become underscores, arguments that were
+        not requested are left out, and job_bookmark_option, TempDir and a few more are always
+        included.
 
     Raises:
-        GlueArgumentError: an option is missing.
-        RuntimeError: a reserved name was asked for.
+        GlueArgumentError: an argument is missing or invalid.
+        RuntimeError: a reserved name was requested.
     """
     bookmarks = Job.job_bookmark_options()
     reserved = {bookmarks[0][2:], "continuation-option", *RESERVED}

@@ -1,4 +1,4 @@
-"""Sessions on the Redshift endpoint, kept for a while between statements."""
+"""Sessions on the Redshift endpoint, kept for ``IDLE_SECONDS`` between statements."""
 
 from __future__ import annotations
 
@@ -26,31 +26,30 @@ from xacct_sandbox.redshift.api.wire_client import (
 
 IDLE_SECONDS = 60.0
 MAX_IDLE = 8
-_TRACELESS = {
+_STATELESS = {
     "SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "UNLOAD", "BEGIN", "COMMIT",
     "ROLLBACK",
 }  # fmt: skip
-_TRACES = re.compile(r"(?i)\binto\s+(?:temp|#)|set_config|#")
-# The driver remembers every statement text for as long as a connection lives.
-MAX_USES = 200
+_STATE = re.compile(r"(?i)\binto\s+(?:temp|#)|set_config|#")
+MAX_USES = 200  # the driver keeps every statement text as long as the connection
 
 
 class WireSession:
-    """One redshift_connector connection, logged in as the statement's own user."""
+    """One connection of redshift_connector, logged in as the user of the statement."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.uses = 0
-        self._marked = False
+        self._changed = False
         self.pid = int(self._read(PID_QUERY)[0][0])
 
     def execute(self, sql: str, values: Sequence[str]) -> Outcome:
         self.uses += 1
-        self._marked = self._marked or _leaves_traces(sql)
+        self._changed = self._changed or _changes_session(sql)
         try:
             cursor = self._connection.cursor()
-            # `$1` is the server's own form: the driver must only not look for its own. It scans
-            # the text for the style's mark, so one that does not occur in it is chosen.
+            # The text has the server's own form, `$1`. The driver scans it for the mark of its
+            # parameter style, so a style whose mark does not occur is chosen.
             cursor.paramstyle = _unused_style(sql) if values else cursor.paramstyle
             cursor.execute(sql, list(values) if values else None)
             descriptions = cursor.ps["row_desc"] if cursor.ps else []
@@ -72,8 +71,8 @@ class WireSession:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing a later statement could notice was left in the session."""
-        return not self._marked
+        """Whether no statement may have changed the session."""
+        return not self._changed
 
     def is_alive(self) -> bool:
         """Whether the endpoint still answers."""
@@ -85,11 +84,11 @@ class WireSession:
         return True
 
     def cancel(self, config: SandboxConfig) -> None:
-        """Stop what it runs; from another thread."""
+        """Cancel what the session runs. Called from another thread."""
         cancel(config, self._connection)
 
     def close(self) -> None:
-        # One that was lost cannot be closed properly, and need not be.
+        # Closing a lost connection fails, which does not matter.
         with contextlib.suppress(DriverError, OSError):
             self._connection.close()
 
@@ -98,14 +97,14 @@ class WireSession:
         return outcome.rows
 
 
-def _leaves_traces(sql: str) -> bool:
+def _changes_session(sql: str) -> bool:
     """Whether a statement may change its session: settings, temporary tables, a role.
 
-    On AWS each statement has a session of its own, so such a one is never used again. Only what
-    plainly cannot is let through.
+    On AWS every statement has a session of its own, so a changed session is not used again. When
+    in doubt, the answer is yes.
     """
     word = sql.lstrip().partition(" ")[0].upper()
-    return word not in _TRACELESS or _TRACES.search(sql) is not None
+    return word not in _STATELESS or _STATE.search(sql) is not None
 
 
 def _unused_style(sql: str) -> str:
@@ -120,7 +119,7 @@ def _unused_style(sql: str) -> str:
 
 
 class WireDatabase:
-    """Sessions by login; the newest idle one is used first."""
+    """Idle sessions by login. The one used last is taken first."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
@@ -144,7 +143,7 @@ class WireDatabase:
                 )
             if session.is_alive():
                 return session
-            # It ended while it was idle (a restart of the database).
+            # It ended while it was idle, e.g. because the database was restarted.
             session.close()
 
     def release(self, login: Login, session: WireSession, *, reusable: bool) -> None:
@@ -177,6 +176,6 @@ class WireDatabase:
 
 
 def _key(login: Login) -> str:
-    # The password is part of who it is: a session made with an old one is not handed out.
+    # With the password: a session of an old password is not used.
     secret = hashlib.sha256(login.password.encode()).hexdigest()
     return f"{login.database}\x00{login.user}\x00{secret}"

@@ -1,14 +1,14 @@
-"""ListDatabases, ListSchemas, ListTables and DescribeTable: synchronous looks at the catalog."""
+"""ListDatabases, ListSchemas, ListTables and DescribeTable: synchronous reads of the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from xacct_sandbox.credentials import ServiceError
 from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.redshift.api.data_api.runner import Database, Login, Session
 from xacct_sandbox.redshift.api.wire_client import DatabaseError
+from xacct_sandbox.service_errors import ServiceError
 
 PAGE = 1000
 
@@ -37,14 +37,14 @@ _COLUMNS = (
 
 
 class Metadata:
-    """The four operations, run as the caller's own database user."""
+    """The operations. They run as the caller's own database user."""
 
     def __init__(self, database: Database, find_login: FindLogin) -> None:
         self._database = database
         self._find_login = find_login
 
     def operations(self) -> dict[str, Callable[[Request], dict[str, Any]]]:
-        """By name, for ministack."""
+        """The operations by name, for the emulator."""
         return {
             "ListDatabases": self.list_databases,
             "ListSchemas": self.list_schemas,
@@ -108,16 +108,16 @@ class Metadata:
                 "ValidationException", "ConnectedDatabase: the sandbox has one database only"
             )
         _, login = self._find_login(request)
-        as_whom = login()
+        credentials = login()
         session: Session | None = None
         try:
-            session = self._database.acquire(as_whom)
+            session = self._database.acquire(credentials)
             rows = [tuple(row) for row in session.execute(sql, values).rows]
         except DatabaseError as problem:
             if session is not None:
-                self._database.release(as_whom, session, reusable=False)
+                self._database.release(credentials, session, reusable=False)
             raise ServiceError("DatabaseConnectionException", str(problem), 500) from problem
-        self._database.release(as_whom, session, reusable=True)
+        self._database.release(credentials, session, reusable=True)
         return rows
 
 

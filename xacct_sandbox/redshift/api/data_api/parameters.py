@@ -1,6 +1,6 @@
 """Named parameters: ``:name`` in SQL text becomes a bound parameter of the wire protocol.
 
-A name is looked for only outside string literals, quoted identifiers, dollar-quoted bodies and
+Names are searched only outside string literals, quoted identifiers, dollar-quoted bodies and
 comments; ``::`` is a cast (Data API guide, "Running SQL statements with parameters").
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-# Whatever a `:name` may not be inside of, then the name itself.
+# What a `:name` cannot be part of, then the name itself.
 _SCANNER = re.compile(
     r"""
       '(?:[^'\\]|\\.|'')*'            # string literal; Redshift reads backslash escapes
@@ -26,14 +26,14 @@ _NAME = re.compile(r"[0-9a-zA-Z_]+")
 
 
 class ParameterError(ValueError):
-    """The parameters do not fit the statement; the text is the Data API's."""
+    """The parameters do not fit the statement. The text is the Data API's."""
 
 
 def check_parameters(parameters: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The parameters of a request by name.
 
     Raises:
-        ParameterError: a malformed or repeated name, or a value that is missing or empty.
+        ParameterError: A name is malformed or repeated, or a value is missing or empty.
     """
     found: dict[str, str] = {}
     for parameter in parameters:
@@ -54,10 +54,10 @@ def names_in(sql: str) -> set[str]:
 
 
 def check_references(sqls: Iterable[str], parameters: Mapping[str, str]) -> None:
-    """Every name in the text has a value, every value is used by at least one statement.
+    """Check that every name has a value, and that every value is used.
 
     Raises:
-        ParameterError
+        ParameterError: They do not match.
     """
     used: set[str] = set()
     for sql in sqls:
@@ -72,13 +72,15 @@ def check_references(sqls: Iterable[str], parameters: Mapping[str, str]) -> None
 
 
 def bind(sql: str, parameters: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The text with ``$1``, ``$2``, ... and their values.
+    """Replace the names in a text.
 
-    A parameter that occurs more than once is bound once.
+    Returns:
+        The text with ``$1``, ``$2`` and so on, and their values. A parameter that occurs more than
+        once is bound once.
     """
     order: list[str] = []
 
-    def place(found: re.Match[str]) -> str:
+    def number(found: re.Match[str]) -> str:
         name = found["name"]
         if name is None:
             return found[0]
@@ -86,5 +88,5 @@ def bind(sql: str, parameters: Mapping[str, str]) -> tuple[str, list[str]]:
             order.append(name)
         return f"${order.index(name) + 1}"
 
-    text = _SCANNER.sub(place, sql)
+    text = _SCANNER.sub(number, sql)
     return text, [parameters[name] for name in order]

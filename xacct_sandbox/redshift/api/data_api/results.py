@@ -1,7 +1,7 @@
 """Result sets: typed fields, column metadata, and pages on disk for 24 hours.
 
 Types (Data API guide, "Mapping JDBC data types"): whole numbers are longValue, floating point is
-doubleValue, boolean is booleanValue, everything else - decimals, dates, times - is stringValue.
+doubleValue, boolean is booleanValue, everything else (decimals, dates, times) is stringValue.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _TEXT = {"varchar", "bpchar", "text", "name", "char", "super"}
 
 
 class ResultTooLarge(Exception):
-    """The Data API's limits of a row or a result are passed; the text is its own."""
+    """A row or a result exceeds the limits of the Data API. The text is the API's."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column as the wire protocol describes it."""
+    """One column, as the wire protocol describes it."""
 
     label: str
     type_oid: int
@@ -100,7 +100,7 @@ class Column:
 
 
 def field(value: Any) -> dict[str, Any]:
-    """One value as the Data API gives it."""
+    """One value as a Field of the Data API."""
     if value is None:
         return {"isNull": True}
     if isinstance(value, bool):
@@ -116,7 +116,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):
-        # As JDBC's Timestamp prints it: the fraction without trailing zeros, at least one digit.
+        # As JDBC prints a Timestamp: the fraction without trailing zeros, at least one digit.
         text = value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
         whole, fraction = text.split(".")
         offset = value.strftime("%z")
@@ -134,7 +134,7 @@ def _text(value: Any) -> str:
 
 
 class ResultStore:
-    """Result pages in a folder of their own, one folder a result."""
+    """Pages of results on disk, one folder per result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -142,10 +142,13 @@ class ResultStore:
     def write(
         self, identifier: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]
     ) -> tuple[int, int]:
-        """Keep a result; (rows, bytes).
+        """Write a result.
+
+        Returns:
+            The number of its rows and of its bytes.
 
         Raises:
-            ResultTooLarge
+            ResultTooLarge: It exceeds the limits.
         """
         folder = self._of(identifier)
         folder.mkdir(parents=True, mode=0o700)
@@ -185,10 +188,10 @@ class ResultStore:
         return count, size
 
     def page(self, identifier: str, token: str | None) -> dict[str, Any] | None:
-        """One page as GetStatementResult answers it; None if there is no such result.
+        """One page, as GetStatementResult returns it; None if there is no such result.
 
         Raises:
-            ValueError: the token is not one of this result.
+            ValueError: The token is not one of this result.
         """
         folder = self._of(identifier)
         description = folder / "result.json"
@@ -209,11 +212,11 @@ class ResultStore:
         return answer
 
     def drop(self, identifier: str) -> None:
-        """Forget a result; there may be none."""
+        """Delete a result, if there is one."""
         shutil.rmtree(self._of(identifier), ignore_errors=True)
 
     def drop_older(self, seconds: float) -> None:
-        """Forget results that were written longer ago."""
+        """Delete results older than this many seconds."""
         if not self._folder.exists():
             return
         limit = time.time() - seconds
@@ -241,7 +244,7 @@ def _read_token(token: str, identifier: str) -> int:
 
 
 def columns_of(descriptions: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Columns from the driver's row description; names and types arrive as bytes and numbers."""
+    """Columns from the driver's row description."""
     return [
         Column(
             label=_decoded(description["label"]),

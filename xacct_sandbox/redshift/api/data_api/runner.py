@@ -1,6 +1,6 @@
-"""Running statements: from SUBMITTED to an end, in threads, against any database.
+"""Runs statements in threads, from SUBMITTED to their end.
 
-What a database is stands in the protocols below, so that this can be tested without one.
+The database is behind the protocols below, so that this can be tested without one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 MAX_RUNNING = 16
 _TURN_SECONDS = 0.1
 
-# As the Data API words it for what follows a failed statement of a batch.
+# The text of the Data API for statements of a batch after a failed one.
 AFTER_FAILURE = "Connection or an prior query failed."
 CANCELLED = "Query canceled on user's request"
 
 
 @dataclass(frozen=True)
 class Login:
-    """As whom, and into which database."""
+    """A database user with its password, and a database."""
 
     database: str
     user: str
@@ -49,7 +49,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one SQL statement gave: a result set, or a number of rows it touched."""
+    """The result of one SQL statement: a result set, or the number of rows it changed."""
 
     columns: Sequence[Column] | None
     rows: Sequence[Sequence[Any]]
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class Session(Protocol):
-    """A connection to the database that commits each statement until it is told ``begin``."""
+    """A connection to the database. Each statement commits itself unless ``begin`` was called."""
 
     pid: int
 
@@ -75,7 +75,7 @@ class Database(Protocol):
     def acquire(self, login: Login) -> Session:
         """A session; DatabaseError if the login is refused."""
 
-    def release(self, login: Login, session: Session, *, reusable: bool) -> None:
+    def release(self, login: Login, session: Any, *, reusable: bool) -> None:
         """Give it back; one that is not reusable is closed."""
 
     def cancel(self, session: Any) -> None:
@@ -85,8 +85,8 @@ class Database(Protocol):
 TakeTime = Callable[[str, float, Callable[[], object]], None]
 
 
-def _true_time(_name: str, _began: float, _cancelled: Callable[[], object]) -> None:
-    """A statement ends when it ends."""
+def no_latency(_name: str, _began: float, _cancelled: Callable[[], object]) -> None:
+    """A statement ends when its work has ended."""
 
 
 class Runner:
@@ -99,15 +99,16 @@ class Runner:
         *,
         spawn: Callable[..., object],
         ended: Callable[[Live], None],
-        take_time: TakeTime = _true_time,
+        take_time: TakeTime = no_latency,
         max_running: int = MAX_RUNNING,
     ) -> None:
         """
         Args:
-            spawn: starts ``spawn(function, *arguments, name=...)`` in a thread.
-            ended: called, in that thread, once a statement has reached its end.
-            take_time: called with a name, when it began (``time.monotonic()``) and a function that
-                tells whether it was cancelled; returns when the statement may be told to end.
+            spawn: Starts ``spawn(function, *arguments, name=...)`` in a thread.
+            ended: Called in that thread when a statement has ended.
+            take_time: Waits until the configured latency of a statement is over. Gets its name,
+                when it began (``time.monotonic()``), and a function that returns whether it was
+                cancelled.
         """
         self._take_time = take_time
         self._database = database
@@ -117,18 +118,18 @@ class Runner:
         self._turns = threading.BoundedSemaphore(max_running)
 
     def submit(self, live: Live, login: Callable[[], Login]) -> None:
-        """Run the statement in the background; ``login`` is asked for when its turn has come."""
+        """Run the statement in a thread. ``login`` is called when its turn has come."""
         self._spawn(self._run, live, login, name=f"data-api-{live.statement.id[:8]}")
 
     def cancel(self, live: Live) -> None:
-        """Stop a statement that has not ended: at once if it waits, else in the database."""
+        """Cancel a statement: before it starts, or in the database."""
         with live.changed:
             live.cancelled = True
             statement = live.statement
             if statement.status in (SUBMITTED, PICKED):
                 return
             if statement.status == STARTED and live.session is not None:
-                # Inside the lock: the session cannot be given to anybody else meanwhile.
+                # The lock is held: no other statement gets the session meanwhile.
                 self._database.cancel(live.session)
 
     # -- one statement ---------------------------------------------------------------------
@@ -153,26 +154,30 @@ class Runner:
         if not _advance(live, PICKED):
             return
         try:
-            as_whom = login()
-            session = self._database.acquire(as_whom)
+            credentials = login()
+            session = self._database.acquire(credentials)
         except DatabaseError as problem:
             self._fail_rest(live, str(problem))
             return
-        live.statement.db_user = as_whom.user
+        live.statement.db_user = credentials.user
         reusable = False
         try:
             if _advance(live, STARTED, session):
                 reusable = self._run_all(live, session)
         finally:
             with live.changed:
-                # A cancel may still be on its way to this session: it is not used again.
+                # A cancel may still reach this session, so it is not used again.
                 reusable = reusable and not live.cancelled
                 live.session = None
                 live.statement.updated = time.time()
-            self._database.release(as_whom, session, reusable=reusable)
+            self._database.release(credentials, session, reusable=reusable)
 
     def _run_all(self, live: Live, session: Session) -> bool:
-        """Run every SQL statement; whether the session can be used again."""
+        """Run every SQL statement.
+
+        Returns:
+            Whether the session can be used again.
+        """
         statement = live.statement
         in_transaction = statement.is_batch and statement.mode != AUTO_COMMIT
         try:
@@ -241,7 +246,7 @@ class Runner:
             sub.status, sub.error = FAILED, error
 
     def _close(self, live: Live) -> None:
-        """Give the statement and what did not run its last state, and tell whoever waits."""
+        """Set the final state of the statement and its sub-statements, and wake its waiters."""
         statement = live.statement
         with live.changed:
             failed = statement.error is not None
@@ -264,7 +269,7 @@ class Runner:
 
 
 def _advance(live: Live, status: str, session: Session | None = None) -> bool:
-    """To the next state, unless it was cancelled meanwhile."""
+    """Set the next state. False if the statement was cancelled meanwhile."""
     with live.changed:
         if live.cancelled:
             return False

@@ -1,4 +1,4 @@
-"""Statements as the Data API keeps them: what was asked, by whom, and how far it is.
+"""Statements of the Data API: what was asked, by whom, and their states.
 
 States (API reference): SUBMITTED, PICKED, STARTED, then FINISHED, ABORTED or FAILED. A batch has
 sub-statements with states of their own.
@@ -31,7 +31,7 @@ class SubStatement:
     status: str = SUBMITTED
     error: str | None = None
     duration: int = -1
-    """Nanoseconds, -1 if it did not end well."""
+    """Nanoseconds, -1 if it has not succeeded."""
     rows: int = -1
     size: int = 0
     has_result: bool = False
@@ -43,9 +43,9 @@ class Statement:
 
     id: str
     owner: str
-    """The role or user that may see it."""
+    """ARN of the role or user that may see it."""
     caller: str
-    """The session that submitted it."""
+    """ARN of the session that submitted it."""
     workgroup: str
     database: str
     subs: list[SubStatement]
@@ -69,7 +69,7 @@ class Statement:
 
     @property
     def duration(self) -> int:
-        """Nanoseconds all sub-statements took together."""
+        """Nanoseconds of all sub-statements together, -1 if none has succeeded."""
         known = [sub.duration for sub in self.subs if sub.duration >= 0]
         return sum(known) if known else -1
 
@@ -101,7 +101,7 @@ class Statement:
 
     def described(self, number: int | None) -> dict[str, Any]:
         """The answer of DescribeStatement, of one sub-statement if a number (from 1) is given."""
-        common = {
+        common: dict[str, Any] = {
             "SecretArn": self.secret_arn,
             "DbUser": self.db_user,
             "Database": self.database,
@@ -139,7 +139,7 @@ class Statement:
 
     def listed(self) -> dict[str, Any]:
         """An entry of ListStatements."""
-        answer = {
+        answer: dict[str, Any] = {
             "Id": self.id,
             "Status": self.status,
             "StatementName": self.name,
@@ -175,16 +175,16 @@ def _sub_described(identifier: str, sub: SubStatement) -> dict[str, Any]:
 
 
 class Live:
-    """A statement that this process works on, with what its waiters and cancellers share."""
+    """A statement that this process runs, and what its waiters and cancellers share."""
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self.changed = threading.Condition()
         self.cancelled = False
         self.session: Any = None
-        """Where it runs, while it runs."""
+        """The session in which it runs."""
 
     def wait(self, seconds: float) -> None:
-        """Until the statement has ended, at most so long."""
+        """Wait until the statement has ended, at most this long."""
         with self.changed:
             self.changed.wait_for(lambda: self.statement.ended, timeout=seconds)

@@ -16,7 +16,8 @@ from xacct_assets.aws.errors import (
     StatementFailed,
 )
 from xacct_assets.aws.redshift.keepalive import DEAD_AFTER
-from xacct_assets.aws.redshift.warehouse import Warehouse, probe, probe_tls
+from xacct_assets.aws.redshift.probes import probe, probe_tls
+from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
 
 LOGIN = WarehouseCredentials("h.example", 5439, "dev", "etl", "s3cr3t")
@@ -292,7 +293,7 @@ def test_a_silent_statement_is_let_be_but_a_dead_server_is_noticed_soon(database
 def test_a_server_that_refuses_tls_is_told_as_such(monkeypatch):
     here, there = socket.socketpair()
     there.sendall(b"N")
-    monkeypatch.setattr("xacct_assets.aws.redshift.warehouse.probe", lambda *_: None)
+    monkeypatch.setattr("xacct_assets.aws.redshift.probes.probe", lambda *_: None)
     monkeypatch.setattr(socket, "create_connection", lambda *_args, **_options: here)
     with pytest.raises(ConnectionFailed, match="refuses TLS"):
         probe_tls("127.0.0.1", 5439, 1)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xacct_assets.aws.s3.csv_count import CsvFormat, MalformedCsv, count_records
+from xacct_assets.aws.s3.csv_count import MalformedCsv, count_records
+from xacct_assets.contract.csv_dialect import CsvDialect
 
 HEADER = b"id,name\n"
 
@@ -85,9 +86,9 @@ def test_any_text_counts_as_the_rules_read_one_character_at_a_time(body, size, d
     chunks = pieces(data.encode(), size)
     if left_open:
         with pytest.raises(MalformedCsv, match="never closed"):
-            count_records(chunks, CsvFormat(delimiter=delimiter))
+            count_records(chunks, CsvDialect(delimiter=delimiter))
     else:
-        assert count_records(chunks, CsvFormat(delimiter=delimiter)).rows == expected - 1
+        assert count_records(chunks, CsvDialect(delimiter=delimiter)).rows == expected - 1
 
 
 @settings(max_examples=150, deadline=None)
@@ -204,4 +205,4 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory():
 )
 def test_a_format_that_cannot_be_counted_is_refused_by_name(settings_, named):
     with pytest.raises(ValueError, match=named):
-        CsvFormat(**settings_)
+        CsvDialect(**settings_)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
-from xacct_assets.aws.s3.csv_count import CsvFormat
-from xacct_assets.aws.s3.raw_bucket import CHUNK, RawBucket, ReadingStopped
+from xacct_assets.aws.s3.file_inspection import CHUNK
+from xacct_assets.aws.s3.raw_bucket import RawBucket, ReadingStopped
+from xacct_assets.contract.csv_dialect import CsvDialect
 
 A = "111111111111"
 COLUMNS = ["id", "name"]
@@ -28,7 +29,7 @@ def landing(made: FakeBucket) -> RawBucket:
 def verdict(made: FakeBucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
     listed = landing(made).list_objects("p/", ["*.csv", "*.csv.gz"])
     (item,) = [each for each in listed if each.key == key]
-    (found,) = landing(made).inspect([item], CsvFormat(**dialect), columns)
+    (found,) = landing(made).inspect([item], CsvDialect(**dialect), columns)
     return found
 
 
@@ -96,7 +97,7 @@ def test_an_empty_object_named_gz_has_no_rows(bucket):
         ("p/a.csv", b"id\tname\n1\ta\n", "separated by a tab"),
         ("p/a.csv", b"id\n1\n", "missing 'name'"),
         ("p/a.csv", b"id,name,colour\n1,a,red\n", "not of the feed 'colour'"),
-        ("p/a.csv", b"id,name,name\n1,a,b\n", "twice 'name'"),
+        ("p/a.csv", b"id,name,name\n1,a,b\n", "repeated 'name'"),
         ("p/a.csv", b"ID,name\n1,a\n", "equal to the letter"),
         ("p/a.csv", b"id,name\n1,caf\xe9\n", "not UTF-8"),
         ("p/a.csv", b'id,name\n1,"open\n', "never closed"),
@@ -117,7 +118,7 @@ def test_a_malformed_file_is_named_with_reason_and_fix(bucket, key, data, said):
 def test_all_bad_files_of_a_day_are_told_at_once_in_order(bucket):
     made = bucket({f"p/{n}.csv": (b"x\n" if n % 2 else GOOD) for n in range(6)})
     listed = landing(made).list_objects("p/", ["*.csv"])
-    found = landing(made).inspect(listed, CsvFormat(), COLUMNS)
+    found = landing(made).inspect(listed, CsvDialect(), COLUMNS)
     assert [each.object.key for each in found] == [f"p/{n}.csv" for n in range(6)]
     assert [bool(each.problem) for each in found] == [False, True] * 3
 
@@ -137,7 +138,7 @@ def test_a_file_replaced_between_listing_and_reading_is_noticed(bucket):
     listed = landing(made).list_objects("p/", ["*.csv"])
     made.objects["p/a.csv"] = GOOD + b"3,c\n"
     with pytest.raises(ObjectChanged, match=r"p/a\.csv is no longer what was listed") as caught:
-        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+        landing(made).inspect(listed, CsvDialect(), COLUMNS)
     assert caught.value.retryable
 
 
@@ -146,7 +147,7 @@ def test_a_file_deleted_between_listing_and_reading_is_noticed(bucket):
     listed = landing(made).list_objects("p/", ["*.csv"])
     del made.objects["p/b.csv"]
     with pytest.raises(ObjectChanged, match=r"p/b\.csv"):
-        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+        landing(made).inspect(listed, CsvDialect(), COLUMNS)
 
 
 class Endless:
@@ -177,8 +178,8 @@ def test_reading_ends_within_a_chunk_once_nobody_wants_it(bucket, files):
 
     made.client._operations["get_object"] = get
     endless = [dataclasses.replace(item, size=10**12) for item in listed]
-    with pytest.raises(ReadingStopped, match="given up"):
-        landing(made).inspect(endless, CsvFormat(), COLUMNS, stop=stop)
+    with pytest.raises(ReadingStopped, match="was stopped"):
+        landing(made).inspect(endless, CsvDialect(), COLUMNS, stop=stop)
     assert all(body.closed.wait(10) for body in bodies)
 
 
@@ -192,7 +193,7 @@ def test_a_file_that_was_replaced_is_told_though_another_takes_for_ever(bucket):
     )
     listed = [listed[0], dataclasses.replace(listed[1], size=10**12)]
     with pytest.raises(ObjectChanged, match=r"p/a\.csv"):
-        landing(made).inspect(listed, CsvFormat(), COLUMNS)
+        landing(made).inspect(listed, CsvDialect(), COLUMNS)
     assert endless.closed.wait(10) or endless.reads == 0
 
 

@@ -42,7 +42,7 @@ def test_one_file_more_or_less_matters() -> None:
     assert len({fingerprint([]), fingerprint([A]), fingerprint([A, B])}) == 3
 
 
-def test_what_belongs_to_the_key_and_what_to_the_etag_is_not_mixed_up() -> None:
+def test_a_part_of_the_key_is_not_mistaken_for_the_etag() -> None:
     one = Object("a:1:x", 1, "y", NOW)
     other = Object("a", 1, "x:1:y", NOW)
     assert fingerprint([one]) != fingerprint([other])
@@ -52,7 +52,7 @@ def test_what_belongs_to_the_key_and_what_to_the_etag_is_not_mixed_up() -> None:
     keys=st.sets(st.text(min_size=1, max_size=8), max_size=12),
     cut=st.integers(0, 12),
 )
-def test_a_listing_taken_up_again_gives_the_same_fingerprint(keys: set[str], cut: int) -> None:
+def test_a_continued_listing_gives_the_same_fingerprint(keys: set[str], cut: int) -> None:
     items = sorted(
         (Object(key, len(key), f"e{len(key)}", NOW) for key in keys),
         key=lambda item: item.key.encode("utf-8", "surrogatepass"),

@@ -2,8 +2,8 @@
 
 import pytest
 
+from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.reconciliation.discover_partitions import days_in
-from xacct_assets.feed.spec import DayLayout
 
 
 class FolderTree:

@@ -1,8 +1,6 @@
 """The plan of a deployment follows from settings and feeds, and fits the templates."""
 
-import io
 import re
-import zipfile
 
 import pytest
 
@@ -10,7 +8,7 @@ from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations.deployment import plan
-from xacct_assets.operations.deployment.job_libraries import pipes_zip
+from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
 
 SETTINGS = Settings.load(
@@ -30,7 +28,7 @@ OUTPUTS_B = {
     "RoleBArn": SETTINGS.role_b_arn,
     "ArrivalQueueArn": "arn:aws:sqs:us-east-1:222222222222:q",
 }
-ROOT = plan.repository_root()
+ROOT = sources_root()
 
 
 def declared(template: str) -> dict[str, bool]:
@@ -127,13 +125,6 @@ def test_a_feed_without_sql_is_named():
     (feed, *_) = load_feeds()
     with pytest.raises(DeployFailed, match="feed nothing has no SQL"):
         plan.scripts(ROOT, [feed.model_copy(update={"name": "nothing"})])
-
-
-def test_the_zip_of_dagster_pipes_is_reproducible_and_importable():
-    body = pipes_zip()
-    assert body == pipes_zip()
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert "dagster_pipes/__init__.py" in archive.namelist()
 
 
 def test_no_parameter_can_change_the_generated_password():

@@ -1,4 +1,4 @@
-"""The partition filter reads Glue's SQL and decides as SQL does."""
+"""The partition filter parses Glue's SQL and follows SQL's three-valued logic."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TYPED = [("year", "int"), ("day", "date"), ("at", "timestamp"), ("price", "decim
         ("", ("anything", "", ""), True),
     ],
 )
-def test_an_expression_over_string_keys_is_decided_as_in_sql(expression, values, expected):
+def test_an_expression_over_string_keys_selects_as_in_sql(expression, values, expected):
     assert compile_expression(expression, DAY)(values) is expected
 
 
@@ -64,7 +64,7 @@ def test_keys_are_compared_as_their_type(expression, expected):
     assert compile_expression(expression, TYPED)(values) is expected
 
 
-def test_a_value_that_is_not_of_its_type_is_unknown_whatever_is_asked():
+def test_a_value_that_is_not_of_its_type_is_unknown():
     hive_default = ("__HIVE_DEFAULT_PARTITION__", "2026-01-01", "2026-01-01", "1")
     assert not compile_expression("year = 2026", TYPED)(hive_default)
     assert not compile_expression("NOT year = 2026", TYPED)(hive_default)
@@ -87,7 +87,7 @@ def test_a_value_that_is_not_of_its_type_is_unknown_whatever_is_asked():
         ("x" * 2049, "2048"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(expression, named):
+def test_an_invalid_expression_is_refused_by_name(expression, named):
     with pytest.raises(InvalidExpression, match=re.escape(named)):
         compile_expression(expression, TYPED)
 

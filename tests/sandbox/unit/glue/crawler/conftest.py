@@ -10,7 +10,8 @@ import pytest
 from tests.support.fakes.glue import FakeGlueCatalog
 from tests.support.fakes.s3 import FakeBucket
 from xacct_sandbox.glue.crawler.changes import Changes
-from xacct_sandbox.glue.crawler.crawl import Crawl, Memory
+from xacct_sandbox.glue.crawler.classification import Memory
+from xacct_sandbox.glue.crawler.crawl import Crawl
 from xacct_sandbox.glue.crawler.s3_listing import S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings
 
@@ -19,7 +20,7 @@ HEADER = "id,name,price\n"
 
 @dataclass
 class Bench:
-    """S3, the catalog, and what a crawler named ``c`` remembers of them."""
+    """S3, the catalog, and the memory of a crawler named ``c``."""
 
     s3: FakeBucket = field(default_factory=FakeBucket)
     glue: FakeGlueCatalog = field(default_factory=FakeGlueCatalog)
@@ -27,7 +28,7 @@ class Bench:
     log: list[str] = field(default_factory=list)
 
     def day(self, day: int, text: str = "1,a,2.5\n2,b,3.5\n", header: str = HEADER) -> str:
-        """Put a file of January ``day``; its key."""
+        """Add a file for a day of January 2026; returns its key."""
         key = f"products/2026/01/{day:02}/products.csv"
         self.s3.objects[key] = (header + text).encode()
         return key

@@ -105,7 +105,7 @@ def test_a_trailing_delimiter_does_not_hide_the_header():
         (b"PAR1 but no footer", "Parquet"),
     ],
 )
-def test_what_no_classifier_knows_is_left_out_with_its_reason(content, reason):
+def test_a_file_that_no_classifier_recognizes_is_refused_with_the_reason(content, reason):
     with pytest.raises(Unclassified, match=reason):
         infer(content)
 
@@ -113,18 +113,18 @@ def test_what_no_classifier_knows_is_left_out_with_its_reason(content, reason):
 @pytest.mark.parametrize(
     ("content", "name"), [(b"Obj\x01", "Avro"), (b"ORC", "ORC"), (b"<?xml?>", "XML")]
 )
-def test_a_format_that_glue_reads_and_we_do_not_is_refused_by_name(content, name):
+def test_a_format_that_only_glue_reads_is_refused_by_name(content, name):
     with pytest.raises(UnsupportedFormat, match=name):
         infer(content + b"....")
 
 
-def test_gzip_is_seen_by_its_content_and_kept_apart():
+def test_gzip_is_recognized_by_its_content_and_kept_apart():
     schema = infer(gzip.compress(PRODUCTS.encode()))
     assert schema.layout == Layout("csv", "gzip", ",", header=True)
     assert not schema.fits(infer(PRODUCTS.encode()))
 
 
-def test_a_long_file_is_judged_by_its_beginning_and_counted_by_estimate():
+def test_schema_and_record_count_of_a_long_file_come_from_its_beginning():
     rows = 20_000
     body = "id,name\n" + "".join(f"{number},name {number}\n" for number in range(rows))
     schema = infer(body.encode())
@@ -239,7 +239,7 @@ def test_merging_types_does_not_depend_on_the_order_in_which_files_are_read(one,
 
 @given(cell=cells)
 @example(cell="0\x1f")
-def test_a_value_is_never_typed_as_something_that_cannot_hold_it(cell):
+def test_the_type_of_a_value_can_hold_the_value(cell):
     kind = value_type(cell)
     if kind == "bigint":
         assert -(2**63) <= int(cell) < 2**63
@@ -247,6 +247,6 @@ def test_a_value_is_never_typed_as_something_that_cannot_hold_it(cell):
         float(cell)
 
 
-def test_what_the_crawler_remembers_is_the_schema_it_found():
+def test_a_stored_schema_is_read_back_unchanged():
     schema = infer(b'{"a": {"b": [1]}}\n')
     assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema

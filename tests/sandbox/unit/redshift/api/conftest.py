@@ -1,4 +1,4 @@
-"""The AWS side and the database side of the Data API, in memory."""
+"""Fakes of the emulator and of the database, for the APIs of Redshift."""
 
 from __future__ import annotations
 
@@ -11,23 +11,32 @@ from typing import Any
 
 import pytest
 
-from xacct_sandbox.credentials import ServiceError
+from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.redshift.api import serverless as serverless_module
-from xacct_sandbox.redshift.api.data_api import operations as operations_module
 from xacct_sandbox.redshift.api.data_api.operations import DataApi
 from xacct_sandbox.redshift.api.data_api.results import Column, ResultStore
 from xacct_sandbox.redshift.api.data_api.runner import Login, Outcome
 from xacct_sandbox.redshift.api.serverless import Serverless
 from xacct_sandbox.redshift.api.wire_client import DatabaseError
+from xacct_sandbox.service_errors import ServiceError
 
 ROLE_SESSION = "arn:aws:sts::222222222222:assumed-role/orchestrator/run-1"
+EMULATOR_FUNCTIONS = (
+    "account_id",
+    "region",
+    "caller_arn",
+    "scoped_state",
+    "require_permission",
+    "require_pass_role",
+    "secret_of_caller",
+    "acting_in",
+)
 SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:redshift-AbCdEf"
 
 
 @dataclass
 class FakeAws:
-    """The emulator's side: who asks, what may be done, what is kept."""
+    """The emulator's side: the caller, its permissions, and the state."""
 
     caller: str = ROLE_SESSION
     denied: set[str] = field(default_factory=set)
@@ -69,7 +78,7 @@ class FakeAws:
 
 
 class FakeControl:
-    """The Redshift process as the APIs steer it."""
+    """The Redshift process as the APIs control it."""
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
@@ -97,7 +106,7 @@ class FakeControl:
 
 
 class FakeSession:
-    """A session that understands a few words in place of SQL."""
+    """A session that understands a few commands instead of SQL."""
 
     def __init__(self, database: FakeDatabase, pid: int) -> None:
         self.pid = pid
@@ -172,20 +181,20 @@ class Bench:
     api: DataApi
     folder: Path
 
-    def execute(self, sql: str, **more: Any) -> dict[str, Any]:
+    def execute(self, sql: str, **options: Any) -> dict[str, Any]:
         request = {"Sql": sql, "WorkgroupName": "wg-one", "Database": "dev", "SecretArn": SECRET}
-        return self.api.execute_statement({**request, **more})
+        return self.api.execute_statement({**request, **options})
 
-    def batch(self, *sqls: str, **more: Any) -> dict[str, Any]:
+    def batch(self, *sqls: str, **options: Any) -> dict[str, Any]:
         request = {"WorkgroupName": "wg-one", "Database": "dev", "SecretArn": SECRET}
-        return self.api.batch_execute_statement({"Sqls": list(sqls), **request, **more})
+        return self.api.batch_execute_statement({"Sqls": list(sqls), **request, **options})
 
     def end(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Describe the statement once it has ended."""
+        """Describe the statement when it has ended."""
         return self.api.describe_statement({"Id": answer["Id"], "WaitTimeSeconds": 10})
 
     def restart(self) -> None:
-        """The daemon is started anew over the same state and files."""
+        """Restart the daemon over the same state and files."""
         self.api = DataApi(
             self.serverless, self.database, ResultStore(self.folder / "results"), spawn=spawn
         )
@@ -195,8 +204,8 @@ class Bench:
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """No namespace, no workgroup yet."""
     aws, control, database = FakeAws(), FakeControl(), FakeDatabase()
-    monkeypatch.setattr(serverless_module, "emulator", aws)
-    monkeypatch.setattr(operations_module, "emulator", aws)
+    for function in EMULATOR_FUNCTIONS:
+        monkeypatch.setattr(emulator, function, getattr(aws, function))
     aws.secrets[SECRET] = '{"username": "xacct", "password": "Secret1234", "host": "h"}'
     config = SandboxConfig(home=tmp_path, redshift_port=5439)
     api = Serverless(config, control)  # type: ignore[arg-type]
@@ -208,8 +217,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 @pytest.fixture
 def bench(empty: Bench) -> Bench:
     """A namespace and its workgroup ``wg-one``."""
-    empty.serverless.create_namespace(
+    empty.serverless.namespaces.create(
         {"namespaceName": "ns-one", "adminUsername": "xacct", "adminUserPassword": "Secret1234"}
     )
-    empty.serverless.create_workgroup({"workgroupName": "wg-one", "namespaceName": "ns-one"})
+    empty.serverless.workgroups.create({"workgroupName": "wg-one", "namespaceName": "ns-one"})
     return empty

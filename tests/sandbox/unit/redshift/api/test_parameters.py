@@ -1,4 +1,4 @@
-"""Named parameters are values, and only where a value can stand."""
+"""Named parameters become bound values, only where a value is allowed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from xacct_sandbox.redshift.api.data_api.parameters import (
         ("call p(:1, :from_day)", {"1", "from_day"}),
     ],
 )
-def test_a_name_is_looked_for_only_where_a_value_can_stand(sql, names):
+def test_a_name_is_found_only_where_a_value_is_allowed(sql, names):
     assert names_in(sql) == names
 
 
@@ -65,7 +65,7 @@ def test_a_name_without_value_and_a_value_without_name_are_refused():
 
 
 @given(value=st.text(max_size=30))
-def test_whatever_stands_in_a_literal_never_becomes_a_parameter(value):
+def test_a_name_in_a_literal_never_becomes_a_parameter(value):
     literal = "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
     sql = f"select {literal} where a = :a"
     assert bind(sql, {"a": "1"}) == (f"select {literal} where a = $1", ["1"])

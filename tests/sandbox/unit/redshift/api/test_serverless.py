@@ -1,4 +1,4 @@
-"""redshift-serverless: one namespace, one workgroup, passwords that end."""
+"""redshift-serverless: one namespace, one workgroup, temporary passwords."""
 
 from __future__ import annotations
 
@@ -7,59 +7,58 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xacct_sandbox.credentials import ServiceError
-from xacct_sandbox.redshift.api import serverless as module
-from xacct_sandbox.redshift.api.cloudformation import _Types
+from xacct_sandbox.redshift.api.cloudformation import namespace_type, workgroup_type
 from xacct_sandbox.redshift.api.control import md5_digest
-from xacct_sandbox.redshift.api.serverless import database_user
+from xacct_sandbox.redshift.api.serverless import credentials, database_user
+from xacct_sandbox.service_errors import ServiceError
 
 ROLE = "arn:aws:iam::222222222222:role/RoleB"
 
 
-def test_a_namespace_makes_its_admin_and_tells_the_database_who_it_is(bench):
+def test_a_namespace_creates_its_admin_and_is_written_to_the_database(bench):
     assert bench.control.users["xacct"] == {"password": "Secret1234", "superuser": True}
     assert bench.control.namespace["admin_user"] == "xacct"
     assert bench.control.namespace["status"] == "available"
-    shown = bench.serverless.get_namespace({"namespaceName": "ns-one"})["namespace"]
+    shown = bench.serverless.namespaces.get({"namespaceName": "ns-one"})["namespace"]
     assert shown["namespaceArn"].endswith(f":namespace/{shown['namespaceId']}")
     assert "Secret1234" not in str(bench.aws.states)
 
 
 def test_without_a_workgroup_nobody_can_connect(bench):
-    bench.serverless.delete_workgroup({"workgroupName": "wg-one"})
+    bench.serverless.workgroups.delete({"workgroupName": "wg-one"})
     assert bench.control.namespace["status"] == "paused"
 
 
-def test_a_workgroup_listens_where_the_sandbox_does(bench):
-    endpoint = bench.serverless.get_workgroup({"workgroupName": "wg-one"})["workgroup"]["endpoint"]
+def test_a_workgroup_has_the_endpoint_of_the_sandbox(bench):
+    endpoint = bench.serverless.workgroups.get({"workgroupName": "wg-one"})["workgroup"]["endpoint"]
     assert (endpoint["address"], endpoint["port"]) == ("127.0.0.1", 5439)
 
 
 def test_roles_are_attached_as_they_are_given_and_shown_as_aws_shows_them(bench):
-    bench.serverless.update_namespace(
+    bench.serverless.namespaces.update(
         {"namespaceName": "ns-one", "iamRoles": [ROLE], "defaultIamRoleArn": ROLE}
     )
     assert bench.control.namespace["iam_roles"] == ROLE
-    shown = bench.serverless.get_namespace({"namespaceName": "ns-one"})["namespace"]["iamRoles"]
+    shown = bench.serverless.namespaces.get({"namespaceName": "ns-one"})["namespace"]["iamRoles"]
     assert shown == [f"IamRole(applyStatus=in-sync, iamRoleArn={ROLE})"]
-    bench.serverless.update_namespace({"namespaceName": "ns-one", "iamRoles": shown})
+    bench.serverless.namespaces.update({"namespaceName": "ns-one", "iamRoles": shown})
     assert bench.control.namespace["iam_roles"] == ROLE
 
 
 def test_attaching_a_role_needs_pass_role(bench):
     bench.aws.denied.add("iam:PassRole")
     with pytest.raises(ServiceError, match="iam:PassRole"):
-        bench.serverless.update_namespace({"namespaceName": "ns-one", "iamRoles": [ROLE]})
+        bench.serverless.namespaces.update({"namespaceName": "ns-one", "iamRoles": [ROLE]})
     assert bench.control.namespace["iam_roles"] == ""
 
 
 def test_deleting_the_namespace_deletes_its_data_but_not_before_its_workgroup(bench):
     with pytest.raises(ServiceError, match="wg-one") as refusal:
-        bench.serverless.delete_namespace({"namespaceName": "ns-one"})
+        bench.serverless.namespaces.delete({"namespaceName": "ns-one"})
     assert refusal.value.code == "ConflictException"
     assert not bench.control.dropped
-    bench.serverless.delete_workgroup({"workgroupName": "wg-one"})
-    bench.serverless.delete_namespace({"namespaceName": "ns-one"})
+    bench.serverless.workgroups.delete({"workgroupName": "wg-one"})
+    bench.serverless.namespaces.delete({"namespaceName": "ns-one"})
     assert bench.control.dropped
     assert bench.control.namespace is None
 
@@ -67,66 +66,66 @@ def test_deleting_the_namespace_deletes_its_data_but_not_before_its_workgroup(be
 @pytest.mark.parametrize(
     ("call", "request_", "code", "text"),
     [
-        ("create_namespace", {"namespaceName": "ns-one"}, "ConflictException", "already exists"),
-        ("create_namespace", {"namespaceName": "two"}, "ValidationException", "a second one"),
+        ("CreateNamespace", {"namespaceName": "ns-one"}, "ConflictException", "already exists"),
+        ("CreateNamespace", {"namespaceName": "two"}, "ValidationException", "a second one"),
         (
-            "create_workgroup",
+            "CreateWorkgroup",
             {"workgroupName": "two", "namespaceName": "ns-one"},
             "ValidationException",
             "a second one",
         ),
         (
-            "create_workgroup",
+            "CreateWorkgroup",
             {"workgroupName": "two", "namespaceName": "nope"},
             "ResourceNotFoundException",
             "nope",
         ),
-        ("get_namespace", {"namespaceName": "nope"}, "ResourceNotFoundException", "nope"),
-        ("get_workgroup", {"workgroupName": "nope"}, "ResourceNotFoundException", "nope"),
+        ("GetNamespace", {"namespaceName": "nope"}, "ResourceNotFoundException", "nope"),
+        ("GetWorkgroup", {"workgroupName": "nope"}, "ResourceNotFoundException", "nope"),
         (
-            "update_workgroup",
+            "UpdateWorkgroup",
             {"workgroupName": "wg-one", "port": 5440},
             "ValidationException",
             "XACCT_SANDBOX_REDSHIFT_PORT=5440",
         ),
         (
-            "update_workgroup",
+            "UpdateWorkgroup",
             {"workgroupName": "wg-one", "port": 80},
             "ValidationException",
             "5431",
         ),
         (
-            "update_workgroup",
+            "UpdateWorkgroup",
             {"workgroupName": "wg-one", "baseCapacity": 9},
             "ValidationException",
             "baseCapacity 9",
         ),
         (
-            "update_workgroup",
+            "UpdateWorkgroup",
             {"workgroupName": "wg-one", "trackName": "x"},
             "ValidationException",
             "trackName",
         ),
         (
-            "update_namespace",
+            "UpdateNamespace",
             {"namespaceName": "ns-one", "iamRoles": ["RoleB"]},
             "ValidationException",
             "RoleB",
         ),
         (
-            "update_namespace",
+            "UpdateNamespace",
             {"namespaceName": "ns-one", "defaultIamRoleArn": ROLE},
             "ValidationException",
             "not one of iamRoles",
         ),
         (
-            "delete_namespace",
+            "DeleteNamespace",
             {"namespaceName": "ns-one", "finalSnapshotName": "s"},
             "ValidationException",
             "finalSnapshotName",
         ),
         (
-            "get_credentials",
+            "GetCredentials",
             {"workgroupName": "wg-one", "durationSeconds": 899},
             "ValidationException",
             "durationSeconds 899",
@@ -135,7 +134,7 @@ def test_deleting_the_namespace_deletes_its_data_but_not_before_its_workgroup(be
 )
 def test_what_cannot_be_done_is_refused_by_name(bench, call, request_, code, text):
     with pytest.raises(ServiceError) as refusal:
-        getattr(bench.serverless, call)(request_)
+        bench.serverless.operations()[call](request_)
     assert refusal.value.code == code
     assert text in refusal.value.message
 
@@ -153,17 +152,17 @@ def test_what_cannot_be_done_is_refused_by_name(bench, call, request_, code, tex
         ({"adminUsername": "a", "adminUserPassword": "With'Quote1"}, "printable"),
     ],
 )
-def test_a_namespace_that_cannot_be_is_refused_and_nothing_is_made(empty, option, text):
+def test_an_invalid_namespace_is_refused_and_nothing_is_created(empty, option, text):
     with pytest.raises(ServiceError, match=text):
-        empty.serverless.create_namespace({"namespaceName": "one", **option})
+        empty.serverless.namespaces.create({"namespaceName": "one", **option})
     assert empty.control.users == {}
-    assert empty.serverless.list_namespaces({})["namespaces"] == []
+    assert empty.serverless.namespaces.list_all({})["namespaces"] == []
 
 
 # -- temporary credentials -------------------------------------------------------------------
 
 
-def test_credentials_are_the_callers_own_and_end(bench):
+def test_credentials_are_of_the_callers_own_user_and_expire(bench):
     before = datetime.now(UTC)
     answer = bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": 900})
     assert answer["dbUser"] == "IAMR:orchestrator"
@@ -173,7 +172,7 @@ def test_credentials_are_the_callers_own_and_end(bench):
     assert answer["expiration"] == pytest.approx(made["valid_until"].timestamp())
 
 
-def test_asking_again_soon_gives_the_same_password_asking_late_another(bench, monkeypatch):
+def test_the_password_stays_the_same_until_its_refresh_time(bench, monkeypatch):
     ask = {"workgroupName": "wg-one", "durationSeconds": 3600}
     first = bench.serverless.get_credentials(ask)
     assert bench.serverless.get_credentials(ask)["dbPassword"] == first["dbPassword"]
@@ -183,7 +182,7 @@ def test_asking_again_soon_gives_the_same_password_asking_late_another(bench, mo
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(hours=1)
 
-    monkeypatch.setattr(module, "datetime", Later)
+    monkeypatch.setattr(credentials, "datetime", Later)
     assert bench.serverless.get_credentials(ask)["dbPassword"] != first["dbPassword"]
 
 
@@ -213,9 +212,8 @@ def test_a_password_reaches_the_database_as_its_digest_only():
 # -- CloudFormation --------------------------------------------------------------------------
 
 
-def test_a_stack_makes_both_and_reads_the_endpoint(empty):
-    types = _Types(empty.serverless)
-    name, attributes = types.create_namespace(
+def test_a_stack_creates_both_and_reads_the_endpoint(empty):
+    name, attributes = namespace_type(empty.serverless).create(
         "N",
         {
             "NamespaceName": "one",
@@ -229,7 +227,7 @@ def test_a_stack_makes_both_and_reads_the_endpoint(empty):
     assert name == "one"
     assert attributes["Namespace.NamespaceArn"].startswith("arn:aws:redshift-serverless:")
     assert attributes["Namespace.NamespaceId"] in attributes["Namespace.NamespaceArn"]
-    name, attributes = types.create_workgroup(
+    name, attributes = workgroup_type(empty.serverless).create(
         "W",
         {
             "WorkgroupName": "wg-one",
@@ -244,30 +242,29 @@ def test_a_stack_makes_both_and_reads_the_endpoint(empty):
     assert name == "wg-one"
     assert attributes["Workgroup.Endpoint.Address"] == "127.0.0.1"
     assert attributes["Workgroup.Endpoint.Port"] == 5439
-    shown = empty.serverless.get_workgroup({"workgroupName": "wg-one"})["workgroup"]
+    shown = empty.serverless.workgroups.get({"workgroupName": "wg-one"})["workgroup"]
     assert shown["baseCapacity"] == 8
     assert shown["publiclyAccessible"] is False
     assert shown["configParameters"] == [{"parameterKey": "require_ssl", "parameterValue": "true"}]
 
 
 def test_a_changed_property_updates_and_a_changed_name_is_refused(empty):
-    types = _Types(empty.serverless)
+    namespace = namespace_type(empty.serverless)
     old = {"NamespaceName": "one", "IamRoles": [ROLE]}
-    types.create_namespace("N", old, "stack")
-    types.update_namespace("one", old, {"NamespaceName": "one"}, "stack")
+    namespace.create("N", old, "stack")
+    namespace.update("one", old, {"NamespaceName": "one"}, "stack")
     assert empty.control.namespace["iam_roles"] == ""
     with pytest.raises(ServiceError, match="NamespaceName changed"):
-        types.update_namespace("one", old, {"NamespaceName": "two"}, "stack")
+        namespace.update("one", old, {"NamespaceName": "two"}, "stack")
 
 
 def test_an_unknown_property_is_refused_by_name(empty):
     with pytest.raises(ServiceError, match="FinalSnapshotName"):
-        _Types(empty.serverless).create_namespace(
+        namespace_type(empty.serverless).create(
             "N", {"NamespaceName": "one", "FinalSnapshotName": "s"}, "stack"
         )
 
 
 def test_deleting_what_is_gone_already_is_no_error(empty):
-    types = _Types(empty.serverless)
-    types.delete_workgroup("nope", {})
-    types.delete_namespace("nope", {})
+    workgroup_type(empty.serverless).delete("nope", {})
+    namespace_type(empty.serverless).delete("nope", {})

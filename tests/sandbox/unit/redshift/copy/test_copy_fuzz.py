@@ -1,4 +1,4 @@
-"""COPY loads what was written, whatever it was: text of Glue's connector, and Parquet."""
+"""COPY loads exactly what was written: CSV of Glue's connector, and Parquet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from tests.support.postgres_csv import rows_read
 from xacct_sandbox.redshift.copy import columnar
+from xacct_sandbox.redshift.copy.conversion import FieldCountError
 from xacct_sandbox.redshift.copy.options import parse_copy
-from xacct_sandbox.redshift.copy.records import Column, FieldCountError, Piece, Rules, pieces
+from xacct_sandbox.redshift.copy.records import pieces
+from xacct_sandbox.redshift.copy.rules import Column, Piece, Rules
 from xacct_sandbox.redshift.copy.s3_reading import SourceObject, object_chunks
 from xacct_sandbox.redshift.roles import RoleSession
 from xacct_sandbox.redshift.sql import lexer
@@ -56,7 +58,7 @@ def rules(sql: str, columns: tuple[Column, ...]) -> Rules:
 
 
 def stored(body: bytes, step: int = 1 << 20) -> tuple[RoleSession, SourceObject]:
-    """An object of these bytes; a read of it gives no more than `step` of them."""
+    """An object with these bytes, of which a read returns at most `step`."""
 
     class Body(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
@@ -92,7 +94,7 @@ _ROWS = st.lists(st.tuples(st.integers(0, 99).map(str), _NAMES, _PRICES), max_si
 
 
 def written(value: str | None, *, quoted: bool) -> str:
-    """A field as Spark writes it: bare or in quotes, NULL as the marker, empty text as quotes."""
+    """A field as Spark writes it: NULL is the marker, an empty text is two quotes."""
     if value is None:
         return NULL
     if quoted or value == "" or any(sign in value for sign in ',"\n\r'):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from xacct_sandbox.redshift.copy.options import CSV, DELIMITED, PARQUET, CopyStatement
+from xacct_sandbox.redshift.copy.options import DELIMITED, CopyStatement
 from xacct_sandbox.redshift.sql.dialect import translate
-from xacct_sandbox.redshift.sql.plans import Copy, Refuse
+from xacct_sandbox.redshift.sql.option_lists import CSV, PARQUET
+from xacct_sandbox.redshift.sql.plans import Refuse
 
 ROLE = "arn:aws:iam::222222222222:role/RoleB"
 
 
 def copy(options: str, table: str = "t") -> CopyStatement:
     plan = translate(f"copy {table} from 's3://bucket/some/key' iam_role '{ROLE}' {options}")
-    assert isinstance(plan, Copy), plan
-    return plan.statement
+    assert isinstance(plan, CopyStatement), plan
+    return plan
 
 
 def refused(text: str) -> str:
@@ -29,8 +30,8 @@ def test_the_statement_a_glue_job_sends() -> None:
         f" IAM_ROLE '{ROLE}' FORMAT AS CSV NULL AS '@NULL@' GZIP manifest"
         " COMPUPDATE OFF STATUPDATE ON"
     )
-    assert isinstance(plan, Copy), plan
-    given = plan.statement
+    assert isinstance(plan, CopyStatement), plan
+    given = plan
     assert (given.schema, given.table, given.columns) == ("public", "products", ("id", "name"))
     assert (given.source.bucket, given.source.key) == ("b", "tmp/manifest.json")
     assert given.roles == (ROLE,)
@@ -61,22 +62,22 @@ def test_options_in_any_order() -> None:
 
 def test_the_default_role_and_a_chain_of_roles() -> None:
     plan = translate("copy t from 's3://b/k' iam_role default parquet")
-    assert isinstance(plan, Copy)
-    assert plan.statement.roles == "default"
-    assert plan.statement.format == PARQUET
+    assert isinstance(plan, CopyStatement)
+    assert plan.roles == "default"
+    assert plan.format == PARQUET
     chain = f"{ROLE},arn:aws:iam::111111111111:role/RoleA"
     plan = translate(f"copy t from 's3://b/k' iam_role '{chain}' csv")
-    assert isinstance(plan, Copy)
-    assert plan.statement.roles == tuple(chain.split(","))
+    assert isinstance(plan, CopyStatement)
+    assert plan.roles == tuple(chain.split(","))
 
 
 @pytest.mark.parametrize("words", ["credentials", "credentials as", "with credentials as"])
 def test_the_older_way_of_naming_a_role(words: str) -> None:
-    """Which Airflow's RedshiftToS3Operator writes."""
+    """Airflow's RedshiftToS3Operator writes it so."""
     chain = f"{ROLE},arn:aws:iam::111111111111:role/RoleA"
     plan = translate(f"copy t from 's3://b/k' {words} 'aws_iam_role={chain}' csv")
-    assert isinstance(plan, Copy)
-    assert plan.statement.roles == tuple(chain.split(","))
+    assert isinstance(plan, CopyStatement)
+    assert plan.roles == tuple(chain.split(","))
 
 
 def test_a_delimiter_may_be_an_octal_escape_or_a_tab() -> None:

@@ -1,4 +1,4 @@
-"""Cutting files into whole records, and fields that PostgreSQL reads otherwise."""
+"""Files are cut into whole records, and fields that PostgreSQL reads otherwise are converted."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.postgres_csv import rows_read
-from xacct_sandbox.redshift.copy.options import CSV, CopyStatement
-from xacct_sandbox.redshift.copy.records import (
-    Column,
-    FieldCountError,
-    Form,
-    Piece,
-    Rules,
-    pieces,
-    plain_line_feeds,
-    transformed,
-    valid_utf8,
-    whole_records,
-)
-from xacct_sandbox.redshift.sql.option_lists import S3Location
+from xacct_sandbox.redshift.copy.conversion import FieldCountError, transformed
+from xacct_sandbox.redshift.copy.options import CopyStatement
+from xacct_sandbox.redshift.copy.record_cutting import plain_line_feeds, valid_utf8, whole_records
+from xacct_sandbox.redshift.copy.records import pieces
+from xacct_sandbox.redshift.copy.rules import Column, Form, Piece, Rules
+from xacct_sandbox.redshift.sql.option_lists import CSV, S3Location
 
 COLUMNS = (
     Column("id", 1, "bigint", None, True, ""),
@@ -38,7 +30,7 @@ def rules(columns: tuple[Column, ...] = COLUMNS, **options: object) -> Rules:
 
 
 def loaded(data: bytes, chosen: Rules) -> list[list[str | None]]:
-    """The rows PostgreSQL reads from what is sent to it."""
+    """The rows that PostgreSQL reads from the pieces."""
     return [row for piece in pieces([data], chosen) for row in rows_read(piece, chosen)]
 
 
@@ -72,7 +64,7 @@ def test_truncatecolumns_cuts_bytes_and_never_half_a_character() -> None:
     assert loaded(data, rules(truncate_columns=True)) == [["1", "aaaaa", "2"], ["2", "aaé", "3"]]
 
 
-def test_a_record_with_too_few_fields_is_named_when_its_chunk_is_taken_apart() -> None:
+def test_a_record_with_too_few_fields_of_a_converted_chunk_is_named() -> None:
     with pytest.raises(FieldCountError) as caught:
         list(pieces([b"1,,2\n3,x\n"], rules(trim_blanks=True)))
     assert (caught.value.expected, caught.value.found, caught.value.line) == (3, 2, 1)
@@ -116,7 +108,7 @@ def test_records_are_never_cut_however_the_bytes_arrive(rows: list[list[str]], s
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), _FIELDS, st.none() | st.integers(0, 9)), max_size=9))
-def test_taking_a_chunk_apart_keeps_every_value(
+def test_converting_a_chunk_keeps_every_value(
     rows: list[tuple[int, str, int | None]],
 ) -> None:
     wide = rules((COLUMNS[0], Column("name", 2, "character varying", 99, False, ""), COLUMNS[2]))
@@ -132,14 +124,14 @@ def test_taking_a_chunk_apart_keeps_every_value(
         assert rows_read(apart, wide) == expected
 
 
-# -- chunks that PostgreSQL reads as they are, and what they come to when taken apart ------------
+# -- chunks that PostgreSQL reads as they are, compared with converted ones ----------------------
 
 NULLS = st.sampled_from([None, "@N@", "", "a"])
 _TEXT = st.text(alphabet='ab,"\n @N', max_size=4)
 
 
 def _written(value: str | None, how: int, null: str) -> str:
-    """A field as some writer or other puts it: quoted, bare if that says the same, or NULL."""
+    """A field as a writer may write it: quoted, without quotes if that means the same, or NULL."""
     if value is None:
         return null if how else ""
     if how == 0 or any(sign in value for sign in ',"\n'):
@@ -170,7 +162,7 @@ def _files(draw: st.DrawFn) -> tuple[bytes, str | None, bool]:
 
 
 @given(_files())
-def test_what_goes_as_it_is_comes_to_the_same_rows_as_what_is_taken_apart(
+def test_an_unchanged_chunk_has_the_same_rows_as_a_converted_one(
     file: tuple[bytes, str | None, bool],
 ) -> None:
     data, null_as, empty_as_null = file
@@ -192,7 +184,7 @@ def test_what_goes_as_it_is_comes_to_the_same_rows_as_what_is_taken_apart(
         (b'1,"a",@N@\n2,b,\n', None),
     ],
 )
-def test_only_a_marker_beside_empty_fields_has_a_chunk_taken_apart(
+def test_only_a_chunk_with_markers_and_empty_fields_is_converted(
     data: bytes, form: Form | None
 ) -> None:
     assert rules(null_as="@N@").form_of(data) is form

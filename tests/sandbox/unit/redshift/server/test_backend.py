@@ -20,44 +20,44 @@ ROW = protocol.message(b"d", b"1\n")
 
 
 class Database:
-    """Hears what is asked, and says what it is told to say."""
+    """A server that records what it gets and sends what the test gives it."""
 
     def __init__(self) -> None:
-        self.heard = asyncio.Queue[bytes]()
+        self.received = asyncio.Queue[bytes]()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.say = writer.write
+        self.send = writer.write
         while data := await reader.read(65536):
-            self.heard.put_nowait(data)
+            self.received.put_nowait(data)
         writer.close()
 
 
 async def next_answer_after_a_cancelled(
     ask: Callable[[Backend, Callable[[], Awaitable[None]]], Awaitable[object]],
     folder: Path,
-    said: bytes,
+    answer: bytes,
 ) -> str | None:
-    """The tag of the statement after one that was cancelled before the database said anything."""
+    """The tag of a statement after one that was cancelled before the database answered."""
     database = Database()
     server = await asyncio.start_unix_server(database.serve, folder / "s")
     backend = await Backend.connect(folder / "s")
 
     async def cancel() -> None:
-        database.say(ERROR + READY)
+        database.send(ERROR + READY)
 
     asked = asyncio.ensure_future(ask(backend, cancel))
-    await database.heard.get()
+    await database.received.get()
     asked.cancel()
     await asyncio.sleep(0.01)
-    database.say(said)
-    if said == BEGUN_IN:
-        assert b"cancelled" in await database.heard.get()
-        database.say(ERROR + READY)
+    database.send(answer)
+    if answer == BEGUN_IN:
+        assert b"cancelled" in await database.received.get()
+        database.send(ERROR + READY)
     with pytest.raises(asyncio.CancelledError):
         await asked
     following = asyncio.ensure_future(backend.query("select 1"))
-    await database.heard.get()
-    database.say(ANSWER)
+    await database.received.get()
+    database.send(ANSWER)
     result = await asyncio.wait_for(following, 10)
     backend.close()
     server.close()
@@ -65,7 +65,7 @@ async def next_answer_after_a_cancelled(
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
+    ("ask", "answer"),
     [
         pytest.param(lambda b, _: b.query("q"), ERROR + READY, id="query"),
         pytest.param(lambda b, _: b.describe("q"), ERROR + READY, id="describe"),
@@ -81,7 +81,7 @@ async def next_answer_after_a_cancelled(
 )
 def test_the_next_statement_gets_its_own_answer(
     ask: Callable[[Backend, Callable[[], Awaitable[None]]], Awaitable[object]],
-    said: bytes,
+    answer: bytes,
     tmp_path: Path,
 ) -> None:
-    assert asyncio.run(next_answer_after_a_cancelled(ask, tmp_path, said)) == "SELECT 1"
+    assert asyncio.run(next_answer_after_a_cancelled(ask, tmp_path, answer)) == "SELECT 1"

@@ -1,4 +1,4 @@
-"""CREATE TABLE, ALTER TABLE and procedures: Redshift's attributes kept, keys declared only."""
+"""CREATE TABLE, ALTER TABLE and procedures: attributes are kept, keys are only declared."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def sql(text: str) -> str:
 
 
 def test_keys_are_declared_and_not_enforced() -> None:
-    made = sql(
+    created = sql(
         "create table s.t (id bigint primary key, a int unique, b int references o (x),"
         " constraint f foreign key (a, b) references s.o (x, y), unique (a, b))"
     )
-    assert "PRIMARY KEY" not in made.upper().replace("'PRIMARY KEY'", "")
-    assert made.count("NOT ENFORCED") == 5
-    assert "'primary key'" in made
-    assert "'foreign key:s.o(x, y)'" in made
-    assert '"id" bigint NOT NULL' in made
+    assert "PRIMARY KEY" not in created.upper().replace("'PRIMARY KEY'", "")
+    assert created.count("NOT ENFORCED") == 5
+    assert "'primary key'" in created
+    assert "'foreign key:s.o(x, y)'" in created
+    assert '"id" bigint NOT NULL' in created
 
 
 def test_columns_of_a_primary_key_are_not_null() -> None:
@@ -62,13 +62,13 @@ def test_a_column_has_redshifts_type(column: str, expected: str) -> None:
 
 
 def test_attributes_in_any_order_are_kept() -> None:
-    made = sql(
+    created = sql(
         "create table if not exists t (a int encode zstd, b int sortkey)"
         " backup no diststyle key distkey (a) encode auto"
     )
-    assert 'CONSTRAINT "$dist" CHECK (ROW("a") IS NOT NULL OR \'KEY\'' in made
-    assert 'CONSTRAINT "$sort" CHECK (ROW("b") IS NOT NULL OR \'COMPOUND\'' in made
-    assert 'CONSTRAINT "$encode:a"' in made
+    assert 'CONSTRAINT "$dist" CHECK (ROW("a") IS NOT NULL OR \'KEY\'' in created
+    assert 'CONSTRAINT "$sort" CHECK (ROW("b") IS NOT NULL OR \'COMPOUND\'' in created
+    assert 'CONSTRAINT "$encode:a"' in created
     interleaved = sql("create table t (a int, b int) interleaved sortkey (b, a)")
     assert 'ROW("b", "a") IS NOT NULL OR \'INTERLEAVED\'' in interleaved
 
@@ -128,9 +128,9 @@ def test_altering_keys_of_distribution_and_order_replaces_them() -> None:
 
 
 def test_a_primary_key_added_later_makes_its_columns_not_null() -> None:
-    made = sql("alter table t add constraint k primary key (a)")
-    assert "NOT ENFORCED" in made
-    assert 'ALTER COLUMN "a" SET NOT NULL' in made
+    created = sql("alter table t add constraint k primary key (a)")
+    assert "NOT ENFORCED" in created
+    assert 'ALTER COLUMN "a" SET NOT NULL' in created
 
 
 PROCEDURE = """create or replace procedure p(a in int, b inout varchar(max), c out decimal)
@@ -149,23 +149,23 @@ $$ language plpgsql"""
 
 
 def test_a_procedures_body_is_translated_statement_by_statement() -> None:
-    made = sql(PROCEDURE)
-    assert "nonatomic" not in made
-    assert "b inout varchar(65535)" in made
-    assert "c INOUT numeric(18, 0) DEFAULT NULL" in made
-    assert 'CREATE TEMPORARY TABLE w ("x" varchar(65535)' in made
-    assert "select COALESCE(a, 1); COMMIT;" in made
-    assert 'TRUNCATE TABLE "w"; COMMIT;' in made
-    assert "dateadd('day', 1, sysdate())" in made
-    assert "select into n count(*) from w;" in made
+    created = sql(PROCEDURE)
+    assert "nonatomic" not in created
+    assert "b inout varchar(65535)" in created
+    assert "c INOUT numeric(18, 0) DEFAULT NULL" in created
+    assert 'CREATE TEMPORARY TABLE w ("x" varchar(65535)' in created
+    assert "select COALESCE(a, 1); COMMIT;" in created
+    assert 'TRUNCATE TABLE "w"; COMMIT;' in created
+    assert "dateadd('day', 1, sysdate())" in created
+    assert "select into n count(*) from w;" in created
 
 
 def test_truncate_in_a_procedure_commits_and_delete_does_not() -> None:
     body = "begin delete from t; {} end;"
-    made = sql(f"create procedure p() as $$ {body.format('truncate t;')} $$ language plpgsql")
-    assert made.count("COMMIT") == 1
-    made = sql(f"create procedure p() as $$ {body.format('')} $$ language plpgsql")
-    assert "COMMIT" not in made
+    created = sql(f"create procedure p() as $$ {body.format('truncate t;')} $$ language plpgsql")
+    assert created.count("COMMIT") == 1
+    created = sql(f"create procedure p() as $$ {body.format('')} $$ language plpgsql")
+    assert "COMMIT" not in created
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_handler_of_an_atomic_procedure_raises_again() -> None:
         "begin insert into t values (1); exception when others then if sqlerrm = 'x' then"
         " raise info 'y'; end if; select case when true then 1 end into n; end;"
     )
-    made = sql(f"create procedure p() as $$ declare n int; {body} $$ language plpgsql")
-    assert made.rstrip().endswith("into n; RAISE; end; $body$ language plpgsql")
-    made = sql(f"create procedure p() nonatomic as $$ declare n int; {body} $$ language plpgsql")
-    assert "RAISE;" not in made
+    created = sql(f"create procedure p() as $$ declare n int; {body} $$ language plpgsql")
+    assert created.rstrip().endswith("into n; RAISE; end; $body$ language plpgsql")
+    created = sql(f"create procedure p() nonatomic as $$ declare n int; {body} $$ language plpgsql")
+    assert "RAISE;" not in created

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xacct_sandbox.redshift.copy.options import CopyStatement
 from xacct_sandbox.redshift.sql import lexer
 from xacct_sandbox.redshift.sql.dialect import translate, translate_script
 from xacct_sandbox.redshift.sql.errors import RedshiftError
-from xacct_sandbox.redshift.sql.plans import Copy, Pass, Refuse, Steps, SwitchUser, Unload
+from xacct_sandbox.redshift.sql.plans import Pass, Refuse, Steps, SwitchUser
 from xacct_sandbox.redshift.sql.users import redacted
+from xacct_sandbox.redshift.unload.options import UnloadStatement
 
 
 def sql(text: str) -> str:
@@ -184,8 +186,8 @@ def test_a_script_is_split_at_its_semicolons_only() -> None:
 
 def test_copy_and_unload_and_truncate_are_the_fronts_own() -> None:
     role = "iam_role 'arn:aws:iam::222222222222:role/r'"
-    assert isinstance(translate(f"copy t from 's3://b/k' {role} csv"), Copy)
-    assert isinstance(translate(f"unload ('select 1') to 's3://b/k' {role}"), Unload)
+    assert isinstance(translate(f"copy t from 's3://b/k' {role} csv"), CopyStatement)
+    assert isinstance(translate(f"unload ('select 1') to 's3://b/k' {role}"), UnloadStatement)
     plan = translate("truncate table s.t")
     assert isinstance(plan, Steps)
     assert plan.commits

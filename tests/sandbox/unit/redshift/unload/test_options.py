@@ -7,8 +7,8 @@ import json
 import pytest
 
 from xacct_sandbox.redshift.sql.dialect import translate
-from xacct_sandbox.redshift.sql.plans import Refuse, Unload
-from xacct_sandbox.redshift.unload.execution import copy_sql
+from xacct_sandbox.redshift.sql.plans import Refuse
+from xacct_sandbox.redshift.unload.copy_query import copy_sql
 from xacct_sandbox.redshift.unload.files import (
     ResultColumn,
     WrittenFile,
@@ -25,8 +25,8 @@ A = "arn:aws:iam::111111111111:role/RoleA"
 
 def unload(options: str, query: str = "select * from t") -> UnloadStatement:
     plan = translate(f"unload ('{query}') to 's3://b/a/day/' iam_role '{B},{A}' {options}")
-    assert isinstance(plan, Unload), plan
-    return plan.statement
+    assert isinstance(plan, UnloadStatement), plan
+    return plan
 
 
 def refused(options: str, query: str = "select * from t") -> str:

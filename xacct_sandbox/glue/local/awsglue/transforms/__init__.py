@@ -1,4 +1,4 @@
-"""Glue's transforms. None is needed by the scripts of this project: each is refused by name."""
+"""Glue's transforms. The scripts of this project use none, so each is refused by name."""
 
 from __future__ import annotations
 

@@ -1,0 +1,83 @@
+"""Turns failures of Spark and Java into messages that name the file and the reason."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+
+from xacct_load.errors import LoadError
+from xacct_load.source_files import THREADS, SourceFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+#: Bytes decompressed at a time.
+_CHUNK = 1024 * 1024
+
+
+@contextmanager
+def spark_failures() -> Iterator[None]:
+    """Context manager: failures of Spark leave it as `LoadError`s, others unchanged."""
+    try:
+        yield
+    except Exception as problem:
+        # Py4JJavaError is recognised by its attribute: py4j is not sure to be importable on Glue.
+        if isinstance(problem, PySparkException) or hasattr(problem, "java_exception"):
+            raise LoadError(describe_spark_failure(str(problem))) from problem
+        raise
+
+
+def describe_spark_failure(text: str) -> str:
+    """The lines of a Spark or Java error that say which file and why."""
+    file = re.search(r"reading file:? (s3://[^\n]*?)\.?(?: Details:)?\s*(?:\n|$)", text)
+    causes = re.findall(r"^Caused by: (.*)$", text, flags=re.MULTILINE)
+    reason = causes[-1] if causes else text.strip().partition("\n")[0]
+    if not causes and reason.startswith("An error occurred while calling"):
+        reason = " ".join(text.strip().split("\n")[:2])
+    return f"{file[1]}: {reason}" if file else reason
+
+
+@contextmanager
+def naming_broken_gzip(s3: S3Client, files: Sequence[SourceFile]) -> Iterator[None]:
+    """Context manager: if Spark says that a gzip file is broken, find out which one.
+
+    Raises:
+        LoadError: naming the broken file.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if not re.search("EOFException|ZipException|incorrect|invalid", str(problem)):
+            raise
+        compressed = [file for file in files if file.key.endswith(".gz")]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for file, fault in zip(
+                compressed, pool.map(partial(_gzip_fault, s3), compressed), strict=True
+            ):
+                if fault:
+                    raise LoadError(
+                        f"{file.uri}: is a broken gzip file ({fault}); deliver it again"
+                    ) from problem
+        raise
+
+
+def _gzip_fault(s3: S3Client, file: SourceFile) -> str | None:
+    """What is wrong with a gzip object, read to its end; None if nothing is."""
+    if file.size == 0:
+        return None
+    body = s3.get_object(Bucket=file.bucket, Key=file.key)["Body"]
+    try:
+        with gzip.GzipFile(fileobj=body) as content:
+            while content.read(_CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error) as problem:
+        return str(problem)
+    return None

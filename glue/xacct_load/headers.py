@@ -1,0 +1,159 @@
+"""Reads the beginning of each file: its header row and its line ends decide how Spark reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.headers import header_problem
+from xacct_assets.contract.load_request import LoadRequest
+from xacct_load.errors import LoadError
+from xacct_load.s3 import denial
+from xacct_load.source_files import THREADS, SourceFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+#: Bytes of a file that are read; the header row must end within them.
+HEAD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """The columns of a file in its own order, and whether its lines end in CRLF."""
+
+    header: tuple[str, ...]
+    crlf: bool
+
+
+def group_by_layout(
+    s3: S3Client, request: LoadRequest, files: Sequence[SourceFile]
+) -> dict[FileLayout, list[SourceFile]]:
+    """Group files by layout; nearly always one group. Files without a row are left out.
+
+    Raises:
+        LoadError: a file cannot be read, or its header differs from the feed's columns.
+    """
+    groups: dict[FileLayout, list[SourceFile]] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        layouts = pool.map(lambda file: _layout_of(s3, request, file), files)
+        for file, layout in zip(files, layouts, strict=True):
+            if layout is not None:
+                groups.setdefault(layout, []).append(file)
+    return groups
+
+
+def _layout_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> FileLayout | None:
+    if file.size == 0:
+        return None
+    try:
+        answer = s3.get_object(Bucket=file.bucket, Key=file.key, Range=f"bytes=0-{HEAD_BYTES - 1}")
+        head = answer["Body"].read()
+    except (ClientError, BotoCoreError) as problem:
+        arn = f"arn:aws:s3:::{file.bucket}/{file.key}"
+        why = denial(s3, problem, "s3:GetObject", arn) or problem
+        raise LoadError(f"cannot read {file.uri}: {why}") from problem
+    try:
+        layout = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
+    except ValueError as problem:
+        raise LoadError(f"{file.uri}: {problem}") from problem
+    if layout is not None:
+        problem_text = header_problem(
+            layout.header, request.column_names, request.dialect.delimiter
+        )
+        if problem_text:
+            raise LoadError(f"{file.uri}: {problem_text}")
+    return layout
+
+
+def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> FileLayout | None:
+    """The layout that the first bytes of a file show; None if the file has no row at all.
+
+    Args:
+        head: the first bytes of the object.
+        key: the object's key; its suffix says whether it is gzip.
+        is_whole: True if these are all bytes of the object.
+        dialect: of the feed.
+
+    Raises:
+        ValueError: the content does not match the key or the dialect.
+    """
+    text, is_whole = _decode_head(head, key, is_whole)
+    rows = dialect.reader(io.StringIO(text, newline=""))
+    try:
+        header = next((row for row in rows if row), None)
+        complete = is_whole or next(rows, None) is not None
+    except csv.Error as problem:
+        raise ValueError(f"has no readable header row ({problem})") from problem
+    if header is None:
+        return None
+    if not complete:
+        raise ValueError(f"has a header row longer than {HEAD_BYTES} bytes")
+    line_end = re.search("\r?\n|\r", text)
+    if line_end and line_end[0] == "\r":
+        raise ValueError("ends its lines with a lone carriage return; use LF or CRLF")
+    if text.startswith("\r\n"):
+        raise ValueError("begins with an empty line; remove it")
+    return FileLayout(tuple(header), crlf=line_end is not None and line_end[0] == "\r\n")
+
+
+def _decode_head(head: bytes, key: str, is_whole: bool) -> tuple[str, bool]:
+    """The text at the beginning of a file, and whether it is all of it.
+
+    Raises:
+        ValueError: it is not UTF-8, or its name and its content disagree on gzip.
+    """
+    is_gzip = head[:2] == b"\x1f\x8b"
+    if key.endswith(".gz"):
+        if not is_gzip:
+            raise ValueError("is named .gz but is not gzip; rename it or compress it")
+        try:
+            head, is_whole = inflate_head(head, is_whole)
+        except zlib.error as problem:
+            raise ValueError(f"is a broken gzip file ({problem}); deliver it again") from problem
+    elif is_gzip:
+        raise ValueError("is gzip without a name ending in .gz; rename it")
+    try:
+        # The cut may be within a character.
+        text = head.decode("utf-8-sig", errors="strict" if is_whole else "ignore")
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"is not UTF-8 ({problem}); deliver it in UTF-8") from problem
+    return text, is_whole
+
+
+def inflate_head(packed: bytes, is_whole: bool) -> tuple[bytes, bool]:
+    """Decompress the beginning of a gzip file, of several members too.
+
+    Args:
+        packed: the first bytes of the file.
+        is_whole: True if these are all its bytes.
+
+    Returns:
+        The first bytes of the content, and whether they are all of it.
+
+    Raises:
+        ValueError: the file ends too early.
+        zlib.error: it is damaged.
+    """
+    head = b""
+    while True:
+        inflater = zlib.decompressobj(wbits=31)
+        head += inflater.decompress(packed, HEAD_BYTES - len(head))
+        packed = inflater.unused_data
+        if not inflater.eof:
+            if is_whole and len(head) < HEAD_BYTES:
+                raise ValueError("is a gzip file that ends too early; deliver it again")
+            return head, False
+        if not packed:
+            return head, is_whole
+        if len(head) >= HEAD_BYTES:
+            return head, False

@@ -1,0 +1,75 @@
+"""The Redshift types that a column of a feed may have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SIMPLE_TYPES = frozenset(
+    {"bigint", "integer", "smallint", "double precision", "real", "boolean", "date", "timestamp"}
+)
+_HIVE_TYPES = {
+    "integer": "int",
+    "double precision": "double",
+    "real": "float",
+    "varchar": "string",
+    "timestamp": "string",
+}
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """A Redshift type that a CSV field can be cast to.
+
+    Attributes:
+        name: without sizes, in lower case.
+        precision, scale: of a decimal, else None.
+        length: bytes of a varchar, else None.
+    """
+
+    name: str
+    precision: int | None = None
+    scale: int | None = None
+    length: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ColumnType:
+        """Read e.g. ``decimal(12,2)``.
+
+        Raises:
+            ValueError: naming the type and what is allowed.
+        """
+        folded = " ".join(text.lower().split())
+        if folded in _SIMPLE_TYPES:
+            return cls(name=folded)
+        if match := re.fullmatch(r"varchar ?\( ?(\d{1,6}) ?\)", folded):
+            length = int(match[1])
+            if not 1 <= length <= 65535:
+                raise ValueError(f"{text!r}: the length of a varchar is 1 to 65535 bytes")
+            return cls(name="varchar", length=length)
+        if match := re.fullmatch(r"(?:decimal|numeric) ?\( ?(\d{1,3}) ?, ?(\d{1,3}) ?\)", folded):
+            precision, scale = int(match[1]), int(match[2])
+            if not (1 <= precision <= 38 and scale <= precision):
+                raise ValueError(
+                    f"{text!r}: a decimal has a precision of 1 to 38 and a scale up to it"
+                )
+            return cls(name="decimal", precision=precision, scale=scale)
+        raise ValueError(
+            f"{text!r} is not a supported type: use {', '.join(sorted(_SIMPLE_TYPES))}, "
+            "decimal(p,s) or varchar(n) with their sizes"
+        )
+
+    @property
+    def hive(self) -> str:
+        """The type that a reader of the CSV files through the Glue catalog can use for it."""
+        if self.name == "decimal":
+            return str(self)
+        # Hive reads no ISO 8601 timestamp from text, and has no length in bytes.
+        return _HIVE_TYPES.get(self.name, self.name)
+
+    def __str__(self) -> str:
+        if self.name == "varchar":
+            return f"varchar({self.length})"
+        if self.name == "decimal":
+            return f"decimal({self.precision},{self.scale})"
+        return self.name

@@ -1,0 +1,228 @@
+"""The load request: what the orchestrator asks of one run of the Glue job.
+
+It travels as the extras of a Dagster Pipes context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from xacct_assets.contract import CONTRACT_VERSION
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.days import PARTITION_COLUMN
+from xacct_assets.contract.file_patterns import FilePatterns
+
+#: Job argument that identifies the load, without the leading dashes.
+LOAD_ID_ARGUMENT = "load_id"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+_S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
+
+
+class InvalidLoadRequest(ValueError):
+    """The request cannot be used: the field, the reason, the fix. Nothing was touched."""
+
+
+@dataclass(frozen=True)
+class FeedColumn:
+    """A column of the feed; an empty unquoted field is NULL and needs ``nullable``."""
+
+    name: str
+    type: ColumnType
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class RequestedDay:
+    """A day to load.
+
+    Attributes:
+        day: the day.
+        values: of its catalog partition.
+        rows: rows counted in its raw files; None if nobody counted. A crawler makes no partition
+            for files without rows: such a day needs none.
+    """
+
+    day: date
+    values: tuple[str, ...]
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """One load. Every name in it is checked, because some end up in SQL without parameters.
+
+    Attributes:
+        feed: name of the feed.
+        load_id: identifies this load; the same for every attempt at it.
+        days: which days to replace.
+        catalog_database, catalog_table: where the crawler described the files.
+        dialect, patterns: how the files are written, and which files of a day are data.
+        columns: the feed's columns in warehouse order.
+        key: columns that identify a row within a day.
+        staging_table, load_audit_table: ``schema.table`` in Redshift.
+        connection: name of the Glue connection.
+        database: Redshift database that the connection must lead to.
+        tmp_dir: ``s3://…/`` for temporary files of this load.
+        copy_role: ARN of the role that COPY reads the temporary files with.
+        rejects: ``s3://…/`` that holds the rejects of all days of the feed.
+
+    Raises:
+        InvalidLoadRequest: naming the field that cannot be used.
+    """
+
+    feed: str
+    load_id: str
+    days: tuple[RequestedDay, ...]
+    catalog_database: str
+    catalog_table: str
+    dialect: CsvDialect
+    patterns: tuple[str, ...]
+    columns: tuple[FeedColumn, ...]
+    key: tuple[str, ...]
+    staging_table: str
+    load_audit_table: str
+    connection: str
+    database: str
+    tmp_dir: str
+    copy_role: str
+    rejects: str
+
+    def __post_init__(self) -> None:
+        for field, text in (("feed", self.feed), ("load_id", self.load_id)):
+            _require(_NAME.fullmatch(text), field, text, f"must match {_NAME.pattern}")
+        for field, text in (
+            ("staging table", self.staging_table),
+            ("load_audit", self.load_audit_table),
+        ):
+            _require(_TABLE.fullmatch(text), field, text, "must be schema.table in lower case")
+        for field, text in (("tmp_dir", self.tmp_dir), ("rejects", self.rejects)):
+            is_prefix = _S3_URI.fullmatch(text) and text.endswith("/")
+            _require(is_prefix, field, text, "must be s3://bucket/prefix/")
+        days = [str(item.day) for item in self.days]
+        _require(days, "days", days, "must name at least one day")
+        _require(len(set(days)) == len(days), "days", days, "must not repeat")
+        FilePatterns(self.patterns)
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        names = [column.name for column in self.columns]
+        _require(PARTITION_COLUMN not in names, "columns", names, f"{PARTITION_COLUMN} is reserved")
+        _require(names and len(set(names)) == len(names), "columns", names, "must not repeat")
+        for name in names:
+            _require(_COLUMN.fullmatch(name), "column", name, "must be lower case")
+        by_name = {column.name: column for column in self.columns}
+        for name in self.key:
+            _require(name in by_name, "key", name, "must be a column of the feed")
+            _require(not by_name[name].nullable, "key", name, "must be a column that is not null")
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns, in warehouse order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def null_marker(self) -> str:
+        """Stands for NULL in CSV text. It contains the load's id, so that no value equals it."""
+        return f"@NULL-{self.load_id}@"
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as plain data, with the version of this contract."""
+        return {
+            "contract_version": CONTRACT_VERSION,
+            "feed": self.feed,
+            "load_id": self.load_id,
+            "days": [
+                {"day": item.day.isoformat(), "values": list(item.values), "rows": item.rows}
+                for item in self.days
+            ],
+            "catalog": {"database": self.catalog_database, "table": self.catalog_table},
+            "source": {
+                "delimiter": self.dialect.delimiter,
+                "quote": self.dialect.quote,
+                "escape": self.dialect.escape,
+                "encoding": self.dialect.encoding,
+                "pattern": list(self.patterns),
+            },
+            "columns": [
+                {"name": column.name, "type": str(column.type), "nullable": column.nullable}
+                for column in self.columns
+            ],
+            "key": list(self.key),
+            "staging": {"table": self.staging_table, "load_audit": self.load_audit_table},
+            "connection": self.connection,
+            "database": self.database,
+            "tmp_dir": self.tmp_dir,
+            "copy_role": self.copy_role,
+            "rejects": self.rejects,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LoadRequest:
+        """Read what `to_json` made, on the other side.
+
+        Raises:
+            InvalidLoadRequest: the other side has another version of this contract, or a field is
+                missing or cannot be used.
+        """
+        version = data.get("contract_version")
+        if version != CONTRACT_VERSION:
+            raise InvalidLoadRequest(
+                f"the load request has contract version {version}, the zip of this Glue job has "
+                f"version {CONTRACT_VERSION}: deploy them together with `xacct deploy`"
+            )
+        try:
+            return cls._parse(data)
+        except InvalidLoadRequest:
+            raise
+        except KeyError as missing:
+            raise InvalidLoadRequest(
+                f"the load request has no {missing}; job script and orchestrator are of different "
+                "versions: deploy them together with `xacct deploy`"
+            ) from missing
+        except (TypeError, ValueError, AttributeError) as problem:
+            raise InvalidLoadRequest(f"the load request cannot be read: {problem}") from problem
+
+    @classmethod
+    def _parse(cls, data: Mapping[str, Any]) -> LoadRequest:
+        source = data["source"]
+        return cls(
+            feed=data["feed"],
+            load_id=data["load_id"],
+            days=tuple(
+                RequestedDay(
+                    date.fromisoformat(item["day"]), tuple(item["values"]), item.get("rows")
+                )
+                for item in data["days"]
+            ),
+            catalog_database=data["catalog"]["database"],
+            catalog_table=data["catalog"]["table"],
+            dialect=CsvDialect(
+                source["delimiter"], source["quote"], source["escape"], source["encoding"]
+            ),
+            patterns=tuple(source["pattern"]),
+            columns=tuple(
+                FeedColumn(item["name"], ColumnType.parse(item["type"]), item["nullable"])
+                for item in data["columns"]
+            ),
+            key=tuple(data["key"]),
+            staging_table=data["staging"]["table"],
+            load_audit_table=data["staging"]["load_audit"],
+            connection=data["connection"],
+            database=data["database"],
+            tmp_dir=data["tmp_dir"],
+            copy_role=data["copy_role"],
+            rejects=data["rejects"],
+        )
+
+
+def _require(condition: object, field: str, value: object, rule: str) -> None:
+    if not condition:
+        raise InvalidLoadRequest(f"{field} {value!r}: {rule}")

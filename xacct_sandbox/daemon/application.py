@@ -1,0 +1,72 @@
+"""The ASGI application on the AWS port: the control endpoint, and the emulated services."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs
+
+from xacct_sandbox import emulator
+from xacct_sandbox.daemon.asgi import (
+    Application,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    decoded_headers,
+    send_response,
+)
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.control_endpoint import JSON_HEADERS, ControlEndpoint
+from xacct_sandbox.daemon.middleware import RecordedRequest
+from xacct_sandbox.daemon.request_log import RequestLog
+from xacct_sandbox.faults import daemon as planned_faults
+
+
+class Sandbox:
+    """Routes each request.
+
+    Attributes:
+        control: the control endpoint, which also holds what is running.
+        loaded: set once the emulator's own start-up is complete.
+    """
+
+    def __init__(self, config: SandboxConfig, aws: Application, token: str) -> None:
+        self._aws = aws
+        self._request_log = RequestLog()
+        fault_plan, self._services = planned_faults.install(config, aws)
+        self.control = ControlEndpoint(token, self._request_log, fault_plan)
+        self.loaded = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1003})
+        elif scope["path"].startswith("/_"):
+            # No bucket name starts with "_". The emulator's own pages under "/_" need no
+            # credentials, so they are not served: the control endpoint answers for all of "/_".
+            await self.control(scope, receive, send)
+        else:
+            await self._serve_aws(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_notice(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.loaded.set()
+
+        await self._aws(scope, receive, send_and_notice)
+
+    async def _serve_aws(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path, headers = scope["method"], scope["path"], decoded_headers(scope)
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        request = RecordedRequest(method, path, headers, query, receive, send)
+        try:
+            refusal = emulator.refuse_root_key(method, path, headers, query)
+            if refusal is not None:
+                status, refusal_headers, body = refusal
+                await send_response(request.send, status, {**JSON_HEADERS, **refusal_headers}, body)
+            else:
+                await self._services(scope, request.receive, request.send, send)
+        finally:
+            request.write_to(self._request_log)

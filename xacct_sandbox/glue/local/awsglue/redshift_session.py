@@ -1,0 +1,141 @@
+"""Connections to Redshift: login, transactions, and errors with their load errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import redshift_connector
+from redshift_connector.error import Error, InterfaceError, ProgrammingError
+
+from awsglue.errors import refuse
+
+log = logging.getLogger("glue")
+
+RUN_PREFIX = "glue-"
+"""Before the run's id in the application name: tells the warehouse which run a COPY belongs to."""
+
+
+def execute_transaction(options: dict[str, Any], statements: list[str]) -> None:
+    """Execute statements in one transaction.
+
+    Args:
+        options: connection options.
+        statements: in order.
+
+    Raises:
+        redshift_connector.Error: Redshift's error and the statement; nothing was changed.
+    """
+    with _connect(options) as connection:
+        cursor = connection.cursor()
+        began = datetime.now(UTC).replace(tzinfo=None)
+        # As in JDBC: with "format" a percent sign in an action would have to be doubled.
+        cursor.paramstyle = "qmark"
+        try:
+            for statement in statements:
+                log.info("Redshift: %s", statement)
+                cursor.execute(statement)
+        except Error as problem:
+            connection.rollback()
+            detail = _load_error(connection, statement, began)
+            raise ProgrammingError(
+                f"{_message(problem)}{detail} (statement: {statement[:500]})"
+            ) from problem
+        connection.commit()
+
+
+def _connect(options: dict[str, Any]) -> Any:
+    login = _login(options)
+    try:
+        return redshift_connector.connect(**login)
+    except Error as problem:
+        raise InterfaceError(
+            f"cannot connect to Redshift at {login['host']}:{login['port']}/{login['database']} "
+            f"as {login['user']} (connection {options.get('connectionName', 'by url')}): "
+            f"{_message(problem)}"
+        ) from problem
+
+
+def _login(options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of connect(): from the Glue connection, or ``url``, ``user`` and ``password``."""
+    if options.get("connectionName"):
+        url, user, password = _connection_properties(options)
+    elif options.get("url"):
+        url = options["url"]
+        query = parse_qs(urlsplit(url.removeprefix("jdbc:")).query)
+        user = options.get("user") or query["user"][0]
+        password = options.get("password") or query["password"][0]
+    else:
+        raise ValueError("connection option 'connectionName' or 'url' is missing")
+    address = urlsplit(url.removeprefix("jdbc:"))
+    if address.scheme not in ("redshift", "postgresql") or not address.hostname:
+        raise ValueError(f"{url.partition('?')[0]} is not jdbc:redshift://host:port/database")
+    return {
+        "host": address.hostname,
+        "port": address.port or 5439,
+        "database": address.path.lstrip("/"),
+        "user": user,
+        "password": password,
+        "sslmode": "verify-full",
+        "application_name": f"{RUN_PREFIX}{_run_id()}",
+    }
+
+
+def _connection_properties(options: dict[str, Any]) -> tuple[str, str, str]:
+    """URL, user and password of a Glue connection."""
+    if str(options.get("useConnectionProperties", "false")).lower() != "true":
+        raise refuse("connectionName without useConnectionProperties", 'set it to "true"')
+    connection = boto3.client("glue").get_connection(Name=options["connectionName"])["Connection"]
+    properties = connection["ConnectionProperties"]
+    url = properties["JDBC_CONNECTION_URL"]
+    if not properties.get("SECRET_ID"):
+        return url, properties["USERNAME"], properties["PASSWORD"]
+    secretsmanager = boto3.client("secretsmanager")
+    response = secretsmanager.get_secret_value(SecretId=properties["SECRET_ID"])
+    secret = json.loads(response["SecretString"])
+    return url, secret["username"], secret["password"]
+
+
+def _run_id() -> str:
+    """The job run's id, an argument that Glue gives to every script; empty without one."""
+    index = sys.argv.index("--JOB_RUN_ID") if "--JOB_RUN_ID" in sys.argv else -1
+    return sys.argv[index + 1] if index >= 0 else ""
+
+
+def _message(problem: Error) -> str:
+    """The server's message, from the dictionary in the driver's exception.
+
+    The detail is included, as in JDBC: only there a COPY without access names the principal and
+    the missing permission.
+    """
+    fields = problem.args[0] if problem.args else str(problem)
+    if isinstance(fields, dict):
+        detail = f"; {fields['D']}" if fields.get("D") else ""
+        return f"{fields.get('M', fields)} [{fields.get('C', 'no SQLSTATE')}]{detail}"
+    return str(fields)
+
+
+def _load_error(connection: Any, statement: str, began: datetime) -> str:
+    """The error in stl_load_errors of a COPY that failed in this session; empty if there is none.
+
+    Process ids are reused, so the time excludes errors of earlier sessions.
+    """
+    if not statement.startswith("COPY "):
+        return ""
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT colname, type, err_code, err_reason, line_number, filename FROM stl_load_errors "
+        "WHERE session = pg_backend_pid() AND starttime >= %s ORDER BY query DESC LIMIT 1",
+        (began,),
+    )
+    row = cursor.fetchone()
+    connection.rollback()
+    if row is None:
+        return ""
+    name, kind, code, reason, line, file = (str(value).strip() for value in row)
+    return f"; error {code} in {file} line {line}, column {name} ({kind}): {reason}"

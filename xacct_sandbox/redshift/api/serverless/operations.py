@@ -1,0 +1,135 @@
+"""The operations of the redshift-serverless API, and its resources for authorization.
+
+One namespace with one workgroup exists at most; a second is refused by name. Shapes, limits and
+errors are those of botocore's redshift-serverless model. What the sandbox does not do is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xacct_sandbox import emulator
+from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.redshift.api.control import Control
+from xacct_sandbox.redshift.api.serverless.checks import (
+    Request,
+    invalid,
+    missing,
+    refuse_options,
+)
+from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore, database_user
+from xacct_sandbox.redshift.api.serverless.namespaces import Namespaces
+from xacct_sandbox.redshift.api.serverless.state import (
+    Publisher,
+    all_tags,
+    arn,
+    find,
+    namespaces,
+    set_tags,
+    workgroups,
+)
+from xacct_sandbox.redshift.api.serverless.workgroups import Workgroups
+
+MIN_CREDENTIALS_SECONDS, MAX_CREDENTIALS_SECONDS, DEFAULT_CREDENTIALS_SECONDS = 900, 3600, 900
+
+
+class Serverless:
+    """The API.
+
+    Attributes:
+        namespaces: The operations on namespaces.
+        workgroups: The operations on workgroups.
+        credentials: The temporary passwords of database users.
+    """
+
+    def __init__(self, config: SandboxConfig, control: Control) -> None:
+        self._publisher = Publisher(config, control)
+        self.credentials = CredentialStore(control, self._publisher.lock)
+        self.namespaces = Namespaces(control, self._publisher, self.credentials)
+        self.workgroups = Workgroups(config, self._publisher)
+
+    def publish_after_start(self) -> None:
+        """Write the namespace to the database of a process that has just started."""
+        self._publisher.publish_after_start()
+
+    def operations(self) -> dict[str, Callable[[Request], dict[str, Any]]]:
+        """The operations by name, for the emulator."""
+        return {
+            "CreateNamespace": self.namespaces.create,
+            "GetNamespace": self.namespaces.get,
+            "ListNamespaces": self.namespaces.list_all,
+            "UpdateNamespace": self.namespaces.update,
+            "DeleteNamespace": self.namespaces.delete,
+            "CreateWorkgroup": self.workgroups.create,
+            "GetWorkgroup": self.workgroups.get,
+            "ListWorkgroups": self.workgroups.list_all,
+            "UpdateWorkgroup": self.workgroups.update,
+            "DeleteWorkgroup": self.workgroups.delete,
+            "GetCredentials": self.get_credentials,
+            "TagResource": self.tag_resource,
+            "UntagResource": self.untag_resource,
+            "ListTagsForResource": self.list_tags,
+        }
+
+    def resource_arn(self, operation: str, request: Request) -> str:
+        """The resource that an operation is authorized on."""
+        if operation.endswith("TagResource") or operation == "ListTagsForResource":
+            return request.get("resourceArn") or "*"
+        if "workgroupName" in request:
+            return self.workgroups.arn_of(request["workgroupName"])
+        if "namespaceName" in request:
+            namespace = namespaces().get(request["namespaceName"])
+            found: str = namespace["namespaceArn"] if namespace else arn("namespace", "*")
+            return found
+        return "*"
+
+    def get_credentials(self, request: Request) -> dict[str, Any]:
+        """GetCredentials: the caller's IAM identity becomes a database user."""
+        refuse_options(request, "customDomainName")
+        workgroup = find("workgroup", request)
+        seconds = request.get("durationSeconds") or DEFAULT_CREDENTIALS_SECONDS
+        if not MIN_CREDENTIALS_SECONDS <= seconds <= MAX_CREDENTIALS_SECONDS:
+            raise invalid(
+                f"durationSeconds {seconds} is not in "
+                f"{MIN_CREDENTIALS_SECONDS}..{MAX_CREDENTIALS_SECONDS}"
+            )
+        namespace = namespaces()[workgroup["namespaceName"]]
+        if request.get("dbName") not in (None, namespace["dbName"]):
+            raise invalid(f"dbName {request['dbName']!r} does not exist in this namespace")
+        found = self.credentials.for_user(database_user(emulator.caller_arn()), seconds)
+        return {
+            "dbUser": found.user,
+            "dbPassword": found.password,
+            "expiration": found.expiration.timestamp(),
+            "nextRefreshTime": found.next_refresh.timestamp(),
+        }
+
+    # -- tags ------------------------------------------------------------------------------
+
+    def tag_resource(self, request: Request) -> dict[str, Any]:
+        """TagResource."""
+        resource = _tagged_arn(request)
+        set_tags(resource, [*all_tags().get(resource, []), *request["tags"]])
+        return {}
+
+    def untag_resource(self, request: Request) -> dict[str, Any]:
+        """UntagResource."""
+        resource = _tagged_arn(request)
+        keys = set(request["tagKeys"])
+        kept = [tag for tag in all_tags().get(resource, []) if tag["key"] not in keys]
+        all_tags()[resource] = kept
+        return {}
+
+    def list_tags(self, request: Request) -> dict[str, Any]:
+        """ListTagsForResource."""
+        return {"tags": all_tags().get(_tagged_arn(request), [])}
+
+
+def _tagged_arn(request: Request) -> str:
+    resource: str = request["resourceArn"]
+    known = [entry["namespaceArn"] for entry in namespaces().values()]
+    known += [entry["workgroupArn"] for entry in workgroups().values()]
+    if resource not in known:
+        raise missing("resource", resource)
+    return resource
