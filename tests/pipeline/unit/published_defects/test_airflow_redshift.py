@@ -53,10 +53,7 @@ def test_the_token_is_the_same_for_the_same_attempt_and_another_for_the_next(
     statement by."""
 
     def token(run_id: str = "run-1", retry: int = 0, day: date = date(2026, 1, 1)) -> str:
-        context = SimpleNamespace(
-            run=SimpleNamespace(run_id=run_id),
-            op_execution_context=SimpleNamespace(retry_number=retry),
-        )
+        context = SimpleNamespace(run=SimpleNamespace(run_id=run_id), retry_number=retry)
         return statement_token(context, feed, "call", day)  # type: ignore[arg-type]
 
     assert token() == token()
