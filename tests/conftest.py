@@ -1,4 +1,4 @@
-"""The products feed and an installation's settings, as the production files give them."""
+"""Fixtures of all tests: the products feed, an installation's settings, and the sandbox."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from xacct_assets.settings import Settings
 
 pytest_plugins = ["tests.support.sandbox"]
 
-# What the shell points at is not ours: neither its AWS nor its installation (its feeds, its names).
-# At import, since test modules read the settings while they are collected.
+# Tests must not use the AWS account or the installation that the shell is configured for. At
+# import, because test modules read settings during collection.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "XACCT_", "DAGSTER_"))]:
     del os.environ[_name]
 
-# How long an example takes says how busy the machine is, not whether the claim holds.
+# No deadline: the time of an example depends on the load of the machine.
 hypothesis_settings.register_profile("claims", deadline=None)
 hypothesis_settings.load_profile("claims")
 

@@ -7,29 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.dagster_processes import DagsterProcesses
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox, running_sandbox
+from tests.support.dagster_processes import DagsterProcesses, dagster_dev
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
     """Both accounts, with all feeds deployed."""
     with running_sandbox() as running:
-        more = replace(
-            running, more={**running.more, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
-        )
-        more.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
-        yield more
+        settings = {**running.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
+        with_feeds = replace(running, extra_settings=settings)
+        with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
+        yield with_feeds
 
 
 @pytest.fixture(scope="module")
 def dagster(
     sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DagsterProcesses]:
-    """`dagster dev`, answering; all of its processes are gone afterwards."""
-    processes = DagsterProcesses(sandbox, tmp_path_factory.mktemp("dagster") / "dev")
-    try:
-        processes.start_dev()
+    with dagster_dev(sandbox, tmp_path_factory.mktemp("dagster") / "dev") as processes:
         yield processes
-    finally:
-        processes.kill()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(SECONDS + 600)
 
 
 def put(sandbox: RunningSandbox, day: date, rows: int) -> None:
-    """A file of the day, in place of the one that is there."""
+    """Replace a file of the day."""
     body = HEADER + "".join(
         f"{number},1,S-{number},1,1.50,true,,{day} 10:00:00\n" for number in range(rows)
     )
@@ -60,16 +60,16 @@ def test_sensor_schedule_and_backfill_at_once_end_in_one_right_result(
         lambda: len(dagster.runs({"xacct/arrival": FEED})) > len(days),
         SECONDS,
     )
-    said, _ = scheduled.communicate(timeout=SECONDS)
+    output, _ = scheduled.communicate(timeout=SECONDS)
 
     def right() -> bool:
-        """All runs are over and every day adds up; a run may be told that its files changed."""
+        """Whether all runs have ended and every day reconciles (a run may fail)."""
         runs = dagster.runs({})
         return len(ended(dagster)) == len(runs) and all(row["ok"] for row in rows(sandbox, keys))
 
     dagster.wait_for("all runs to end and the days to be right", right, SECONDS)
     spans = [(run.start_time, run.end_time) for run in dagster.runs({})[len(days) :]]
-    assert len(spans) >= 3, said
+    assert len(spans) >= 3, output
     assert any(
         one[0] < other[1] and other[0] < one[1]
         for one, other in combinations(spans, 2)
@@ -89,10 +89,10 @@ def ended(dagster: DagsterProcesses) -> list[dg.RunRecord]:
 def rows(sandbox: RunningSandbox, keys: list[str]) -> list[dict[str, Any]]:
     """What `xacct reconcile` says of the days."""
     options = [part for key in keys for part in ("--partition", key)]
-    told = sandbox.run(
+    completed = sandbox.run(
         *("xacct_assets.operations.cli", "--no-env-file", "reconcile", "--json", "--feed", FEED),
         *options,
         check=False,
     )
-    answer: list[dict[str, Any]] = json.loads(told.stdout)
+    answer: list[dict[str, Any]] = json.loads(completed.stdout)
     return answer

@@ -45,7 +45,7 @@ def orders_of(day: date) -> bytes:
 
 
 @dataclass(frozen=True)
-class Story:
+class Outcome:
     """What was seen before the kill, and what there was at the end."""
 
     finished_before: set[str]
@@ -60,7 +60,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(sandbox: RunningSandbox, dagster: DagsterProcesses) -> Story:
+def outcome(sandbox: RunningSandbox, dagster: DagsterProcesses) -> Outcome:
     s3 = sandbox.client("account-a-admin", "s3")
 
     def put(day: date) -> None:
@@ -91,7 +91,7 @@ def story(sandbox: RunningSandbox, dagster: DagsterProcesses) -> Story:
     crawls = sandbox.client("account-b-admin", "glue").list_crawls(
         CrawlerName=f"xacct-local-{FEED}", MaxResults=1000
     )["Crawls"]
-    return Story(
+    return Outcome(
         before, loads, runs_of(dagster, backfill), job_runs(sandbox), crawls, exports(dagster)
     )
 
@@ -113,7 +113,7 @@ def exports(dagster: DagsterProcesses) -> Counter[str]:
     return Counter(str(record.partition_key) for record in records)
 
 
-def test_every_day_of_the_year_adds_up(sandbox: RunningSandbox, story: Story) -> None:
+def test_every_day_of_the_year_adds_up(sandbox: RunningSandbox, outcome: Outcome) -> None:
     command = (
         "xacct_assets.operations.cli",
         "--no-env-file",
@@ -141,36 +141,36 @@ def test_account_a_holds_one_export_of_each_day_and_nothing_else(sandbox: Runnin
     assert set(files) == set(manifests)
 
 
-def test_a_year_is_at_most_twelve_runs_of_the_job(story: Story) -> None:
-    work = {run["Arguments"]["--load_id"] for run in story.job_runs}
+def test_a_year_is_at_most_twelve_runs_of_the_job(outcome: Outcome) -> None:
+    work = {run["Arguments"]["--load_id"] for run in outcome.job_runs}
     assert len(work) <= RUNS
-    assert len(story.job_runs) == len(work), "some work was done twice"
-    assert {run["JobRunState"] for run in story.job_runs} == {"SUCCEEDED"}
+    assert len(outcome.job_runs) == len(work), "some work was done twice"
+    assert {run["JobRunState"] for run in outcome.job_runs} == {"SUCCEEDED"}
 
 
-def test_a_year_is_at_most_twelve_crawls(story: Story) -> None:
-    assert len(story.crawls) <= RUNS
+def test_a_year_is_at_most_twelve_crawls(outcome: Outcome) -> None:
+    assert len(outcome.crawls) <= RUNS
 
 
 def test_a_year_is_at_most_twelve_runs_beside_those_that_take_up_the_killed_ones(
-    story: Story,
+    outcome: Outcome,
 ) -> None:
-    ends = Counter(run.dagster_run.status.value for run in story.runs)
-    first = [run for run in story.runs if run.dagster_run.parent_run_id is None]
+    ends = Counter(run.dagster_run.status.value for run in outcome.runs)
+    first = [run for run in outcome.runs if run.dagster_run.parent_run_id is None]
     assert len(first) <= RUNS
     killed = [run for run in first if not run.dagster_run.is_success]
     assert killed, "nothing was killed in its middle"
     assert ends["SUCCESS"] == len(first)
-    assert ends["FAILURE"] == len(story.runs) - len(first) == len(killed)
+    assert ends["FAILURE"] == len(outcome.runs) - len(first) == len(killed)
 
 
-def test_what_was_done_before_the_kill_is_not_done_again(story: Story) -> None:
-    assert story.finished_before, "nothing was done before the kill"
-    assert len(story.exports) == len(DAYS)
-    again = {day for day, times in story.exports.items() if times > 1}
-    assert again & story.finished_before == set()
+def test_what_was_done_before_the_kill_is_not_done_again(outcome: Outcome) -> None:
+    assert outcome.finished_before, "nothing was done before the kill"
+    assert len(outcome.exports) == len(DAYS)
+    again = {day for day, times in outcome.exports.items() if times > 1}
+    assert again & outcome.finished_before == set()
 
 
-def test_a_load_that_went_on_without_its_run_is_followed_and_not_repeated(story: Story) -> None:
-    known = {run["Arguments"]["--load_id"]: run["Id"] for run in story.job_runs}
-    assert {work: known[work] for work in story.loads_before} == story.loads_before
+def test_a_load_that_went_on_without_its_run_is_followed_and_not_repeated(outcome: Outcome) -> None:
+    known = {run["Arguments"]["--load_id"]: run["Id"] for run in outcome.job_runs}
+    assert {work: known[work] for work in outcome.loads_before} == outcome.loads_before

@@ -68,7 +68,7 @@ def test_a_secret_is_found_in_every_kind_of_file(tmp_path: Path, writer: str, va
     (tmp_path / "deep").mkdir()
     WRITERS[writer](tmp_path / "deep" / "file", value)
     (leak,) = leaks(files_below(tmp_path), [Secret("it", value), Secret("no", "not there at all")])
-    assert leak.place.split("!")[0] == "deep/file"
+    assert leak.location.split("!")[0] == "deep/file"
     assert leak.secret == "it"
 
 
@@ -76,7 +76,7 @@ def test_a_secret_is_found_in_every_kind_of_file(tmp_path: Path, writer: str, va
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_found_in_every_way_of_writing_it(form: str, value: str) -> None:
     pieces = [("place", f"before {FORMS[form](value)} after".encode())]
-    assert [leak.place for leak in leaks(pieces, [Secret("it", value)])] == ["place"]
+    assert [leak.location for leak in leaks(pieces, [Secret("it", value)])] == ["place"]
 
 
 def test_a_run_that_was_given_a_secret_or_told_one_is_found() -> None:
@@ -92,14 +92,14 @@ def test_a_run_that_was_given_a_secret_or_told_one_is_found() -> None:
         config = {"ops": {"careless": {"config": {"password": PASSWORD}}}}
         run = job.execute_in_process(instance=instance, run_config=config)
         found = leaks(events_of(instance), [Secret("key", KEY), Secret("password", PASSWORD)])
-    places = {leak.secret: leak.place for leak in found}
+    places = {leak.secret: leak.location for leak in found}
     assert places == {
         "key": f"event log of run {run.run_id}",
         "password": f"Dagster run {run.run_id}",
     }
 
 
-def test_a_secret_may_be_in_its_own_homes_only(tmp_path: Path) -> None:
+def test_a_secret_may_be_at_its_allowed_locations_only(tmp_path: Path) -> None:
     (tmp_path / "aws").mkdir()
     (tmp_path / "log").mkdir()
     (tmp_path / "aws" / "credentials").write_text(f"[x]\naws_secret_access_key = {KEY}\n")
@@ -108,7 +108,7 @@ def test_a_secret_may_be_in_its_own_homes_only(tmp_path: Path) -> None:
     (tmp_path / "log" / "daemon.log").write_text("a-token-that-is-long-enough")
     (tmp_path / "aws" / "config").write_text(KEY)
     found = leaks(files_below(tmp_path), secrets_of(tmp_path))
-    assert [(leak.place, leak.secret) for leak in found] == [
+    assert [(leak.location, leak.secret) for leak in found] == [
         ("aws/config", "access key 1"),
         ("log/daemon.log", "the daemon's token"),
     ]

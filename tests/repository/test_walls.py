@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.project import ROOT
+
 PACKAGES = ("xacct_assets", "xacct_sandbox")
 CONTRACT_ALLOWED = "xacct_assets.contract"
 

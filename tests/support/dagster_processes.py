@@ -1,4 +1,4 @@
-"""Dagster as it is operated, in processes of its own: the daemon, or `dagster dev` with its UI."""
+"""Dagster in its own processes, as in operation: the daemon, or `dagster dev` with its UI."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,25 +20,35 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 
 from tests.support.pipeline import tags
+from tests.support.project import ROOT
 from tests.support.sandbox import free_port
 
 if TYPE_CHECKING:
     from tests.support.sandbox import RunningSandbox
 
-PROJECT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 
-class DagsterProcesses:
-    """Dagster with the project's own ``dagster.yaml`` and ``workspace.yaml``, in a folder.
+@contextlib.contextmanager
+def dagster_dev(sandbox: RunningSandbox, folder: Path) -> Iterator[DagsterProcesses]:
+    """`dagster dev` on the sandbox, killed with all of its processes at the end."""
+    processes = DagsterProcesses(sandbox, folder)
+    try:
+        processes.start_dev()
+        yield processes
+    finally:
+        processes.kill()
 
-    Its processes are a group of their own, so that all of them can be killed at once: web server,
-    daemon, code servers and the runs.
+
+class DagsterProcesses:
+    """Dagster with the project's ``dagster.yaml`` and ``workspace.yaml``, in a folder.
+
+    Web server, daemon, code servers and runs are one process group, so that all can be killed.
     """
 
     def __init__(self, sandbox: RunningSandbox, folder: Path) -> None:
         self._sandbox = sandbox
-        # The sandbox's folder has an .env, which would win over this environment.
+        # Not the sandbox's folder: its .env would override this environment.
         self._folder = folder
         sandbox.folders.append(folder)
         self.home = folder / "home"
@@ -49,26 +59,30 @@ class DagsterProcesses:
         self._port = 0
 
     def _prepare_home(self) -> None:
-        shutil.copy(PROJECT / "dagster.yaml", self.home)
+        shutil.copy(ROOT / "dagster.yaml", self.home)
         # Processes that start together must not all make the database of a new home.
         self.instance.get_runs(limit=1)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of every process of it."""
+        """The environment of every process."""
         return {**self._sandbox.environment, "DAGSTER_HOME": str(self.home)}
 
     @cached_property
     def instance(self) -> dg.DagsterInstance:
-        """What the processes keep, read from here."""
+        """The instance that the processes use."""
         return dg.DagsterInstance.from_config(str(self.home))
 
     def start_daemon(self) -> None:
-        """Sensors, schedules, the queue and backfills, without the UI."""
+        """Start the daemon: sensors, schedules, run queue and backfills, without the UI."""
         self._start("dagster-daemon", "run", "-w", str(self._workspace))
 
     def start_dev(self, seconds: float = 240) -> None:
-        """`dagster dev`; returns once it answers."""
+        """Start `dagster dev` and wait until it answers.
+
+        Args:
+            seconds: time after which the test fails.
+        """
         self._port = free_port()
         self._start(
             *("dagster", "dev", "-w", str(self._workspace)),
@@ -77,7 +91,7 @@ class DagsterProcesses:
         self.wait_for("`dagster dev` to answer", self._answers, seconds)
 
     def kill(self) -> None:
-        """``kill -9`` of all processes at once."""
+        """Kill all processes with SIGKILL."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -85,19 +99,19 @@ class DagsterProcesses:
             self._process = None
 
     def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
-        """What the UI's API answers."""
+        """Send a query to the UI's GraphQL API. Returns its data."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/graphql",
             json.dumps({"query": query, "variables": variables}).encode(),
             {"content-type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=120) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told
-        return told["data"]
+            result = json.load(answer)
+        assert "errors" not in result, result
+        return result["data"]
 
     def backfill(self, feed: str, assets: list[str], days: list[str]) -> str:
-        """Launch a backfill with the call that the UI's dialog makes; its id."""
+        """Launch a backfill as the UI's dialog does. Returns its id."""
         answer = self.graphql(
             "mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) "
             "{ __typename ... on LaunchBackfillSuccess { backfillId } "
@@ -115,7 +129,7 @@ class DagsterProcesses:
     def launch(
         self, feed: str, first: str, last: str | None = None, assets: Sequence[str] = ()
     ) -> str:
-        """Launch a day or a range, all assets or some, with the call of the UI; the run's id."""
+        """Launch a day or a range, all assets or some, as the UI does. Returns the run's id."""
         selector: dict[str, Any] = {
             "repositoryLocationName": "xacct_assets",
             "repositoryName": "__repository__",
@@ -144,7 +158,7 @@ class DagsterProcesses:
         return str(answer["run"]["runId"])
 
     def terminate(self, run_id: str) -> None:
-        """Terminate a run with the call of the UI's button."""
+        """Terminate a run as the UI's button does."""
         answer = self.graphql(
             "mutation($ids: [String!]!) { terminateRuns(runIds: $ids, "
             "terminatePolicy: SAFE_TERMINATE) { __typename ... on TerminateRunsResult "
@@ -155,13 +169,13 @@ class DagsterProcesses:
         assert result["__typename"] == "TerminateRunSuccess", answer
 
     def run(self, run_id: str) -> dg.DagsterRun:
-        """A run as it is now."""
+        """The current state of a run."""
         known = self.instance.get_run_by_id(run_id)
         assert known is not None, run_id
         return known
 
     def ended(self, run_id: str, seconds: float) -> dg.DagsterRunStatus:
-        """How a run ended, once it has."""
+        """Wait for the end of a run. Returns its status."""
         return self.wait_for(
             f"run {run_id} to end",
             lambda: self.run(run_id).status if self.run(run_id).is_finished else None,
@@ -169,7 +183,7 @@ class DagsterProcesses:
         )
 
     def execute(self, feed: str, first: str, last: str | None = None) -> subprocess.Popen[str]:
-        """A day or a range of a feed in a process of its own; its log comes out of ``stdout``."""
+        """Execute a day or a range of a feed in a process. Its log is written to ``stdout``."""
         return subprocess.Popen(
             [
                 *(self._command("dagster"), "job", "execute", "-m", "xacct_assets.definitions"),
@@ -182,20 +196,26 @@ class DagsterProcesses:
             text=True,
         )
 
-    def runs(self, wanted: Mapping[str, str | list[str]]) -> list[dg.RunRecord]:
+    def runs(self, tags: Mapping[str, str | list[str]]) -> list[dg.RunRecord]:
         """All runs with these tags, oldest first."""
-        found = self.instance.get_run_records(dg.RunsFilter(tags=dict(wanted)))
+        found = self.instance.get_run_records(dg.RunsFilter(tags=dict(tags)))
         return sorted(found, key=lambda record: record.storage_id)
 
-    def wait_for(self, what: str, look: Callable[[], T | None], seconds: float) -> T:
-        """The first answer that is not None (or false); looked for twice a second."""
+    def wait_for(self, event: str, poll: Callable[[], T | None], seconds: float) -> T:
+        """Poll twice a second until the result is true. Returns it.
+
+        Args:
+            event: description of the event, for the message.
+            poll: function that returns a false value while the event has not happened.
+            seconds: time after which the test fails.
+        """
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self._process is None or self._process.poll() is None, self._tail()
-            if found := look():
+            if found := poll():
                 return found
             time.sleep(0.5)
-        raise AssertionError(f"waited {seconds:.0f} s in vain for {what}\n{self._tail()}")
+        raise AssertionError(f"waited {seconds:.0f} s for {event}\n{self._tail()}")
 
     def _start(self, command: str, *arguments: str) -> None:
         assert self._process is None
@@ -224,4 +244,4 @@ class DagsterProcesses:
 
     @property
     def _workspace(self) -> Path:
-        return PROJECT / "workspace.yaml"
+        return ROOT / "workspace.yaml"

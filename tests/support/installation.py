@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.project import ROOT
+
 PYTHONS = ("3.11", "3.12", "3.13")
 # Records each module of this project that any process of the environment imports.
 IMPORT_LOG = "COMPAT_IMPORT_LOG"
@@ -116,7 +117,7 @@ class Installation:
 def build_wheel(folder: Path) -> Path:
     """Builds the wheel of this checkout into ``folder``."""
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(PROJECT)],
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)],
         check=True,
     )
     (wheel,) = folder.glob("xacct_assets-*.whl")
@@ -138,7 +139,7 @@ def install(folder: Path, python: str, wheel: Path, release: Release) -> Install
 
 def releases() -> list[Release]:
     """The lowest Dagster that the project allows, and the highest that can be installed."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     ranges = [*project["dependencies"], *extras["webserver"], *extras["postgres"]]
     lowest = [

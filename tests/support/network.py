@@ -1,6 +1,6 @@
-"""The network between the pipeline and the sandbox's AWS APIs, which can be made to fail.
+"""A network path between the pipeline and the sandbox's AWS APIs that can be interrupted.
 
-Bytes pass as they are: TLS is between the two ends, as on a real network.
+Bytes are forwarded unchanged; TLS is end to end, as on a real network.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from types import TracebackType
 from typing import Self
 
 
 class Network:
-    """A port of its own that leads to another one, for as long as the context lasts.
+    """Forwards a local port to another one while the context is open.
+
+    Args:
+        port: local port to forward to.
 
     Attributes:
-        url: to be used in place of the endpoint's own.
+        url: endpoint URL that uses the forwarded port.
     """
 
     def __init__(self, port: int) -> None:
@@ -33,16 +35,11 @@ class Network:
         self.restore()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.lose()
 
     def restore(self) -> None:
-        """Let everything through."""
+        """Accept and forward connections."""
         with self._lock:
             if self._listener is not None:
                 return
@@ -59,12 +56,12 @@ class Network:
             listener, self._listener = self._listener, None
             broken, self._sockets = self._sockets, set()
         if listener is not None:
-            # Closing alone would leave the thread in accept(), and the port open.
+            # close() alone would leave the thread in accept() and the port open.
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-        for one in broken:
-            _end(one)
+        for connection in broken:
+            _close(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -78,23 +75,23 @@ class Network:
                 if not lost:
                     self._sockets |= {near, far}
             if lost:
-                _end(near)
-                _end(far)
+                _close(near)
+                _close(far)
                 continue
             for ends in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=ends, daemon=True).start()
+                threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 target.sendall(data)
-        for one in (source, target):
-            _end(one)
+        for end in (source, target):
+            _close(end)
         with self._lock:
             self._sockets -= {source, target}
 
 
-def _end(one: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

@@ -1,8 +1,7 @@
-"""Drives the pipeline of the shared sandbox: lands days, materializes them, asks what came of it.
+"""The pipeline on the shared sandbox: puts files, runs days, and reads the results.
 
-Runs are made in this process, through the job that the UI and `dagster job execute` run, in an
-instance of their own: starting an interpreter would cost each of them seconds. Land each day in one
-test file only: the sandbox is shared.
+Runs execute in this process, which saves seconds per run, through the job that the UI and
+`dagster job execute` run. Use each day in one test file only, because the sandbox is shared.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from tests.support.environment import environment
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
@@ -39,13 +38,13 @@ CHAIN = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_ex
 CHECK = "row_counts_reconcile"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-# The environment belongs to the process, so runs in it take turns.
+# The environment belongs to the process, so that runs exclude each other.
 _ENVIRONMENT = threading.RLock()
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one run."""
+    """A finished run and its event log."""
 
     result: dg.ExecuteInProcessResult
     instance: dg.DagsterInstance
@@ -57,43 +56,43 @@ class Run:
 
     @property
     def failures(self) -> dict[str, str]:
-        """What each failed step said, by the name of the asset, or of asset and check."""
-        told = {}
+        """Message of each failed step, by asset, or by asset and check."""
+        messages = {}
         for event in self.result.all_events:
             if event.is_step_failure:
                 data = event.step_failure_data
                 text = data.user_failure_data and data.user_failure_data.description
                 name = str(event.step_key).removeprefix(f"{self.feed}__")
-                told[name] = str(text or data.error)
-        return told
+                messages[name] = str(text or data.error)
+        return messages
 
     @property
     def why(self) -> str:
-        """The messages of all failed steps."""
+        """The messages of all failed steps, as text."""
         return "\n".join(f"{name}: {text}" for name, text in self.failures.items())
 
-    def days_of(self, asset: str) -> list[str]:
-        """The days that this run materialized the asset for."""
+    def materialized_days(self, asset: str) -> list[str]:
+        """Days of an asset that this run materialized."""
         events = self.result.get_asset_materialization_events()
         return [str(e.partition) for e in events if e.asset_key == self._key(asset)]
 
     def metadata(self, asset: str, day: str) -> dict[str, Any]:
-        """What this run reported of one asset's day."""
+        """Metadata of an asset's day in this run."""
         for event in self.result.get_asset_materialization_events():
             if event.asset_key == self._key(asset) and event.partition == day:
                 return {name: value.value for name, value in event.materialization.metadata.items()}
         raise AssertionError(f"{asset} of {day} was not materialized by this run: {self.why}")
 
-    def verdicts(self, check: str = CHECK) -> dict[str, bool]:
-        """What a check said of each day."""
+    def check_results(self, check: str = CHECK) -> dict[str, bool]:
+        """Whether a check passed, by day."""
         return {
             str(evaluation.partition): evaluation.passed
             for evaluation in self.result.get_asset_check_evaluations()
             if evaluation.check_name == check
         }
 
-    def verdict_texts(self, check: str = CHECK) -> dict[str, str]:
-        """In which words a check said it."""
+    def check_descriptions(self, check: str = CHECK) -> dict[str, str]:
+        """Description of a check's result, by day."""
         return {
             str(evaluation.partition): evaluation.description or ""
             for evaluation in self.result.get_asset_check_evaluations()
@@ -102,13 +101,13 @@ class Run:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """When the run began and ended, in seconds since 1970."""
+        """Start and end of the run, in seconds since the epoch."""
         times = [entry.timestamp for entry in self.instance.all_logs(self.result.run_id)]
         return min(times), max(times)
 
     @property
     def log(self) -> list[str]:
-        """Everything that the run left in Dagster's event log, entry by entry, as it is stored."""
+        """The entries of the run in Dagster's event log, as they are stored."""
         entries = self.instance.all_logs(self.result.run_id)
         return [dg.serialize_value(entry) for entry in entries]
 
@@ -118,13 +117,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What `xacct reconcile --json` answered."""
+    """The result of `xacct reconcile --json`."""
 
     exit_code: int
     rows: dict[str, dict[str, Any]]
 
     def problems(self, day: str) -> str:
-        """All that is wrong with a day, in words."""
+        """The problems of a day, as text."""
         return "; ".join(self.rows[day]["problems"])
 
 
@@ -132,43 +131,35 @@ class Pipeline:
     """The pipeline as its users see it, on the shared sandbox.
 
     Args:
-        more: variables beside those of the sandbox's ``.env``, or in place of them.
-        instance: the event log to go on with; by default one of its own, in memory.
-        feed: another feed than products, with the definitions that its component makes.
+        sandbox: the sandbox.
+        variables: environment variables in addition to the sandbox's ``.env``; they override it.
+        instance: Dagster instance; by default a new one in memory.
+        feed: another feed than products, with the definitions of its component.
     """
 
     def __init__(
         self,
         sandbox: RunningSandbox,
-        more: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         *,
         instance: dg.DagsterInstance | None = None,
         feed: tuple[FeedSpec, dg.Definitions] | None = None,
     ) -> None:
         self.sandbox = sandbox
-        self.variables = {**sandbox.variables, **(more or {})}
+        self.variables = {**sandbox.variables, **(variables or {})}
         self.instance = instance or dg.DagsterInstance.ephemeral()
         sandbox.instances.append(self.instance)
         self.feed, self._feed_definitions = feed or (load_feed(FEED), None)
 
     @contextlib.contextmanager
     def environment(self) -> Iterator[None]:
-        """This process as one that was started with the sandbox's ``.env``."""
-        with _ENVIRONMENT:
-            before = {name: os.environ.get(name) for name in self.variables}
-            os.environ.update(self.variables)
-            try:
-                yield
-            finally:
-                for name, value in before.items():
-                    if value is None:
-                        os.environ.pop(name, None)
-                    else:
-                        os.environ[name] = value
+        """Set the variables of the sandbox's ``.env`` in this process."""
+        with _ENVIRONMENT, environment(self.variables):
+            yield
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        """The project's own definitions, and a job for its check alone."""
+        """The project's definitions, and a job that evaluates the reconciliation check only."""
         from xacct_assets.definitions import defs
 
         check = dg.AssetSelection.checks(dg.AssetCheckKey(self._key("s3_export"), CHECK))
@@ -184,23 +175,23 @@ class Pipeline:
 
     @cached_property
     def aws(self) -> AwsClients:
-        """The pipeline's own clients, e.g. ``services.warehouse.query(sql, parameters)``."""
+        """The pipeline's clients, e.g. ``aws.warehouse.query(sql, parameters)``."""
         aws = AwsClients(Settings.load(self.variables), self.variables)
         with self.environment():
             for name in ("s3", "glue", "secretsmanager", "redshift-data", "logs"):
                 aws.client(name)
         return aws
 
-    # -- what lands --------------------------------------------------------------------------
+    # -- raw files ---------------------------------------------------------------------------
 
     def land(self, day: str, rows: int = 120, *, seed: int = 1, number: int = 0) -> ProductFile:
-        """A generated file of products; it knows what must become of each row."""
-        made = ProductFile(seed=seed, day=date.fromisoformat(day), rows=rows, number=number)
-        self.put(day, b"".join(made.chunks()), f"products-{number}.csv")
-        return made
+        """Put a generated file of products. The result knows what is expected of each row."""
+        file = ProductFile(seed=seed, day=date.fromisoformat(day), rows=rows, number=number)
+        self.put(day, b"".join(file.chunks()), f"products-{number}.csv")
+        return file
 
     def put(self, day: str, body: bytes, name: str = "products-0.csv") -> str:
-        """Any file, as account A's supplier puts it there; its key."""
+        """Put a file as account A's supplier. Returns its key."""
         source = self.feed.source
         key = day_prefix(source.prefix, source.layout, date.fromisoformat(day)) + name
         self.sandbox.client("account-a-admin", "s3").put_object(
@@ -213,7 +204,7 @@ class Pipeline:
     def run(self, first: str, last: str | None = None, assets: Sequence[str] | None = None) -> Run:
         """Materialize a day or a range: all five assets with their checks, or some of the assets.
 
-        Never raises for a failed step: ``why`` of the run says what happened.
+        A failed step does not raise; ``why`` of the run has its message.
         """
         return self._execute(job_name(self.feed), first, last, [self._key(a) for a in assets or ()])
 
@@ -234,9 +225,9 @@ class Pipeline:
         return Run(result, self.instance, self.feed.name)
 
     def run_together(self, days: Sequence[str]) -> list[Run]:
-        """All five assets of each day in a run of its own, all at the same moment.
+        """Run each day in its own run, all at the same time.
 
-        Each run has an event log of its own: nothing keeps them apart but the services themselves.
+        Each run has its own Dagster instance, so that only the services coordinate them.
         """
         definition = self.definitions.resolve_job_def(job_name(self.feed))
         start = threading.Barrier(len(days))
@@ -253,18 +244,18 @@ class Pipeline:
         with self.environment(), ThreadPoolExecutor(len(days)) as threads:
             return list(threads.map(one, days))
 
-    # -- what came of it ---------------------------------------------------------------------
+    # -- results -----------------------------------------------------------------------------
 
     def reconcile(self, *days: str) -> Reconciliation:
         """`xacct reconcile --json` for days or ranges (2026-01-01...2026-01-05) of products."""
         options = [part for day in days for part in ("--partition", day)]
-        with self.environment(), contextlib.redirect_stdout(io.StringIO()) as said:
+        with self.environment(), contextlib.redirect_stdout(io.StringIO()) as output:
             code = cli.main(["--no-env-file", "reconcile", "--feed", FEED, "--json", *options])
-        rows = json.loads(said.getvalue())
+        rows = json.loads(output.getvalue())
         return Reconciliation(code, {row["partition"]: row for row in rows})
 
     def fact_rows(self, day: str) -> list[dict[str, Any]]:
-        """The day's rows in the fact table, by id, without the time of their load."""
+        """The day's rows in the fact table, in the order of their keys."""
         names = ", ".join(self.feed.column_names())
         return self.query(
             f"SELECT {names} FROM {self.feed.warehouse.fact} "
@@ -273,19 +264,19 @@ class Pipeline:
         )
 
     def query(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        """Rows of a SELECT, over the wire."""
+        """Execute a SELECT over the wire. Returns its rows."""
         with self.environment():
             return self.aws.warehouse.query(sql, parameters)
 
     def execute(self, sql: str, *parameters: Any) -> None:
-        """A statement that changes something, over the wire, in a transaction."""
+        """Execute a statement over the wire in a transaction."""
         with self.environment():
             self.aws.warehouse.transaction(
                 lambda connection: connection.cursor().execute(sql, parameters)
             )
 
     def exported(self, day: str) -> dict[str, bytes]:
-        """The objects under the day's export, the manifest too, by their names in the folder."""
+        """The objects of the day's export with its manifest, by name in the folder."""
         s3 = self.sandbox.client("account-a-admin", "s3")
         bucket, prefix = self.export_bucket, self.export_prefix(day)
         found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
@@ -309,7 +300,7 @@ class Pipeline:
 
 
 def tags(first: str, last: str | None = None) -> dict[str, str]:
-    """The tags that make a run cover a day or a range."""
+    """Tags of a run that covers a day or a range."""
     if last is None:
         return {"dagster/partition": first}
     return {

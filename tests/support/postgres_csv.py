@@ -1,4 +1,4 @@
-"""What PostgreSQL's COPY reads from a CSV text (after its CopyReadAttributesCSV)."""
+"""Reads CSV as PostgreSQL's COPY does (its function CopyReadAttributesCSV)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from xacct_sandbox.redshift.copy.rules import Form, Piece, Rules
 def rows_read(piece: Piece, rules: Rules) -> list[list[str | None]]:
     """The values of every record, NULL as None, under the options of the piece's COPY."""
     null = rules.null if piece.form is Form.MARKED else ""
-    kept = [piece.form is Form.EMPTY and column.is_text for column in rules.columns]
+    never_null = [piece.form is Form.EMPTY and column.is_text for column in rules.columns]
     rows: list[list[str | None]] = []
     for record in _records(piece.data.decode(), rules.delimiter, rules.quote):
         rows.append(
             [
                 None if text == null and not quoted and not force else text
-                for (text, quoted), force in zip(record, kept, strict=True)
+                for (text, quoted), force in zip(record, never_null, strict=True)
             ]
         )
     return rows

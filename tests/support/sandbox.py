@@ -1,7 +1,8 @@
-"""One sandbox for all integration tests: its own ports, its own home, always ended.
+"""One sandbox for all integration tests of a session, on its own ports, in its own folder.
 
-``bare_sandbox`` is the services and the two accounts; ``sandbox`` is the same one after
-``xacct deploy``. Both give boto3 clients by profile and the environment for subprocesses.
+``bare_sandbox`` has the services and the two accounts; ``sandbox`` is the same one after
+``xacct deploy``. pytest loads this module in every session, so boto3 and Dagster are imported only
+where they are used.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import dagster as dg
 import pytest
 
-from tests.support import secret_scan
-from xacct_sandbox.daemon import env_file, profiles
+from tests.support.project import EXTRA_FEEDS_DIR
+from xacct_sandbox.daemon import env_file
 from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
     HOME_VARIABLE,
@@ -32,13 +31,13 @@ from xacct_sandbox.daemon.config import (
 )
 
 if TYPE_CHECKING:
+    import boto3
+    import dagster as dg
+
     from tests.support.pipeline import Pipeline
 
-# Feeds that are added by YAML and SQL alone.
-EXTRA_FEEDS_DIR = Path(__file__).parents[1] / "feeds"
-# Redshift Serverless allows these ports only; the usual 5439 may be a running `make run`.
-# Workers that test side by side take turns through them, so that none takes what another just saw
-# to be free.
+# The ports that Redshift Serverless allows, without 5439, which `make run` may be using. Each xdist
+# worker uses its own share, so that two workers cannot choose the same free port.
 WIRE_PORTS = (*range(8191, 8216), *range(5431, 5439), *range(5440, 5456))
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -46,70 +45,81 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A sandbox that answers. ``folder`` is where its ``.env`` was written."""
+    """A running sandbox, and everything that is written while it is used.
+
+    At the end, the sandbox's secrets and the canaries are searched in all that was written.
+
+    Attributes:
+        config: home, ports and accounts.
+        folder: working directory of commands; the ``.env`` is written here.
+        extra_settings: environment variables of the daemon beyond its home and ports.
+        clients: boto3 clients by profile and service; creating one takes 0.25 s.
+        instances: Dagster instances with runs on the sandbox.
+        folders: folders that Dagster's processes write to.
+        outputs: commands, and what they printed.
+        canaries: secrets that tests put into the sandbox.
+    """
 
     config: SandboxConfig
     folder: Path
-    more: dict[str, str] = field(default_factory=dict)
-    """Settings of the daemon beyond its home and ports."""
-    made: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
-    """Clients by profile and service: boto3 takes a quarter of a second to make one."""
+    extra_settings: dict[str, str] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
     instances: list[dg.DagsterInstance] = field(default_factory=list, compare=False, repr=False)
-    """Event logs of the runs on it."""
     folders: list[Path] = field(default_factory=list, compare=False)
-    """Where Dagster's processes on it write."""
-    printed: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
-    """Commands, and what they said."""
+    outputs: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
     canaries: set[str] = field(default_factory=set, compare=False, repr=False)
-    """Secrets that tests planted in it. None of them, nor any of its own, may be in all that."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """The whole environment of a subprocess that works with this sandbox."""
-        ours = {
+        """The complete environment of a subprocess that uses this sandbox."""
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("AWS_", "XACCT_"))
         }
-        return {**ours, **self.variables, **self.sandbox_variables}
+        return {**inherited, **self.variables, **self.sandbox_variables}
 
     @property
     def variables(self) -> dict[str, str]:
-        """What its ``.env`` says."""
+        """The variables of its ``.env``."""
         return env_file.variables(self.config)
 
     @property
     def sandbox_variables(self) -> dict[str, str]:
-        """What `xacct-sandbox` itself is told by."""
+        """The variables that configure `xacct-sandbox`."""
         return {
             HOME_VARIABLE: str(self.config.home),
             AWS_PORT_VARIABLE: str(self.config.aws_port),
             REDSHIFT_PORT_VARIABLE: str(self.config.redshift_port),
-            **self.more,
+            **self.extra_settings,
         }
 
     def session(self, profile: str) -> boto3.Session:
-        """A session of account-a-admin, account-b-admin, developer or orchestrator."""
+        """A boto3 session of account-a-admin, account-b-admin, developer or orchestrator."""
+        import boto3
+
+        from xacct_sandbox.daemon import profiles
+
         if profile != "orchestrator":
             return profiles.session(self.config, profile)
-        given = self.client("developer", "sts").assume_role(
+        credentials = self.client("developer", "sts").assume_role(
             RoleArn=self.config.orchestrator_role_arn, RoleSessionName="tests"
         )["Credentials"]
         return boto3.Session(
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
             region_name=self.config.region,
         )
 
     def client(self, profile: str, service: str) -> Any:
-        """A client of one of those users; asked for again, the same one."""
-        if (profile, service) not in self.made:
-            self.made[profile, service] = self.client_of(self.session(profile), service)
-        return self.made[profile, service]
+        """The boto3 client of a profile for a service, created once."""
+        if (profile, service) not in self.clients:
+            self.clients[profile, service] = self.client_of(self.session(profile), service)
+        return self.clients[profile, service]
 
     def client_of(self, session: boto3.Session, service: str, **options: Any) -> Any:
-        """A client of any session, pointed at this sandbox."""
+        """A new boto3 client of a session, with the endpoint of this sandbox."""
         return session.client(
             service,
             endpoint_url=self.config.endpoint_url,
@@ -118,8 +128,13 @@ class RunningSandbox:
         )
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A module of ours in a subprocess, e.g. ``run("xacct_sandbox.cli", "status")``."""
-        done = subprocess.run(
+        """Run a Python module in a subprocess, e.g. ``run("xacct_sandbox.cli", "status")``.
+
+        Args:
+            command: module and arguments.
+            check: whether the test fails if the exit code is not 0.
+        """
+        completed = subprocess.run(
             [sys.executable, "-m", *command],
             cwd=self.folder,
             env=self.environment,
@@ -127,12 +142,13 @@ class RunningSandbox:
             text=True,
             check=False,
         )
-        self.printed.append((" ".join(command), done.stdout + done.stderr))
-        if check and done.returncode:
+        self.outputs.append((" ".join(command), completed.stdout + completed.stderr))
+        if check and completed.returncode:
             pytest.fail(
-                f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+                f"{' '.join(command)} ended with {completed.returncode}\n"
+                f"{completed.stdout}\n{completed.stderr}"
             )
-        return done
+        return completed
 
 
 def free_port() -> int:
@@ -143,7 +159,7 @@ def free_port() -> int:
 
 def free_wire_port() -> int:
     ports = WIRE_PORTS[WORKER::WORKERS]
-    # In any order: a suite that starts beside this one looks for the first free port as well.
+    # In random order: a second test session on this machine searches the same ports.
     for port in random.sample(ports, len(ports)):
         with socket.socket() as probe:
             try:
@@ -156,10 +172,10 @@ def free_wire_port() -> int:
 
 @contextmanager
 def sandbox_folder() -> Iterator[Path]:
-    """A folder of its own, gone afterwards.
+    """A temporary folder for a sandbox.
 
-    Not pytest's: each pytest that starts takes away others' way into its folders, and run by root
-    the sandbox's PostgreSQL is another user.
+    pytest's own folders do not serve: each pytest session makes them inaccessible to other users,
+    and as root the sandbox runs PostgreSQL as another user.
     """
     with tempfile.TemporaryDirectory(prefix="xacct-tests-") as folder:
         yield Path(folder)
@@ -167,57 +183,61 @@ def sandbox_folder() -> Iterator[Path]:
 
 @contextmanager
 def running_sandbox(**settings: str) -> Iterator[RunningSandbox]:
-    """A sandbox with nothing deployed, always ended; ``settings`` are further variables.
+    """A sandbox with nothing deployed. At its end, everything written is searched for its secrets.
 
-    Whatever was done with it: none of its secrets may have been written down.
+    Args:
+        settings: environment variables of the daemon.
     """
+    from tests.support import secret_scan
+
     with sandbox_folder() as folder:
         config = SandboxConfig(
             home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
         )
-        running = RunningSandbox(config, folder, more=settings)
+        running = RunningSandbox(config, folder, extra_settings=settings)
         try:
             running.run("xacct_sandbox.cli", "up", "--no-deploy")
             yield running
-            said = list(secret_scan.written_by(running))
+            written = list(secret_scan.written_by(running))
         finally:
             running.run("xacct_sandbox.cli", "down")
-        # After its end: only then all of its state is in files.
-        secret_scan.require_none(secret_scan.leaks_of(running, said))
+        # The sandbox writes all of its state to files only when it stops.
+        secret_scan.require_none(secret_scan.leaks_of(running, written))
 
 
 @contextmanager
 def own_sandbox() -> Iterator[RunningSandbox]:
-    """A sandbox for tests that stop or kill it; they have no use for a Spark that warms up."""
+    """A sandbox for tests that stop or kill it, without a Spark worker started in advance."""
     with running_sandbox(XACCT_SANDBOX_SPARK_WARM="0") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def bare_sandbox() -> Iterator[RunningSandbox]:
-    """The services and the two accounts, nothing deployed (unless ``sandbox`` was asked for)."""
+    """The services and the two accounts, with nothing deployed unless ``sandbox`` was used."""
     with running_sandbox() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
-    """Both accounts deployed with `xacct deploy`, as `xacct-sandbox up` does."""
+    """The sandbox after `xacct deploy`, as `xacct-sandbox up` leaves it."""
     bare_sandbox.run("xacct_assets.operations.cli", "deploy")
     return bare_sandbox
 
 
 @pytest.fixture(scope="session")
 def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
-    """The same sandbox, with the feeds of ``tests/feeds`` deployed beside products."""
-    more = replace(sandbox, more={**sandbox.more, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)})
-    more.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
-    return more
+    """The same sandbox with the feeds of ``tests/feeds`` deployed too."""
+    settings = {**sandbox.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
+    with_feeds = replace(sandbox, extra_settings=settings)
+    with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
+    return with_feeds
 
 
 @pytest.fixture(scope="session")
 def pipeline(sandbox: RunningSandbox) -> Pipeline:
-    """The pipeline on that sandbox, with one Dagster instance for the whole session."""
+    """The pipeline on the sandbox, with one Dagster instance for the whole session."""
     from tests.support.pipeline import Pipeline
 
     return Pipeline(sandbox)

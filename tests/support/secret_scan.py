@@ -1,8 +1,8 @@
-"""Looks for a sandbox's secrets in everything that it, and the Dagster instances on it, wrote.
+"""Searches everything that a sandbox and the Dagster instances on it wrote for its secrets.
 
-A secret is looked for as it is and as logs, JSON, URLs and SQL literals write it. Archives, SQLite
-databases and the warehouse's history of statements are read as what they are, not as bytes only.
-Each secret has homes: the files whose business it is to keep it.
+A secret is searched in its plain form and as logs, JSON, URLs and SQL literals escape it. Archives,
+SQLite databases and the history of SQL statements are decoded. Each secret has allowed locations:
+the files that store it.
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ if TYPE_CHECKING:
     from tests.support.sandbox import RunningSandbox
 
 CHUNK = 8 * 1024 * 1024
-# Less is found by chance, and protects nothing: tests name some of their secrets "x".
+# Shorter values occur by chance; some tests have secrets like "x".
 SHORTEST = 8
-# Keys and tokens consist of these; text is cut into such runs, so that thousands of keys are looked
-# for in the time of one.
+# Characters of keys and tokens. Text is cut into such runs, so that the search for thousands of
+# keys takes no longer than the search for one.
 RUN = re.compile(rb"[A-Za-z0-9+/=%_-]{16,}")
 HEAD = 12
 STATE = "ministack/state/"
 
 Piece = tuple[str, bytes]
-"""Where something was written, and a piece of it."""
+"""A location, and a part of what was written there."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A value that may stand in its homes only (patterns of places)."""
+    """A value that may occur at its allowed locations (patterns) only."""
 
     name: str
     value: str = field(repr=False)
-    homes: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
 class Leak:
-    """Which secret stands where it must not; never its value."""
+    """The name of a secret and the location where it must not occur; never its value."""
 
-    place: str
+    location: str
     secret: str
     offset: int = field(compare=False, default=0)
 
     def __str__(self) -> str:
-        return f"{self.place}, near byte {self.offset}: {self.secret}"
+        return f"{self.location}, near byte {self.offset}: {self.secret}"
 
 
-# --- what is looked for ----------------------------------------------------------------------
+# --- secrets ---------------------------------------------------------------------------------
 
 
 def secrets_of(home: Path, canaries: Iterable[str] = ()) -> list[Secret]:
-    """Every secret that the sandbox in this folder ever gave out, and those that tests planted."""
+    """Every secret that the sandbox in this folder issued, and those that tests added."""
     return [
         secret
         for secret in (
@@ -100,11 +100,11 @@ def _files_of_keys(home: Path) -> Iterator[Secret]:
 
 
 def _secrets_manager(state: Any) -> Iterator[Secret]:
-    # The emulator's own record of a stack holds what its template was resolved to.
-    homes = (f"{STATE}secretsmanager.json", f"{STATE}cloudformation.json")
+    # The emulator stores stacks with their resolved templates.
+    allowed = (f"{STATE}secretsmanager.json", f"{STATE}cloudformation.json")
     for text in _strings_of(state, "SecretString"):
         for value in _passwords(text):
-            yield Secret("a password of Secrets Manager", value, homes)
+            yield Secret("a password of Secrets Manager", value, allowed)
 
 
 def _passwords(text: str) -> Iterator[str]:
@@ -120,15 +120,15 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 def _sessions(state: Any) -> Iterator[Secret]:
-    # The last is asked for keys, and prints them to be exported.
-    homes = (
+    # The last one is a command that prints keys.
+    allowed = (
         f"{STATE}xacct-sts-sessions.json",
         f"{STATE}sts.json",
         "what xacct_sandbox.cli env --as * printed",
     )
-    for name, what in (("SecretAccessKey", "key"), ("SessionToken", "token")):
+    for name, kind in (("SecretAccessKey", "key"), ("SessionToken", "token")):
         for value in _strings_of(state, name):
-            yield Secret(f"the {what} of a session", value, homes)
+            yield Secret(f"the {kind} of a session", value, allowed)
 
 
 def _state(home: Path, name: str) -> Any:
@@ -137,7 +137,7 @@ def _state(home: Path, name: str) -> Any:
 
 
 def _strings_of(value: Any, name: str) -> Iterator[str]:
-    """Every text under this name, however deep."""
+    """Every text with this name, at any depth."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == name and isinstance(inner, str):
@@ -149,27 +149,27 @@ def _strings_of(value: Any, name: str) -> Iterator[str]:
             yield from _strings_of(inner, name)
 
 
-# --- where it is looked for ------------------------------------------------------------------
+# --- locations -------------------------------------------------------------------------------
 
 
 def written_by(sandbox: RunningSandbox) -> Iterator[Piece]:
-    """What can be asked for while it runs: statements, command lines, runs and their events."""
+    """What can be read while the sandbox runs: statements, command lines, runs and their events."""
     yield from _statements(sandbox)
     yield from _command_lines()
-    for command, text in sandbox.printed:
+    for command, text in sandbox.outputs:
         yield f"what {command} printed", text.encode()
     for instance in sandbox.instances:
         yield from events_of(instance)
 
 
 def files_below(folder: Path) -> Iterator[Piece]:
-    """Every file, archives and databases as what they are."""
+    """The content of every file; archives and databases are decoded."""
     for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder).as_posix()
-        # Deleted meanwhile, or none that can be read (a socket, a pipe).
+        location = path.relative_to(folder).as_posix()
+        # The file may be deleted meanwhile.
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and not path.is_symlink():
-                yield from _file(path, place)
+                yield from _file(path, location)
 
 
 def events_of(instance: dg.DagsterInstance) -> Iterator[Piece]:
@@ -183,7 +183,7 @@ def events_of(instance: dg.DagsterInstance) -> Iterator[Piece]:
 def _statements(sandbox: RunningSandbox) -> Iterator[Piece]:
     config = sandbox.config
     if not _answers(config.host, config.redshift_port):
-        return  # a test stopped it; its files are scanned all the same
+        return  # a test stopped it; its files are searched anyway
     token = config.token_path.read_text().strip()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(config.ca_bundle))
@@ -206,35 +206,35 @@ def _command_lines() -> Iterator[Piece]:
             yield f"command line of process {path.parent.name}", path.read_bytes()
 
 
-def _file(path: Path, place: str) -> Iterator[Piece]:
+def _file(path: Path, location: str) -> Iterator[Piece]:
     with path.open("rb") as file:
         head = file.read(16)
     if head.startswith(b"SQLite format 3\0"):
-        yield from _database(path, place)
+        yield from _database(path, location)
         return
     if head.startswith(b"PK\3\4") and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                yield f"{place}!{member}", archive.read(member)
+                yield f"{location}!{member}", archive.read(member)
         return
     if head.startswith(b"\x1f\x8b"):
-        # A gzip that is broken is one on purpose: what can be read of it is.
+        # Tests write broken gzip files; the readable part is searched.
         with contextlib.suppress(EOFError, OSError, zlib.error), gzip.open(path) as text:
-            yield from ((place, piece) for piece in _pieces(text))
+            yield from ((location, piece) for piece in _pieces(text))
         return
     with path.open("rb") as file:
-        yield from ((place, piece) for piece in _pieces(file))
+        yield from ((location, piece) for piece in _pieces(file))
 
 
 def _pieces(file: Any) -> Iterator[bytes]:
-    """A file in pieces that overlap, so that nothing is cut where nobody looks."""
+    """A file in overlapping parts, so that no secret is cut."""
     kept = b""
     while piece := file.read(CHUNK):
         yield kept + piece
         kept = piece[-4096:]
 
 
-def _database(path: Path, place: str) -> Iterator[Piece]:
+def _database(path: Path, location: str) -> Iterator[Piece]:
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.text_factory = bytes
         names = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -242,32 +242,32 @@ def _database(path: Path, place: str) -> Iterator[Piece]:
             table = name.decode()
             for row in database.execute(f'SELECT * FROM "{table}"'):
                 cells = (c if isinstance(c, bytes) else str(c).encode() for c in row)
-                yield f"{place}!{table}", b"\n".join(cells)
+                yield f"{location}!{table}", b"\n".join(cells)
 
 
-# --- looking ---------------------------------------------------------------------------------
+# --- search ----------------------------------------------------------------------------------
 
 
 def leaks(pieces: Iterable[Piece], secrets: Sequence[Secret]) -> list[Leak]:
-    """Where secrets stand that are not at home there; each secret once a place."""
+    """Secrets at locations where they are not allowed, each once per location."""
     heads: dict[bytes, list[tuple[bytes, Secret]]] = {}
-    odd: list[tuple[bytes, Secret]] = []
+    other_forms: list[tuple[bytes, Secret]] = []
     for secret in secrets:
         for form in _forms(secret.value):
             if RUN.fullmatch(form):
                 heads.setdefault(form[:HEAD], []).append((form, secret))
             else:
-                odd.append((form, secret))
+                other_forms.append((form, secret))
     found: dict[tuple[str, str], Leak] = {}
 
-    def note(place: str, secret: Secret, offset: int) -> None:
-        if not any(fnmatch.fnmatchcase(place, home) for home in secret.homes):
-            found.setdefault((place, secret.name), Leak(place, secret.name, offset))
+    def note(location: str, secret: Secret, offset: int) -> None:
+        if not any(fnmatch.fnmatchcase(location, pattern) for pattern in secret.allowed):
+            found.setdefault((location, secret.name), Leak(location, secret.name, offset))
 
-    for place, piece in pieces:
-        for form, secret in odd:
+    for location, piece in pieces:
+        for form, secret in other_forms:
             if (offset := piece.find(form)) >= 0:
-                note(place, secret, offset)
+                note(location, secret, offset)
         if not heads:
             continue
         for match in RUN.finditer(piece):
@@ -275,20 +275,20 @@ def leaks(pieces: Iterable[Piece], secrets: Sequence[Secret]) -> list[Leak]:
             for start in range(len(run) - HEAD + 1):
                 for form, secret in heads.get(run[start : start + HEAD], ()):
                     if run.startswith(form, start):
-                        note(place, secret, match.start() + start)
+                        note(location, secret, match.start() + start)
     return sorted(found.values())
 
 
-def leaks_of(sandbox: RunningSandbox, said: Iterable[Piece]) -> list[Leak]:
-    """What leaked from a sandbox, in its files, in those of Dagster, and in what was said."""
+def leaks_of(sandbox: RunningSandbox, written: Iterable[Piece]) -> list[Leak]:
+    """Secrets of a sandbox in its files, in Dagster's files, and in what was written elsewhere."""
     home = sandbox.config.home
     secrets = secrets_of(home, sorted(sandbox.canaries))
     below = itertools.chain.from_iterable(map(files_below, (home, *sandbox.folders)))
-    return leaks(itertools.chain(said, below), secrets)
+    return leaks(itertools.chain(written, below), secrets)
 
 
 def _forms(value: str) -> set[bytes]:
-    """The ways in which a value may be written down."""
+    """The forms in which a value may be written."""
     return {
         form.encode()
         for form in (
@@ -306,7 +306,7 @@ def _forms(value: str) -> set[bytes]:
 
 
 def require_none(found: Sequence[Leak]) -> None:
-    """Fail with the places and the names of what leaked, never the values.
+    """Fail with locations and names of the leaked secrets, never their values.
 
     Raises:
         AssertionError: something leaked.

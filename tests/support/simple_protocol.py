@@ -1,4 +1,4 @@
-"""PostgreSQL's simple query protocol, message by message: what no driver of ours speaks."""
+"""A client of PostgreSQL's simple query protocol, which the project's drivers do not use."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Simple:
         while (
             len(self.buffer) < 5 or len(self.buffer) < 1 + struct.unpack(">I", self.buffer[1:5])[0]
         ):
-            got = self.socket.recv(65536)
-            if not got:
+            received = self.socket.recv(65536)
+            if not received:
                 raise ConnectionError("the server closed the connection")
-            self.buffer += got
+            self.buffer += received
         end = 1 + struct.unpack(">I", self.buffer[1:5])[0]
         kind, body = self.buffer[:1], self.buffer[5:end]
         self.buffer = self.buffer[end:]
@@ -48,11 +48,11 @@ class Simple:
         self.socket.sendall(data)
 
     def answer(self) -> list[tuple[bytes, bytes]]:
-        found = []
+        messages = []
         while True:
-            found.append(self.read())
-            if found[-1][0] == b"Z":
-                return found
+            messages.append(self.read())
+            if messages[-1][0] == b"Z":
+                return messages
 
     def query(self, sql: str) -> list[tuple[bytes, bytes]]:
         self.send(protocol.query(sql))

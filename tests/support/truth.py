@@ -1,7 +1,7 @@
-"""What a day's raw files say, computed without any code that loads, counts or exports them.
+"""The expected rows of a day, computed from its raw files without the pipeline's code.
 
-Of the pipeline only the feed's list of columns is used. Rows that do not fit it are rejected, and
-of rows with one key the first is kept, in the order of object keys and then of rows.
+Only the feed's columns are used. Rows that do not fit them are rejected. Of rows with the same key,
+the first one is kept, in the order of object keys and rows.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ _BOOLEANS = {"true": True, "t": True, "false": False, "f": False}
 
 
 def fields_of(body: bytes) -> Iterator[list[str | None]]:
-    """The records of a CSV file, header first; None where nothing at all is written.
+    """The records of a CSV file, header first; None for an unquoted empty field.
 
-    The values are those of the csv module. The pattern is there because that module (before Python
-    3.12) gives the same for an empty field and for one that is quoted and empty.
+    The values are those of the csv module. The pattern is needed because that module, before Python
+    3.12, does not distinguish an unquoted empty field from a quoted one.
     """
     text = body.decode()
-    ends, empty, row = 0, [], []
+    end, empty, row = 0, [], []
     for match in _FIELD.finditer(text):
         row.append(match[1] == "")
         if match[2] != ",":
             empty.append(row)
             row = []
-        ends = match.end()
-        if ends == len(text):
+        end = match.end()
+        if end == len(text):
             break
-    assert ends == len(text)
+    assert end == len(text)
     records = list(csv.reader(io.StringIO(text, newline="")))
     assert [len(record) for record in records] == [len(row) for row in empty]
-    for record, holes in zip(records, empty, strict=True):
-        yield [None if hole else value for value, hole in zip(record, holes, strict=True)]
+    for record, is_empty in zip(records, empty, strict=True):
+        yield [None if hole else value for value, hole in zip(record, is_empty, strict=True)]
 
 
 def typed(text: str | None, column_type: str, nullable: bool) -> Any:
-    """The value that a field means.
+    """The value of a field.
 
     Raises:
-        ValueError: it means none.
+        ValueError: the field has no value of this type.
     """
     if text is None:
         if not nullable:
@@ -80,7 +80,7 @@ def typed(text: str | None, column_type: str, nullable: bool) -> Any:
         return date.fromisoformat(text)
     if kind.name == "timestamp":
         return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
-    assert kind.length is not None, f"{kind} is read by none of the above"
+    assert kind.length is not None, f"{kind} has no rule"
     if len(text.encode()) > kind.length:
         raise ValueError("too long")
     return text
@@ -88,19 +88,24 @@ def typed(text: str | None, column_type: str, nullable: bool) -> Any:
 
 @dataclass(frozen=True)
 class Truth:
-    """What the files of a day mean: good rows by key, and how many rows there are in all."""
+    """The valid rows of a day in the order of their keys, and the number of all rows."""
 
     rows: list[dict[str, Any]]
     read: int
 
     @property
     def rejected(self) -> int:
-        """Rows that fit no column or repeat a key."""
+        """Number of rows that do not fit the columns or repeat a key."""
         return self.read - len(self.rows)
 
 
 def truth_of(feed: FeedSpec, bodies: Iterable[bytes]) -> Truth:
-    """The rows of a day's files (gzip or not), which come in the order of their keys."""
+    """The expected rows of a day.
+
+    Args:
+        feed: the feed.
+        bodies: content of the day's files (gzip or not), in the order of their object keys.
+    """
     rows: dict[Any, dict[str, Any]] = {}
     read = 0
     for body in bodies:
@@ -110,9 +115,9 @@ def truth_of(feed: FeedSpec, bodies: Iterable[bytes]) -> Truth:
         for record in records:
             if len(record) != len(header):
                 continue
-            told = dict(zip(header, record, strict=True))
+            fields = dict(zip(header, record, strict=True))
             try:
-                row = {c.name: typed(told[c.name], c.type, c.nullable) for c in feed.columns}
+                row = {c.name: typed(fields[c.name], c.type, c.nullable) for c in feed.columns}
             except ValueError:
                 continue
             rows.setdefault(tuple(row[name] for name in feed.key), row)
@@ -120,5 +125,5 @@ def truth_of(feed: FeedSpec, bodies: Iterable[bytes]) -> Truth:
 
 
 def expected_rows(feed: FeedSpec, bodies: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The rows of a day's files that fit the feed, by key; of rows with one key, the first."""
+    """The valid rows of a day's files, in the order of their keys."""
     return truth_of(feed, bodies).rows

@@ -1,4 +1,4 @@
-"""Redshift alone: its process without the AWS services, for tests that need no S3."""
+"""The sandbox's Redshift process without the AWS services, for tests that need no S3."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import redshift_connector
 from redshift_connector import Connection, Cursor
 
+from tests.support.environment import environment
 from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
     HOME_VARIABLE,
@@ -29,20 +30,13 @@ ADMIN, PASSWORD = "admin", "Abcdef123"
 
 @contextmanager
 def trusting(bundle: Path) -> Iterator[None]:
-    """The sandbox's authority is one this process trusts, as SSL_CERT_FILE in .env makes it."""
-    before = os.environ.get("SSL_CERT_FILE")
-    os.environ["SSL_CERT_FILE"] = str(bundle)
-    try:
+    """Trust the sandbox's certificate authority through SSL_CERT_FILE, as its ``.env`` does."""
+    with environment({"SSL_CERT_FILE": str(bundle)}):
         yield
-    finally:
-        if before is None:
-            del os.environ["SSL_CERT_FILE"]
-        else:
-            os.environ["SSL_CERT_FILE"] = before
 
 
 def connect(config: SandboxConfig, user: str, password: str, **options: Any) -> Connection:
-    """A connection as a pipeline makes it."""
+    """A connection with the options that the pipeline uses."""
     with trusting(config.ca_bundle):
         return redshift_connector.connect(
             host=config.host,
@@ -57,14 +51,14 @@ def connect(config: SandboxConfig, user: str, password: str, **options: Any) -> 
 
 @dataclass
 class Warehouse:
-    """A Redshift process of our own."""
+    """A Redshift process and its connections."""
 
     config: SandboxConfig
     process: subprocess.Popen[bytes] | None = None
     opened: list[Connection] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start the process and wait until it accepts connections."""
         self.config.log_dir.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "xacct_sandbox.redshift"],
@@ -99,13 +93,13 @@ class Warehouse:
         return connection
 
     def cursor(self, user: str = ADMIN, password: str = PASSWORD) -> Cursor:
-        """Of a new connection that commits by itself."""
+        """A cursor of a new connection in autocommit mode."""
         connection = self.connect(user, password)
         connection.autocommit = True
         return connection.cursor()
 
     def make_namespace(self) -> None:
-        """What the redshift-serverless API does: the namespace's row and its admin user."""
+        """Create the namespace and its admin user, as the redshift-serverless API does."""
         cursor = self.cursor("rdsdb", self.token)
         cursor.execute(
             "INSERT INTO sandbox_internal.namespace (account_id, region, namespace_id,"
@@ -120,7 +114,7 @@ class Warehouse:
 
 @contextmanager
 def running_warehouse(folder: Path, aws_port: int, wire_port: int) -> Iterator[Warehouse]:
-    """A warehouse with a namespace, always ended."""
+    """A Redshift process with a namespace, ended when the context closes."""
     config = SandboxConfig(home=folder / "home", aws_port=aws_port, redshift_port=wire_port)
     config.home.mkdir(parents=True)
     ensure_certificates(config)

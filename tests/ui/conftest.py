@@ -1,6 +1,6 @@
-"""A sandbox with six landed days, `dagster dev` on it, and a browser that looks at it.
+"""A sandbox with six days of raw files, `dagster dev` on it, and a browser.
 
-Everything is this session's own: ports, folders, browser. What is seen on the way is kept as
+Ports, folders and browser belong to the test session. Screenshots are written to
 ``build/ui/*.png``, beside the log of `dagster dev`.
 """
 
@@ -22,22 +22,22 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox, free_port, running_sandbox
 from tests.ui.dagster_ui import DagsterUi
 from xacct_sandbox.daemon import env_file
 
-PROJECT = Path(__file__).parents[2]
-PICTURES = PROJECT / "build" / "ui"
+PICTURES = ROOT / "build" / "ui"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ROWS_A_DAY = 400
 
-# Seconds. The machine may be busy: these only bound how long a broken test hangs.
+# Timeouts in seconds, long enough for a busy machine.
 SERVED_WITHIN, SEEN_WITHIN = 180, 60
 
 
 @pytest.fixture(scope="session")
 def pictures() -> Path:
-    """Where this run's screenshots go; those of an earlier run are gone."""
+    """The folder of the screenshots, emptied first."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     for old in PICTURES.glob("*.png"):
         old.unlink()
@@ -68,13 +68,13 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
     """Where `dagster dev` serves the project, with the project's own instance settings."""
     home = env_file.dagster_home(sandbox.config)
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PROJECT / "dagster.yaml", home)
+    shutil.copy(ROOT / "dagster.yaml", home)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = pictures / "dagster-dev.log"
     command = [
         *(str(Path(sys.executable).with_name("dagster")), "dev"),
-        *("--workspace", str(PROJECT / "workspace.yaml")),
+        *("--workspace", str(ROOT / "workspace.yaml")),
         *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
     ]
     with (
@@ -96,7 +96,7 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
 
 @contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """End a process afterwards as Ctrl-C does, and whatever it leaves behind."""
+    """End a process group as Ctrl-C does when the context closes."""
     try:
         yield process
     finally:
@@ -124,7 +124,7 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) ->
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium of this machine, that talks to nobody but us."""
+    """A headless Chromium that connects to this machine only."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         pytest.fail(
@@ -206,4 +206,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if kept:
         terminalreporter.section("screenshots")
         for picture in kept:
-            terminalreporter.write_line(str(picture.relative_to(PROJECT)))
+            terminalreporter.write_line(str(picture.relative_to(ROOT)))

@@ -1,6 +1,7 @@
-"""The chaos suite: seeded schedules of files, runs, kills and faults; then quiet; then a judge.
+"""The chaos suite: random schedules of files, runs, kills and faults, and checks of the outcome.
 
-`schedule` says what a seed does, `driver` does it, `oracle` judges what is left (by the raw files
-alone), `absorbed` tells how each fault was taken, `report` writes it all up, `__main__` runs many
-seeds in workers (`make chaos SEEDS=N`) or one (`make chaos SEED=n`).
+`schedule` makes the schedule of a seed, `driver` executes it and lets the pipeline recover,
+`oracle` checks the outcome against the raw files, `absorbed` classifies how each fault was handled,
+`report` writes the report. `__main__` runs many seeds in workers (`make chaos SEEDS=N`) or one seed
+(`make chaos SEED=n`).
 """

@@ -1,8 +1,8 @@
-"""How each fault was taken: told from what the steps under way at that moment did next.
+"""Classifies how the pipeline handled each fault, by what the steps running then did next.
 
-Several steps may be under way at once, and several faults strike one: a fault is ascribed to the
-steps that make such calls, for the feed that its resource names if it names one. Where a step both
-met a fault and failed for another, the graver way is told.
+Several steps may run at once, and several faults may be injected into one. A fault is attributed to
+the steps that make such calls, and to the feed that its resource names, if it names one. Of several
+steps, the worst outcome counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAYS = (WITHIN, STEP, RUN, ATTACHED, TICK, HARMLESS)
 
 _HARMLESS = {"slow", "duplicate_notification", "reordered_notification"}
 _STARTS = {"StartJobRun", "StartCrawler", "ExecuteStatement", "BatchExecuteStatement"}
-# Steps that make calls of an operation; those of others are made by several.
+# The steps that call an operation. Operations that are not listed are called by several steps.
 _STEPS = {
     "StartCrawler": ("catalog_table",),
     "GetCrawler": ("catalog_table",),
@@ -51,13 +51,13 @@ _ENDS: dict[dg.DagsterEventType, Outcome] = {
     dg.DagsterEventType.STEP_FAILURE: "failed",
 }
 _BEGINS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
-# The log of faults and Dagster's events are written by two processes of one machine.
+# The log of faults and Dagster's events are written by two processes.
 SLACK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a step; times in seconds since 1970."""
+    """One attempt at a step; times in seconds since the epoch."""
 
     feed: str
     step: str
@@ -93,12 +93,16 @@ def _attempt(step_key: str, began: float, ended: float, outcome: Outcome) -> Att
 
 
 def absorbed(
-    struck: Iterable[Mapping[str, Any]], attempts: Sequence[Attempt]
+    injected: Iterable[Mapping[str, Any]], attempts: Sequence[Attempt]
 ) -> list[dict[str, str]]:
-    """Kind, operation and way of each injection.
+    """Classify the injected faults.
 
     Args:
-        struck: entries of the sandbox's log of faults.
+        injected: entries of the sandbox's fault log.
+        attempts: every attempt at every step.
+
+    Returns:
+        Kind, operation and way ("way" is one of WAYS) of each fault.
     """
     return [
         {
@@ -106,7 +110,7 @@ def absorbed(
             "operation": f"{fault['service']}:{fault['operation']}",
             "way": _way(fault, attempts),
         }
-        for fault in struck
+        for fault in injected
     ]
 
 

@@ -1,7 +1,7 @@
 """Raw files of the two feeds. The same seed, feed, day, name and version give the same bytes.
 
-Half of the versions have as many rows as the first: such a replacement shows in no count. Some rows
-must be rejected, and orders repeat keys, within a file and across the files of a day.
+Half of the versions have as many rows as the first one, so that no row count shows the replacement.
+Some rows must be rejected. Orders repeat keys, within a file and across the files of a day.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORDERS = "order_id,line_no,sku,quantity,amount,gift,note,ordered_at"
 
 
 def body_of(seed: int, feed: str, day: int, name: str, version: int) -> bytes:
-    """The bytes of a file; the day is counted from the seed's first."""
+    """The content of a file; days are counted from the seed's first, from 0."""
     shape = Random(f"{seed} {feed} {day} {name}")
     rows = shape.randint(24, 50)
     random = Random(f"{seed} {feed} {day} {name} {version}")
@@ -37,12 +37,12 @@ def body_of(seed: int, feed: str, day: int, name: str, version: int) -> bytes:
 
 
 def _products(random: Random, day: int, name: str, rows: int) -> str:
-    # Files of one day share no id: the feed allows few rejects.
+    # Files of one day share no id: the feed tolerates few rejected rows.
     first = 1000 * int(name[-5])
-    spoiled = random.randrange(rows) if random.random() < 0.5 else -1
+    invalid_row = random.randrange(rows) if random.random() < 0.5 else -1
     lines = []
     for number in range(rows):
-        price = "a lot" if number == spoiled else f"{random.randint(1, 99_999) / 100:.2f}"
+        price = "a lot" if number == invalid_row else f"{random.randint(1, 99_999) / 100:.2f}"
         lines.append(
             f"{first + number},Thing {random.randint(1, 9)},kitchen,{random.choice(_TEXTS)},"
             f"{price},EUR,{random.choice(('', '0', '17'))},{random.choice(_TEXTS)},"

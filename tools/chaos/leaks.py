@@ -1,4 +1,4 @@
-"""Looks for the sandbox's passwords and keys in everything that a seed has written."""
+"""Searches everything that a seed wrote for the sandbox's passwords and keys."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from datetime import datetime
 from pathlib import Path
 
 from tests.support import secret_scan
+from tools.chaos.accounts import Accounts, objects
 from tools.chaos.leftovers import job_runs, statements
 from tools.chaos.oracle import Problem
-from tools.chaos.world import World, objects
 
 
-def leaks(world: World, home: Path, since: datetime) -> Iterator[Problem]:
-    """Secrets in Dagster's storage and logs, in the sandbox's logs, and in what AWS was told.
+def leaks(accounts: Accounts, home: Path, since: datetime) -> Iterator[Problem]:
+    """Find secrets in Dagster's storage and logs, the sandbox's logs, and requests to AWS.
 
     Args:
-        home: of the Dagster instance: its databases, and what each run's process said.
-        since: when the seed began.
+        accounts: the accounts of the seed.
+        home: of the Dagster instance, with its databases and the output of each run.
+        since: start of the seed.
     """
-    secrets = secret_scan.secrets_of(world.sandbox.config.home)
-    for leak in secret_scan.leaks(_everything(world, home, since), secrets):
-        yield Problem("secret", leak.place, f"{leak.secret} is in there")
+    secrets = secret_scan.secrets_of(accounts.sandbox.config.home)
+    for leak in secret_scan.leaks(_everything(accounts, home, since), secrets):
+        yield Problem("secret", leak.location, f"{leak.secret} is in there")
 
 
-def _everything(world: World, home: Path, since: datetime) -> Iterator[secret_scan.Piece]:
-    for root in (home, world.sandbox.config.log_dir):
-        for place, piece in secret_scan.files_below(root):
-            yield f"{root.name}/{place}", piece
-    yield from secret_scan.written_by(world.sandbox)
-    for statement in statements(world, since):
+def _everything(accounts: Accounts, home: Path, since: datetime) -> Iterator[secret_scan.Piece]:
+    for root in (home, accounts.sandbox.config.log_dir):
+        for location, piece in secret_scan.files_below(root):
+            yield f"{root.name}/{location}", piece
+    yield from secret_scan.written_by(accounts.sandbox)
+    for statement in statements(accounts, since):
         yield f"statement {statement['Id']}", json.dumps(statement, default=str).encode()
-    for feed in world.feeds:
-        for run in job_runs(world, feed, since):
+    for feed in accounts.feeds:
+        for run in job_runs(accounts, feed, since):
             yield f"job run {run['Id']}", json.dumps(run, default=str).encode()
             prefix = f"pipes/{feed}/{run['Arguments']['--load_id']}/"
-            yield from objects(world.processing, world.processing_bucket, prefix).items()
-    yield from _cloudwatch(world, since)
+            yield from objects(accounts.processing, accounts.processing_bucket, prefix).items()
+    yield from _cloudwatch(accounts, since)
 
 
-def _cloudwatch(world: World, since: datetime) -> Iterator[secret_scan.Piece]:
-    logs = world.sandbox.client("account-b-admin", "logs")
+def _cloudwatch(accounts: Accounts, since: datetime) -> Iterator[secret_scan.Piece]:
+    logs = accounts.sandbox.client("account-b-admin", "logs")
     start = int(since.timestamp() * 1000)
     for page in logs.get_paginator("describe_log_groups").paginate():
         for group in page["logGroups"]:

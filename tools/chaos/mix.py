@@ -1,4 +1,4 @@
-"""Which faults a schedule draws from, how often each. Their seconds are few: a seed is short."""
+"""The faults of a schedule and their weights. Delays are short, because a seed is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from random import Random
 
 from xacct_sandbox.faults import Fault
 
-# Whose calls are struck: the schedule itself lands files and looks at the result undisturbed.
+# The roles whose calls get faults. The suite itself works with other users, without faults.
 _PIPELINE = "xacct-orchestrator"
 _JOB = "xacct-glue"
 
-# Calls that the pipeline makes, with how likely each is to be drawn.
+# Calls of the pipeline and their weights.
 _CALLS = {
     ("s3", "ListObjectsV2"): 4,
     ("s3", "GetObject"): 4,
@@ -50,7 +50,7 @@ def _api(random: Random) -> Fault:
 
 
 def _any_api(random: Random) -> Fault:
-    """Whatever is called next, now and then."""
+    """A fault of any call of a service, with a low probability."""
     return Fault(
         random.choice(("throttle", "server_error", "lost_answer")),
         service=random.choice(("glue", "s3", "redshift-data")),
@@ -113,7 +113,7 @@ def _notification(random: Random) -> Fault:
     )
 
 
-_DRAWN_FROM: dict[Callable[[Random], Fault], int] = {
+_WEIGHTS: dict[Callable[[Random], Fault], int] = {
     _api: 10,
     _any_api: 3,
     _job: 3,
@@ -124,6 +124,6 @@ _DRAWN_FROM: dict[Callable[[Random], Fault], int] = {
 
 
 def draw(random: Random, count: int) -> tuple[Fault, ...]:
-    """So many faults."""
-    makers = random.choices(list(_DRAWN_FROM), list(_DRAWN_FROM.values()), k=count)
+    """Draw a number of faults."""
+    makers = random.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count)
     return tuple(make(random) for make in makers)

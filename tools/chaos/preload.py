@@ -1,4 +1,4 @@
-"""Imported by the process that runs are forked from: what is loaded here, no run has to load."""
+"""Imported by the fork server, so that the runs' processes need not load the jobs."""
 
 from tools.chaos.run_process import jobs
 

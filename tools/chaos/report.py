@@ -1,4 +1,4 @@
-"""What a run of many seeds showed, as Markdown."""
+"""The report on many seeds, as Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.chaos.absorbed import WAYS
 
-# What must be none: words of the claim, and the kinds of problems that break it.
+# Kinds of problems by the claim that they disprove.
 CLAIMS = {
     "lost": ("lost", "changed", "unbalanced"),
     "doubled": ("doubled", "twice at once"),
@@ -21,7 +21,7 @@ TIMELINE_SHOWN = 400
 
 def report_of(results: Mapping[int, dict[str, Any]]) -> str:
     """The report on these results, by seed."""
-    struck = [fault for result in results.values() for fault in result["faults"]]
+    injected = [fault for result in results.values() for fault in result["faults"]]
     failed = [seed for seed, result in results.items() if not result["ok"]]
     kinds = Counter(
         problem["kind"] for result in results.values() for problem in result["problems"]
@@ -31,16 +31,16 @@ def report_of(results: Mapping[int, dict[str, Any]]) -> str:
         "# Chaos",
         "",
         f"{len(results)} seeds, {sum(result['runs'] for result in results.values())} runs, "
-        f"{len(struck)} faults injected (at least {least} in a seed), "
+        f"{len(injected)} faults injected (at least {least} in a seed), "
         f"{sum(result['seconds'] for result in results.values()) / 60:.0f} minutes of work. "
         f"Code: {', '.join(sorted({result['code'] for result in results.values()}))}.",
         "",
         *(f"- {claim}: {sum(kinds[kind] for kind in broken)}" for claim, broken in CLAIMS.items()),
         "",
-        *_table(struck),
+        *_table(injected),
         "",
-        "A way is told from what the steps under way at that moment did next; where several were, "
-        "it is the gravest of theirs.",
+        "A way follows from what the steps running at that moment did next; of several steps, "
+        "the worst outcome counts.",
     ]
     if others := set(kinds) - {kind for broken in CLAIMS.values() for kind in broken}:
         parts += ["", *(f"- {kind}: {kinds[kind]}" for kind in sorted(others))]
@@ -51,8 +51,8 @@ def report_of(results: Mapping[int, dict[str, Any]]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _table(struck: list[dict[str, str]]) -> list[str]:
-    ways = Counter((fault["kind"], fault["way"]) for fault in struck)
+def _table(injected: list[dict[str, str]]) -> list[str]:
+    ways = Counter((fault["kind"], fault["way"]) for fault in injected)
     lines = [
         f"| fault | injected | {' | '.join(WAYS)} |",
         f"| --- | ---: | {' | '.join('---:' for _ in WAYS)} |",
@@ -61,17 +61,17 @@ def _table(struck: list[dict[str, str]]) -> list[str]:
         counts = [ways[kind, way] for way in WAYS]
         cells = " | ".join(str(count or "") for count in counts)
         lines.append(f"| {kind} | {sum(counts)} | {cells} |")
-    totals = [sum(count for (_, told), count in ways.items() if told == way) for way in WAYS]
-    lines.append(f"| all | {len(struck)} | {' | '.join(map(str, totals))} |")
+    totals = [sum(count for (_, other), count in ways.items() if other == way) for way in WAYS]
+    lines.append(f"| all | {len(injected)} | {' | '.join(map(str, totals))} |")
     return lines
 
 
 def _failure(seed: int, result: Mapping[str, Any]) -> list[str]:
-    """Everything needed to see what happened; the whole is in the seed's JSON."""
+    """The problems and the end of the timeline; all of it is in the seed's JSON."""
     timeline = [f"{at[11:23]} {text}" for at, text in result["timeline"]][-TIMELINE_SHOWN:]
     problems = [f"- {p['kind']}, {p['where']}: {p['text']}" for p in result["problems"]]
     return [
-        f"### Seed {seed} (again: `make chaos SEED={seed}`)",
+        f"### Seed {seed} (to repeat: `make chaos SEED={seed}`)",
         "",
         *problems,
         "",

@@ -1,7 +1,7 @@
-"""A run of a feed's job in a process of its own, forked from one that has everything imported.
+"""Executes a run of a feed's job in its own process, started by a fork server.
 
-What `dagster job execute` does, less the four seconds of starting an interpreter: the process can
-be killed with ``kill -9`` and is interrupted as Dagster's launcher interrupts it, with SIGINT.
+It does what `dagster job execute` does, without four seconds of imports. The process can be killed
+with SIGKILL, and is interrupted by SIGINT, as Dagster's launcher does.
 """
 
 from __future__ import annotations
@@ -12,41 +12,39 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._utils.interrupts import capture_interrupts
 
+from tests.support.project import ROOT
 from tools.chaos.schedule import FEEDS
 
-PROJECT = Path(__file__).parents[2]
 NUMBER_TAG = "xacct-chaos/run"
 
 
 @functools.cache
 def jobs() -> dict[str, ReconstructableJob]:
-    """The feeds' jobs, loaded. `preload` does that once, in the process that the runs fork from."""
-    repository = ReconstructableRepository.for_module(
-        "xacct_assets.definitions", "defs", str(PROJECT)
-    )
-    found = {feed: repository.get_reconstructable_job(f"{feed}_day") for feed in FEEDS}
-    for job in found.values():
+    """The jobs of the feeds, loaded once by the fork server (`preload`)."""
+    repository = ReconstructableRepository.for_module("xacct_assets.definitions", "defs", str(ROOT))
+    feed_jobs = {feed: repository.get_reconstructable_job(f"{feed}_day") for feed in FEEDS}
+    for job in feed_jobs.values():
         job.get_definition()
-    return found
+    return feed_jobs
 
 
 def execute(
     environment: Mapping[str, str], feed: str, tags: Mapping[str, str], parent: str | None, log: str
 ) -> None:
-    """Body of the process; it ends with 0 if the run succeeded.
+    """Execute a run; the process ends with exit code 0 if it succeeded.
 
     Args:
-        environment: of the process, DAGSTER_HOME in it. The one it was forked from may have been
+        environment: environment variables, with DAGSTER_HOME. The fork server may have been
             started for an earlier sandbox.
-        tags: of the run; they say which days.
-        parent: run that is taken up from failure.
-        log: file for everything the process says, and for its stacks on SIGUSR1.
+        feed: name of the feed.
+        tags: tags of the run, with its days.
+        parent: id of the run to re-execute from failure, if any.
+        log: file for the output of the process, and for its stacks on SIGUSR1.
     """
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):

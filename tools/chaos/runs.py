@@ -1,8 +1,8 @@
-"""The runs of a seed: started in processes, at most a few at a time; killed, terminated, taken up.
+"""The runs of a seed: started in processes, a few at a time, killed, terminated, re-executed.
 
-What Dagster's daemon does for runs (the queue, run monitoring, run retries) is done here in the
-same steps, without waiting for its ticks: a run whose process is gone is failed, its places in the
-pools are freed, and it is re-executed from failure, twice at most.
+This does what Dagster's daemon does for runs (queue, run monitoring, run retries), without waiting
+for its ticks: one run of a feed is executed at a time, as its pool allows; a run whose process is
+gone is failed and re-executed from failure, at most twice.
 """
 
 from __future__ import annotations
@@ -18,40 +18,51 @@ from pathlib import Path
 
 import dagster as dg
 
-from tools.chaos.run_process import NUMBER_TAG, PROJECT, execute
+from tests.support.project import ROOT
+from tools.chaos.run_process import NUMBER_TAG, execute
 from tools.chaos.schedule import Ending
 
-AT_ONCE = 3
+MAX_CONCURRENT_RUNS = 3
 RETRIES = 2
-# A run that takes longer than this hangs. The slowest of those that do not take a third of it.
+# A run that takes longer counts as hung. The slowest runs take a third of this.
 RUN_SECONDS = 300.0
-# Seconds that a dead process stays unseen, as it does until run monitoring looks again.
-UNSEEN_SECONDS = 2.0
+# Seconds until a dead process is noticed, as with the interval of run monitoring.
+DETECTION_SECONDS = 2.0
 
 RETRY_TAG = "dagster/retry_number"
 RESUME_TAG = "dagster/is_resume_retry"
 
 
 class Hung(Exception):
-    """Something did not end within its bound; the text has the stacks or the last words."""
+    """Something did not end within its bound; the message has stacks and log tails."""
 
 
 @dataclass
 class Run:
-    """One run, from when it was asked for."""
+    """One run, from its request on.
+
+    Attributes:
+        number: position among the seed's runs, from 1.
+        label: feed and days, for the timeline.
+        ending: how the run is to be ended from outside.
+        reexecuted: whether the run is re-executed from failure if it does not succeed.
+        parent: id of the run that this one re-executes.
+        launched: start of the process, on the monotonic clock.
+        ended: when the process was seen to have ended.
+        ended_by: how the run was ended from outside.
+    """
 
     number: int
     feed: str
     tags: Mapping[str, str]
-    what: str
+    label: str
     ending: Ending | None = None
-    taken_up: bool = False
+    reexecuted: bool = False
     parent: str | None = None
     process: BaseProcess | None = None
     launched: float = 0.0
     ended: float | None = None
-    struck: str | None = None
-    """How it was ended from outside."""
+    ended_by: str | None = None
     run_id: str | None = None
     status: dg.DagsterRunStatus | None = None
 
@@ -61,8 +72,9 @@ class Runs:
     """All runs of a seed.
 
     Args:
-        home: of the seed's Dagster instance.
-        say: told what happens to runs.
+        home: DAGSTER_HOME of the seed.
+        instance: the Dagster instance of the seed.
+        say: called with each event of a run.
     """
 
     home: Path
@@ -78,46 +90,49 @@ class Runs:
 
     @property
     def busy(self) -> int:
-        """Runs that have not ended, waiting ones too."""
+        """Number of runs that have not ended, with those that wait."""
         return len(self._waiting) + len(self._running)
 
     def launch(
         self,
         feed: str,
         tags: Mapping[str, str],
-        what: str,
+        label: str,
         *,
         ending: Ending | None = None,
-        taken_up: bool = False,
+        reexecuted: bool = False,
         parent: Run | None = None,
     ) -> Run:
-        """Ask for a run; it starts once there is room."""
+        """Request a run. It starts when its feed's pool and MAX_CONCURRENT_RUNS allow it."""
         number = len(self.all) + 1
         run = Run(
             number,
             feed,
             {**tags, NUMBER_TAG: str(number)},
-            what,
+            label,
             ending,
-            taken_up,
+            reexecuted,
             parent.run_id if parent else None,
         )
         self.all.append(run)
         self._waiting.append(run)
-        self.pump()
+        self.advance()
         return run
 
-    def pump(self) -> None:
-        """Start, end and take up what is due. Call it often."""
+    def advance(self) -> None:
+        """Start, end and re-execute the runs that are due. To be called often."""
         for run in list(self._running):
-            # A run that ended may have launched another, and so have pumped already.
+            # A run that ended may have launched another one, which calls this method.
             if run in self._running:
-                self._look_at(run)
-        while self._waiting and len(self._running) < AT_ONCE:
-            self._start(self._waiting.pop(0))
+                self._check(run)
+        for run in list(self._waiting):
+            busy_feeds = {other.feed for other in self._running}
+            if len(self._running) < MAX_CONCURRENT_RUNS and run.feed not in busy_feeds:
+                self._waiting.remove(run)
+                self._start(run)
 
     def settle(self, seconds: float, at_most: int = 0) -> None:
-        """Wait until no more than so many runs have not ended.
+        """Wait until at most ``at_most`` runs have not ended.
 
         Raises:
             Hung: it takes longer than ``seconds``.
@@ -128,18 +143,18 @@ class Runs:
                 raise Hung(
                     f"{self.busy} runs have not ended after {seconds:.0f} s\n{self.stacks()}"
                 )
-            self.pump()
+            self.advance()
             time.sleep(0.1)
 
     def stacks(self) -> str:
-        """What each running process is doing: its last words and its stacks."""
+        """The end of each running process's log, with its stacks."""
         for run in self._running:
             _signal(run, signal.SIGUSR1)
         time.sleep(1)
-        return "\n".join(f"-- {run.what}\n{self._tail(run)}" for run in self._running)
+        return "\n".join(f"-- {run.label}\n{self._tail(run)}" for run in self._running)
 
     def end(self) -> None:
-        """Kill what still runs."""
+        """Kill all running processes."""
         self._waiting.clear()
         for run in self._running:
             _signal(run, signal.SIGKILL)
@@ -150,21 +165,21 @@ class Runs:
     # -- one run -------------------------------------------------------------------------------
 
     def log_of(self, run: Run) -> Path:
-        """Everything its process said."""
+        """The file with the output of the run's process."""
         return self.home / "compute" / f"{run.number:03d}.log"
 
     def _tail(self, run: Run) -> str:
         log = self.log_of(run)
         if not log.exists():
-            return "(it has said nothing)"
+            return "(no output)"
         return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-120:])
 
     def _start(self, run: Run) -> None:
         log = self.log_of(run)
         log.parent.mkdir(exist_ok=True)
-        # The process that the runs are forked from is found through the folder it is started in.
+        # The fork server imports the project from its working directory.
         before = Path.cwd()
-        os.chdir(PROJECT)
+        os.chdir(ROOT)
         try:
             run.process = self._context.Process(
                 target=execute,
@@ -177,39 +192,39 @@ class Runs:
         run.launched = time.monotonic()
         self._running.append(run)
 
-    def _look_at(self, run: Run) -> None:
+    def _check(self, run: Run) -> None:
         process = run.process
         assert process is not None
         if process.is_alive():
-            if run.ending is not None and run.struck is None:
-                self._strike_if_due(run)
+            if run.ending is not None and run.ended_by is None:
+                self._end_if_due(run)
             if time.monotonic() - run.launched > RUN_SECONDS:
-                raise Hung(f"{run.what} has not ended after {RUN_SECONDS:.0f} s\n{self.stacks()}")
+                raise Hung(f"{run.label} has not ended after {RUN_SECONDS:.0f} s\n{self.stacks()}")
             return
         if run.ended is None:
             run.ended = time.monotonic()
         record = self._record(run)
         if record is None:
-            # Killed before it had made its run: nothing was begun.
+            # Killed before it created its run: nothing was started.
             self._close(run, None)
             return
         status = record.dagster_run.status
         if record.dagster_run.is_finished:
             self._close(run, status)
-        elif time.monotonic() - run.ended > UNSEEN_SECONDS:
+        elif time.monotonic() - run.ended > DETECTION_SECONDS:
             self._fail(run, record.dagster_run)
 
     def _record(self, run: Run) -> dg.RunRecord | None:
         if run.run_id is not None:
             return self.instance.get_run_record_by_id(run.run_id)
-        wanted = dg.RunsFilter(tags={NUMBER_TAG: str(run.number)})
-        records = self.instance.get_run_records(wanted, limit=1)
+        run_filter = dg.RunsFilter(tags={NUMBER_TAG: str(run.number)})
+        records = self.instance.get_run_records(run_filter, limit=1)
         if records:
             run.run_id = records[0].dagster_run.run_id
         return records[0] if records else None
 
-    def _strike_if_due(self, run: Run) -> None:
-        """End the run from outside once it has been at its step for long enough."""
+    def _end_if_due(self, run: Run) -> None:
+        """End the run from outside, once its step has run for long enough."""
         assert run.ending is not None
         record = self._record(run)
         if record is None:
@@ -223,8 +238,8 @@ class Runs:
         ]
         if not began or time.time() < began[0] + run.ending.after:
             return
-        run.struck = run.ending.how
-        self.say(f"{run.what}: {run.ending.how} in {run.ending.step}")
+        run.ended_by = run.ending.how
+        self.say(f"{run.label}: {run.ending.how} in {run.ending.step}")
         if run.ending.how == "terminated":
             self.instance.report_run_canceling(record.dagster_run)
             _signal(run, signal.SIGINT)
@@ -232,31 +247,32 @@ class Runs:
             _signal(run, signal.SIGKILL)
 
     def _fail(self, run: Run, dagster_run: dg.DagsterRun) -> None:
-        """What run monitoring does with a run whose process is gone."""
+        """Fail a run whose process is gone, as run monitoring does."""
         if dagster_run.status is dg.DagsterRunStatus.CANCELING:
             self.instance.report_run_canceled(dagster_run)
         else:
-            self.instance.report_run_failed(dagster_run, "its process is gone without a word")
+            self.instance.report_run_failed(
+                dagster_run, "its process has ended without reporting a result"
+            )
         self._close(run, None)
 
     def _close(self, run: Run, status: dg.DagsterRunStatus | None) -> None:
         self._running.remove(run)
         run.status = status
         if run.run_id is None:
-            self.say(f"{run.what}: killed before it began")
+            self.say(f"{run.label}: killed before it started")
             return
-        self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         record = self.instance.get_run_record_by_id(run.run_id)
         assert record is not None
         run.status = record.dagster_run.status
-        self.say(f"{run.what}: {run.status.value.lower()}")
+        self.say(f"{run.label}: {run.status.value.lower()}")
         retry = int(run.tags.get(RETRY_TAG, "0")) + 1
-        gone = status is None and run.status is dg.DagsterRunStatus.FAILURE
-        asked = run.taken_up and run.status is not dg.DagsterRunStatus.SUCCESS
-        if (gone and retry <= RETRIES) or asked:
+        process_died = status is None and run.status is dg.DagsterRunStatus.FAILURE
+        by_hand = run.reexecuted and run.status is not dg.DagsterRunStatus.SUCCESS
+        if (process_died and retry <= RETRIES) or by_hand:
             tags = {name: value for name, value in run.tags.items() if name != NUMBER_TAG}
-            tags |= {RESUME_TAG: "true"} | ({RETRY_TAG: str(retry)} if gone else {})
-            self.launch(run.feed, tags, f"{run.what}, taken up", parent=run)
+            tags |= {RESUME_TAG: "true"} | ({RETRY_TAG: str(retry)} if process_died else {})
+            self.launch(run.feed, tags, f"{run.label}, re-executed", parent=run)
 
 
 def _signal(run: Run, number: signal.Signals) -> None:

@@ -1,7 +1,6 @@
-"""What a seed does, as a list: pure, so that the same seed is the same list on any machine.
+"""The actions of a seed as a list, the same on every machine.
 
-A list and not a clock: how far a run has come when the next thing happens depends on the machine,
-what happens and in which order does not.
+The order of the actions is fixed; their timing relative to the runs depends on the machine.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ from xacct_sandbox.faults import Fault
 
 FEEDS = ("products", "orders")
 DAYS = 10
+# Least number of faults that are injected in a seed.
 FAULTS = 25
-"""At least so many are injected in a seed."""
 
 STEPS = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
 
 
 @dataclass(frozen=True)
 class Put:
-    """A file arrives, or takes the place of another. Days are counted from the seed's first."""
+    """A file arrives or is replaced. Days are counted from the seed's first, from 0."""
 
     feed: str
     day: int
@@ -34,7 +33,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """A file is taken away."""
+    """A file is deleted."""
 
     feed: str
     day: int
@@ -43,7 +42,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Inject:
-    """These faults are planned from now on."""
+    """Faults are planned."""
 
     faults: tuple[Fault, ...]
 
@@ -61,7 +60,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Ending:
-    """What ends a run from outside, so many seconds after it began a step."""
+    """A run is ended from outside, ``after`` seconds after the start of a step."""
 
     how: Literal["terminated", "killed"]
     step: str
@@ -70,28 +69,37 @@ class Ending:
 
 @dataclass(frozen=True)
 class Launch:
-    """Somebody runs days of a feed; several days are a ranged backfill."""
+    """A run of one day or a range of days is launched.
+
+    Attributes:
+        feed: name of the feed.
+        first: first day.
+        last: last day.
+        ending: how the run is ended from outside.
+        reexecuted: whether the run is re-executed from failure if it does not succeed.
+    """
 
     feed: str
     first: int
     last: int
     ending: Ending | None = None
-    taken_up: bool = False
-    """Whether somebody re-executes it from failure, should it end badly."""
+    reexecuted: bool = False
 
 
 @dataclass(frozen=True)
 class Tick:
-    """The sensor is evaluated and what it asks for is launched."""
+    """The sensor is evaluated and its run requests are launched.
+
+    With the cursor "lost", the tick ends after the launch and before its cursor is stored.
+    """
 
     feed: str
     cursor: Literal["kept", "lost", "reset"] = "kept"
-    """lost: the tick dies after it launched, before its cursor is stored."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Time goes by."""
+    """Nothing happens for some seconds."""
 
     seconds: float
 
@@ -101,7 +109,7 @@ Action = Put | Delete | Inject | Replace | Launch | Tick | Pause
 
 @dataclass(frozen=True)
 class Schedule:
-    """All of a seed."""
+    """All actions of a seed."""
 
     seed: int
     days: int
@@ -109,11 +117,13 @@ class Schedule:
 
 
 def schedule_of(seed: int, *, days: int = DAYS, rounds: int = 2, faults: int = 15) -> Schedule:
-    """The seed's schedule.
+    """Make the schedule of a seed.
 
     Args:
-        days: of each feed.
-        rounds: after the first landing; each has ``faults`` faults, files, runs and ticks.
+        seed: the seed.
+        days: number of days of each feed.
+        rounds: rounds after the first files; each has faults, files, runs and ticks.
+        faults: number of faults of a round.
     """
     return Schedule(seed, days, tuple(_Maker(seed, days).actions(rounds, faults)))
 
@@ -156,7 +166,7 @@ class _Maker:
         parts += [self._put(feed, day, 1) for feed, day in arriving]
         if random.random() < 0.7:
             parts.append(self._replace())
-        # What happens to one file stays in its order; everything else is shuffled.
+        # Changes of files keep their order; everything else is shuffled.
         files = [part for part in parts if isinstance(part, Put | Delete | Replace)]
         others = [part for part in parts if not isinstance(part, Put | Delete | Replace)]
         random.shuffle(others)
@@ -188,14 +198,16 @@ class _Maker:
 
     def _change(self) -> Iterator[Action]:
         feed, day, name = self._some_file()
-        what = self._random.choices(("replace", "add", "delete", "delete and put"), (5, 2, 1, 2))[0]
+        change = self._random.choices(("replace", "add", "delete", "delete and put"), (5, 2, 1, 2))[
+            0
+        ]
         names = self._files[feed, day]
-        if what == "add":
+        if change == "add":
             yield self._put(feed, day, len(names) + 2)
-        elif what == "delete" and len(names) > 1:
+        elif change == "delete" and len(names) > 1:
             del names[name]
             yield Delete(feed, day, name)
-        elif what == "delete and put":
+        elif change == "delete and put":
             yield Delete(feed, day, name)
             yield self._put(feed, day, int(name[-5]))
         else:
@@ -217,4 +229,4 @@ class _Maker:
                 random.choice(STEPS),
                 random.choice((0.0, 0.3, 1.0, 2.0)),
             )
-        return Launch(feed, first, last, ending, taken_up=random.random() < 0.5)
+        return Launch(feed, first, last, ending, reexecuted=random.random() < 0.5)

@@ -1,7 +1,7 @@
-"""The feeds' sensors, ticked by hand as Dagster's daemon ticks them.
+"""The arrival sensors of the feeds, ticked as Dagster's daemon ticks them.
 
-The feeds' own sensors look a few days back and wait long for a day to settle; these here are the
-same code with other settings. Products hears of its files from S3's notifications, orders polls.
+The same code as in production with other settings: more days and a shorter settle time. Products
+uses S3's notifications, orders polls.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import dagster as dg
 
 from tools.chaos.runs import Runs
 from tools.chaos.schedule import Tick
-from xacct_assets.feed.arrival import sensor as product
+from xacct_assets.feed.arrival import sensor as arrival_sensor
 from xacct_assets.feed.spec import FeedSpec
 
 SETTLE_SECONDS = 1
-# As long as Dagster gives a tick; what it then says is dropped.
+# Dagster's timeout of a tick; the result of a longer tick is dropped.
 TICK_SECONDS = 60.0
-# How long a tick waits for a notification, instead of the product's ten seconds.
-product.WAIT_SECONDS = 1.0
+# Wait for notifications in a tick, instead of ten seconds in production.
+arrival_sensor.WAIT_SECONDS = 1.0
 
 RUN_KEY_TAG = "dagster/run_key"
 
@@ -42,14 +42,18 @@ class Sensors:
         self._runs = runs
         self._say = say
         self._sensors = {
-            name: product.build_sensor(_restless(spec, days)) for name, spec in feeds.items()
+            name: arrival_sensor.build_sensor(_with_short_settling(spec, days))
+            for name, spec in feeds.items()
         }
         self._cursors: dict[str, str | None] = dict.fromkeys(feeds)
 
     def tick(self, tick: Tick) -> int:
-        """One tick; how many runs were launched.
+        """Evaluate a sensor and launch its run requests, as the daemon does.
 
-        A tick that fails says why and changes nothing, as with the daemon.
+        A tick that fails changes nothing.
+
+        Returns:
+            Number of launched runs.
         """
         feed = tick.feed
         cursor = None if tick.cursor == "reset" else self._cursors[feed]
@@ -61,24 +65,24 @@ class Sensors:
                 repository_def=self._repository,
                 resources={"aws": self._aws_clients},
             ) as context:
-                told = self._sensors[feed].evaluate_tick(context)
+                result = self._sensors[feed].evaluate_tick(context)
         except Exception as problem:  # noqa: BLE001 -- a tick may fail in any way, and is repeated
             self._say(f"tick of {feed} failed: {_cause(problem)}")
             return 0
         if time.monotonic() - began > TICK_SECONDS:
             self._say(f"tick of {feed} was dropped: it took {time.monotonic() - began:.0f} s")
             return 0
-        launched = sum(self._launch(feed, request) for request in told.run_requests or [])
+        launched = sum(self._launch(feed, request) for request in result.run_requests or [])
         if tick.cursor == "lost":
             self._say(f"tick of {feed} died after launching")
         else:
-            self._cursors[feed] = told.cursor
-        about = f"{launched} runs" if launched else told.skip_message
-        self._say(f"tick of {feed} ({tick.cursor}): {about}")
+            self._cursors[feed] = result.cursor
+        outcome = f"{launched} runs" if launched else result.skip_message
+        self._say(f"tick of {feed} ({tick.cursor}): {outcome}")
         return launched
 
     def _launch(self, feed: str, request: dg.RunRequest) -> bool:
-        """A run for the request, unless its key was ever used."""
+        """Launch the requested run, unless its run key was used before."""
         key = request.run_key
         assert key is not None
         tags: dict[str, Any] = {**request.tags, RUN_KEY_TAG: key}
@@ -91,12 +95,12 @@ class Sensors:
         return True
 
 
-def _restless(spec: FeedSpec, days: int) -> FeedSpec:
+def _with_short_settling(spec: FeedSpec, days: int) -> FeedSpec:
     arrival = type(spec.arrival)(
         mode="events" if spec.name == "products" else "poll",
         days_back=days + 1,
         settle_seconds=SETTLE_SECONDS,
-        # Fewer runs for as many days: a run costs some seconds, a day of it nearly none.
+        # Ranges from two days on: a run takes some seconds, a further day in it hardly any.
         range_from_days=2,
         sweep_days_back=0,
         window_every_seconds=30 if spec.name == "products" else None,

@@ -1,8 +1,8 @@
-"""What came of each seed, in files, so that a long run can be stopped and gone on with.
+"""The results of the seeds in files, so that a long run can be stopped and continued.
 
-``seeds/<n>.json`` is a seed's result; ``claims/<n>`` says which worker is at it. Both survive a
-kill: a claim whose process is gone counts no more, and a seed without a result is run from its
-start.
+``seeds/<n>.json`` is a seed's result; ``claims/<n>`` holds the process id of the worker that runs
+it. Both survive a kill: a claim of a process that is gone is ignored, and a seed without a result
+is run from its start.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ class State:
     """The files of a long run.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._seeds = folder / "seeds"
         self._claims = folder / "claims"
-        for made in (self._seeds, self._claims):
-            made.mkdir(parents=True, exist_ok=True)
+        for subfolder in (self._seeds, self._claims):
+            subfolder.mkdir(parents=True, exist_ok=True)
 
     def results(self) -> dict[int, dict[str, Any]]:
         """All results there are, by seed."""
@@ -36,7 +36,7 @@ class State:
         return dict(sorted(found.items()))
 
     def keep(self, seed: int, result: dict[str, Any]) -> None:
-        """Keep a result; the claim is over."""
+        """Store a result and remove the claim."""
         path = self._seeds / f"{seed}.json"
         # Whole or not at all: a result that is half there could not be gone on with.
         temporary = path.with_suffix(".new")
@@ -45,11 +45,11 @@ class State:
         (self._claims / str(seed)).unlink(missing_ok=True)
 
     def forget(self, seed: int) -> None:
-        """As if the seed had never been run."""
+        """Delete the result of a seed."""
         (self._seeds / f"{seed}.json").unlink(missing_ok=True)
 
     def claim(self, seeds: Iterable[int]) -> int | None:
-        """The next of the seeds that nobody has done or is at; None if there is none left."""
+        """Claim the next seed that has no result and no live claim; None if there is none."""
         for seed in seeds:
             if (self._seeds / f"{seed}.json").exists():
                 continue
@@ -67,5 +67,5 @@ class State:
 
 
 def _is_alive(pid: str) -> bool:
-    """Whether the process that wrote a claim still runs; one that is just writing it does."""
+    """Whether the process of a claim still runs; an empty claim is just being written."""
     return not pid or Path(f"/proc/{pid}").exists()

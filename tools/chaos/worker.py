@@ -1,4 +1,4 @@
-"""A worker: a sandbox of its own, in which it runs seed after seed."""
+"""A worker: runs seeds in its own sandbox."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox, free_port, free_wire_port
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox, free_port, free_wire_port
 from tools.chaos.schedule import schedule_of
-from tools.chaos.seed import Result, run_seed, world_of
+from tools.chaos.seed import Result, accounts_for, run_seed
 from tools.chaos.state import State
 from xacct_sandbox.daemon.config import SandboxConfig
 
-# A sandbox is made anew after so many seeds: its S3 and histories grow, and get slower.
+# A sandbox is replaced after this many seeds: its growing S3 and histories make it slower.
 SEEDS_PER_SANDBOX = 12
-
-
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """Somebody asked for the end."""
+    """The worker was asked to stop."""
 
 
 @contextmanager
 def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
-    """A sandbox in this folder with both feeds deployed and Spark warm; ended and wiped after."""
+    """A sandbox in this folder with both feeds deployed; stopped and reset afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     config = SandboxConfig(
         home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
     )
-    sandbox = RunningSandbox(config, folder, more={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)})
+    sandbox = RunningSandbox(
+        config, folder, extra_settings={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
+    )
     _command(sandbox, "xacct_sandbox.cli", "down")
     if config.token_path.exists():
-        # What a worker that was killed has left.
+        # Left by a worker that was killed.
         _command(sandbox, "xacct_sandbox.cli", "reset", "--yes")
     try:
         _command(sandbox, "xacct_sandbox.cli", "up", "--no-deploy")
@@ -51,22 +52,30 @@ def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
 
 
 def _command(sandbox: RunningSandbox, *command: str) -> None:
-    done = sandbox.run(*command, check=False)
-    if done.returncode:
+    completed = sandbox.run(*command, check=False)
+    if completed.returncode:
         raise subprocess.CalledProcessError(
-            done.returncode, command, done.stdout, f"{done.stdout}\n{done.stderr}"
+            completed.returncode,
+            command,
+            completed.stdout,
+            f"{completed.stdout}\n{completed.stderr}",
         )
 
 
 def work(number: int, state: State, seeds: Sequence[int], say: Callable[[str], None]) -> None:
-    """Run the seeds that nobody else runs, until none is left or SIGTERM.
+    """Run seeds that no other worker runs, until none is left.
 
     Args:
-        number: of this worker; it names its folder.
-        say: told of each seed.
+        number: number of this worker, used in the name of its folder.
+        state: results and claims.
+        seeds: the seeds to run.
+        say: called with a summary of each seed.
+
+    Raises:
+        Stopped: by SIGINT or SIGTERM, or because the parent process is gone.
     """
     _stop_on_signals()
-    # What sensors say in their ticks is in the timeline.
+    # The results of the sensors' ticks are in the timeline.
     logging.disable(logging.CRITICAL)
     parent = os.getppid()
     folder = state.folder / f"worker-{number}"
@@ -75,21 +84,21 @@ def work(number: int, state: State, seeds: Sequence[int], say: Callable[[str], N
         with deployed_sandbox(folder / "sandbox") as sandbox:
             for _ in range(SEEDS_PER_SANDBOX):
                 if os.getppid() != parent:
-                    # Killed, it could not tell us.
+                    # A parent that was killed could not stop its workers.
                     raise Stopped
                 schedule = schedule_of(seed)
-                world_of(sandbox, schedule).forget_crawls()
+                accounts_for(sandbox, schedule).forget_crawls()
                 with (folder / f"seed-{seed}.log").open("w", encoding="utf-8") as log:
                     result = run_seed(sandbox, schedule, folder / "dagster", echo=_into(log))
                 state.keep(seed, result.as_dict())
-                say(in_a_line(result))
+                say(summary_line(result))
                 seed = state.claim(seeds)
                 if seed is None:
                     break
 
 
 def _into(log: TextIO) -> Callable[[str], None]:
-    """Says everything as it happens, for who looks at a seed while it runs."""
+    """A function that writes timeline entries to a log at once."""
 
     def write(text: str) -> None:
         log.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
@@ -98,8 +107,8 @@ def _into(log: TextIO) -> Callable[[str], None]:
     return write
 
 
-def in_a_line(result: Result) -> str:
-    """What came of a seed."""
+def summary_line(result: Result) -> str:
+    """The result of a seed in one line."""
     kinds = sorted({problem["kind"] for problem in result.problems})
     verdict = "ok" if result.ok else f"FAILED: {', '.join(kinds)}"
     return (
@@ -111,10 +120,10 @@ def in_a_line(result: Result) -> str:
 def _stop_on_signals() -> None:
     def stop(number: int, frame: object) -> None:
         for one in STOPS:
-            # What is under way to the end is not to be stopped again.
+            # The shutdown must not be interrupted by a second signal.
             signal.signal(one, signal.SIG_IGN)
         raise Stopped
 
-    # Both: Dagster, while it evaluates a sensor, gives SIGTERM the handler of SIGINT.
+    # Both signals: while Dagster evaluates a sensor, SIGTERM has the handler of SIGINT.
     for one in STOPS:
         signal.signal(one, stop)

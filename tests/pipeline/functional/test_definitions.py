@@ -10,6 +10,7 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._daemon.controller import create_daemon_of_type
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from tests.support.project import ROOT
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.settings import SettingsError
 
@@ -19,7 +20,6 @@ ENVIRONMENT = {
     "XACCT_SUFFIX": "test",
     "AWS_REGION": "us-east-1",
 }
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

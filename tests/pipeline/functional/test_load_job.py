@@ -1,9 +1,8 @@
-"""What the load job is told, and how its account of the load is read."""
+"""The request to the load job, and how its report is read."""
 
 import json
 import random
 from datetime import date, timedelta
-from io import BytesIO
 from typing import Any
 
 import dagster as dg
@@ -11,6 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from dagster_pipes import encode_param
 
+from tests.support.fakes.aws_state import AwsState
+from tests.support.fakes.modelled_client import ModelledClient
+from tests.support.fakes.s3 import FakeBucket
+from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.contract.load_report import DayLoad
 from xacct_assets.feed.load_job import (
@@ -39,32 +42,16 @@ ACCOUNT = {
 }
 
 
-class MemoryS3:
-    """The calls of boto3's S3 client that Pipes needs."""
+def pipes_bucket() -> FakeBucket:
+    return FakeBucket(owner="222222222222")
 
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ExpectedBucketOwner: str) -> None:
-        assert ExpectedBucketOwner == "222222222222"
-        self.objects[Key] = Body
-
-    def get_object(self, *, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:
-        if Key not in self.objects:
-            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "?"}}, "GetObject")
-        return {"Body": BytesIO(self.objects[Key])}
-
-    def write(self, key: str, *messages: tuple[str, Any]) -> None:
-        lines = [
-            json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
-            for method, params in messages
-        ]
-        self.put_object(
-            Bucket="b",
-            Key=key,
-            Body="\n".join(lines).encode(),
-            ExpectedBucketOwner="222222222222",
-        )
+def write_messages(bucket: FakeBucket, key: str, *messages: tuple[str, Any]) -> None:
+    lines = [
+        json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+        for method, params in messages
+    ]
+    bucket.objects[key] = "\n".join(lines).encode()
 
 
 class Handler:
@@ -75,8 +62,8 @@ class Handler:
         self.messages.append((message["method"], message["params"]))
 
 
-def read(s3: MemoryS3) -> list[Any]:
-    reader = _pipes_classes()[1](s3, "b", "222222222222", "pipes/products/w1/")
+def read(bucket: FakeBucket) -> list[Any]:
+    reader = _pipes_classes()[1](bucket.client, "b", "222222222222", "pipes/products/w1/")
     handler = Handler()
     with reader.read_messages(handler) as params:
         assert params == {"bucket": "b", "key_prefix": "pipes/products/w1/messages"}
@@ -84,8 +71,8 @@ def read(s3: MemoryS3) -> list[Any]:
     return handler.messages
 
 
-def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> None:
-    extras = load_request(world.feed, pipeline.aws, "w1", {DAY: 10}).to_json()
+def test_the_load_request_is_plain_data(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    extras = load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).to_json()
     assert json.loads(json.dumps(extras)) == extras
     assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
     assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
@@ -93,36 +80,38 @@ def test_the_job_is_told_everything_as_plain_data(pipeline: Any, world: Any) -> 
     assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
 
 
-def test_the_prefix_of_messages_follows_from_the_work(world: Any) -> None:
-    assert load_prefix(world.feed, "w1") == "pipes/products/w1/"
+def test_the_prefix_of_messages_follows_from_the_work(state: AwsState) -> None:
+    assert load_prefix(state.feed, "w1") == "pipes/products/w1/"
 
 
-def test_a_long_context_stays_where_whoever_attaches_finds_it() -> None:
-    s3 = MemoryS3()
-    injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
+def test_a_long_context_stays_in_s3_for_a_later_attempt() -> None:
+    bucket = pipes_bucket()
+    injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context({"extras": {"feed": LONG}}) as params:
         assert params == {"bucket": "b", "key": "pipes/products/w1/context.json"}
-    assert json.loads(s3.objects["pipes/products/w1/context.json"])["extras"]["feed"]
+    assert json.loads(bucket.objects["pipes/products/w1/context.json"])["extras"]["feed"]
 
 
-def test_the_context_of_a_month_goes_with_the_jobs_arguments(pipeline: Any, world: Any) -> None:
-    s3 = MemoryS3()
+def test_the_context_of_a_month_goes_with_the_jobs_arguments(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    bucket = pipes_bucket()
     month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
-    context = {"extras": load_request(world.feed, pipeline.aws, "f" * 32, month).to_json()}
-    injector = _pipes_classes()[0](s3, "b", "222222222222", "pipes/products/w1/")
+    context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, month).to_json()}
+    injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert params == {"data": context}
-    assert s3.objects == {}
+    assert bucket.objects == {}
     assert len(encode_param(params)) < INLINE_CHARACTERS / 2
 
 
 def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> None:
-    class NotOurs(MemoryS3):
-        def put_object(self, **_: Any) -> None:
-            error = {"Code": "AccessDenied", "Message": "Access Denied", "Principal": "arn:me"}
-            raise ClientError({"Error": error}, "PutObject")
+    def deny(**_: Any) -> None:
+        error = {"Code": "AccessDenied", "Message": "Access Denied", "Principal": "arn:me"}
+        raise ClientError({"Error": error}, "PutObject")
 
-    injector = _pipes_classes()[0](NotOurs(), "b", "222222222222", "pipes/products/w1/")
+    client = ModelledClient("s3", put_object=deny)
+    injector = _pipes_classes()[0](client, "b", "222222222222", "pipes/products/w1/")
     with (
         pytest.raises(AccessDenied) as refused,
         injector.inject_context({"extras": {"feed": LONG}}),
@@ -134,16 +123,17 @@ def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> 
 
 
 def test_messages_are_read_in_order_once_the_job_has_ended() -> None:
-    s3 = MemoryS3()
-    s3.write(
+    bucket = pipes_bucket()
+    write_messages(
+        bucket,
         "pipes/products/w1/messages/1.json",
         *[("opened", {}), ("log", {"message": "a"}), ("log", {"message": "b"}), ("closed", {})],
     )
-    assert [method for method, _ in read(s3)] == ["opened", "log", "log", "closed"]
+    assert [method for method, _ in read(bucket)] == ["opened", "log", "log", "closed"]
 
 
 def test_a_job_that_left_no_messages_has_said_nothing() -> None:
-    assert read(MemoryS3()) == []
+    assert read(pipes_bucket()) == []
 
 
 def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:

@@ -1,30 +1,36 @@
-"""A run over a range: each day has its own events, and a bad day is bad alone."""
+"""A run over a range: each day has its own events, and a bad day fails alone."""
 
 from datetime import date
-from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
+from tests.support.fakes.aws_state import AwsState
+from tests.support.in_memory_pipeline import InMemoryPipeline
+
 CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
 DAYS = [f"2026-01-0{n}" for n in range(1, 6)]
 
 
-def land_all(world: Any) -> None:
+def land_all(state: AwsState) -> None:
     for number, day in enumerate(DAYS, 1):
-        world.land(day, rows=number)
+        state.land(day, rows=number)
 
 
-def test_a_range_is_one_crawl_one_job_run_one_call_and_one_batch(pipeline: Any, world: Any) -> None:
-    land_all(world)
+def test_a_range_is_one_crawl_one_job_run_one_call_and_one_batch(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
     result = pipeline.run(DAYS[0], DAYS[-1])
-    assert result.success, pipeline.why(result)
-    assert [world.count(kind) for kind in ("crawl", "job", "call", "unload")] == [1, 1, 1, 1]
+    assert result.success, pipeline.failures(result)
+    assert [state.count(kind) for kind in ("crawl", "job", "call", "unload")] == [1, 1, 1, 1]
 
 
-def test_each_day_of_a_range_has_its_own_metadata(pipeline: Any, world: Any) -> None:
-    land_all(world)
+def test_each_day_of_a_range_has_its_own_metadata(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
     pipeline.run(DAYS[0], DAYS[-1])
     for asset in CHAIN:
         if asset == "catalog_table":
@@ -34,68 +40,78 @@ def test_each_day_of_a_range_has_its_own_metadata(pipeline: Any, world: Any) -> 
 
 
 def test_each_day_of_a_range_has_exactly_one_materialization_per_asset(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    land_all(world)
+    land_all(state)
     result = pipeline.run(DAYS[0], DAYS[-1])
     for asset in CHAIN:
         events = result.asset_materializations_for_node(f"products__{asset}")
         assert [event.partition for event in events] == DAYS
 
 
-def test_each_day_of_a_range_has_its_own_verdicts(pipeline: Any, world: Any) -> None:
-    land_all(world)
+def test_each_day_of_a_range_has_its_own_verdicts(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
-    assert pipeline.verdicts(result, "row_counts_reconcile") == dict.fromkeys(DAYS, True)
-    assert pipeline.verdicts(result, "every_partition_materialized") == dict.fromkeys(DAYS, True)
+    assert pipeline.check_results(result, "row_counts_reconcile") == dict.fromkeys(DAYS, True)
+    assert pipeline.check_results(result, "every_partition_materialized") == dict.fromkeys(
+        DAYS, True
+    )
 
 
-def test_a_bad_day_fails_alone_and_the_others_are_exported(pipeline: Any, world: Any) -> None:
-    land_all(world)
-    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+def test_a_bad_day_fails_alone_and_the_others_are_exported(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
+    state.land(DAYS[2], "bad.csv", problem="not UTF-8")
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     good = {day for day in DAYS if day != DAYS[2]}
     assert not result.success
-    assert all(pipeline.days_of(asset) == good for asset in CHAIN)
-    assert pipeline.verdicts(result, "row_counts_reconcile") == {d: d in good for d in DAYS}
-    assert "not UTF-8" in pipeline.why(result)
+    assert all(pipeline.materialized_days(asset) == good for asset in CHAIN)
+    assert pipeline.check_results(result, "row_counts_reconcile") == {d: d in good for d in DAYS}
+    assert "not UTF-8" in pipeline.failures(result)
     # The procedure is not called over the bad day in the middle.
-    assert [about for kind, about in world.calls if kind == "call"] == [
+    assert [days for operation, days in state.calls if operation == "call"] == [
         (date(2026, 1, 1), date(2026, 1, 2)),
         (date(2026, 1, 4), date(2026, 1, 5)),
     ]
 
 
-def test_a_bad_day_can_be_run_again_alone(pipeline: Any, world: Any) -> None:
-    land_all(world)
-    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+def test_a_bad_day_can_be_run_again_alone(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    land_all(state)
+    state.land(DAYS[2], "bad.csv", problem="not UTF-8")
     pipeline.run(DAYS[0], DAYS[-1], checks=True)
-    world.land(DAYS[2], "bad.csv", rows=7)
+    state.land(DAYS[2], "bad.csv", rows=7)
     result = pipeline.run(DAYS[2])
-    assert result.success, pipeline.why(result)
-    assert world.fact[date(2026, 1, 3)] == 3 + 7
+    assert result.success, pipeline.failures(result)
+    assert state.fact[date(2026, 1, 3)] == 3 + 7
 
 
-def test_a_day_with_too_many_rejects_does_not_hold_up_the_others(pipeline: Any, world: Any) -> None:
-    land_all(world)
-    world.reject[date(2026, 1, 3)] = 2
+def test_a_day_with_too_many_rejects_does_not_hold_up_the_others(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
+    state.reject[date(2026, 1, 3)] = 2
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     assert not result.success
-    assert pipeline.days_of("s3_export") == {day for day in DAYS if day != DAYS[2]}
-    assert "2 of 3 rows were rejected" in pipeline.why(result)
+    assert pipeline.materialized_days("s3_export") == {day for day in DAYS if day != DAYS[2]}
+    assert "2 of 3 rows were rejected" in pipeline.failures(result)
 
 
-def test_a_range_without_a_good_day_stops_at_once(pipeline: Any, world: Any) -> None:
+def test_a_range_without_a_good_day_stops_at_once(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
     result = pipeline.run(DAYS[0], DAYS[-1])
     assert not result.success
-    assert world.count("crawl") == 0
-    assert "5 days failed (2026-01-01 to 2026-01-05)" in pipeline.why(result)
+    assert state.count("crawl") == 0
+    assert "5 days failed (2026-01-01 to 2026-01-05)" in pipeline.failures(result)
 
 
 def test_a_day_for_which_nothing_has_landed_has_a_verdict_of_its_own(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    world.land(DAYS[1])
+    state.land(DAYS[1])
     assert pipeline.run(DAYS[1], checks=True).success
     result = pipeline.run(DAYS[0], checks=True)
     assert not result.success
@@ -109,10 +125,10 @@ def test_a_day_for_which_nothing_has_landed_has_a_verdict_of_its_own(
 
 
 def test_without_the_check_the_step_itself_fails_once_the_good_days_are_told(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    land_all(world)
-    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    land_all(state)
+    state.land(DAYS[2], "bad.csv", problem="not UTF-8")
     asset = next(a for a in pipeline.definitions.assets if a.key.path[-1] == "raw_partition")
     result = dg.materialize(
         [asset],
@@ -122,15 +138,15 @@ def test_without_the_check_the_step_itself_fails_once_the_good_days_are_told(
         tags=pipeline.range_tags(DAYS[0], DAYS[-1]),
     )
     assert not result.success
-    assert pipeline.days_of("raw_partition") == {day for day in DAYS if day != DAYS[2]}
-    assert "not UTF-8" in pipeline.why(result)
+    assert pipeline.materialized_days("raw_partition") == {day for day in DAYS if day != DAYS[2]}
+    assert "not UTF-8" in pipeline.failures(result)
 
 
 def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    land_all(world)
-    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    land_all(state)
+    state.land(DAYS[2], "bad.csv", problem="not UTF-8")
     result = pipeline.run(DAYS[0], DAYS[-1], checks=True)
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {
@@ -139,20 +155,22 @@ def test_a_day_that_failed_upstream_is_told_there_and_not_five_times(
     }
 
 
-def test_an_older_load_of_a_bad_day_is_left_alone(pipeline: Any, world: Any) -> None:
-    land_all(world)
+def test_an_older_load_of_a_bad_day_is_left_alone(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
     assert pipeline.run(DAYS[0], DAYS[-1], checks=True).success
-    world.land(DAYS[2], "bad.csv", problem="not UTF-8")
-    before = dict(world.load_audit[date(2026, 1, 3)])
+    state.land(DAYS[2], "bad.csv", problem="not UTF-8")
+    before = dict(state.load_audit[date(2026, 1, 3)])
     pipeline.run(DAYS[0], DAYS[-1], checks=True)
-    assert world.load_audit[date(2026, 1, 3)] == before
-    assert ("unload", 4) in world.calls
+    assert state.load_audit[date(2026, 1, 3)] == before
+    assert ("unload", 4) in state.calls
 
 
 def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    land_all(world)
+    land_all(state)
     assert pipeline.run(DAYS[0], DAYS[-1]).success
     graph = pipeline.definitions.resolve_asset_graph()
 
@@ -162,22 +180,22 @@ def test_after_a_range_no_day_is_stale_and_a_new_file_makes_only_its_day_stale(
         return resolver.get_status(dg.AssetKey(["products", asset]), day)
 
     assert {status(asset, day) for asset in CHAIN for day in DAYS} == {StaleStatus.FRESH}
-    world.land(DAYS[1], "late.csv", rows=4)
+    state.land(DAYS[1], "late.csv", rows=4)
     assert pipeline.run(DAYS[1], assets=["raw_partition"]).success
     assert status("catalog_table", DAYS[1]) is StaleStatus.STALE
     assert status("catalog_table", DAYS[2]) is StaleStatus.FRESH
 
 
 def test_checks_that_are_run_for_no_day_look_at_the_days_that_are_there(
-    pipeline: Any, world: Any
+    pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    land_all(world)
+    land_all(state)
     pipeline.run(DAYS[0], DAYS[-1])
-    world.fact[date(2026, 1, 3)] -= 1
+    state.fact[date(2026, 1, 3)] -= 1
     result = pipeline.check_export()
-    assert pipeline.verdicts(result, "row_counts_reconcile") == {d: d != DAYS[2] for d in DAYS}
-    assert "2026-01-03" in pipeline.why(result)
+    assert pipeline.check_results(result, "row_counts_reconcile") == {d: d != DAYS[2] for d in DAYS}
+    assert "2026-01-03" in pipeline.failures(result)
 
 
-def test_checks_that_are_run_before_there_is_a_day_say_so(pipeline: Any) -> None:
-    assert "s3_export was never materialized" in pipeline.why(pipeline.check_export())
+def test_checks_that_are_run_before_there_is_a_day_say_so(pipeline: InMemoryPipeline) -> None:
+    assert "s3_export was never materialized" in pipeline.failures(pipeline.check_export())

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.fakes.aws_state import AwsState
+from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
 from xacct_assets.feed.reconciliation.equation import (
     DayNumbers,
@@ -106,26 +108,30 @@ def test_a_problem_names_the_asset_to_materialize() -> None:
     assert summarize([judge(DAY, RIGHT)]) == "1 days are right"
 
 
-def test_known_files_are_not_read_again(pipeline: Any, world: Any) -> None:
-    world.land("2026-01-02")
+def test_known_files_are_not_read_again(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    state.land("2026-01-02")
     assert pipeline.run("2026-01-02", checks=True).success
     # Read once by raw_partition; the check of the export reuses that count.
-    assert world.count("inspect") == 1
+    assert state.count("inspect") == 1
 
 
-def test_a_duplicate_row_that_hides_a_lost_one_is_reported(pipeline: Any, world: Any) -> None:
-    world.land("2026-01-02")
+def test_a_duplicate_row_that_hides_a_lost_one_is_reported(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
-    world.doubled[DAY] = 1
-    (verdict,) = reconcile(world.feed, pipeline.aws, [DAY])
+    state.duplicates[DAY] = 1
+    (verdict,) = reconcile(state.feed, pipeline.aws, [DAY])
     assert "fact has 10 rows but 9 distinct keys" in "; ".join(verdict.problems)
 
 
-def test_files_that_changed_since_are_read_again(pipeline: Any, world: Any) -> None:
-    world.land("2026-01-02")
+def test_files_that_changed_since_are_read_again(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land("2026-01-02")
     assert pipeline.run("2026-01-02").success
-    world.land("2026-01-02", "late.csv", rows=5)
+    state.land("2026-01-02", "late.csv", rows=5)
     known = KnownNumbers(raw={DAY: RawDay(files=1, rows=10, version="old")})
-    (verdict,) = reconcile(world.feed, pipeline.aws, [DAY], known)
+    (verdict,) = reconcile(state.feed, pipeline.aws, [DAY], known)
     assert not verdict.ok
     assert verdict.raw_rows == 15

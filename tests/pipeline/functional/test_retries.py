@@ -50,7 +50,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 def run_that(
     instance: dg.DagsterInstance, action: Callable[[], None]
 ) -> tuple[dg.DagsterRun, list[str]]:
-    """Executes the job, whose first step does this; the run, and the steps that were started."""
+    """Execute the job with this action in its first step. Returns the run and the started steps."""
     fail[:] = [action]
     result = dg.execute_job(dg.reconstructable(_day), instance, raise_on_error=False)
     run = instance.get_run_by_id(result.run_id)

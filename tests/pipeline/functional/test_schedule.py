@@ -1,18 +1,19 @@
 """The daily schedule: which day it requests, and when it skips."""
 
 from datetime import UTC, date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
+from tests.support.fakes.aws_state import AwsState
+from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.feed.schedule import build_schedule, last_ended_day, skip_reason
 
 DAY = date(2026, 1, 2)
 
 
-def reason(pipeline: Any) -> str | None:
+def reason(pipeline: InMemoryPipeline) -> str | None:
     """Why the schedule would skip the day; None if it would request it."""
     return skip_reason(pipeline.feed, pipeline.aws, pipeline.instance, DAY)
 
@@ -29,31 +30,37 @@ def test_the_day_is_the_last_utc_day_that_has_ended(now: datetime, day: date) ->
     assert last_ended_day(now) == day
 
 
-def test_a_day_without_files_is_requested_so_that_it_fails(pipeline: Any) -> None:
+def test_a_day_without_files_is_requested_so_that_it_fails(pipeline: InMemoryPipeline) -> None:
     assert reason(pipeline) is None
 
 
-def test_a_day_that_was_not_run_is_requested(pipeline: Any, world: Any) -> None:
-    world.land(str(DAY))
+def test_a_day_that_was_not_run_is_requested(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    state.land(str(DAY))
     assert reason(pipeline) is None
 
 
-def test_a_day_that_the_sensor_already_processed_is_skipped(pipeline: Any, world: Any) -> None:
-    world.land(str(DAY))
+def test_a_day_that_the_sensor_already_processed_is_skipped(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
     assert pipeline.run(str(DAY)).success
     assert "made from the files that are there" in (reason(pipeline) or "")
 
 
-def test_a_day_whose_files_changed_since_its_export_is_requested(pipeline: Any, world: Any) -> None:
-    world.land(str(DAY))
+def test_a_day_whose_files_changed_since_its_export_is_requested(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
     assert pipeline.run(str(DAY)).success
-    world.land(str(DAY), "late.csv")
+    state.land(str(DAY), "late.csv")
     assert reason(pipeline) is None
 
 
-def test_a_day_whose_export_failed_is_requested(pipeline: Any, world: Any) -> None:
-    world.land(str(DAY))
-    world.hooks["unload"] = lambda w: w.exported.clear()
+def test_a_day_whose_export_failed_is_requested(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
+    state.hooks["unload"] = lambda state: state.exported.clear()
     assert not pipeline.run(str(DAY)).success
     assert reason(pipeline) is None
 
@@ -62,7 +69,7 @@ WHOLE, EXPORT = ("raw_partition", "s3_export"), ("s3_export",)
 
 
 def start_run(
-    pipeline: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+    pipeline: InMemoryPipeline, first: date, last: date, job: str, assets: tuple[str, ...] | None
 ) -> None:
     """A run of these days that is under way."""
     range_tags = pipeline.range_tags(str(first), str(last))
@@ -98,9 +105,14 @@ def start_run(
     ],
 )
 def test_a_day_that_is_under_way_is_skipped(
-    pipeline: Any, world: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+    pipeline: InMemoryPipeline,
+    state: AwsState,
+    first: date,
+    last: date,
+    job: str,
+    assets: tuple[str, ...] | None,
 ) -> None:
-    world.land(str(DAY))
+    state.land(str(DAY))
     start_run(pipeline, first, last, job, assets)
     assert "is under way" in (reason(pipeline) or "")
 
@@ -114,9 +126,14 @@ def test_a_day_that_is_under_way_is_skipped(
     ],
 )
 def test_a_day_is_requested_although_a_run_of_something_else_is_under_way(
-    pipeline: Any, world: Any, first: date, last: date, job: str, assets: tuple[str, ...] | None
+    pipeline: InMemoryPipeline,
+    state: AwsState,
+    first: date,
+    last: date,
+    job: str,
+    assets: tuple[str, ...] | None,
 ) -> None:
-    world.land(str(DAY))
+    state.land(str(DAY))
     start_run(pipeline, first, last, job, assets)
     assert reason(pipeline) is None
 
@@ -129,7 +146,7 @@ def test_a_day_is_requested_although_a_run_of_something_else_is_under_way(
     ],
 )
 def test_a_tick_requests_yesterday_unless_the_feed_starts_later(
-    pipeline: Any, monkeypatch: pytest.MonkeyPatch, at: datetime, requested: str | None
+    pipeline: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch, at: datetime, requested: str | None
 ) -> None:
     schedule = build_schedule(pipeline.feed)
     context = dg.build_schedule_context(scheduled_execution_time=at)

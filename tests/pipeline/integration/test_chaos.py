@@ -1,6 +1,6 @@
-"""A short chaos: a few days of two feeds, runs that are killed, faults; then the judge.
+"""A short chaos seed: a few days of two feeds, killed runs, faults, and the checks of the outcome.
 
-The long one is `make chaos`. And the judge itself is judged: what is broken on purpose, it finds.
+`make chaos` runs long ones. The oracle is tested too: it must find what is broken on purpose.
 """
 
 from __future__ import annotations
@@ -20,72 +20,77 @@ import pytest
 from tests.support.sandbox import RunningSandbox
 from tests.support.secret_scan import secrets_of
 from tests.support.warehouse import connect
+from tools.chaos.accounts import Accounts
 from tools.chaos.leaks import leaks
 from tools.chaos.leftovers import JobRunSpan, leftovers, twice_at_once
-from tools.chaos.oracle import judge_days
+from tools.chaos.oracle import check_days
 from tools.chaos.schedule import schedule_of
-from tools.chaos.seed import Result, run_seed, world_of
-from tools.chaos.world import World
+from tools.chaos.seed import Result, accounts_for, run_seed
 
 SHORT = schedule_of(1, days=3, rounds=1, faults=14)
 FAULTS = 8
 
-# Forty seconds if the machine has nothing else to do.
+# About 40 s on an idle machine.
 pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
-class Story:
-    """What came of the seed, and what the judge found once things were broken on purpose."""
+class Outcome:
+    """The result of the seed, and what the oracle found after data was broken on purpose.
+
+    Attributes:
+        found: kind and location of each problem.
+    """
 
     result: Result
     found: set[tuple[str, str]]
-    """Kinds of problems, and where."""
 
 
 @pytest.fixture(scope="module")
-def story(feeds_sandbox: RunningSandbox) -> Iterator[Story]:
-    world = world_of(feeds_sandbox, SHORT)
+def outcome(feeds_sandbox: RunningSandbox) -> Iterator[Outcome]:
+    accounts = accounts_for(feeds_sandbox, SHORT)
     since = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="xacct-chaos-") as folder:
         home = Path(folder) / "dagster"
         result = run_seed(feeds_sandbox, SHORT, home, at_least=FAULTS)
-        yield Story(result, broken_on_purpose(world, home, since) if result.ok else set())
-    world.empty()
+        yield Outcome(result, break_and_check(accounts, home, since) if result.ok else set())
+    accounts.empty()
 
 
-def broken_on_purpose(world: World, home: Path, since: datetime) -> set[tuple[str, str]]:
-    """Break something of each day, leave something undone, and judge again."""
-    beside = world.beside()
-    first, second, third = world.days
+def break_and_check(accounts: Accounts, home: Path, since: datetime) -> set[tuple[str, str]]:
+    """Break data of each day, leave a transaction open, and run the checks again."""
+    other_days = accounts.other_days()
+    first, second, third = accounts.days
     facts = "public.products_f"
-    world.sql(
+    accounts.sql(
         f"DELETE FROM {facts} WHERE partition_date = %s AND id IN "
         f"(SELECT MIN(id) FROM {facts} WHERE partition_date = %s)",
         (first, first),
     )
-    world.sql(
+    accounts.sql(
         f"INSERT INTO {facts} SELECT * FROM {facts} WHERE partition_date = %s AND id IN "
         f"(SELECT MIN(id) FROM {facts} WHERE partition_date = %s)",
         (second, second),
     )
-    world.sql(
+    accounts.sql(
         "INSERT INTO public.products SELECT id, name, category, brand, price, currency, stock, "
         f"description, updated_at, partition_date FROM {facts} WHERE partition_date = %s",
         (third,),
     )
-    world.sql(
+    accounts.sql(
         "UPDATE public.orders_f SET quantity = quantity + 1 WHERE partition_date = %s AND "
         "order_id IN (SELECT MIN(order_id) FROM public.orders_f WHERE partition_date = %s)",
         (first, first),
     )
-    stray = f"{world.export_prefix('orders', second)}0099_part_00.parquet"
-    world.central.put_object(Bucket=world.export_bucket, Key=stray, Body=exported(world, second))
-    swap_two_values(world, third)
-    another = f"{world.feeds['orders'].export.prefix}/year=1999/month=01/day=01/manifest"
-    world.central.put_object(Bucket=world.export_bucket, Key=another, Body=b"{}")
-    config = world.sandbox.config
-    (home / "compute" / "said.log").write_text(secrets_of(config.home)[0].value)
+    stray = f"{accounts.export_prefix('orders', second)}0099_part_00.parquet"
+    accounts.central.put_object(
+        Bucket=accounts.export_bucket, Key=stray, Body=exported(accounts, second)
+    )
+    swap_two_values(accounts, third)
+    another = f"{accounts.feeds['orders'].export.prefix}/year=1999/month=01/day=01/manifest"
+    accounts.central.put_object(Bucket=accounts.export_bucket, Key=another, Body=b"{}")
+    config = accounts.sandbox.config
+    (home / "compute" / "output.log").write_text(secrets_of(config.home)[0].value)
     unfinished = connect(config, "rdsdb", config.token_path.read_text())
     try:
         unfinished.cursor().execute("SELECT 1 FROM public.orders_f")
@@ -93,25 +98,25 @@ def broken_on_purpose(world: World, home: Path, since: datetime) -> set[tuple[st
             return {
                 (problem.kind, problem.where)
                 for problem in (
-                    *judge_days(world, beside),
-                    *leftovers(world, instance, since),
-                    *leaks(world, home, since),
+                    *check_days(accounts, other_days),
+                    *leftovers(accounts, instance, since),
+                    *leaks(accounts, home, since),
                 )
             }
     finally:
         unfinished.close()
-        world.central.delete_object(Bucket=world.export_bucket, Key=another)
+        accounts.central.delete_object(Bucket=accounts.export_bucket, Key=another)
 
 
-def exported(world: World, day) -> bytes:
+def exported(accounts: Accounts, day) -> bytes:
     """One of the day's exported files of orders."""
-    files = world.exported("orders", day)
+    files = accounts.exported("orders", day)
     return next(body for key, body in files.items() if not key.endswith("manifest"))
 
 
-def swap_two_values(world: World, day) -> None:
-    """A file of the export is as long as before and has as many rows, but others."""
-    for key, body in world.exported("orders", day).items():
+def swap_two_values(accounts: Accounts, day) -> None:
+    """Swap two values in an exported file; its number of rows stays the same."""
+    for key, body in accounts.exported("orders", day).items():
         if key.endswith("manifest"):
             continue
         rows = pyarrow.parquet.read_table(io.BytesIO(body))
@@ -124,18 +129,20 @@ def swap_two_values(world: World, day) -> None:
         changed = rows.set_column(index, rows.field(index), pyarrow.array(skus))
         file = io.BytesIO()
         pyarrow.parquet.write_table(changed, file)
-        world.central.put_object(Bucket=world.export_bucket, Key=key, Body=file.getvalue())
+        accounts.central.put_object(Bucket=accounts.export_bucket, Key=key, Body=file.getvalue())
         return
 
 
-def test_whatever_went_wrong_every_day_is_right_and_nothing_is_left_over(story: Story) -> None:
-    told = "\n".join(f"{at} {text}" for at, text in story.result.timeline)
-    assert story.result.problems == [], told
-    assert len(story.result.faults) >= FAULTS
+def test_after_faults_and_kills_every_day_is_right_and_nothing_is_left_over(
+    outcome: Outcome,
+) -> None:
+    timeline = "\n".join(f"{at} {text}" for at, text in outcome.result.timeline)
+    assert outcome.result.problems == [], timeline
+    assert len(outcome.result.faults) >= FAULTS
 
 
-def test_each_fault_is_told_with_the_way_it_was_absorbed(story: Story) -> None:
-    assert all(fault["way"] for fault in story.result.faults)
+def test_each_fault_is_reported_with_how_it_was_handled(outcome: Outcome) -> None:
+    assert all(fault["way"] for fault in outcome.result.faults)
 
 
 @pytest.mark.parametrize(
@@ -150,30 +157,30 @@ def test_each_fault_is_told_with_the_way_it_was_absorbed(story: Story) -> None:
         pytest.param("changed", "orders", 2, id="values-of-the-export-that-are-swapped"),
     ],
 )
-def test_the_judge_finds(
-    feeds_sandbox: RunningSandbox, story: Story, kind: str, feed: str, day: int
+def test_the_oracle_finds(
+    feeds_sandbox: RunningSandbox, outcome: Outcome, kind: str, feed: str, day: int
 ) -> None:
-    where = f"{feed} {world_of(feeds_sandbox, SHORT).days[day]}"
-    assert (kind, where) in story.found
+    where = f"{feed} {accounts_for(feeds_sandbox, SHORT).days[day]}"
+    assert (kind, where) in outcome.found
 
 
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
-        pytest.param("stray", "beside", id="an-export-of-a-day-that-never-landed"),
-        pytest.param("secret", "dagster/compute/said.log", id="a-secret-in-a-log"),
+        pytest.param("stray", "other days", id="an-export-of-a-day-that-never-landed"),
+        pytest.param("secret", "dagster/compute/output.log", id="a-secret-in-a-log"),
         pytest.param("orphaned", "Redshift", id="a-transaction-that-nobody-ends"),
     ],
 )
-def test_the_judge_finds_beside_the_days(story: Story, kind: str, where: str) -> None:
-    assert (kind, where) in story.found
+def test_the_oracle_finds_what_belongs_to_no_day(outcome: Outcome, kind: str, where: str) -> None:
+    assert (kind, where) in outcome.found
 
 
-def test_the_judge_finds_nothing_else(feeds_sandbox: RunningSandbox, story: Story) -> None:
-    assert len(story.found) == 10, story.found
+def test_the_oracle_finds_nothing_else(feeds_sandbox: RunningSandbox, outcome: Outcome) -> None:
+    assert len(outcome.found) == 10, outcome.found
 
 
-def test_the_judge_finds_two_job_runs_that_work_on_one_day_at_once() -> None:
+def test_the_oracle_finds_two_job_runs_that_work_on_one_day_at_once() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
     def span(name: str, day: str, began: int, ended: int) -> JobRunSpan:
@@ -187,5 +194,5 @@ def test_the_judge_finds_two_job_runs_that_work_on_one_day_at_once() -> None:
         span("too early", "2026-01-01", 4, 5),
     ]
     assert list(twice_at_once(spans)) == [
-        "job runs one and too early were both at work on ['2026-01-01']"
+        "job runs one and too early both worked on ['2026-01-01']"
     ]

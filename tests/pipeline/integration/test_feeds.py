@@ -21,7 +21,8 @@ import pytest
 
 from tests.support.dagster_processes import DagsterProcesses
 from tests.support.pipeline import Pipeline
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox
 from xacct_assets.feed.loader import load_feed
 
 DAY = "2026-02-02"

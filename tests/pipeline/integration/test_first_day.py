@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import pytest
 
 from tests.support.pipeline import Pipeline, Run
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox
 from xacct_assets.feed.component import feed_definitions
 from xacct_assets.feed.loader import load_feed
 
@@ -62,8 +63,8 @@ def test_a_first_day_is_exported_though_the_crawler_creates_no_table(
     run = runs[name]
     assert run.success, run.why
     assert run.metadata("s3_export", day)["dagster/partition_row_count"] == rows
-    assert run.verdicts() == {day: True}
-    assert run.verdicts("schema_matches_feed") == {day: True}
+    assert run.check_results() == {day: True}
+    assert run.check_results("schema_matches_feed") == {day: True}
 
 
 def test_later_crawls_add_partitions_to_the_repaired_table(

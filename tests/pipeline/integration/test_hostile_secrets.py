@@ -39,22 +39,22 @@ class Logins:
 
     def as_json(self, kind: str, password: str) -> str:
         return self._keep(
-            f"{kind}-json", json.dumps({**self._place, **self._login(kind, password)})
+            f"{kind}-json", json.dumps({**self._address, **self._login(kind, password)})
         )
 
     def as_uri(self, kind: str, password: str) -> str:
         user, word = quote(user_of(kind), safe=""), quote(password, safe="")
-        place = "{host}:{port}/{dbname}".format(**self._place)
-        return self._keep(f"{kind}-uri", f"redshift://{user}:{word}@{place}?timeout=20")
+        address = "{host}:{port}/{dbname}".format(**self._address)
+        return self._keep(f"{kind}-uri", f"redshift://{user}:{word}@{address}?timeout=20")
 
     def _login(self, kind: str, password: str) -> dict[str, str]:
         return {"username": user_of(kind), "password": password}
 
     @property
-    def _place(self) -> dict[str, object]:
+    def _address(self) -> dict[str, object]:
         name = self.pipeline.aws.settings.redshift_secret
-        told = json.loads(self._secrets.get_secret_value(SecretId=name)["SecretString"])
-        return {part: told[part] for part in ("host", "port", "dbname")}
+        document = json.loads(self._secrets.get_secret_value(SecretId=name)["SecretString"])
+        return {part: document[part] for part in ("host", "port", "dbname")}
 
     def _keep(self, name: str, text: str) -> str:
         name = PREFIX + hashlib.sha256(f"{name}{text}".encode()).hexdigest()[:16]
@@ -105,10 +105,10 @@ def test_a_hostile_password_logs_in_from_both_shapes_and_over_both_ways(
     for secret in (as_json, as_uri):
         made = other(pipeline, secret, as_json)
         assert made.query("SELECT current_user AS me") == [{"me": user_of(kind)}]
-    told = made.aws.data_api.execute(
+    result = made.aws.data_api.execute(
         "SELECT current_user AS me", {}, client_token=user_of(kind), name="who am I"
     )
-    assert told.rows == [{"me": user_of(kind)}]
+    assert result.rows == [{"me": user_of(kind)}]
 
 
 @pytest.mark.parametrize("kind", PASSWORDS)

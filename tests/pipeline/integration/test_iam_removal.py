@@ -1,7 +1,6 @@
-"""Take any one grant away: what needs it fails and says who lacks what, and nothing else is harmed.
+"""Without any one grant, the asset that needs it fails, and its error names what is missing.
 
-Every policy is changed as an administrator of its account would, through S3 and IAM, in the same
-sandbox that deployed the templates.
+Policies are changed through S3 and IAM, as an administrator of the account would.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ ACCOUNT = {ROLE_A: "111111111111", ROLE_B: "222222222222", GLUE: "222222222222"}
 ACCOUNT[ORCHESTRATOR] = "222222222222"
 
 
-# -- what can be taken away ----------------------------------------------------------------------
+# -- grants --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class BucketStatement:
     sid: str
 
     @contextmanager
-    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+    def removed(self, sandbox: RunningSandbox) -> Iterator[None]:
         s3 = sandbox.client("account-a-admin", "s3")
         policy = s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
         s3.put_bucket_policy(Bucket=self.bucket, Policy=without(json.loads(policy), self.sid))
@@ -60,7 +59,7 @@ class RolePolicy:
     sid: str | None = None
 
     @contextmanager
-    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+    def removed(self, sandbox: RunningSandbox) -> Iterator[None]:
         iam = iam_of(sandbox, self.role)
         names = {"RoleName": self.role, "PolicyName": self.policy}
         document = iam.get_role_policy(**names)["PolicyDocument"]
@@ -76,17 +75,17 @@ class RolePolicy:
 
 @dataclass(frozen=True)
 class Trust:
-    """A role's trust of whom it lets in: afterwards only its own account's administrator."""
+    """The trust policy of a role. Removed, it trusts only its account's administrator."""
 
     role: str
 
     @contextmanager
-    def taken_away(self, sandbox: RunningSandbox) -> Iterator[None]:
+    def removed(self, sandbox: RunningSandbox) -> Iterator[None]:
         iam = iam_of(sandbox, self.role)
         document = iam.get_role(RoleName=self.role)["Role"]["AssumeRolePolicyDocument"]
         (statement,) = document["Statement"]
-        stranger = {"AWS": f"arn:aws:iam::{ACCOUNT[self.role]}:user/admin"}
-        changed = {**document, "Statement": [{**statement, "Principal": stranger}]}
+        administrator = {"AWS": f"arn:aws:iam::{ACCOUNT[self.role]}:user/admin"}
+        changed = {**document, "Statement": [{**statement, "Principal": administrator}]}
         iam.update_assume_role_policy(RoleName=self.role, PolicyDocument=json.dumps(changed))
         try:
             yield
@@ -100,18 +99,23 @@ def iam_of(sandbox: RunningSandbox, role: str) -> Any:
 
 
 def without(document: dict[str, Any], sid: str) -> str:
-    """The policy less one statement, which must be there."""
-    left = [statement for statement in document["Statement"] if statement.get("Sid") != sid]
-    assert len(left) == len(document["Statement"]) - 1, f"no statement {sid} in {document}"
-    return json.dumps({**document, "Statement": left})
+    """The policy without one statement, which must exist."""
+    others = [statement for statement in document["Statement"] if statement.get("Sid") != sid]
+    assert len(others) == len(document["Statement"]) - 1, f"no statement {sid} in {document}"
+    return json.dumps({**document, "Statement": others})
 
 
-# -- what must come of it ------------------------------------------------------------------------
+# -- cases ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is taken away, the asset that then fails, and what its error must name."""
+    """A grant, the asset that fails without it, and what the error must name.
+
+    Attributes:
+        who: role that lacks the grant.
+        fix: parts of the error's fix.
+    """
 
     grant: BucketStatement | RolePolicy | Trust
     asset: str
@@ -129,7 +133,7 @@ class Case:
             case Trust(role):
                 return f"trust-of-{role.split('-')[1]}"
 
-    def is_told_by(self, text: str) -> bool:
+    def is_named_by(self, text: str) -> bool:
         session = f"arn:aws:sts::{ACCOUNT[self.who]}:assumed-role/{self.who}/"
         lines = [
             f"principal: {session}",
@@ -145,8 +149,9 @@ class Case:
 A, B = "infra/account_a.yaml", "infra/account_b.yaml"
 ROLE_A_ARN = f"arn:aws:iam::111111111111:role/{ROLE_A}"
 
-# The issue names six; both halves of the bucket policy's grants are taken away in turn.
-NAMED = [
+# Each case is one row of a table: a shorter form would hide which grant names which error.
+# The grants of the cross-account path.
+CROSS_ACCOUNT = [
     Case(
         BucketStatement(RAW, "GlueListsBucket"),
         *("catalog_table", GLUE, "s3:ListBucket", f"arn:aws:s3:::{RAW}"),
@@ -189,7 +194,7 @@ NAMED = [
     ),
 ]
 
-# The rest of what the templates grant, but for what only a rare path needs.
+# The other grants of the templates, without those that only rare paths need.
 OTHERS = [
     Case(
         BucketStatement(EXPORT, "OrchestratorVerifiesExports"),
@@ -270,7 +275,7 @@ OTHERS = [
 ]
 
 
-# A day's statements end within the request that submits them, so a day alone does not show it.
+# A day's statements end within the request that submits them, so no day needs this grant.
 FOLLOWING = Case(
     RolePolicy(ORCHESTRATOR, "redshift", "FollowOwnStatements"),
     *("fact_table", ORCHESTRATOR, "redshift-data:DescribeStatement", "*"),
@@ -280,7 +285,7 @@ FOLLOWING = Case(
 
 @dataclass(frozen=True)
 class State:
-    """All that exists of a day: its numbers, its fact rows, its export."""
+    """The data of a day: its row counts, fact rows and export."""
 
     numbers: DayReconciliation
     fact: list[dict[str, Any]]
@@ -295,7 +300,7 @@ class State:
 
 @pytest.fixture(scope="module")
 def before(pipeline: Pipeline) -> State:
-    """The day after it went through all five assets while every grant was there."""
+    """The day after a run of all five assets with every grant."""
     pipeline.land(DAY)
     run = pipeline.run(DAY)
     assert run.success, run.why
@@ -305,41 +310,41 @@ def before(pipeline: Pipeline) -> State:
 
 
 def run_without(pipeline: Pipeline, case: Case) -> None:
-    """Materialize the asset that needs the grant and all that follow: it alone fails, by name."""
-    with case.grant.taken_away(pipeline.sandbox):
+    """Materialize the asset that needs the grant and those after it: only it fails."""
+    with case.grant.removed(pipeline.sandbox):
         run = pipeline.run(DAY, assets=CHAIN[CHAIN.index(case.asset) :])
     assert set(run.failures) == {case.asset}, run.why
-    assert case.is_told_by(run.failures[case.asset])
+    assert case.is_named_by(run.failures[case.asset])
     for asset in CHAIN:
-        assert run.days_of(asset) == [], f"{asset} was materialized all the same"
+        assert run.materialized_days(asset) == [], f"{asset} was materialized"
 
 
-# These first: that everything comes back is seen by the cases after them.
+# These run first: the later cases verify that every grant is restored.
 @pytest.mark.parametrize("case", OTHERS, ids=str)
 def test_every_grant_is_needed(case: Case, pipeline: Pipeline, before: State) -> None:
     run_without(pipeline, case)
     assert pipeline.fact_rows(DAY) == before.fact
     if (case.asset, case.who, case.action) == ("staging_table", ORCHESTRATOR, "s3:GetObject"):
-        # The job had loaded the day by then, and nobody heard of it.
-        mended = pipeline.run(DAY, assets=CHAIN[CHAIN.index("staging_table") :])
-        assert mended.success, mended.why
+        # The job had loaded the day, but its report could not be read.
+        repaired = pipeline.run(DAY, assets=CHAIN[CHAIN.index("staging_table") :])
+        assert repaired.success, repaired.why
 
 
 def test_a_statement_that_outlasts_its_request_is_followed_by_a_grant_of_its_own(
     pipeline: Pipeline,
 ) -> None:
     with (
-        FOLLOWING.grant.taken_away(pipeline.sandbox),
+        FOLLOWING.grant.removed(pipeline.sandbox),
         pipeline.environment(),
-        pytest.raises(AccessDenied) as told,
+        pytest.raises(AccessDenied) as denied,
     ):
-        # With less time than a long poll takes, the submission waits for no end.
+        # The timeout is shorter than a long poll, so the submission does not wait for the end.
         pipeline.aws.data_api.execute("SELECT 1", timeout=5)
-    assert FOLLOWING.is_told_by(str(told.value))
+    assert FOLLOWING.is_named_by(str(denied.value))
 
 
-@pytest.mark.parametrize("case", NAMED, ids=str)
-def test_without_a_grant_its_asset_fails_by_name_and_is_mended_by_putting_it_back(
+@pytest.mark.parametrize("case", CROSS_ACCOUNT, ids=str)
+def test_without_a_grant_its_asset_fails_by_name_and_succeeds_once_it_is_restored(
     case: Case, pipeline: Pipeline, before: State
 ) -> None:
     run_without(pipeline, case)
@@ -347,15 +352,15 @@ def test_without_a_grant_its_asset_fails_by_name_and_is_mended_by_putting_it_bac
     after = State.of(pipeline)
     assert after.fact == before.fact
     if case.action == "s3:PutObject":
-        # UNLOAD with CLEANPATH has emptied the folder by then. What is left must not look whole.
+        # UNLOAD with CLEANPATH has emptied the folder. The rest must not look complete.
         assert after.export == {}
         assert not after.numbers.ok
     else:
         assert after.numbers.ok, after.numbers.problems
 
     last = "s3_export" if case.asset == "staging_table" else case.asset
-    mended = pipeline.run(DAY, assets=CHAIN[CHAIN.index(case.asset) : CHAIN.index(last) + 1])
-    assert mended.success, mended.why
+    repaired = pipeline.run(DAY, assets=CHAIN[CHAIN.index(case.asset) : CHAIN.index(last) + 1])
+    assert repaired.success, repaired.why
     now = State.of(pipeline)
     assert now.numbers.ok, now.numbers.problems
     assert now.fact == before.fact

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
+
+from tests.support.project import ROOT
 
 ENVIRONMENT = {
     "XACCT_ACCOUNT_A": "111111111111",
@@ -21,7 +22,7 @@ def run(script: str) -> object:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr

@@ -1,6 +1,6 @@
 """Malformed files get a verdict and stop their day only; odd but right ones load whole.
 
-One run over a range: each day carries something else. A second run after the bad days were mended,
+One run over a range: each day carries something else. A second run after the bad days were fixed,
 and after a good day got a bad file on top of what was loaded.
 """
 
@@ -207,8 +207,8 @@ class Outcome:
 
     def verdict(self, day: str) -> str:
         """What the run says of a bad day."""
-        failure = self.run.failures["raw_partition_every_partition_materialized"]
-        by_day = re.split(r"(?m)^- (\d{4}-\d\d-\d\d): ", failure)
+        message = self.run.failures["raw_partition_every_partition_materialized"]
+        by_day = re.split(r"(?m)^- (\d{4}-\d\d-\d\d): ", message)
         return dict(zip(by_day[1::2], by_day[2::2], strict=True))[day]
 
 
@@ -260,7 +260,7 @@ def test_a_malformed_day_is_stopped_before_anything_is_touched(
 
 def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcome) -> None:
     for asset in CHAIN:
-        assert first.run.days_of(asset) == GOOD_DAYS, first.run.why
+        assert first.run.materialized_days(asset) == GOOD_DAYS, first.run.why
     for day in GOOD_DAYS:
         assert first.reconciled.rows[day]["ok"], first.reconciled.problems(day)
     assert first.reconciled.exit_code != 0
@@ -271,9 +271,9 @@ def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcom
 def test_a_file_without_rows_is_no_error_but_is_pointed_out(name: str, first: Outcome) -> None:
     key, _, note = EMPTY[name]
     day = DAYS[name]
-    (told,) = first.run.metadata("raw_partition", day)["xacct/empty_files"]
-    assert told.endswith(f"/{key}: {note}")
-    assert first.run.verdict_texts("files_have_rows")[day] == "1 of 1 files hold no rows"
+    (empty_file,) = first.run.metadata("raw_partition", day)["xacct/empty_files"]
+    assert empty_file.endswith(f"/{key}: {note}")
+    assert first.run.check_descriptions("files_have_rows")[day] == "1 of 1 files hold no rows"
     assert first.reconciled.rows[day]["fact_rows"] == 0
 
 
@@ -290,9 +290,9 @@ def test_a_file_in_a_folder_below_is_left_out_and_pointed_out(
 ) -> None:
     day = DAYS["well-formed"]
     folder = f"products/{day.replace('-', '/')}/"
-    told = first.run.metadata("raw_partition", day)["objects ignored"]
+    ignored = first.run.metadata("raw_partition", day)["objects ignored"]
     # A key that ends in a slash is a folder to every tool, and no file.
-    assert told == sorted(folder + name for name in IGNORED if not name.endswith("/"))
+    assert ignored == sorted(folder + name for name in IGNORED if not name.endswith("/"))
     assert len(pipeline.fact_rows(day)) == 3 * len(WELL_FORMED)
 
 
@@ -301,20 +301,20 @@ def test_of_a_doubled_key_the_first_row_is_kept_and_the_second_set_aside(
 ) -> None:
     day = DAYS["duplicates"]
     assert pipeline.fact_rows(day) == [fact_row(number) for number in range(1, 62)]
-    told = first.run.metadata("staging_table", day)
-    assert told["reasons"] == {"id: duplicate key": 1}
-    (reject,) = [sample.data for sample in told["sample of rejects"].records]
+    metadata = first.run.metadata("staging_table", day)
+    assert metadata["reasons"] == {"id: duplicate key": 1}
+    (reject,) = [sample.data for sample in metadata["sample of rejects"].records]
     assert reject["source_file"].endswith("/b.csv")
     assert reject["reason"] == "id: duplicate key: 60"
     assert "Again" in reject["raw_record"]
 
 
-# -- mended, and broken anew ---------------------------------------------------------------------
+# -- corrected, and broken again -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def second(first: Outcome, pipeline: Pipeline) -> Outcome:
-    """The bad days mended, one loaded day made bad, and these run again."""
+    """A second run, after the bad days were corrected and one loaded day was made bad."""
     s3 = pipeline.sandbox.client("account-a-admin", "s3")
     for name, file in MALFORMED.items():
         folder = f"products/{DAYS[name].replace('-', '/')}/"
@@ -336,13 +336,13 @@ def test_a_mended_day_is_as_if_it_had_never_been_bad(second: Outcome, pipeline: 
 def test_the_catalog_forgets_the_columns_of_the_files_that_were_replaced(
     first: Outcome, second: Outcome
 ) -> None:
-    verdicts = second.run.verdict_texts("schema_matches_feed")
-    told = {day: verdicts[day] for day in BAD_DAYS}
+    verdicts = second.run.check_descriptions("schema_matches_feed")
+    descriptions = {day: verdicts[day] for day in BAD_DAYS}
     # A column that is empty everywhere is text to a crawler; of names nothing is left to say.
     types = "stock: integer in the feed, string in the files"
-    assert set(told.values()) <= {"the catalog has the feed's columns", types}
-    mended = second.run.metadata("catalog_table", DAYS["extra column"])["repaired after the crawl"]
-    assert mended == "updated to the feed's columns: colour is in no file"
+    assert set(descriptions.values()) <= {"the catalog has the feed's columns", types}
+    repairs = second.run.metadata("catalog_table", DAYS["extra column"])["repaired after the crawl"]
+    assert repairs == "updated to the feed's columns: colour is in no file"
 
 
 def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(
@@ -352,7 +352,7 @@ def test_a_bad_file_that_joins_a_loaded_day_takes_nothing_away(
     (verdict,) = [text for name, text in second.run.failures.items() if "raw_partition" in name]
     assert "late.csv: its fields seem to be separated by a pipe" in verdict
     for asset in CHAIN:
-        assert second.run.days_of(asset) == BAD_DAYS
+        assert second.run.materialized_days(asset) == BAD_DAYS
     assert pipeline.fact_rows(day) == [fact_row(number) for number in range(1, 4)]
     assert "manifest" in pipeline.exported(day)
     row = second.reconciled.rows[day]

@@ -36,7 +36,7 @@ from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
 from xacct_sandbox.sample_data import ProductFile, Record, Reject
 
-# -- the day that most of the claims are about ----------------------------------------------------
+# -- one day, which most tests use ---------------------------------------------------------------
 
 DAY = "2026-01-05"
 HEADER = "updated_at,description,stock,currency,price,brand,category,name,id"
@@ -103,7 +103,7 @@ def test_an_asset_of_a_day_that_never_landed_says_so(pipeline: Pipeline) -> None
     assert not run.success
     assert "nothing has landed under s3://" in run.failures["raw_partition"]
     assert "products/2026/01/02/" in run.failures["raw_partition"]
-    assert run.days_of("s3_export") == []
+    assert run.materialized_days("s3_export") == []
 
 
 def test_an_asset_before_its_upstream_says_which_one_to_materialize(pipeline: Pipeline) -> None:
@@ -114,21 +114,21 @@ def test_an_asset_before_its_upstream_says_which_one_to_materialize(pipeline: Pi
 def test_a_day_goes_through_all_five_assets_and_passes_every_check(landed_day: LandedDay) -> None:
     run = landed_day.run
     assert run.success, run.why
-    assert [run.days_of(asset) for asset in CHAIN] == [[DAY]] * 5
+    assert [run.materialized_days(asset) for asset in CHAIN] == [[DAY]] * 5
     for check in (
         "every_partition_materialized",
         "files_have_rows",
         "rejected_share_within_limit",
         "row_counts_reconcile",
     ):
-        assert run.verdicts(check) == {DAY: True}, run.verdict_texts(check)
+        assert run.check_results(check) == {DAY: True}, run.check_descriptions(check)
 
 
 def test_a_column_with_a_value_of_another_type_is_warned_of_and_stops_nothing(
     landed_day: LandedDay,
 ) -> None:
     assert Reject.BAD_NUMBER in landed_day.rejected
-    assert landed_day.run.verdict_texts("schema_matches_feed") == {
+    assert landed_day.run.check_descriptions("schema_matches_feed") == {
         DAY: "price: decimal(12,2) in the feed, string in the files"
     }
 
@@ -165,28 +165,28 @@ KINDS = {
 def test_the_rejected_rows_are_those_that_were_spoiled_each_with_its_reason(
     pipeline: Pipeline, landed_day: LandedDay
 ) -> None:
-    spoiled: dict[tuple[str, tuple[str | None, ...]], Record] = {}
+    invalid: dict[tuple[str, tuple[str | None, ...]], Record] = {}
     for file in landed_day.generated:
         for record in file.records():
             if record.reject:
-                spoiled[f"products-{file.number}.csv", record.values] = record
+                invalid[f"products-{file.number}.csv", record.values] = record
     s3 = pipeline.sandbox.client("account-b-admin", "s3")
     bucket = pipeline.aws.settings.processing_bucket
     folder = "rejects/products/2026/01/05/"
     manifest = json.loads(s3.get_object(Bucket=bucket, Key=f"{folder}manifest.json")["Body"].read())
-    assert manifest["rejected_rows"] == len(spoiled)
+    assert manifest["rejected_rows"] == len(invalid)
     found = []
     for file in manifest["files"]:
         body = s3.get_object(Bucket=bucket, Key=file["key"])["Body"].read()
         found += [json.loads(line) for line in gzip.decompress(body).splitlines()]
-    told = {}
+    reasons = {}
     for row in found:
         (values,) = fields_of(row["raw_record"].encode())
-        told[row["source_file"].rpartition("/")[2], tuple(values)] = row["reason"]
-    assert set(told) == set(spoiled)
-    for key, record in spoiled.items():
+        reasons[row["source_file"].rpartition("/")[2], tuple(values)] = row["reason"]
+    assert set(reasons) == set(invalid)
+    for key, record in invalid.items():
         assert record.reject is not None
-        assert re.search(KINDS[record.reject], told[key], re.IGNORECASE), (record, told[key])
+        assert re.search(KINDS[record.reject], reasons[key], re.IGNORECASE), (record, reasons[key])
     assert set(landed_day.rejected) == set(Reject), "the day must hold every kind"
     assert landed_day.run.metadata("staging_table", DAY)["reasons"] == manifest["reasons"]
 
@@ -242,9 +242,9 @@ def test_the_fact_table_alone_after_clean_up_changes_nothing(
     before = pipeline.fact_rows(DAY)
     run = pipeline.run(DAY, assets=["fact_table"])
     assert run.success, run.why
-    told = run.metadata("fact_table", DAY)
-    assert told["rows before"] == told["dagster/partition_row_count"] == len(before) == 321
-    assert told["staging rows deleted"] == 0
+    metadata = run.metadata("fact_table", DAY)
+    assert metadata["rows before"] == metadata["dagster/partition_row_count"] == len(before) == 321
+    assert metadata["staging rows deleted"] == 0
     assert pipeline.fact_rows(DAY) == before
     assert pipeline.reconcile(DAY).exit_code == 0
 
@@ -257,7 +257,7 @@ def test_a_few_assets_can_be_materialized_without_the_others(
 ) -> None:
     run = pipeline.run(DAY, assets=assets)
     assert run.success, run.why
-    assert [asset for asset in CHAIN if run.days_of(asset)] == list(assets)
+    assert [asset for asset in CHAIN if run.materialized_days(asset)] == list(assets)
     assert pipeline.reconcile(DAY).exit_code == 0
 
 
@@ -309,18 +309,18 @@ def test_a_range_is_one_job_run_and_tells_of_each_day(
     files = [[plain], [other, beside], [packed]]
     run = pipeline.run(days[0], days[-1])
     assert run.success, run.why
-    assert [run.days_of(asset) for asset in CHAIN] == [days] * 5
+    assert [run.materialized_days(asset) for asset in CHAIN] == [days] * 5
     staged = [run.metadata("staging_table", day) for day in days]
-    assert len({told["xacct/job_run_id"] for told in staged}) == 1
-    assert [told["files"] for told in staged] == [1, 2, 1]
-    assert [told["xacct/rows_read"] for told in staged] == [100, 221, 110]
-    assert [told["xacct/rows_rejected"] for told in staged] == [
+    assert len({metadata["xacct/job_run_id"] for metadata in staged}) == 1
+    assert [metadata["files"] for metadata in staged] == [1, 2, 1]
+    assert [metadata["xacct/rows_read"] for metadata in staged] == [100, 221, 110]
+    assert [metadata["xacct/rows_rejected"] for metadata in staged] == [
         sum(file.rejected_rows for file in of_day) for of_day in files
     ]
     for asset in ("staging_table", "fact_table", "s3_export"):
         rows = [run.metadata(asset, day)["dagster/partition_row_count"] for day in days]
         assert rows == [sum(file.good_rows for file in of_day) for of_day in files]
-    assert run.verdicts() == dict.fromkeys(days, True)
+    assert run.check_results() == dict.fromkeys(days, True)
     assert pipeline.reconcile(f"{days[0]}...{days[-1]}").exit_code == 0
     for day, of_day in zip(days, files, strict=True):
         bodies = [content(file) for file in of_day]
@@ -336,8 +336,8 @@ def deployed_secret(pipeline: Pipeline) -> dict[str, Any]:
     """What the deployed secret holds now."""
     secrets = pipeline.sandbox.client("account-b-admin", "secretsmanager")
     name = pipeline.aws.settings.redshift_secret
-    told: dict[str, Any] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
-    return told
+    login: dict[str, Any] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+    return login
 
 
 @pytest.fixture(scope="module")
@@ -353,10 +353,10 @@ def uri_secret(pipeline: Pipeline, login: dict[str, Any]) -> Iterator[str]:
         pipeline.sandbox.client("account-b-admin", name) for name in ("secretsmanager", "iam")
     )
     user, password = (quote(login[part], safe="") for part in ("username", "password"))
-    place = f"{login['host']}:{login['port']}/{login['dbname']}"
+    address = f"{login['host']}:{login['port']}/{login['dbname']}"
     arn = secrets.create_secret(
         Name=URI_SECRET,
-        SecretString=f"redshift://{user}:{password}@{place}?region=us-east-1&timeout=20",
+        SecretString=f"redshift://{user}:{password}@{address}?region=us-east-1&timeout=20",
     )["ARN"]
     role = pipeline.sandbox.config.orchestrator_role_arn.rpartition("/")[2]
     allow = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arn}
@@ -539,8 +539,8 @@ def test_a_second_feed_in_another_layout_is_exported_as_csv(stocks: Pipeline) ->
         assert header == [*stocks.feed.column_names(), "partition_date"]
         exported += records
     # CSV as UNLOAD writes it has no way to tell NULL from the empty string.
-    told = [["" if v is None else str(v) for v in row.values()] + [STOCKS_DAY] for row in rows]
-    assert sorted(exported) == sorted(told)
+    expected = [["" if v is None else str(v) for v in row.values()] + [STOCKS_DAY] for row in rows]
+    assert sorted(exported) == sorted(expected)
 
 
 # -- nothing secret -------------------------------------------------------------------------------
@@ -551,11 +551,11 @@ def test_the_password_is_in_no_event_run_config_or_log(
 ) -> None:
     runs = pipeline.instance.get_runs()
     assert runs
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for run in runs:
-        said[f"run {run.run_id}"] = dg.serialize_value(run)
+        texts[f"run {run.run_id}"] = dg.serialize_value(run)
         for number, entry in enumerate(pipeline.instance.all_logs(run.run_id)):
-            said[f"event {number} of run {run.run_id}"] = dg.serialize_value(entry)
+            texts[f"event {number} of run {run.run_id}"] = dg.serialize_value(entry)
     logs = pipeline.sandbox.client("account-b-admin", "logs")
     for group in logs.describe_log_groups()["logGroups"]:
         name = group["logGroupName"]
@@ -563,15 +563,15 @@ def test_the_password_is_in_no_event_run_config_or_log(
             events = logs.get_log_events(
                 logGroupName=name, logStreamName=stream["logStreamName"], startFromHead=True
             )["events"]
-            said[f"{name} {stream['logStreamName']}"] = "\n".join(e["message"] for e in events)
+            texts[f"{name} {stream['logStreamName']}"] = "\n".join(e["message"] for e in events)
     for path in pipeline.sandbox.config.log_dir.rglob("*"):
         if path.is_file():
-            said[str(path)] = path.read_text(encoding="utf-8", errors="replace")
-    assert any(name.startswith("/aws-glue/jobs/") for name in said)
-    assert any(name.endswith("daemon.log") for name in said)
+            texts[str(path)] = path.read_text(encoding="utf-8", errors="replace")
+    assert any(name.startswith("/aws-glue/jobs/") for name in texts)
+    assert any(name.endswith("daemon.log") for name in texts)
     password = login["password"]
     spellings = {password, quote(password, safe=""), json.dumps(password)[1:-1]}
-    assert [name for name, text in said.items() if any(word in text for word in spellings)] == []
+    assert [name for name, text in texts.items() if any(word in text for word in spellings)] == []
 
 
 # -- logging in ------------------------------------------------------------------------------------

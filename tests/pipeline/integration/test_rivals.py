@@ -66,8 +66,8 @@ def test_every_one_of_eight_runs_succeeds(contest: Contest) -> None:
 
 
 def test_every_day_adds_up_and_holds_its_own_rows(pipeline: Pipeline, contest: Contest) -> None:
-    told = pipeline.reconcile(*DAYS)
-    assert {day: told.problems(day) for day in DAYS} == dict.fromkeys(DAYS, "")
+    reconciliation = pipeline.reconcile(*DAYS)
+    assert {day: reconciliation.problems(day) for day in DAYS} == dict.fromkeys(DAYS, "")
     for day, file in contest.landed.items():
         good = {record.values[:2] for record in file.records() if record.reject is None}
         assert {(str(row["id"]), row["name"]) for row in pipeline.fact_rows(day)} == good, day

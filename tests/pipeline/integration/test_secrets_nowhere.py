@@ -34,10 +34,10 @@ def test_a_planted_secret_is_found_wherever_it_was_written(
     with dg.DagsterInstance.ephemeral() as instance:
         job.execute_in_process(instance=instance, tags={"planted": CANARY})
         sandbox.instances.append(instance)
-        said = list(written_by(sandbox))
+        written = list(written_by(sandbox))
         sandbox.instances.remove(instance)
     secret = [Secret("planted", CANARY)]
-    kinds = {leak.place.split(" ")[0] for leak in leaks(said, secret)}
+    kinds = {leak.location.split(" ")[0] for leak in leaks(written, secret)}
     assert kinds == {"sys_query_history", "Dagster"}
 
     expected = {
@@ -46,4 +46,4 @@ def test_a_planted_secret_is_found_wherever_it_was_written(
     }
     found: set[str] = set()
     while not expected <= found:  # state is written a moment later; the suite's limit ends this
-        found = {leak.place for leak in leaks(files_below(sandbox.config.home), secret)}
+        found = {leak.location for leak in leaks(files_below(sandbox.config.home), secret)}

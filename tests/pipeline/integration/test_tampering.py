@@ -164,26 +164,26 @@ def test_reconcile_names_the_day_and_what_is_wrong(results: Results, change: Cha
 def test_the_check_fails_for_the_changed_day_and_names_the_problem(
     results: Results, change: Change
 ) -> None:
-    assert results.checked.verdicts()[change.day] is False
-    assert change.message in results.checked.verdict_texts()[change.day]
+    assert results.checked.check_results()[change.day] is False
+    assert change.message in results.checked.check_descriptions()[change.day]
 
 
 @pytest.mark.parametrize("day", UNTOUCHED)
 def test_a_day_between_changed_days_stays_right(results: Results, day: str) -> None:
     assert results.wrong.rows[day]["ok"]
     assert results.exit_codes[day] == 0
-    assert results.checked.verdicts()[day] is True
+    assert results.checked.check_results()[day] is True
 
 
 def test_the_failed_check_names_exactly_the_changed_days(results: Results) -> None:
-    failed = {day for day, passed in results.checked.verdicts().items() if not passed}
+    failed = {day for day, passed in results.checked.check_results().items() if not passed}
     assert failed == {change.day for change in CHANGES}
 
 
 def test_the_days_were_right_before_they_were_changed(results: Results) -> None:
     assert results.right.exit_code == 0
     assert sorted(results.right.rows) == DAYS
-    assert results.first_run.verdicts() == dict.fromkeys(DAYS, True)
+    assert results.first_run.check_results() == dict.fromkeys(DAYS, True)
 
 
 @each_change
@@ -221,9 +221,9 @@ def test_one_changed_day_is_found_and_repaired_alone(pipeline: Pipeline, results
     assert f"products {day}: files of the manifest are missing" in answer.stdout
     checked = pipeline.check(day)
     assert not checked.success
-    assert checked.verdicts() == {day: False}
+    assert checked.check_results() == {day: False}
     assert pipeline.run(day, assets=["s3_export"]).success
-    assert pipeline.check(day).verdicts() == {day: True}
+    assert pipeline.check(day).check_results() == {day: True}
 
 
 def test_the_json_answer_and_the_exit_code_agree(pipeline: Pipeline, results: Results) -> None:

@@ -1,8 +1,8 @@
-"""A run that ends before its time leaves nothing behind that works on, and the next one is right.
+"""A terminated or killed run leaves no remote work behind, and the next run is right.
 
-Dagster is in processes of its own, as it is operated; runs are launched and terminated with the
-calls of its UI. The sandbox's means hold each asset in the middle of its work: nothing that is
-found ended afterwards can have ended by itself.
+Dagster has its own processes, as in operation; runs are launched and terminated through the API of
+its UI. The sandbox holds each asset in the middle of its work, so that no remote work can have
+ended by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import dagster as dg
 import pytest
 
 from tests.support import warehouse
-from tests.support.dagster_processes import DagsterProcesses
+from tests.support.dagster_processes import DagsterProcesses, dagster_dev
 from tests.support.network import Network
 from tests.support.pipeline import CHAIN, FEED, Pipeline
 from tests.support.sandbox import RunningSandbox
@@ -34,37 +34,40 @@ ROWS = 40
 TERMINATED = {asset: f"2026-09-{number:02}" for number, asset in enumerate(CHAIN, start=1)}
 KILLED, CUT_OFF = "2026-09-11", "2026-09-12"
 JOB, CRAWLER = f"xacct-local-{FEED}", f"xacct-local-{FEED}"
-# What is promised: seconds from the termination until no remote work is left.
+# The promise: seconds from the termination until no remote work is left.
 WITHIN = 30
-# Far beyond that.
+# How long remote work is held: far longer than the promise.
 HELD = 600.0
-# For what is merely to come about, on a machine that may have much else to do.
+# Timeout of events without a promise, on a busy machine.
 SECONDS = 180
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
-class Place:
-    """An asset, how its work is held, and how one sees that it is under way.
+class Interruption:
+    """Where a run is terminated.
 
     Attributes:
-        assets: what is launched; those before it are materialized without being held.
+        assets: the assets of the run; those before them are materialized by an earlier run.
+        hold: holds the work of the asset while the context is open.
+        is_running: whether the work of the asset is running.
     """
 
     assets: tuple[str, ...]
     hold: Callable[[Remote, str], AbstractContextManager[None]]
-    under_way: Callable[[Remote, str], bool]
+    is_running: Callable[[Remote, str], bool]
 
 
 @dataclass(frozen=True)
-class Story:
-    """What came of a terminated run.
+class TerminatedRun:
+    """The outcome of a terminated run.
 
     Attributes:
-        left: remote work that went on for longer than promised.
-        seconds: until there was none.
-        fact_rows: of the day, when the run was over.
+        left: remote work that continued for longer than promised.
+        seconds: time until there was none.
+        fact_rows: number of the day's rows in the fact table at the end.
+        job_runs: states of the Glue job runs that the run started.
     """
 
     status: dg.DagsterRunStatus
@@ -75,7 +78,7 @@ class Story:
 
 
 class Remote:
-    """Everything in the two accounts that works, or holds something, for the feed."""
+    """The remote work of the feed in both accounts."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
@@ -84,14 +87,22 @@ class Remote:
         self.glue = self.sandbox.client("account-b-admin", "glue")
         self.statements = self.sandbox.client("account-b-admin", "redshift-data")
 
-    def job_runs(self) -> list[dict[str, Any]]:
-        return list(self.glue.get_job_runs(JobName=JOB, MaxResults=100)["JobRuns"])
+    def job_runs(self, earlier: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+        """All job runs without the earlier ones, whose ids are given."""
+        runs = self.glue.get_job_runs(JobName=JOB, MaxResults=100)["JobRuns"]
+        return [run for run in runs if run["Id"] not in earlier]
+
+    def job_run_ids(self) -> frozenset[str]:
+        return frozenset(run["Id"] for run in self.job_runs())
+
+    def job_is_running(self, earlier: frozenset[str] = frozenset()) -> bool:
+        return any(run["JobRunState"] == "RUNNING" for run in self.job_runs(earlier))
 
     def crawls(self) -> list[dict[str, Any]]:
         return list(self.glue.list_crawls(CrawlerName=CRAWLER, MaxResults=100)["Crawls"])
 
-    def live(self) -> list[str]:
-        """What works now: crawls, job runs, statements, and whatever the database is busy with."""
+    def running(self) -> list[str]:
+        """Running crawls, job runs, statements and database sessions."""
         found = [f"crawl {one['CrawlId']}" for one in self.crawls() if one["State"] == "RUNNING"]
         state = self.glue.get_crawler(Name=CRAWLER)["Crawler"]["State"]
         found += [f"crawler {state}"] if state != "READY" else []
@@ -109,7 +120,7 @@ class Remote:
         return found + [f"session {text}" for text in self._busy_sessions()]
 
     def statement(self, name: str) -> bool:
-        """Whether a statement of this name is under way."""
+        """Whether a statement whose name starts so is running."""
         return any(
             one["Status"] == "STARTED" and one.get("StatementName", "").startswith(name)
             for one in self._statements()
@@ -131,8 +142,8 @@ class Remote:
             return [str(row[0]) for row in cursor.fetchall()]
 
     @contextlib.contextmanager
-    def takes(self, **seconds: float) -> Iterator[None]:
-        """Crawls, job runs or statements end no sooner than that."""
+    def slowed(self, **seconds: float) -> Iterator[None]:
+        """Crawls, job runs or statements take at least this many seconds."""
         latency.write(self.config, FixedLatency(**seconds))
         try:
             yield
@@ -142,7 +153,7 @@ class Remote:
 
 @contextlib.contextmanager
 def slow_reads(remote: Remote, day: str) -> Iterator[None]:
-    """The day's file is read, but its answer does not come."""
+    """The answer to reading the day's file is delayed."""
     key = f"products/{day.replace('-', '/')}/"
     faults.add(
         remote.config,
@@ -156,7 +167,7 @@ def slow_reads(remote: Remote, day: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked_load_audit(remote: Remote, day: str) -> Iterator[None]:
-    """The procedure has replaced the day's rows and waits for the day's load audit entry."""
+    """The day's load audit row is locked: the procedure replaces the day's rows, then waits."""
     pipeline = remote.pipeline
     with pipeline.environment(), pipeline.aws.warehouse.connect() as connection:
         connection.cursor().execute(
@@ -166,24 +177,26 @@ def locked_load_audit(remote: Remote, day: str) -> Iterator[None]:
         yield
 
 
-PLACES = {
-    "raw_partition": Place(CHAIN, slow_reads, lambda remote, _: bool(faults.log(remote.config))),
-    "catalog_table": Place(
+INTERRUPTIONS = {
+    "raw_partition": Interruption(
+        CHAIN, slow_reads, lambda remote, _: bool(faults.log(remote.config))
+    ),
+    "catalog_table": Interruption(
         CHAIN,
-        lambda remote, _: remote.takes(crawl=HELD),
+        lambda remote, _: remote.slowed(crawl=HELD),
         lambda remote, _: any(one["State"] == "RUNNING" for one in remote.crawls()),
     ),
-    "staging_table": Place(
+    "staging_table": Interruption(
         CHAIN,
-        lambda remote, _: remote.takes(job=HELD),
-        lambda remote, _: any(one["JobRunState"] == "RUNNING" for one in remote.job_runs()),
+        lambda remote, _: remote.slowed(job=HELD),
+        lambda remote, _: remote.job_is_running(),
     ),
-    "fact_table": Place(
+    "fact_table": Interruption(
         CHAIN[3:], locked_load_audit, lambda remote, _: remote.statement("products fact_table")
     ),
-    "s3_export": Place(
+    "s3_export": Interruption(
         CHAIN[4:],
-        lambda remote, _: remote.takes(statement=HELD),
+        lambda remote, _: remote.slowed(statement=HELD),
         lambda remote, _: remote.statement("products s3_export"),
     ),
 }
@@ -191,22 +204,20 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def network(sandbox: RunningSandbox) -> Iterator[Network]:
-    with Network(sandbox.config.aws_port) as made:
-        yield made
+    with Network(sandbox.config.aws_port) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
 def dagster(
     sandbox: RunningSandbox, network: Network, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DagsterProcesses]:
-    """`dagster dev`, whose runs reach AWS by that network; its processes are gone afterwards."""
-    reaching = replace(sandbox, more={**sandbox.more, "AWS_ENDPOINT_URL": network.url})
-    processes = DagsterProcesses(reaching, tmp_path_factory.mktemp("termination") / "dev")
-    try:
-        processes.start_dev()
+    """`dagster dev`, whose runs use AWS through that network."""
+    with_network = replace(
+        sandbox, extra_settings={**sandbox.extra_settings, "AWS_ENDPOINT_URL": network.url}
+    )
+    with dagster_dev(with_network, tmp_path_factory.mktemp("termination") / "dev") as processes:
         yield processes
-    finally:
-        processes.kill()
 
 
 @pytest.fixture(scope="module")
@@ -221,63 +232,67 @@ def landed(pipeline: Pipeline) -> dict[str, ProductFile]:
 
 
 @pytest.fixture(scope="module")
-def stories(
+def terminated_runs(
     dagster: DagsterProcesses, remote: Remote, landed: dict[str, ProductFile]
-) -> dict[str, Story]:
-    """A run terminated inside each of the five assets, each on a day of its own."""
+) -> dict[str, TerminatedRun]:
+    """A run terminated inside each of the five assets, each on its own day."""
     faults.forget(remote.config)
     return {asset: terminate_in(asset, dagster, remote) for asset in CHAIN}
 
 
-def terminate_in(asset: str, dagster: DagsterProcesses, remote: Remote) -> Story:
-    day, place = TERMINATED[asset], PLACES[asset]
-    before = [name for name in CHAIN if name not in place.assets]
+def terminate_in(asset: str, dagster: DagsterProcesses, remote: Remote) -> TerminatedRun:
+    day, interruption = TERMINATED[asset], INTERRUPTIONS[asset]
+    before = [name for name in CHAIN if name not in interruption.assets]
     if before:
-        done = dagster.ended(dagster.launch(FEED, day, assets=before), SECONDS)
-        assert done is dg.DagsterRunStatus.SUCCESS
-    earlier = {one["Id"] for one in remote.job_runs()}
-    with place.hold(remote, day):
-        run_id = dagster.launch(FEED, day, assets=place.assets if before else ())
-        dagster.wait_for(f"{asset} to be under way", lambda: place.under_way(remote, day), SECONDS)
+        status = dagster.ended(dagster.launch(FEED, day, assets=before), SECONDS)
+        assert status is dg.DagsterRunStatus.SUCCESS
+    earlier = remote.job_run_ids()
+    with interruption.hold(remote, day):
+        run_id = dagster.launch(FEED, day, assets=interruption.assets if before else ())
+        dagster.wait_for(asset, lambda: interruption.is_running(remote, day), SECONDS)
         dagster.terminate(run_id)
         began = time.monotonic()
-        left = remote.live()
+        left = remote.running()
         while left and time.monotonic() - began < WITHIN:
             time.sleep(0.3)
-            left = remote.live()
+            left = remote.running()
         took = time.monotonic() - began
         status = dagster.ended(run_id, SECONDS)
         rows = len(remote.pipeline.fact_rows(day))
-    new = [one["JobRunState"] for one in remote.job_runs() if one["Id"] not in earlier]
-    return Story(status, left, took, rows, new)
+    new = [one["JobRunState"] for one in remote.job_runs(earlier)]
+    return TerminatedRun(status, left, took, rows, new)
 
 
 @pytest.mark.parametrize("asset", CHAIN)
 def test_a_run_terminated_inside_an_asset_leaves_no_remote_work(
-    stories: dict[str, Story],
+    terminated_runs: dict[str, TerminatedRun],
     asset: str,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    story = stories[asset]
-    record_testsuite_property(f"seconds until {asset} left nothing", round(story.seconds, 1))
-    assert story.left == []
-    assert story.status is dg.DagsterRunStatus.CANCELED
+    run = terminated_runs[asset]
+    record_testsuite_property(f"seconds until {asset} left nothing", round(run.seconds, 1))
+    assert run.left == []
+    assert run.status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_job_run_is_stopped_with_the_run_that_waits_for_it(stories: dict[str, Story]) -> None:
-    assert stories["staging_table"].job_runs == ["STOPPED"]
-    assert stories["catalog_table"].job_runs == [], "the run went on after its termination"
+def test_a_job_run_is_stopped_with_the_run_that_waits_for_it(
+    terminated_runs: dict[str, TerminatedRun],
+) -> None:
+    assert terminated_runs["staging_table"].job_runs == ["STOPPED"]
+    assert terminated_runs["catalog_table"].job_runs == [], "the run went on after its termination"
 
 
-def test_a_call_that_is_cancelled_in_its_middle_keeps_nothing(stories: dict[str, Story]) -> None:
-    assert stories["fact_table"].fact_rows == 0
+def test_a_call_that_is_cancelled_in_its_middle_keeps_nothing(
+    terminated_runs: dict[str, TerminatedRun],
+) -> None:
+    assert terminated_runs["fact_table"].fact_rows == 0
 
 
 def test_the_next_run_after_every_termination_is_right(
     dagster: DagsterProcesses,
     pipeline: Pipeline,
     landed: dict[str, ProductFile],
-    stories: dict[str, Story],
+    terminated_runs: dict[str, TerminatedRun],
 ) -> None:
     first, *_, last = TERMINATED.values()
     run_id = dagster.launch(FEED, first, last)
@@ -290,29 +305,25 @@ def test_a_run_whose_process_is_killed_is_taken_up_with_the_job_run_it_had_start
     pipeline: Pipeline,
     remote: Remote,
     landed: dict[str, ProductFile],
-    stories: dict[str, Story],
+    terminated_runs: dict[str, TerminatedRun],
 ) -> None:
-    earlier = {one["Id"] for one in remote.job_runs()}
-
-    def ours() -> list[dict[str, Any]]:
-        return [one for one in remote.job_runs() if one["Id"] not in earlier]
-
-    with remote.takes(job=20):
+    earlier = remote.job_run_ids()
+    with remote.slowed(job=20):
         run_id = dagster.launch(FEED, KILLED)
-        dagster.wait_for("the load", lambda: any_running(ours()), SECONDS)
+        dagster.wait_for("the load", lambda: remote.job_is_running(earlier), SECONDS)
         (start,) = dagster.instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_START)
         assert start.dagster_event is not None
         assert start.dagster_event.pid is not None
         os.kill(start.dagster_event.pid, signal.SIGKILL)
-        # Nothing else is done: the daemon finds that the process is gone.
+        # Nothing else is done: the daemon detects that the process is gone.
         retry = dagster.wait_for(
-            "a run that takes it up",
+            "the re-execution",
             lambda: dagster.runs({"dagster/parent_run_id": run_id}),
             SECONDS,
         )[0]
-    taken_up = retry.dagster_run.run_id
-    assert dagster.ended(taken_up, SECONDS) is dg.DagsterRunStatus.SUCCESS
-    assert [one["JobRunState"] for one in ours()] == ["SUCCEEDED"]
+    reexecuted = retry.dagster_run.run_id
+    assert dagster.ended(reexecuted, SECONDS) is dg.DagsterRunStatus.SUCCESS
+    assert [one["JobRunState"] for one in remote.job_runs(earlier)] == ["SUCCEEDED"]
     assert_right(pipeline, landed, KILLED)
 
 
@@ -322,36 +333,28 @@ def test_a_run_outlives_the_loss_of_its_network(
     remote: Remote,
     network: Network,
     landed: dict[str, ProductFile],
-    stories: dict[str, Story],
+    terminated_runs: dict[str, TerminatedRun],
 ) -> None:
-    earlier = {one["Id"] for one in remote.job_runs()}
-
-    def ours() -> list[dict[str, Any]]:
-        return [one for one in remote.job_runs() if one["Id"] not in earlier]
-
-    # The load ends while nobody can be told so.
-    with remote.takes(job=8):
+    earlier = remote.job_run_ids()
+    # The load ends during the loss of the network.
+    with remote.slowed(job=8):
         run_id = dagster.launch(FEED, CUT_OFF)
-        dagster.wait_for("the load", lambda: any_running(ours()), SECONDS)
+        dagster.wait_for("the load", lambda: remote.job_is_running(earlier), SECONDS)
         network.lose()
         try:
-            dagster.wait_for("the load's end", lambda: not any_running(ours()), SECONDS)
+            dagster.wait_for("the load's end", lambda: not remote.job_is_running(earlier), SECONDS)
             assert dagster.run(run_id).status is dg.DagsterRunStatus.STARTED
         finally:
             network.restore()
     assert dagster.ended(run_id, SECONDS) is dg.DagsterRunStatus.SUCCESS
-    assert [one["JobRunState"] for one in ours()] == ["SUCCEEDED"]
+    assert [one["JobRunState"] for one in remote.job_runs(earlier)] == ["SUCCEEDED"]
     assert_right(pipeline, landed, CUT_OFF)
 
 
-def any_running(runs: list[dict[str, Any]]) -> bool:
-    return any(one["JobRunState"] == "RUNNING" for one in runs)
-
-
 def assert_right(pipeline: Pipeline, landed: dict[str, ProductFile], *days: str) -> None:
-    """The days add up, and the fact table holds the good rows of their files."""
-    told = pipeline.reconcile(*days)
-    assert {day: told.problems(day) for day in days} == dict.fromkeys(days, "")
+    """The days reconcile, and the fact table has the valid rows of their files."""
+    reconciliation = pipeline.reconcile(*days)
+    assert {day: reconciliation.problems(day) for day in days} == dict.fromkeys(days, "")
     for day in days:
-        good = {record.values[:2] for record in landed[day].records() if record.reject is None}
-        assert {(str(row["id"]), row["name"]) for row in pipeline.fact_rows(day)} == good, day
+        valid = {record.values[:2] for record in landed[day].records() if record.reject is None}
+        assert {(str(row["id"]), row["name"]) for row in pipeline.fact_rows(day)} == valid, day

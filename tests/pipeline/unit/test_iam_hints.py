@@ -1,13 +1,11 @@
 """After a denial one is sent to the statement that should have allowed it."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.support.project import ROOT
 from xacct_assets.aws.denials import denial_in
 from xacct_assets.iam_hints import ACCOUNT_A, ACCOUNT_B, GRANTS, grant_hint
 
-ROOT = Path(__file__).parents[3]
 TEMPLATES = {name: (ROOT / name).read_text(encoding="utf-8") for name in (ACCOUNT_A, ACCOUNT_B)}
 GLUE = "arn:aws:sts::222222222222:assumed-role/xacct-glue-local/AWS-Crawler"
 ORCHESTRATOR = "arn:aws:sts::222222222222:assumed-role/xacct-orchestrator-local/me"

@@ -22,7 +22,7 @@ from tools.chaos.report import report_of
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 
 
-def struck(kind: str, operation: str, seconds: float = 5, resource: str = "") -> dict[str, str]:
+def injected(kind: str, operation: str, seconds: float = 5, resource: str = "") -> dict[str, str]:
     at = datetime.fromtimestamp(NOON + seconds, UTC).isoformat()
     return {
         "at": at,
@@ -41,37 +41,46 @@ def attempt(step: str, outcome: Outcome, feed: str = "products") -> Attempt:
     ("fault", "attempts", "way"),
     [
         pytest.param(
-            struck("throttle", "GetJobRun"), [attempt("staging_table", "success")], WITHIN, id="in"
+            injected("throttle", "GetJobRun"),
+            [attempt("staging_table", "success")],
+            WITHIN,
+            id="in",
         ),
         pytest.param(
-            struck("throttle", "GetJobRun"), [attempt("staging_table", "retried")], STEP, id="step"
+            injected("throttle", "GetJobRun"),
+            [attempt("staging_table", "retried")],
+            STEP,
+            id="step",
         ),
         pytest.param(
-            struck("job_failed", "JobRun"), [attempt("staging_table", "failed")], RUN, id="failed"
+            injected("job_failed", "JobRun"), [attempt("staging_table", "failed")], RUN, id="failed"
         ),
         pytest.param(
-            struck("timeout", "JobRun"), [attempt("staging_table", "cut off")], RUN, id="cut-off"
+            injected("timeout", "JobRun"), [attempt("staging_table", "cut off")], RUN, id="cut-off"
         ),
         pytest.param(
-            struck("lost_answer", "StartJobRun"),
+            injected("lost_answer", "StartJobRun"),
             [attempt("staging_table", "success")],
             ATTACHED,
             id="attached",
         ),
         pytest.param(
-            struck("slow", "GetJobRun"), [attempt("staging_table", "success")], HARMLESS, id="slow"
+            injected("slow", "GetJobRun"),
+            [attempt("staging_table", "success")],
+            HARMLESS,
+            id="slow",
         ),
         pytest.param(
-            struck("throttle", "GetJobRun"), [attempt("s3_export", "failed")], TICK, id="not-it"
+            injected("throttle", "GetJobRun"), [attempt("s3_export", "failed")], TICK, id="not-it"
         ),
         pytest.param(
-            struck("throttle", "GetJobRun", seconds=20),
+            injected("throttle", "GetJobRun", seconds=20),
             [attempt("staging_table", "failed")],
             TICK,
             id="later",
         ),
         pytest.param(
-            struck("throttle", "GetJobRun", resource="job xacct-local-orders"),
+            injected("throttle", "GetJobRun", resource="job xacct-local-orders"),
             [attempt("staging_table", "failed"), attempt("staging_table", "success", "orders")],
             WITHIN,
             id="of-the-other-feed",
@@ -86,7 +95,9 @@ def test_a_fault_is_told_with_its_way(
 
 
 def test_the_report_counts_faults_by_kind_and_shows_a_failure_with_its_timeline() -> None:
-    faults = absorbed([struck("throttle", "GetJobRun")] * 3, [attempt("staging_table", "retried")])
+    faults = absorbed(
+        [injected("throttle", "GetJobRun")] * 3, [attempt("staging_table", "retried")]
+    )
     good = {
         "ok": True,
         "code": "abc",

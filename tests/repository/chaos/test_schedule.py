@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.sandbox import EXTRA_FEEDS_DIR
+from tests.support.project import EXTRA_FEEDS_DIR
 from tests.support.truth import truth_of
 from tools.chaos.files import body_of
 from tools.chaos.schedule import (

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.project import ROOT
 from tools.chaos.state import State
 
 RESULT = {"seed": 1, "ok": True}
@@ -33,7 +34,7 @@ def test_a_seed_of_a_worker_that_was_killed_is_run_again(tmp_path: Path) -> None
             "print(State(pathlib.Path(sys.argv[1])).claim([1]))",
             str(tmp_path),
         ],
-        cwd=Path(__file__).parents[3],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,

@@ -1,4 +1,4 @@
-"""The sandbox keeps what it was told: over down and up, and over a kill."""
+"""The sandbox keeps its state over down and up, and over a kill."""
 
 from __future__ import annotations
 
@@ -30,8 +30,17 @@ def own() -> Iterator[RunningSandbox]:
         yield running
 
 
+ACCOUNT_B = {"AWS": "arn:aws:iam::222222222222:root"}
+
+
+def allowing(action: str, **statement: Any) -> str:
+    """A policy that allows an action."""
+    allow = {"Effect": "Allow", "Action": action, **statement}
+    return json.dumps({"Version": "2012-10-17", "Statement": allow})
+
+
 def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:
-    """One thing in each service; the session of a role made for it."""
+    """Create a resource in each service. Returns the session of a new role."""
     a = {service: sandbox.client("account-a-admin", service) for service in ("s3", "iam")}
     b = {
         service: sandbox.client("account-b-admin", service)
@@ -40,17 +49,7 @@ def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:
     a["s3"].create_bucket(Bucket=name)
     a["s3"].put_bucket_policy(
         Bucket=name,
-        Policy=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
-                    "Action": "s3:GetObject",
-                    "Resource": f"arn:aws:s3:::{name}/*",
-                },
-            }
-        ),
+        Policy=allowing("s3:GetObject", Principal=ACCOUNT_B, Resource=f"arn:aws:s3:::{name}/*"),
     )
     a["s3"].put_object(Bucket=name, Key="a/ö 1+2%.csv", Body=b"body", Metadata={"by": "test"})
     b["glue"].create_database(DatabaseInput={"Name": name})
@@ -85,26 +84,12 @@ def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:
     )
     b["iam"].create_role(
         RoleName=name,
-        AssumeRolePolicyDocument=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": "222222222222"},
-                    "Action": "sts:AssumeRole",
-                },
-            }
-        ),
+        AssumeRolePolicyDocument=allowing("sts:AssumeRole", Principal=ACCOUNT_B),
     )
     b["iam"].put_role_policy(
         RoleName=name,
         PolicyName="read",
-        PolicyDocument=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
-            }
-        ),
+        PolicyDocument=allowing("s3:GetObject", Resource="*"),
     )
     given = b["sts"].assume_role(
         RoleArn=f"arn:aws:iam::222222222222:role/{name}", RoleSessionName="kept"
@@ -213,7 +198,7 @@ def test_up_is_idempotent_and_keeps_the_keys(own: RunningSandbox) -> None:
 def test_down_ends_everything_and_frees_the_ports(own: RunningSandbox) -> None:
     pid = daemon_pid(own.config)
     own.run("xacct_sandbox.cli", "down")
-    # A process nobody waited for yet is still listed, without a command.
+    # A process that was not waited for is still listed, without a command.
     command = Path(f"/proc/{pid}/cmdline")
     assert not command.exists() or command.read_bytes() == b""
     assert ports.is_free(own.config.aws_port)
@@ -244,6 +229,6 @@ def test_reset_forgets_everything_and_begins_anew(own: RunningSandbox) -> None:
     own.run("xacct_sandbox.cli", "reset", "--yes")
     assert not own.config.home.exists()
     assert not (own.folder / ".env").exists()
-    own.made.clear()
+    own.clients.clear()
     own.run("xacct_sandbox.cli", "up", "--no-deploy")
     assert own.client("account-a-admin", "s3").list_buckets()["Buckets"] == []

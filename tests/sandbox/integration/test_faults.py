@@ -46,11 +46,11 @@ class Faulty:
 
     def once(self, service: str, profile: str = "account-b-admin", **more: Any) -> Any:
         key = (f"{profile} once {more}", service)
-        if key not in self.sandbox.made:
+        if key not in self.sandbox.clients:
             config = Config(retries={"total_max_attempts": 1}, **more)
             session = self.sandbox.session(profile)
-            self.sandbox.made[key] = self.sandbox.client_of(session, service, config=config)
-        return self.sandbox.made[key]
+            self.sandbox.clients[key] = self.sandbox.client_of(session, service, config=config)
+        return self.sandbox.clients[key]
 
     @property
     def processing(self) -> str:

@@ -14,18 +14,18 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redshift_connector
 
 from tests.support.load_requests import request_json
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 
 TERMINAL = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}
 RUN_SECONDS = 180
-LOAD_SCRIPT = Path(__file__).parents[3] / "glue" / "load.py"
+LOAD_SCRIPT = ROOT / "glue" / "load.py"
 DAY = "2031-05-04"
 EMPTY_DAY = "2031-05-05"
 
@@ -178,13 +178,13 @@ def test_what_the_role_may_not_read_is_denied_by_name(jobs: Jobs) -> None:
 
 def test_a_script_the_role_may_not_read_fails_the_run_by_name(jobs: Jobs) -> None:
     job = jobs.job("print(1)\n")
-    glue, place = jobs.client("glue"), f"s3://{jobs.bucket}/secret/load.py"
-    command = {"Name": "glueetl", "PythonVersion": "3", "ScriptLocation": place}
+    glue, url = jobs.client("glue"), f"s3://{jobs.bucket}/secret/load.py"
+    command = {"Name": "glueetl", "PythonVersion": "3", "ScriptLocation": url}
     update = {"Role": jobs.role, "Command": command, "GlueVersion": "5.0"}
     glue.update_job(JobName=job, JobUpdate=update)
     run = jobs.run(job)
     assert run["JobRunState"] == "FAILED"
-    assert f"Cannot read {place} as {jobs.role}" in run["ErrorMessage"]
+    assert f"Cannot read {url} as {jobs.role}" in run["ErrorMessage"]
 
 
 def test_a_stopped_run_dies_and_the_next_one_runs(jobs: Jobs) -> None:
@@ -225,8 +225,8 @@ open("left-behind", "w").close()
             "calls = 0\ndef count():\n    global calls\n    calls += 1\n    return calls\n",
         )
     jobs.client("s3").put_object(Bucket=jobs.bucket, Key="data/extra.zip", Body=archive.getvalue())
-    said = [jobs.log(jobs.run(job, greeting=name)["Id"]) for name in ("a", "b")]
-    assert said[0] == said[1]
+    logs = [jobs.log(jobs.run(job, greeting=name)["Id"]) for name in ("a", "b")]
+    assert logs[0] == logs[1]
 
 
 def test_spark_reads_and_writes_s3_under_its_own_names(jobs: Jobs) -> None:
@@ -331,7 +331,7 @@ class Load:
     def run(self, days: Sequence[str], **owners: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Run the job for these days: the job run, and what it reported for each day.
 
-        ``owners``: accounts that are said to own the raw and the working bucket.
+        ``owners``: accounts that are named as owners of the raw and the working bucket.
         """
         config = self.sandbox.config
         owner = {"raw": config.account_a, "working": config.account_b, **owners}
@@ -610,7 +610,7 @@ BROKEN_LATER = gzip.compress(
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "said"),
+    ("name", "body", "text"),
     [
         pytest.param("a.csv", HEADER.replace(",", ";"), "separated by a semicolon", id="delimiter"),
         pytest.param("a.csv", f"{HEADER},extra\n", "not of the feed 'extra'", id="column"),
@@ -620,14 +620,18 @@ BROKEN_LATER = gzip.compress(
     ],
 )
 def test_a_malformed_file_fails_the_run_by_name_and_changes_nothing(
-    load: Load, clean: Callable[[str, bytes | str], None], name: str, body: bytes | str, said: str
+    load: Load,
+    clean: Callable[[str, bytes | str], None],
+    name: str,
+    body: bytes | str,
+    text: str,
 ) -> None:
     before = _load_audit(load)
     clean(name, body)
     run, report = load.run([DAY])
     assert run["JobRunState"] == "FAILED"
     assert f"{load.folder(DAY)}{name}" in run["ErrorMessage"]
-    assert said in run["ErrorMessage"]
+    assert text in run["ErrorMessage"]
     assert report == {}
     assert _load_audit(load) == before
 

@@ -51,12 +51,12 @@ def policy(statements: tuple[Statement, ...]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-# -- the world the cases live in ---------------------------------------------------------------
+# -- bucket and roles --------------------------------------------------------------------------
 
 
 @dataclass
-class World:
-    """A bucket in A, two roles in B and one in A; ``be`` gives the keys of a role."""
+class Accounts:
+    """A bucket in account A, two roles in account B and one in account A."""
 
     sandbox: RunningSandbox
 
@@ -64,7 +64,7 @@ class World:
         return self.sandbox.client(f"account-{'a' if account == A else 'b'}-admin", "iam")
 
     def trust(self, role: str, *statements: Statement) -> None:
-        """Make the role, or change whom it trusts."""
+        """Create the role, or replace its trust policy."""
         account, name = role.split(":")[4], role.rpartition("/")[2]
         path = role.partition(":role")[2].removesuffix(name)
         document = {"Version": "2012-10-17", "Statement": list(statements)}
@@ -75,7 +75,7 @@ class World:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
 
     def permit(self, role: str, *statements: Statement) -> None:
-        """Replace what the role may do; nothing if there are no statements."""
+        """Replace the role's inline policy; without statements, delete it."""
         account, name = role.split(":")[4], role.rpartition("/")[2]
         iam = self.iam(account)
         if statements:
@@ -90,29 +90,29 @@ class World:
         else:
             s3.delete_bucket_policy(Bucket=BUCKET)
 
-    def be(
+    def session(
         self, role: str, by: boto3.Session | None = None, external_id: str | None = None
     ) -> boto3.Session:
-        """The role's session, asked for by account B's admin unless said otherwise."""
+        """A session of the role, assumed by account B's admin unless ``by`` is given."""
         sts = (
             self.sandbox.client_of(by, "sts")
             if by
             else self.sandbox.client("account-b-admin", "sts")
         )
         extra = {"ExternalId": external_id} if external_id else {}
-        given = sts.assume_role(RoleArn=role, RoleSessionName="case", **extra)["Credentials"]
+        credentials = sts.assume_role(RoleArn=role, RoleSessionName="case", **extra)["Credentials"]
         return boto3.Session(
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
             region_name="us-east-1",
         )
 
     def s3(self, role: str) -> Any:
-        """The role's S3 client. Policies are judged at each request, so one session will do."""
-        if ("s3", role) not in self.sandbox.made:
-            self.sandbox.made["s3", role] = self.sandbox.client_of(self.be(role), "s3")
-        return self.sandbox.made["s3", role]
+        """The role's S3 client. One session is enough: policies are evaluated at each request."""
+        if ("s3", role) not in self.sandbox.clients:
+            self.sandbox.clients["s3", role] = self.sandbox.client_of(self.session(role), "s3")
+        return self.sandbox.clients["s3", role]
 
 
 def trusting(principal: str | dict[str, str], **condition: Any) -> Statement:
@@ -123,16 +123,16 @@ def trusting(principal: str | dict[str, str], **condition: Any) -> Statement:
 
 
 @pytest.fixture(scope="module")
-def world(bare_sandbox: RunningSandbox) -> Iterator[World]:
-    world = World(bare_sandbox)
+def accounts(bare_sandbox: RunningSandbox) -> Iterator[Accounts]:
+    accounts = Accounts(bare_sandbox)
     s3 = bare_sandbox.client("account-a-admin", "s3")
     s3.create_bucket(Bucket=BUCKET)
     for key in ("products/a.csv", "secret/b.csv"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"1")
     for role in (ROLE, OTHER):
-        world.trust(role, trusting(ROOT_OF_B))
-    world.trust(ROLE_IN_A, trusting(ROLE))
-    yield world
+        accounts.trust(role, trusting(ROOT_OF_B))
+    accounts.trust(ROLE_IN_A, trusting(ROLE))
+    yield accounts
     objects = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     for stored in objects:
         s3.delete_object(Bucket=BUCKET, Key=stored["Key"])
@@ -176,7 +176,16 @@ REQUESTS = {
 
 @dataclass(frozen=True)
 class Case:
-    """``allowed`` and ``denied`` name requests; ``who`` makes them."""
+    """Policies, and the requests that they allow or deny.
+
+    Attributes:
+        claim: name of the test.
+        identity: statements of the role's policy.
+        bucket: statements of the bucket's policy.
+        allowed: names of the requests that succeed.
+        denied: names of the requests that are denied.
+        who: role that makes the requests.
+    """
 
     claim: str
     identity: tuple[Statement, ...]
@@ -187,6 +196,19 @@ class Case:
 
 
 READ = allow("s3:GetObject", on=OBJECTS, Principal=aws(ROLE))
+ALL_TO_ACCOUNT_B = allow("s3:*", on=[WHOLE, OBJECTS], Principal=aws(ROOT_OF_B))
+READ_IF_ROLE = allow(
+    "s3:GetObject",
+    on=OBJECTS,
+    Principal="*",
+    Condition={"StringEquals": {"aws:PrincipalArn": ROLE}},
+)
+DENY_READ_UNLESS_ROLE = deny(
+    "s3:GetObject",
+    on=OBJECTS,
+    Principal="*",
+    Condition={"StringNotEquals": {"aws:PrincipalArn": ROLE}},
+)
 
 S3_CASES = (
     Case(
@@ -231,27 +253,13 @@ S3_CASES = (
     Case(
         "everyone, if the principal is the role, is the role",
         EVERYTHING,
-        (
-            allow(
-                "s3:GetObject",
-                on=OBJECTS,
-                Principal="*",
-                Condition={"StringEquals": {"aws:PrincipalArn": ROLE}},
-            ),
-        ),
+        (READ_IF_ROLE,),
         allowed=("get",),
     ),
     Case(
         "everyone, if the principal is the role, is not another role",
         EVERYTHING,
-        (
-            allow(
-                "s3:GetObject",
-                on=OBJECTS,
-                Principal="*",
-                Condition={"StringEquals": {"aws:PrincipalArn": ROLE}},
-            ),
-        ),
+        (READ_IF_ROLE,),
         denied=("get",),
         who=OTHER,
     ),
@@ -259,7 +267,7 @@ S3_CASES = (
         "a Deny of the role wins over an Allow of its account",
         EVERYTHING,
         (
-            allow("s3:*", on=[WHOLE, OBJECTS], Principal=aws(ROOT_OF_B)),
+            ALL_TO_ACCOUNT_B,
             deny("s3:GetObject", on=OBJECTS, Principal=aws(ROLE)),
         ),
         allowed=("list",),
@@ -269,7 +277,7 @@ S3_CASES = (
         "a Deny of the role is for that role only",
         EVERYTHING,
         (
-            allow("s3:*", on=[WHOLE, OBJECTS], Principal=aws(ROOT_OF_B)),
+            ALL_TO_ACCOUNT_B,
             deny("s3:GetObject", on=OBJECTS, Principal=aws(ROLE)),
         ),
         allowed=("get",),
@@ -279,13 +287,8 @@ S3_CASES = (
         "a Deny for all but the role spares the role",
         EVERYTHING,
         (
-            allow("s3:*", on=[WHOLE, OBJECTS], Principal=aws(ROOT_OF_B)),
-            deny(
-                "s3:GetObject",
-                on=OBJECTS,
-                Principal="*",
-                Condition={"StringNotEquals": {"aws:PrincipalArn": ROLE}},
-            ),
+            ALL_TO_ACCOUNT_B,
+            DENY_READ_UNLESS_ROLE,
         ),
         allowed=("get",),
     ),
@@ -293,13 +296,8 @@ S3_CASES = (
         "a Deny for all but the role hits the others",
         EVERYTHING,
         (
-            allow("s3:*", on=[WHOLE, OBJECTS], Principal=aws(ROOT_OF_B)),
-            deny(
-                "s3:GetObject",
-                on=OBJECTS,
-                Principal="*",
-                Condition={"StringNotEquals": {"aws:PrincipalArn": ROLE}},
-            ),
+            ALL_TO_ACCOUNT_B,
+            DENY_READ_UNLESS_ROLE,
         ),
         denied=("get",),
         who=OTHER,
@@ -392,10 +390,10 @@ S3_CASES = (
 
 
 @pytest.mark.parametrize("case", S3_CASES, ids=[case.claim for case in S3_CASES])
-def test_s3_in_account_a_for_a_role_of_account_b(world: World, case: Case) -> None:
-    world.permit(case.who, *case.identity)
-    world.bucket_policy(*case.bucket)
-    s3 = world.s3(case.who)
+def test_s3_in_account_a_for_a_role_of_account_b(accounts: Accounts, case: Case) -> None:
+    accounts.permit(case.who, *case.identity)
+    accounts.bucket_policy(*case.bucket)
+    s3 = accounts.s3(case.who)
     decided = {
         name: passes(lambda name=name: REQUESTS[name](s3)) for name in (*case.allowed, *case.denied)
     }
@@ -405,8 +403,8 @@ def test_s3_in_account_a_for_a_role_of_account_b(world: World, case: Case) -> No
     }
 
 
-def test_a_bucket_of_another_owner_than_expected_is_refused(world: World) -> None:
-    s3 = world.sandbox.client("account-a-admin", "s3")
+def test_a_bucket_of_another_owner_than_expected_is_refused(accounts: Accounts) -> None:
+    s3 = accounts.sandbox.client("account-a-admin", "s3")
     assert passes(lambda: s3.list_objects_v2(Bucket=BUCKET, ExpectedBucketOwner=A))
     assert not passes(lambda: s3.list_objects_v2(Bucket=BUCKET, ExpectedBucketOwner=B))
     assert not passes(
@@ -440,16 +438,16 @@ FALSE_KEYS = {
 
 
 @pytest.mark.parametrize("false", FALSE_KEYS.values(), ids=FALSE_KEYS)
-def test_false_keys_are_nobody(world: World, false: tuple[dict[str, Any], str]) -> None:
+def test_false_keys_are_nobody(accounts: Accounts, false: tuple[dict[str, Any], str]) -> None:
     change, code = false
-    session = boto3.Session(**{**keys(world.be(ROLE)), **change}, region_name="us-east-1")
+    session = boto3.Session(**{**keys(accounts.session(ROLE)), **change}, region_name="us-east-1")
     with pytest.raises(ClientError) as refusal:
-        world.sandbox.client_of(session, "sts").get_caller_identity()
+        accounts.sandbox.client_of(session, "sts").get_caller_identity()
     assert refusal.value.response["Error"]["Code"] == code
 
 
-def test_a_session_is_who_assumed_it(world: World) -> None:
-    identity = world.sandbox.client_of(world.be(ROLE), "sts").get_caller_identity()
+def test_a_session_is_who_assumed_it(accounts: Accounts) -> None:
+    identity = accounts.sandbox.client_of(accounts.session(ROLE), "sts").get_caller_identity()
     assert identity["Account"] == B
     assert identity["Arn"] == f"arn:aws:sts::{B}:assumed-role/iam-cases-reader/case"
 
@@ -457,49 +455,49 @@ def test_a_session_is_who_assumed_it(world: World) -> None:
 # -- becoming a role ---------------------------------------------------------------------------
 
 
-def test_a_role_not_in_the_trust_policy_is_denied(world: World) -> None:
-    world.permit(OTHER, allow("sts:AssumeRole", on=ROLE_IN_A))
-    assert not passes(lambda: world.be(ROLE_IN_A, by=world.be(OTHER)))
+def test_a_role_not_in_the_trust_policy_is_denied(accounts: Accounts) -> None:
+    accounts.permit(OTHER, allow("sts:AssumeRole", on=ROLE_IN_A))
+    assert not passes(lambda: accounts.session(ROLE_IN_A, by=accounts.session(OTHER)))
 
 
-def test_a_role_in_the_trust_policy_is_let_in(world: World) -> None:
-    world.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A))
-    assert passes(lambda: world.be(ROLE_IN_A, by=world.be(ROLE)))
+def test_a_role_in_the_trust_policy_is_let_in(accounts: Accounts) -> None:
+    accounts.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A))
+    assert passes(lambda: accounts.session(ROLE_IN_A, by=accounts.session(ROLE)))
 
 
-def test_trust_without_permission_is_denied(world: World) -> None:
-    world.permit(ROLE, allow("s3:ListAllMyBuckets"))
-    assert not passes(lambda: world.be(ROLE_IN_A, by=world.be(ROLE)))
+def test_trust_without_permission_is_denied(accounts: Accounts) -> None:
+    accounts.permit(ROLE, allow("s3:ListAllMyBuckets"))
+    assert not passes(lambda: accounts.session(ROLE_IN_A, by=accounts.session(ROLE)))
 
 
-def test_a_missing_external_id_is_denied_and_a_right_one_let_in(world: World) -> None:
+def test_a_missing_external_id_is_denied_and_a_right_one_let_in(accounts: Accounts) -> None:
     guarded = f"arn:aws:iam::{A}:role/iam-cases-guarded"
-    world.trust(guarded, trusting(ROLE, StringLike={"sts:ExternalId": "db:*/xacct"}))
-    world.permit(ROLE, allow("sts:AssumeRole", on=guarded))
-    session = world.be(ROLE)
-    assert not passes(lambda: world.be(guarded, by=session))
-    assert not passes(lambda: world.be(guarded, by=session, external_id="db:1/someone"))
-    assert passes(lambda: world.be(guarded, by=session, external_id="db:1/xacct"))
+    accounts.trust(guarded, trusting(ROLE, StringLike={"sts:ExternalId": "db:*/xacct"}))
+    accounts.permit(ROLE, allow("sts:AssumeRole", on=guarded))
+    session = accounts.session(ROLE)
+    assert not passes(lambda: accounts.session(guarded, by=session))
+    assert not passes(lambda: accounts.session(guarded, by=session, external_id="db:1/someone"))
+    assert passes(lambda: accounts.session(guarded, by=session, external_id="db:1/xacct"))
 
 
-def test_a_role_that_does_not_exist_is_denied_like_one_that_does(world: World) -> None:
+def test_a_role_that_does_not_exist_is_denied_like_one_that_does(accounts: Accounts) -> None:
     nobody = f"arn:aws:iam::{A}:role/iam-cases-nobody"
-    world.permit(ROLE, allow("sts:AssumeRole", on=nobody))
-    assert not passes(lambda: world.be(nobody, by=world.be(ROLE)))
+    accounts.permit(ROLE, allow("sts:AssumeRole", on=nobody))
+    assert not passes(lambda: accounts.session(nobody, by=accounts.session(ROLE)))
 
 
-def test_a_chain_may_what_its_last_role_may_and_no_more(world: World) -> None:
-    world.bucket_policy()
-    world.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A), *EVERYTHING)
-    world.permit(ROLE_IN_A, allow("s3:PutObject", on=f"{WHOLE}/products/*"))
-    s3 = world.sandbox.client_of(world.be(ROLE_IN_A, by=world.be(ROLE)), "s3")
+def test_a_chain_may_what_its_last_role_may_and_no_more(accounts: Accounts) -> None:
+    accounts.bucket_policy()
+    accounts.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A), *EVERYTHING)
+    accounts.permit(ROLE_IN_A, allow("s3:PutObject", on=f"{WHOLE}/products/*"))
+    s3 = accounts.sandbox.client_of(accounts.session(ROLE_IN_A, by=accounts.session(ROLE)), "s3")
     assert passes(lambda: REQUESTS["put"](s3))
     assert not passes(lambda: REQUESTS["get"](s3))
     assert not passes(lambda: REQUESTS["list"](s3))
 
 
-def test_the_developer_may_become_nothing_but_the_orchestrator(world: World) -> None:
-    assert not passes(lambda: world.be(ROLE, by=world.sandbox.session("developer")))
+def test_the_developer_may_become_nothing_but_the_orchestrator(accounts: Accounts) -> None:
+    assert not passes(lambda: accounts.session(ROLE, by=accounts.sandbox.session("developer")))
 
 
 # -- services ----------------------------------------------------------------------------------
@@ -508,9 +506,9 @@ SERVICE_ROLE = f"arn:aws:iam::{B}:role/iam-cases-service"
 CRAWLER = f"arn:aws:glue:us-east-1:{B}:crawler/iam-cases"
 
 
-def become(world: World, service: str, source_arn: str, account: str | None = None) -> Any:
+def become(accounts: Accounts, service: str, source_arn: str, account: str | None = None) -> Any:
     return call_daemon(
-        world.sandbox.config,
+        accounts.sandbox.config,
         "/_sandbox/service-role",
         {
             "service": service,
@@ -523,8 +521,8 @@ def become(world: World, service: str, source_arn: str, account: str | None = No
 
 
 @pytest.fixture
-def service_role(world: World) -> World:
-    world.trust(
+def service_role(accounts: Accounts) -> Accounts:
+    accounts.trust(
         SERVICE_ROLE,
         trusting(
             {"Service": "glue.amazonaws.com"},
@@ -532,13 +530,16 @@ def service_role(world: World) -> World:
             ArnLike={"aws:SourceArn": f"arn:aws:glue:*:{B}:crawler/*"},
         ),
     )
-    return world
+    return accounts
 
 
-def test_a_service_the_role_trusts_gets_a_real_session(service_role: World) -> None:
-    given = become(service_role, "glue.amazonaws.com", CRAWLER)
+def test_a_service_the_role_trusts_gets_a_real_session(service_role: Accounts) -> None:
+    credentials = become(service_role, "glue.amazonaws.com", CRAWLER)
     session = boto3.Session(
-        given["access_key_id"], given["secret_access_key"], given["session_token"], "us-east-1"
+        credentials["access_key_id"],
+        credentials["secret_access_key"],
+        credentials["session_token"],
+        "us-east-1",
     )
     identity = service_role.sandbox.client_of(session, "sts").get_caller_identity()
     assert identity["Arn"] == f"arn:aws:sts::{B}:assumed-role/iam-cases-service/case"
@@ -560,7 +561,7 @@ def test_a_service_the_role_trusts_gets_a_real_session(service_role: World) -> N
     ],
 )
 def test_a_service_outside_the_trust_is_denied(
-    service_role: World, service: str, source_arn: str, account: str | None
+    service_role: Accounts, service: str, source_arn: str, account: str | None
 ) -> None:
     with pytest.raises(ServiceError) as refusal:
         become(service_role, service, source_arn, account)
@@ -570,8 +571,8 @@ def test_a_service_outside_the_trust_is_denied(
     assert SERVICE_ROLE in refusal.value.message
 
 
-def test_a_person_is_not_a_service(service_role: World) -> None:
-    assert not passes(lambda: service_role.be(SERVICE_ROLE))
+def test_a_person_is_not_a_service(service_role: Accounts) -> None:
+    assert not passes(lambda: service_role.session(SERVICE_ROLE))
 
 
 # -- other services ----------------------------------------------------------------------------
@@ -583,24 +584,24 @@ def glue_on(database: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def databases(world: World) -> World:
-    glue = world.sandbox.client("account-b-admin", "glue")
+def databases(accounts: Accounts) -> Accounts:
+    glue = accounts.sandbox.client("account-b-admin", "glue")
     for name in ("iam_cases_mine", "iam_cases_theirs"):
         glue.create_database(DatabaseInput={"Name": name})
         glue.create_table(DatabaseName=name, TableInput={"Name": "t"})
-    return world
+    return accounts
 
 
-def test_glue_without_a_policy_is_denied(databases: World) -> None:
+def test_glue_without_a_policy_is_denied(databases: Accounts) -> None:
     databases.permit(ROLE)
-    glue = databases.sandbox.client_of(databases.be(ROLE), "glue")
+    glue = databases.sandbox.client_of(databases.session(ROLE), "glue")
     assert not passes(lambda: glue.get_table(DatabaseName="iam_cases_mine", Name="t"))
     assert not passes(lambda: glue.get_databases())
 
 
-def test_glue_scoped_to_one_database_is_allowed_there_only(databases: World) -> None:
+def test_glue_scoped_to_one_database_is_allowed_there_only(databases: Accounts) -> None:
     databases.permit(ROLE, allow("glue:Get*", on=glue_on("iam_cases_mine")))
-    glue = databases.sandbox.client_of(databases.be(ROLE), "glue")
+    glue = databases.sandbox.client_of(databases.session(ROLE), "glue")
     assert passes(lambda: glue.get_database(Name="iam_cases_mine"))
     assert passes(lambda: glue.get_table(DatabaseName="iam_cases_mine", Name="t"))
     assert passes(lambda: glue.get_partitions(DatabaseName="iam_cases_mine", TableName="t"))
@@ -608,9 +609,9 @@ def test_glue_scoped_to_one_database_is_allowed_there_only(databases: World) -> 
     assert not passes(lambda: glue.get_table(DatabaseName="iam_cases_theirs", Name="t"))
 
 
-def test_glue_on_a_table_without_its_catalog_is_denied_by_name(databases: World) -> None:
+def test_glue_on_a_table_without_its_catalog_is_denied_by_name(databases: Accounts) -> None:
     databases.permit(ROLE, allow("glue:GetTable", on=glue_on("iam_cases_mine")[1:]))
-    glue = databases.sandbox.client_of(databases.be(ROLE), "glue")
+    glue = databases.sandbox.client_of(databases.session(ROLE), "glue")
     with pytest.raises(ClientError) as refusal:
         glue.get_table(DatabaseName="iam_cases_mine", Name="t")
     message = refusal.value.response["Error"]["Message"]
@@ -621,30 +622,30 @@ def test_glue_on_a_table_without_its_catalog_is_denied_by_name(databases: World)
     )
 
 
-def test_a_line_break_in_a_key_is_a_character_like_any_other(world: World) -> None:
+def test_a_line_break_in_a_key_is_a_character_like_any_other(accounts: Accounts) -> None:
     key = f"secret/a\n{WHOLE}/products/a.csv"
-    world.sandbox.client("account-a-admin", "s3").put_object(Bucket=BUCKET, Key=key, Body=b"1")
-    world.permit(ROLE, allow("s3:GetObject", on=OBJECTS))
-    world.bucket_policy(allow("s3:GetObject", on=OBJECTS, Principal=aws(ROLE)))
-    s3 = world.s3(ROLE)
+    accounts.sandbox.client("account-a-admin", "s3").put_object(Bucket=BUCKET, Key=key, Body=b"1")
+    accounts.permit(ROLE, allow("s3:GetObject", on=OBJECTS))
+    accounts.bucket_policy(allow("s3:GetObject", on=OBJECTS, Principal=aws(ROLE)))
+    s3 = accounts.s3(ROLE)
     assert passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
     # Not even the end of the key makes it one of products.
-    world.permit(ROLE, allow("s3:GetObject", on=f"{WHOLE}/products/*"))
+    accounts.permit(ROLE, allow("s3:GetObject", on=f"{WHOLE}/products/*"))
     assert not passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
-    world.permit(
+    accounts.permit(
         ROLE, allow("s3:GetObject", on=OBJECTS), deny("s3:GetObject", on=f"{WHOLE}/secret/*")
     )
     assert not passes(lambda: s3.get_object(Bucket=BUCKET, Key=key))
 
 
-def test_a_secret_cannot_be_read_without_permission(world: World) -> None:
-    secrets = world.sandbox.client("account-b-admin", "secretsmanager")
+def test_a_secret_cannot_be_read_without_permission(accounts: Accounts) -> None:
+    secrets = accounts.sandbox.client("account-b-admin", "secretsmanager")
     arn = secrets.create_secret(Name="iam-cases", SecretString="x")["ARN"]
-    world.permit(ROLE, allow("secretsmanager:DescribeSecret", on=arn))
-    mine = world.sandbox.client_of(world.be(ROLE), "secretsmanager")
-    assert not passes(lambda: mine.get_secret_value(SecretId=arn))
-    world.permit(ROLE, allow("secretsmanager:GetSecretValue", on=arn))
-    assert passes(lambda: mine.get_secret_value(SecretId="iam-cases"))
+    accounts.permit(ROLE, allow("secretsmanager:DescribeSecret", on=arn))
+    as_role = accounts.sandbox.client_of(accounts.session(ROLE), "secretsmanager")
+    assert not passes(lambda: as_role.get_secret_value(SecretId=arn))
+    accounts.permit(ROLE, allow("secretsmanager:GetSecretValue", on=arn))
+    assert passes(lambda: as_role.get_secret_value(SecretId="iam-cases"))
 
 
 PASSED_ROLE = {
@@ -665,7 +666,7 @@ PASSED_ROLE = {
 
 @pytest.mark.parametrize("request_name", PASSED_ROLE)
 def test_handing_a_role_to_glue_takes_permission_to_pass_it(
-    service_role: World, request_name: str
+    service_role: Accounts, request_name: str
 ) -> None:
     glue_all = allow("glue:*")
     pass_to = allow(
@@ -675,7 +676,7 @@ def test_handing_a_role_to_glue_takes_permission_to_pass_it(
     )
     name = f"iam-cases-{request_name.replace(' ', '-')}"
     service_role.permit(ROLE, glue_all)
-    glue = service_role.sandbox.client_of(service_role.be(ROLE), "glue")
+    glue = service_role.sandbox.client_of(service_role.session(ROLE), "glue")
     with pytest.raises(ClientError) as refusal:
         PASSED_ROLE[request_name](glue, name)
     assert "iam:PassRole on resource: " + SERVICE_ROLE in str(refusal.value)
@@ -683,10 +684,10 @@ def test_handing_a_role_to_glue_takes_permission_to_pass_it(
     assert passes(lambda: PASSED_ROLE[request_name](glue, name))
 
 
-def test_a_denial_within_an_account_names_principal_action_and_resource(world: World) -> None:
-    world.permit(ROLE_IN_A, allow("s3:ListBucket", on=WHOLE))
-    world.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A))
-    s3 = world.sandbox.client_of(world.be(ROLE_IN_A, by=world.be(ROLE)), "s3")
+def test_a_denial_within_an_account_names_principal_action_and_resource(accounts: Accounts) -> None:
+    accounts.permit(ROLE_IN_A, allow("s3:ListBucket", on=WHOLE))
+    accounts.permit(ROLE, allow("sts:AssumeRole", on=ROLE_IN_A))
+    s3 = accounts.sandbox.client_of(accounts.session(ROLE_IN_A, by=accounts.session(ROLE)), "s3")
     with pytest.raises(ClientError) as refusal:
         REQUESTS["get"](s3)
     message = refusal.value.response["Error"]["Message"]

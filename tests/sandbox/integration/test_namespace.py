@@ -66,9 +66,9 @@ def test_a_namespace_lives_is_changed_paused_restarted_and_forgets_all_when_dele
     run(own, "CREATE USER worker PASSWORD 'Worker1234'")
     run(own, "GRANT ALL ON kept TO worker")
     given = serverless.get_credentials(workgroupName="wg-one")
-    theirs = {"user": given["dbUser"], "password": given["dbPassword"]}
-    run(own, "CREATE TABLE theirs (id INT)", **theirs)
-    assert run(own, "SELECT COUNT(*) FROM theirs", **theirs)[0][0] == 0
+    other_user = {"user": given["dbUser"], "password": given["dbPassword"]}
+    run(own, "CREATE TABLE other_user (id INT)", **other_user)
+    assert run(own, "SELECT COUNT(*) FROM other_user", **other_user)[0][0] == 0
 
     # A new password, and only that one.
     serverless.update_namespace(namespaceName="ns-one", adminUserPassword="Changed1234")
@@ -76,7 +76,7 @@ def test_a_namespace_lives_is_changed_paused_restarted_and_forgets_all_when_dele
         connect(own)
     assert run(own, "SELECT COUNT(*) FROM kept", password="Changed1234")[0][0] == 1
 
-    # Without a workgroup nobody gets in, and the data stays.
+    # Without a workgroup no login succeeds, and the data stays.
     serverless.delete_workgroup(workgroupName="wg-one")
     with pytest.raises(redshift_connector.Error, match="paused"):
         connect(own, password="Changed1234")

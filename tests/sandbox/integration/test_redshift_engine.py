@@ -494,7 +494,7 @@ def test_many_connections_at_once(warehouse: Warehouse) -> None:
             cursor = warehouse.cursor()
             for _ in range(20):
                 assert rows(cursor, f"select {number}") == [[number]]
-        except BaseException as problem:  # noqa: BLE001 -- told to the thread that waits
+        except BaseException as problem:  # noqa: BLE001 -- re-raised in the waiting thread
             problems.append(problem)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(10)]

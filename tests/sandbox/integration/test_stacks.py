@@ -344,9 +344,9 @@ def test_a_notification_that_left_the_template_leaves_the_bucket(stack: RunningS
     del silent["Resources"]["Bucket"]["Properties"]["NotificationConfiguration"]
     update(stack, STACK, silent, Action="s3:GetObject")
     s3 = stack.client("account-b-admin", "s3")
-    told = s3.get_bucket_notification_configuration(Bucket="stacks-under-test")
+    configuration = s3.get_bucket_notification_configuration(Bucket="stacks-under-test")
     update(stack, STACK, TEMPLATE, Action="s3:GetObject")
-    assert "QueueConfigurations" not in told
+    assert "QueueConfigurations" not in configuration
 
 
 def test_a_property_nobody_would_act_on_is_refused_by_name(bare_sandbox: RunningSandbox) -> None:

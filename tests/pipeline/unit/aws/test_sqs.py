@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import uuid
-from typing import Any
 
 import pytest
 
+from tests.support.fakes.sqs import FakeQueue
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.sqs import (
     UNCLAIMED_SECONDS,
@@ -98,72 +97,13 @@ def test_anything_else_is_refused_with_a_reason(body: str, reason: str) -> None:
         parse_notification(body)
 
 
-class Queue:
-    """A standard queue: visibility timeouts, a new receipt for each receipt, at most ten a call."""
-
-    def __init__(self, modelled: Any, refusal: Any) -> None:
-        self.now = 1_000_000.0
-        self.refusal = refusal
-        self.denied: set[str] = set()
-        self.undeletable: set[str] = set()
-        self.messages: dict[str, dict[str, Any]] = {}
-        self.client = modelled(
-            "sqs", receive_message=self.receive, delete_message_batch=self.delete
-        )
-
-    def send(self, body: str) -> str:
-        message_id = str(uuid.uuid4())
-        self.messages[message_id] = {"body": body, "visible": 0.0, "receipt": "", "sent": self.now}
-        return message_id
-
-    def receive(
-        self, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, **_: Any
-    ) -> dict[str, Any]:
-        assert QueueUrl == URL
-        if "receive" in self.denied:
-            raise self.refusal("AccessDenied", operation="ReceiveMessage")
-        given = []
-        for message_id, message in self.messages.items():
-            if message["visible"] <= self.now and len(given) < MaxNumberOfMessages:
-                message["visible"] = self.now + VisibilityTimeout
-                message["receipt"] = str(uuid.uuid4())
-                given.append(
-                    {
-                        "MessageId": message_id,
-                        "ReceiptHandle": message["receipt"],
-                        "Body": message["body"],
-                        "Attributes": {"SentTimestamp": str(int(message["sent"] * 1000))},
-                    }
-                )
-        return {"Messages": given} if given else {}
-
-    def delete(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
-        assert QueueUrl == URL
-        assert 1 <= len(Entries) <= 10
-        if "delete" in self.denied:
-            raise self.refusal("AccessDenied", operation="DeleteMessageBatch")
-        done, failed = [], []
-        for entry in Entries:
-            known = [
-                message_id
-                for message_id, message in self.messages.items()
-                if message["receipt"] == entry["ReceiptHandle"]
-            ]
-            if not known or known[0] in self.undeletable:
-                failed.append({"Id": entry["Id"], "Code": "Stale", "SenderFault": True})
-                continue
-            del self.messages[known[0]]
-            done.append({"Id": entry["Id"]})
-        return {"Successful": done, "Failed": failed}
+@pytest.fixture
+def queue() -> FakeQueue:
+    return FakeQueue(URL)
 
 
 @pytest.fixture
-def queue(modelled, refusal) -> Queue:
-    return Queue(modelled, refusal)
-
-
-@pytest.fixture
-def inbox(queue: Queue) -> Notifications:
+def inbox(queue: FakeQueue) -> Notifications:
     inbox = Notifications(queue.client, URL, visibility_seconds=300, clock=lambda: queue.now)
     inbox.claim("products", lambda event: event.key.startswith("products/"))
     inbox.claim("orders", lambda event: event.key.startswith("orders/"))

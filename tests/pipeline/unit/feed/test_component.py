@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
+from tests.support.project import EXTRA_FEEDS_DIR
 from xacct_assets.feed import CrossAccountFeed
 from xacct_assets.feed.component import extra_feeds
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feeds
@@ -74,7 +75,7 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
 
 
 def test_a_folder_of_feeds_can_be_anywhere() -> None:
-    definitions = extra_feeds(Path(__file__).parents[3] / "feeds")
+    definitions = extra_feeds(EXTRA_FEEDS_DIR)
     groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
     assert groups == {"customers", "orders"}
     assert [sensor.name for sensor in definitions.sensors or []] == [

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.support.load_requests import request_json
+from tests.support.project import ROOT
 from xacct_assets.contract.load_request import LoadRequest
-
-ROOT = Path(__file__).parents[4]
 
 for folder in (ROOT / "glue", ROOT / "xacct_sandbox" / "glue" / "local"):
     if str(folder) not in sys.path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import pytest
 
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_load import rejects, s3, staging
 from xacct_load.counts import DayCounts, LoadCounts
@@ -69,50 +69,28 @@ def test_the_report_adds_up_for_every_day(load_request: LoadRequest) -> None:
     assert report["days"]["2026-01-02"]["rows_read"] == 0
 
 
-class Bucket:
-    """Just enough of S3 to publish rejects."""
-
-    def __init__(self, keys: list[str], errors: list[dict[str, str]] | None = None) -> None:
-        self.keys = keys
-        self.errors = errors or []
-        self.put: dict[str, bytes] = {}
-
-    def get_paginator(self, _name: str) -> Bucket:
-        return self
-
-    def paginate(self, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
-        return [{"Contents": [{"Key": key} for key in self.keys if key.startswith(Prefix)]}]
-
-    def put_object(self, Key: str, Body: bytes, **_: Any) -> None:
-        self.put[Key] = Body
-        self.keys.append(Key)
-
-    def delete_objects(self, Delete: Any, **_: Any) -> dict[str, Any]:
-        gone = {item["Key"] for item in Delete["Objects"]}
-        self.keys = [key for key in self.keys if key not in gone]
-        return {"Errors": self.errors}
-
-
 def test_the_manifest_is_written_for_a_clean_day_and_older_rejects_go(
     load_request: LoadRequest,
 ) -> None:
     folder = "rejects/products/2026/01/0"
     new, old = f"{folder}1/w-1/part-0.json.gz", f"{folder}1/w-0/part-0.json.gz"
-    bucket = Bucket([new, old, f"{folder}2/w-0/x"])
+    bucket = FakeBucket(dict.fromkeys([new, old, f"{folder}2/w-0/x"], b""))
     files = {date(2026, 1, 1): [(new, 1)]}
-    rejects.publish_rejects(bucket, load_request, counts(), {date(2026, 1, 2): [], **files})
-    assert sorted(bucket.keys) == [
+    rejects.publish_rejects(bucket.client, load_request, counts(), {date(2026, 1, 2): [], **files})
+    assert sorted(bucket.objects) == [
         f"{folder}1/manifest.json",
         new,
         f"{folder}2/manifest.json",
     ]
-    assert b'"rejected_rows": 0' in bucket.put[f"{folder}2/manifest.json"]
+    assert b'"rejected_rows": 0' in bucket.objects[f"{folder}2/manifest.json"]
 
 
 def test_an_object_that_cannot_be_deleted_is_named() -> None:
     denied = {"Key": "a/b", "Code": "AccessDenied", "Message": "not authorized"}
+    bucket = FakeBucket({"a/b": b""})
+    bucket.delete_errors = [denied]
     with pytest.raises(LoadError, match=r"s3://bucket/a/b: AccessDenied: not authorized"):
-        s3.delete_objects(Bucket(["a/b"], [denied]), "bucket", "a/")
+        s3.delete_objects(bucket.client, "bucket", "a/")
 
 
 def test_a_spark_failure_says_which_file_and_why() -> None:

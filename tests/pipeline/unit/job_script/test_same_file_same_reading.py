@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.s3.file_inspection import RawObject
 from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.contract.csv_dialect import CsvDialect
@@ -24,29 +25,14 @@ COLUMNS = ("id", "name", "price")
 SETTINGS = settings(max_examples=400)
 
 
-class Bucket:
-    """One object, as S3 hands it out."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-
-    def get_object(self, **request: Any) -> dict[str, Any]:
-        return {"Body": self}
-
-    def read(self, size: int) -> bytes:
-        piece, self.body = self.body[:size], self.body[size:]
-        return piece
-
-    def close(self) -> None:
-        pass
-
-
 def verdict(body: bytes, key: str) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    raw = RawBucket(Bucket(body), "b", "1")
-    (result,) = raw.inspect([RawObject(key, len(body), "e", now)], CsvDialect(), COLUMNS)
-    return result
+    bucket = FakeBucket({key: body})
+    raw_object = RawObject(key, len(body), bucket.etag(body).strip('"'), now)
+    raw_bucket = RawBucket(bucket.client, "b", "111111111111")
+    (found,) = raw_bucket.inspect([raw_object], CsvDialect(), COLUMNS)
+    return found
 
 
 def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from tests.pipeline.unit.aws.conftest import clock, modelled, refusal  # noqa: F401
-from tests.support.glue_runs import GlueRuns
+from tests.support.fakes.glue import FakeGlueJob
 from xacct_assets.aws.glue.job import GlueJob
 
 
 @pytest.fixture
-def runs(modelled: Any, refusal: Any) -> GlueRuns:  # noqa: F811
+def runs() -> FakeGlueJob:
     """The runs of a Glue job."""
-    return GlueRuns(modelled, refusal)
+    return FakeGlueJob()
 
 
 @pytest.fixture
-def job(runs: GlueRuns, clock: Any) -> GlueJob:  # noqa: F811
+def job(runs: FakeGlueJob, clock: Any) -> GlueJob:  # noqa: F811
     """Our client of that job."""
     return GlueJob(runs.client, sleep=clock.sleep, clock=clock)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.crawls import NOON, Crawls
-from tests.support.glue_runs import OPTIONS, GlueRuns
+from tests.support.fakes.glue import NOON, OPTIONS, FakeGlueCrawler, FakeGlueJob
 from xacct_assets.aws.errors import CrawlFailed, JobRunFailed
 from xacct_assets.aws.glue.crawler import Crawler
 from xacct_assets.aws.glue.job import GlueJob
@@ -23,7 +22,7 @@ def test_the_success_of_another_crawl_is_not_taken_for_ours(
 ) -> None:
     """GlueCrawlerSensor looks at the crawler's LastCrawl, which may be another run's: a crawl that
     failed, or is not shown yet, passes for the good one before it."""
-    crawls = Crawls(modelled, refusal, outcome="FAILED", lag=lag)
+    crawls = FakeGlueCrawler(outcome="FAILED", lag=lag)
     crawls.lag_from = 2
     crawls.begin()
     crawls.looks_left = 0
@@ -40,7 +39,9 @@ def test_the_success_of_another_crawl_is_not_taken_for_ours(
 
 
 @pytest.mark.parametrize("state", ["ERROR", "EXPIRED"])
-def test_a_run_that_ends_in_a_rare_state_is_over(runs: GlueRuns, job: GlueJob, state: str) -> None:
+def test_a_run_that_ends_in_a_rare_state_is_over(
+    runs: FakeGlueJob, job: GlueJob, state: str
+) -> None:
     """Airflow's synchronous polling does not know ERROR and EXPIRED, and polls for ever."""
     runs.plan = ["STARTING", "RUNNING", state]
     with pytest.raises(JobRunFailed) as caught:
@@ -50,7 +51,7 @@ def test_a_run_that_ends_in_a_rare_state_is_over(runs: GlueRuns, job: GlueJob, s
 
 
 def test_a_second_attempt_follows_the_run_that_the_first_one_started(
-    runs: GlueRuns, job: GlueJob
+    runs: FakeGlueJob, job: GlueJob
 ) -> None:
     """A retry of Airflow's operator starts a second job run beside the first."""
     runs.add("work-1", ["RUNNING", "RUNNING", "SUCCEEDED"])  # the first attempt's process is gone
@@ -60,11 +61,11 @@ def test_a_second_attempt_follows_the_run_that_the_first_one_started(
 
 def test_every_attempt_at_the_same_work_goes_by_the_same_name(feed: FeedSpec) -> None:
     """Airflow names a run after nothing that a later attempt could look for."""
-    raw = {"2026-01-01": SimpleNamespace(data_version="v1")}
+    raw = {date(2026, 1, 1): SimpleNamespace(data_version="v1")}
 
     def load_id(run_id: str, retry: int = 0, **run: Any) -> str:
-        about = {"run_id": run_id, "root_run_id": None, "tags": {}, **run}
-        context = SimpleNamespace(run=SimpleNamespace(**about), retry_number=retry)
+        fields = {"run_id": run_id, "root_run_id": None, "tags": {}, **run}
+        context = SimpleNamespace(run=SimpleNamespace(**fields), retry_number=retry)
         return staging_table._load_id(context, feed, raw)  # type: ignore[arg-type]
 
     first = load_id("run-1")

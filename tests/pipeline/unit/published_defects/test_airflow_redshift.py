@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.data_api_statements import Statements
+from tests.support.fakes.redshift_data import FakeRedshiftData
 from xacct_assets.aws.redshift.data_api import DataApi
 from xacct_assets.aws.redshift.unload import UnloadSpec, statement
 from xacct_assets.aws_clients import AwsClients
@@ -26,17 +26,17 @@ TARGET = "s3://sample-opt-bucket-etl-local/products/2026/01/01/"
 
 
 @pytest.fixture
-def redshift(modelled: Any, refusal: Any) -> Statements:
-    return Statements(modelled, refusal)
+def redshift() -> FakeRedshiftData:
+    return FakeRedshiftData()
 
 
 @pytest.fixture
-def api(redshift: Statements, clock: Any) -> DataApi:
+def api(redshift: FakeRedshiftData, clock: Any) -> DataApi:
     return DataApi(redshift.client, "xacct", "dev", "arn", sleep=clock.sleep, clock=clock)
 
 
 def test_a_submit_whose_answer_was_lost_does_not_run_the_statement_twice(
-    redshift: Statements, api: DataApi
+    redshift: FakeRedshiftData, api: DataApi
 ) -> None:
     """RedshiftDataOperator sends no ClientToken: a repeated submit is a second statement."""
     redshift.lost_answers = [ReadTimeoutError(endpoint_url="https://redshift-data")] * 2
@@ -62,7 +62,7 @@ def test_the_token_is_the_same_for_the_same_attempt_and_another_for_the_next(
     assert all(len(other) <= 64 for other in others)
 
 
-def test_all_pages_of_a_result_are_read(redshift: Statements, api: DataApi) -> None:
+def test_all_pages_of_a_result_are_read(redshift: FakeRedshiftData, api: DataApi) -> None:
     """RedshiftDataOperator returns the first page of a result only."""
     columns = [{"name": "n", "label": "n", "typeName": "int8"}]
     redshift.facts = {"HasResultSet": True}

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from tests.support.glue_runs import OPTIONS, GlueRuns
+from tests.support.fakes.glue import OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed
 from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_runs import ENDED, LIVE
 
 
-def test_a_run_that_expires_is_over(runs: GlueRuns, job: GlueJob) -> None:
+def test_a_run_that_expires_is_over(runs: FakeGlueJob, job: GlueJob) -> None:
     """PipesGlueClient does not know EXPIRED, and polls for ever."""
     runs.plan = ["WAITING", "EXPIRED"]
     with pytest.raises(JobRunFailed, match="ended as EXPIRED"):
         job.run("load", "work-1", {}, **OPTIONS)
 
 
-def test_every_state_of_the_service_model_is_known(runs: GlueRuns) -> None:
+def test_every_state_of_the_service_model_is_known(runs: FakeGlueJob) -> None:
     """PipesGlueClient's list of ends is shorter than the service's."""
     states = runs.client.meta.service_model.shape_for("JobRunState").enum
     assert set(states) == LIVE | ENDED
@@ -37,7 +37,7 @@ def test_every_state_of_the_service_model_is_known(runs: GlueRuns) -> None:
     ids=["no-detail", "no-submission", "nothing-at-all"],
 )
 def test_a_failed_stop_is_logged_and_hides_nothing(
-    runs: GlueRuns, job: GlueJob, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
+    runs: FakeGlueJob, job: GlueJob, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
 ) -> None:
     """PipesGlueClient reads a key that the answer does not have when a stop fails: the KeyError
     takes the place of the interrupt, and nobody learns that the run goes on."""
@@ -67,7 +67,7 @@ def test_a_failed_stop_is_logged_and_hides_nothing(
 )
 @pytest.mark.parametrize("where", ["on_start", "on_tick"])
 def test_whatever_ends_the_waiting_the_run_is_stopped(
-    runs: GlueRuns, job: GlueJob, where: str, trouble: BaseException
+    runs: FakeGlueJob, job: GlueJob, where: str, trouble: BaseException
 ) -> None:
     """PipesGlueClient stops the run on an interrupt only; any other exception leaves it running,
     and paid for."""
@@ -82,7 +82,7 @@ def test_whatever_ends_the_waiting_the_run_is_stopped(
 
 
 def test_a_run_that_may_not_be_looked_at_is_stopped_as_far_as_that_can_be_seen(
-    runs: GlueRuns, job: GlueJob, refusal: Any
+    runs: FakeGlueJob, job: GlueJob, refusal: Any
 ) -> None:
     """PipesGlueClient leaves a run behind whose state it is not allowed to read."""
     runs.plan = ["RUNNING", "RUNNING"]
@@ -100,7 +100,9 @@ def test_a_run_that_may_not_be_looked_at_is_stopped_as_far_as_that_can_be_seen(
     assert runs.runs[0]["states"] == ["STOPPED"]
 
 
-def test_the_log_is_shown_while_the_run_goes_on(runs: GlueRuns, modelled: Any, clock: Any) -> None:
+def test_the_log_is_shown_while_the_run_goes_on(
+    runs: FakeGlueJob, modelled: Any, clock: Any
+) -> None:
     """PipesGlueClient reads CloudWatch when the run is over."""
     runs.plan = ["RUNNING"] * 40 + ["SUCCEEDED"]
     written = [f"line {number}" for number in range(3)]
@@ -128,7 +130,7 @@ def test_the_log_is_shown_while_the_run_goes_on(runs: GlueRuns, modelled: Any, c
     assert shown[0] == ("line 0", "RUNNING")
 
 
-def test_the_callers_arguments_are_left_as_they_are(runs: GlueRuns, job: GlueJob) -> None:
+def test_the_callers_arguments_are_left_as_they_are(runs: FakeGlueJob, job: GlueJob) -> None:
     """PipesGlueClient writes its own arguments into the caller's dictionary: the next run of a
     shared one is started with those of the last."""
     arguments = {"--TempDir": "s3://b/tmp/"}

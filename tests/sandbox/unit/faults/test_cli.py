@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 
 import pytest
 
+from tests.support.project import ROOT
 from xacct_sandbox.faults import Fault, cli
 from xacct_sandbox.faults.kinds import KINDS, check
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "sandbox.md"
+DOCUMENT = ROOT / "docs" / "sandbox.md"
 ADD = "xacct-sandbox fault add"
 
 

@@ -4,14 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.crawls import NOON, Crawls
+from tests.support.fakes.glue import NOON, FakeGlueCrawler
+from tests.support.fakes.modelled_client import client_error
 from xacct_assets.aws.errors import CrawlFailed, NotFound, WaitTimeout
 from xacct_assets.aws.glue.crawler import Crawler, CrawlRequirement
 
 
 @pytest.fixture
-def glue(modelled, refusal):
-    return lambda **options: Crawls(modelled, refusal, **options)
+def glue():
+    return FakeGlueCrawler
 
 
 def crawler(fake, clock):
@@ -191,7 +192,7 @@ def test_a_crawl_that_botocore_started_and_was_then_refused_is_ours(glue, clock)
 
     def start(Name):
         fake.begin()
-        error = fake.refusal("CrawlerRunningException")
+        error = client_error("CrawlerRunningException")
         error.response["ResponseMetadata"]["RetryAttempts"] = 1
         raise error
 
@@ -218,7 +219,7 @@ def test_a_crawl_that_began_after_we_asked_is_as_good_as_ours(glue, clock):
 
     def start(Name):
         fake.begin()
-        raise fake.refusal("CrawlerRunningException")
+        raise client_error("CrawlerRunningException")
 
     fake.client._operations["start_crawler"] = start
     assert crawler(fake, clock).crawl("c", 600).reused
@@ -238,17 +239,17 @@ def test_another_ones_crawl_that_failed_is_not_enough_though_the_day_is_there(gl
 
 def test_a_stop_that_got_no_answer_is_asked_for_again(glue, clock):
     fake = glue(looks=10**6)
-    fake.stop_errors = [fake.refusal("OperationTimeoutException")]
+    fake.stop_errors = [client_error("OperationTimeoutException")]
     with pytest.raises(WaitTimeout):
         crawler(fake, clock).crawl("c", 60)
     assert (fake.stopped, fake.crawls[0]["State"]) == (2, "STOPPED")
 
 
-@pytest.mark.parametrize("words", ["Internal Service Exception", "Rate exceeded"])
-def test_a_crawl_that_failed_on_glues_side_can_be_retried(glue, clock, words):
+@pytest.mark.parametrize("message", ["Internal Service Exception", "Rate exceeded"])
+def test_a_crawl_that_failed_on_glues_side_can_be_retried(glue, clock, message):
     fake = glue(outcome="FAILED")
-    fake.words = words
-    with pytest.raises(CrawlFailed, match=words) as caught:
+    fake.error_message = message
+    with pytest.raises(CrawlFailed, match=message) as caught:
         crawler(fake, clock).crawl("c", 600)
     assert caught.value.retryable
 

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.glue_runs import OPTIONS, GlueRuns
+from tests.support.fakes.glue import OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
 from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_result import log_urls
@@ -11,8 +11,8 @@ from xacct_assets.aws.glue.job_runs import ENDED, JobRuns
 
 
 @pytest.fixture
-def glue(modelled, refusal):
-    return GlueRuns(modelled, refusal)
+def glue():
+    return FakeGlueJob()
 
 
 @pytest.fixture

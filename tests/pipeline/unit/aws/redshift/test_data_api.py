@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.data_api_statements import STATEMENT, Statements
+from tests.support.fakes.redshift_data import STATEMENT, FakeRedshiftData
 from xacct_assets.aws.errors import (
     AccessDenied,
     ResultExpired,
@@ -20,8 +20,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def redshift(modelled, refusal):
-    return Statements(modelled, refusal)
+def redshift():
+    return FakeRedshiftData()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import threading
 import pytest
 import redshift_connector
 
+from tests.support.fakes.redshift import FakeRedshift
 from xacct_assets.aws.errors import (
     CommitUnknown,
     ConnectionFailed,
@@ -31,71 +32,9 @@ LOST = redshift_connector.InterfaceError("BrokenPipe: server socket closed.")
 CONFLICT = server_error("XX000", "1023", D="Serializable isolation violation on table - 100")
 
 
-class Connection:
-    def __init__(self, database):
-        self.database = database
-        self.log = database.log
-        self._usock = database.socket
-
-    def cursor(self):
-        return Cursor(self)
-
-    def commit(self):
-        self.log.append("commit")
-        self.database.raise_next("commit")
-
-    def rollback(self):
-        self.log.append("rollback")
-        self.database.raise_next("rollback")
-
-    def close(self):
-        self.log.append("close")
-
-
-class Cursor:
-    rowcount = 2
-    description = ((b"day", 1), ("n", 2))
-
-    def __init__(self, connection):
-        self.connection = connection
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def execute(self, sql, params=()):
-        self.connection.log.append(sql)
-        self.connection.database.raise_next("execute")
-
-    def fetchall(self):
-        return ([1, 2], [3, 4])
-
-
-class Database:
-    """Stands in for `redshift_connector.connect`."""
-
-    def __init__(self):
-        self.log: list[str] = []
-        self.options: list[dict] = []
-        self.errors: dict[str, list] = {}
-        self.socket = socket.socket()
-
-    def raise_next(self, where):
-        error = self.errors.get(where, [None]).pop(0) if self.errors.get(where) else None
-        if error is not None:
-            raise error
-
-    def __call__(self, **options):
-        self.options.append(options)
-        self.raise_next("connect")
-        return Connection(self)
-
-
 @pytest.fixture
 def database():
-    database = Database()
+    database = FakeRedshift()
     yield database
     database.socket.close()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pipeline.unit.aws.conftest import ModelledClient
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.s3.bucket import Bucket
 
@@ -69,53 +69,39 @@ def test_folders_are_named_without_their_prefix(modelled):
     assert Bucket(s3, "b", B).folders("p/") == ["2026"]
 
 
-class Keys:
-    """A bucket of keys, with pages as S3 has them."""
+def bucket_of(keys: list[str], page_size: int = 1000) -> FakeBucket:
+    return FakeBucket(dict.fromkeys(keys, b"1"), owner=B, page_size=page_size)
 
-    def __init__(self, modelled, keys: list[str], page: int = 1000) -> None:
-        self.keys, self.page = sorted(keys), page
-        self.client = modelled("s3", list_objects_v2=self.answer)
 
-    def answer(self, Bucket, Prefix, ExpectedBucketOwner, StartAfter="", ContinuationToken=""):
-        after = ContinuationToken or StartAfter
-        found = [key for key in self.keys if key.startswith(Prefix) and key > after]
-        shown = found[: self.page]
-        more = {"NextContinuationToken": shown[-1]} if len(found) > len(shown) else {}
-        return {
-            "Contents": [{"Key": key, "Size": 1} for key in shown],
-            "IsTruncated": bool(more),
-            **more,
-        }
-
-    def keys_by_folder(self, folders: list[str]) -> dict[str, list[str]]:
-        found = Bucket(self.client, "b", B).list_folders(folders)
-        return {folder: [item["Key"] for item in items] for folder, items in found.items()}
+def listed(bucket: FakeBucket, folders: list[str]) -> dict[str, list[str]]:
+    found = Bucket(bucket.client, "b", B).list_folders(folders)
+    return {folder: [item["Key"] for item in items] for folder, items in found.items()}
 
 
 DAYS = [f"p/2026/{month:02}/{day:02}/" for month in (1, 2) for day in range(1, 32)]
 
 
-def test_neighbouring_folders_take_one_request(modelled):
-    s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
-    assert s3.keys_by_folder(DAYS[10:25]) == {day: [day + "a.csv"] for day in DAYS[10:25]}
+def test_neighbouring_folders_take_one_request():
+    s3 = bucket_of([day + "a.csv" for day in DAYS])
+    assert listed(s3, DAYS[10:25]) == {day: [day + "a.csv"] for day in DAYS[10:25]}
     assert len(s3.client.calls) == 1
 
 
-def test_a_month_of_few_files_takes_one_request_and_a_full_one_no_more_than_its_pages(modelled):
-    s3 = Keys(modelled, [day + "a.csv" for day in DAYS])
-    s3.keys_by_folder(DAYS[:31])
+def test_a_month_of_few_files_takes_one_request_and_a_full_one_no_more_than_its_pages():
+    s3 = bucket_of([day + "a.csv" for day in DAYS])
+    listed(s3, DAYS[:31])
     assert len(s3.client.calls) == 1
-    full = Keys(modelled, [f"{day}{n:04}" for day in DAYS[:8] for n in range(40)], page=20)
-    assert {
-        folder: len(keys) for folder, keys in full.keys_by_folder(DAYS[:8]).items()
-    } == dict.fromkeys(DAYS[:8], 40)
+    full = bucket_of([f"{day}{n:04}" for day in DAYS[:8] for n in range(40)], page_size=20)
+    assert {folder: len(keys) for folder, keys in listed(full, DAYS[:8]).items()} == dict.fromkeys(
+        DAYS[:8], 40
+    )
     assert len(full.client.calls) <= 8 * 2 + 8
 
 
-def test_what_lies_between_the_folders_is_skipped(modelled):
+def test_what_lies_between_the_folders_is_skipped():
     between = [f"{DAYS[1]}{number}" for number in range(50)]
-    s3 = Keys(modelled, [DAYS[0] + "a", *between, DAYS[2] + "c", "p/2026/01/03-x", *DAYS], page=5)
-    assert s3.keys_by_folder([DAYS[0], DAYS[2]]) == {
+    s3 = bucket_of([DAYS[0] + "a", *between, DAYS[2] + "c", "p/2026/01/03-x", *DAYS], page_size=5)
+    assert listed(s3, [DAYS[0], DAYS[2]]) == {
         DAYS[0]: [DAYS[0], DAYS[0] + "a"],
         DAYS[2]: [DAYS[2], DAYS[2] + "c"],
     }
@@ -129,7 +115,7 @@ def test_what_lies_between_the_folders_is_skipped(modelled):
 )
 def test_listed_together_is_what_is_listed_one_by_one(keys, folders, page):
     texts = sorted({day + rest for day, rest in keys} | {"p/2026/01/0", "p/2026/01/03", "q"})
-    s3 = Keys(ModelledClient, texts, page)
-    assert s3.keys_by_folder(sorted(folders)) == {
+    s3 = bucket_of(texts, page)
+    assert listed(s3, sorted(folders)) == {
         folder: [key for key in texts if key.startswith(folder)] for folder in sorted(folders)
     }

@@ -2,13 +2,11 @@
 
 import dataclasses
 import gzip
-import io
 import threading
-import zlib
-from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.errors import AccessDenied, ObjectChanged, Unavailable
 from xacct_assets.aws.s3.file_inspection import CHUNK
 from xacct_assets.aws.s3.raw_bucket import RawBucket, ReadingStopped
@@ -19,74 +17,16 @@ COLUMNS = ["id", "name"]
 GOOD = b"id,name\n1,a\n2,b\n"
 
 
-class Body(io.BytesIO):
-    """A body that may break off after some bytes."""
-
-    def __init__(self, data: bytes, breaks_at: int | None = None, error=None) -> None:
-        super().__init__(data)
-        self.breaks_at = breaks_at
-        self.error = error
-
-    def read(self, amount=-1):
-        if self.breaks_at is not None and self.tell() >= self.breaks_at:
-            raise self.error
-        if self.breaks_at is not None:
-            amount = min(amount, self.breaks_at - self.tell())
-        return super().read(amount)
-
-
-class Bucket:
-    """Objects by key, with the calls of S3 that `RawBucket` makes."""
-
-    def __init__(self, modelled, refusal, objects: dict[str, bytes]) -> None:
-        self.objects = dict(objects)
-        self.refusal = refusal
-        self.breaks: list[tuple[int, Exception]] = []
-        self.client = modelled("s3", list_objects_v2=self.list, get_object=self.get)
-
-    def list(self, Bucket, Prefix, ExpectedBucketOwner, StartAfter="", ContinuationToken="0", **_):
-        assert ExpectedBucketOwner == A
-        keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
-        start = int(ContinuationToken)
-        page = {
-            "Contents": [
-                {
-                    "Key": key,
-                    "Size": len(self.objects[key]),
-                    "ETag": f'"{zlib.crc32(self.objects[key]):x}"',
-                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
-                }
-                for key in keys[start : start + 2]
-            ]
-        }
-        if start + 2 < len(keys):
-            page["NextContinuationToken"] = str(start + 2)
-        return page
-
-    def get(self, Bucket, Key, IfMatch, ExpectedBucketOwner, Range="bytes=0-"):
-        assert ExpectedBucketOwner == A
-        if Key not in self.objects:
-            raise self.refusal("NoSuchKey", status=404)
-        data = self.objects[Key]
-        if IfMatch != f'"{zlib.crc32(data):x}"':
-            raise self.refusal("PreconditionFailed", status=412)
-        start = int(Range.removeprefix("bytes=").removesuffix("-"))
-        if self.breaks:
-            at, error = self.breaks.pop(0)
-            return {"Body": Body(data[start:], at, error)}
-        return {"Body": Body(data[start:])}
-
-
 @pytest.fixture
-def bucket(modelled, refusal):
-    return lambda objects: Bucket(modelled, refusal, objects)
+def bucket():
+    return lambda objects: FakeBucket(objects, owner=A)
 
 
-def raw_bucket(fake: Bucket) -> RawBucket:
+def raw_bucket(fake: FakeBucket) -> RawBucket:
     return RawBucket(fake.client, "raw", A)
 
 
-def verdict(fake: Bucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
+def verdict(fake: FakeBucket, key: str = "p/a.csv", columns=COLUMNS, **dialect):
     listed = raw_bucket(fake).list_objects("p/", ["*.csv", "*.csv.gz"])
     (item,) = [each for each in listed if each.key == key]
     (found,) = raw_bucket(fake).inspect([item], CsvDialect(**dialect), columns)
@@ -281,39 +221,11 @@ def test_a_connection_without_progress_is_given_up(bucket):
         verdict(fake)
 
 
-class PagedBucket:
-    """S3's own paging: by StartAfter or token, keys in byte order, sometimes an empty page."""
-
-    def __init__(self, modelled, keys: list[str]) -> None:
-        self.keys = sorted(keys, key=str.encode)
-        self.client = modelled("s3", list_objects_v2=self.list)
-
-    def list(self, Bucket, Prefix, MaxKeys, StartAfter="", ContinuationToken=None, **_):
-        if ContinuationToken is None and StartAfter == "p/b":
-            # Seen where many delete markers lie between two keys.
-            return {"IsTruncated": True, "NextContinuationToken": "p/b"}
-        after = ContinuationToken or StartAfter
-        found = [key for key in self.keys if key.startswith(Prefix) and key > after]
-        page = {
-            "IsTruncated": len(found) > MaxKeys,
-            "Contents": [
-                {
-                    "Key": key,
-                    "Size": 1,
-                    "ETag": '"aa"',
-                    "LastModified": datetime(2026, 1, 1, tzinfo=UTC),
-                }
-                for key in found[:MaxKeys]
-            ],
-        }
-        if page["IsTruncated"]:
-            page["NextContinuationToken"] = found[MaxKeys - 1]
-        return page
-
-
-def test_a_listing_can_be_taken_up_after_any_key(modelled):
+def test_a_listing_can_be_taken_up_after_any_key():
     keys = ["p/a", "p/b", "p/c", "p/é", "p/😀", "q/a"]
-    raw = RawBucket(PagedBucket(modelled, keys).client, "raw", A)
+    bucket = FakeBucket(dict.fromkeys(keys, b"1"), owner=A)
+    bucket.empty_page_after = "p/b"
+    raw = RawBucket(bucket.client, "raw", A)
     seen, after, more = [], None, True
     while more:
         objects, more = raw.list_page("p/", after, 2)

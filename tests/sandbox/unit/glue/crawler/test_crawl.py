@@ -126,7 +126,7 @@ def test_an_unsupported_format_fails_the_crawl_by_name(bench):
 
 
 def test_a_refusal_to_list_names_principal_action_and_resource(bench):
-    bench.s3.deny_list = True
+    bench.s3.denied.add("list_objects_v2")
     with pytest.raises(S3Denied) as refusal:
         bench.crawl()
     for part in ("assumed-role/glue/AWS-Crawler", "s3:ListBucket", "arn:aws:s3:::raw"):
@@ -135,14 +135,14 @@ def test_a_refusal_to_list_names_principal_action_and_resource(bench):
 
 def test_a_refusal_to_read_names_the_object(bench):
     key = bench.day(1)
-    bench.s3.deny_get = True
+    bench.s3.denied.add("get_object")
     with pytest.raises(S3Denied, match=f"s3:GetObject on resource: arn:aws:s3:::raw/{key}"):
         bench.crawl()
 
 
 def test_a_refusal_of_the_catalog_names_the_operation(bench):
     bench.day(1)
-    bench.glue.deny.add("create_table")
+    bench.glue.denied.add("create_table")
     with pytest.raises(CrawlFailed, match="create_table failed for the crawler's role: AccessDen"):
         bench.crawl()
 

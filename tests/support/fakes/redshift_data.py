@@ -1,13 +1,31 @@
-"""A Redshift workgroup behind its Data API, in memory."""
+"""Redshift's Data API in memory."""
+
+from __future__ import annotations
+
+from tests.support.fakes.modelled_client import ModelledClient
 
 STATEMENT = "d9b6c0c9-0747-4bf4-b142-e8883122f766"
 
 
-class Statements:
-    """A workgroup whose statements go through given statuses."""
+class FakeRedshiftData:
+    """The Data API of a workgroup. Each description moves a statement to its next status.
 
-    def __init__(self, modelled, refusal):
-        self.refusal = refusal
+    Attributes:
+        client: the boto3 client of the Data API.
+        statuses: statuses of the statement, the current one first.
+        facts: further fields of the description.
+        answer: further fields of the answer to a submission.
+        pages: pages of the result.
+        submit_errors: an error for each of the next submissions; nothing is submitted.
+        lost_answers: an error for each of the next submissions; the statement is submitted.
+        describe_errors: an error for each of the next descriptions.
+        outcomes: descriptions to return first.
+        tokens: statement id by client token.
+        cancelled: ids of the cancelled statements.
+        cancel_errors: an error for each of the next cancellations.
+    """
+
+    def __init__(self) -> None:
         self.statuses = ["SUBMITTED", "STARTED", "FINISHED"]
         self.facts: dict = {}
         self.answer: dict = {}
@@ -19,7 +37,7 @@ class Statements:
         self.tokens: dict[str, str] = {}
         self.cancelled: list[str] = []
         self.cancel_errors: list = []
-        self.client = modelled(
+        self.client = ModelledClient(
             "redshift-data",
             execute_statement=self.submit,
             batch_execute_statement=self.submit,

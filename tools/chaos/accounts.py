@@ -1,7 +1,6 @@
-"""The two accounts as a seed finds them: its days, what is in the buckets and in the database.
+"""The buckets, catalog and database of both accounts, as a seed uses and checks them.
 
-Everything here is asked for with the accounts' admin users and the database's superuser, with boto3
-and SQL: none of the pipeline's code is in between.
+Access is by boto3 as admin users and by SQL as superuser, without the pipeline's clients.
 """
 
 from __future__ import annotations
@@ -13,19 +12,18 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from tests.support.sandbox import EXTRA_FEEDS_DIR, RunningSandbox
+from tests.support.project import EXTRA_FEEDS_DIR
+from tests.support.sandbox import RunningSandbox
 from tests.support.warehouse import connect
 from tools.chaos.schedule import FEEDS
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.spec import FeedSpec
 
-# The database's own user, who sees everybody's sessions.
+# The database's superuser, who sees the sessions of all users.
 SUPERUSER = "rdsdb"
-DELETED_AT_ONCE = 1000
-
-
-# What of a crawler's description makes another one like it.
+MAX_KEYS_PER_DELETE = 1000
+# Fields of a crawler's description that define it.
 _CRAWLER = (
     "Name",
     "Role",
@@ -38,30 +36,33 @@ _CRAWLER = (
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What is of other days than a seed's, and must stay as it is."""
+class OtherDays:
+    """The data of days that a seed does not use, which must not change.
+
+    Attributes:
+        keys: keys of exports and rejected rows.
+        rows: number of rows by table and day.
+    """
 
     keys: frozenset[str]
-    """Of exports and rejects."""
     rows: Mapping[tuple[str, date], int]
-    """By table and day."""
 
 
 @dataclass(frozen=True)
-class World:
-    """A sandbox with both feeds deployed, and the days that a seed uses of it."""
+class Accounts:
+    """A sandbox with both feeds deployed, and the days that a seed uses."""
 
     sandbox: RunningSandbox
     days: tuple[date, ...]
 
     @cached_property
     def feeds(self) -> Mapping[str, FeedSpec]:
-        """Both feeds."""
+        """The specs of both feeds, by name."""
         return {name: load_feed(name, extra_feeds_dir=EXTRA_FEEDS_DIR) for name in FEEDS}
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of a pipeline that works here."""
+        """The environment variables of a pipeline on this sandbox."""
         return {**self.sandbox.variables, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
 
     # -- buckets -------------------------------------------------------------------------------
@@ -90,21 +91,21 @@ class World:
         return f"rejects/{feed}/{day:%Y/%m/%d}/"
 
     def job_name(self, feed: str) -> str:
-        """Of the feed's Glue job, and of its crawler."""
+        """Name of the feed's Glue job and of its crawler."""
         return f"xacct-{self.sandbox.config.suffix}-{feed}"
 
     def put(self, feed: str, day: date, name: str, body: bytes) -> None:
-        """A supplier's file."""
+        """Write a raw file as account A."""
         self.central.put_object(
             Bucket=self.input_bucket, Key=self.raw_prefix(feed, day) + name, Body=body
         )
 
     def delete(self, feed: str, day: date, name: str) -> None:
-        """The supplier takes it away."""
+        """Delete a raw file as account A."""
         self.central.delete_object(Bucket=self.input_bucket, Key=self.raw_prefix(feed, day) + name)
 
     def raw(self, feed: str, day: date) -> list[bytes]:
-        """The day's files as they are now, in the order of their keys."""
+        """The content of the day's raw files, in the order of their keys."""
         found = objects(self.central, self.input_bucket, self.raw_prefix(feed, day))
         return [found[key] for key in sorted(found)]
 
@@ -113,7 +114,7 @@ class World:
         return objects(self.central, self.export_bucket, self.export_prefix(feed, day))
 
     def rejects(self, feed: str, day: date) -> dict[str, bytes]:
-        """All objects that tell of the day's rejected rows, by key."""
+        """All objects with the day's rejected rows, by key."""
         return objects(self.processing, self.processing_bucket, self.rejects_prefix(feed, day))
 
     @cached_property
@@ -134,7 +135,7 @@ class World:
     # -- database ------------------------------------------------------------------------------
 
     def sql(self, text: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """A statement as the superuser, in a connection of its own."""
+        """Execute a statement as superuser in a new connection. Returns its rows."""
         config = self.sandbox.config
         connection = connect(config, SUPERUSER, config.token_path.read_text())
         try:
@@ -148,7 +149,7 @@ class World:
     # -- before a seed -------------------------------------------------------------------------
 
     def empty(self) -> None:
-        """The days are as if nothing had ever happened on them; logs and histories stay."""
+        """Delete all data of the seed's days; logs and histories stay."""
         bounds = (self.days[0], self.days[-1])
         for name, feed in self.feeds.items():
             for day in self.days:
@@ -167,7 +168,7 @@ class World:
             queue.purge_queue(QueueUrl=url)
 
     def forget_crawls(self) -> None:
-        """The feeds' crawlers have never crawled, and their tables are not there."""
+        """Recreate the feeds' crawlers, without history, and delete their tables."""
         for name, feed in self.feeds.items():
             crawler = self.glue.get_crawler(Name=self.job_name(name))["Crawler"]
             self.glue.delete_crawler(Name=crawler["Name"])
@@ -177,8 +178,8 @@ class World:
             if catalog.table in [table["Name"] for table in tables]:
                 self.glue.delete_table(DatabaseName=catalog.database, Name=catalog.table)
 
-    def beside(self) -> Beside:
-        """What there is of other days."""
+    def other_days(self) -> OtherDays:
+        """The data of other days."""
         prefixes = [
             prefix
             for name in self.feeds
@@ -203,7 +204,7 @@ class World:
             )
             if day not in self.days
         }
-        return Beside(keys, rows)
+        return OtherDays(keys, rows)
 
 
 def keys_of(s3: Any, bucket: str, prefix: str) -> list[str]:
@@ -226,7 +227,7 @@ def objects(s3: Any, bucket: str, prefix: str) -> dict[str, bytes]:
 def delete_all(s3: Any, bucket: str, prefix: str) -> None:
     """Delete all objects under a prefix."""
     keys = keys_of(s3, bucket, prefix)
-    for start in range(0, len(keys), DELETED_AT_ONCE):
-        batch = [{"Key": key} for key in keys[start : start + DELETED_AT_ONCE]]
+    for start in range(0, len(keys), MAX_KEYS_PER_DELETE):
+        batch = [{"Key": key} for key in keys[start : start + MAX_KEYS_PER_DELETE]]
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch})
         assert not answer.get("Errors"), answer["Errors"]

@@ -1,0 +1,388 @@
+"""The pipeline's AWS clients in memory, on one shared `AwsState`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from tests.support.fakes.aws_state import AwsState
+from tests.support.fakes.modelled_client import ModelledClient
+from xacct_assets.aws.errors import NotFound
+from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
+from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
+from xacct_assets.aws.glue.job_result import JobRunResult
+from xacct_assets.aws.redshift.data_api_results import StatementResult
+from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
+from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
+from xacct_assets.aws.s3.raw_bucket import Listing
+from xacct_assets.aws.secretsmanager import WarehouseCredentials
+from xacct_assets.contract.reject_manifest import RejectManifest
+from xacct_assets.feed import load_job
+from xacct_assets.feed.spec import FeedSpec
+
+LANDED_AT = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+class FakeRawBucket:
+    """Fake of `RawBucket`."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+        self.bucket = state.settings.input_bucket
+
+    def folders(self, prefix: str) -> list[str]:
+        self.state.reach("folders")
+        below = (key.removeprefix(prefix) for key in self.state.raw if key.startswith(prefix))
+        return sorted({key.partition("/")[0] for key in below if "/" in key})
+
+    def survey(self, prefix: str, patterns: Sequence[str]) -> Listing:
+        self.state.calls.append(("list", prefix))
+        self.state.reach("list")
+        objects = [
+            RawObject(key, rows * 10, etag, LANDED_AT)
+            for key, (etag, rows, _) in sorted(self.state.raw.items())
+            if key.startswith(prefix)
+        ]
+        return Listing(
+            [o for o in objects if o.key.endswith((".csv", ".csv.gz"))],
+            [o.key for o in objects if not o.key.endswith((".csv", ".csv.gz"))],
+        )
+
+    def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
+        return {prefix: self.survey(prefix, patterns) for prefix in prefixes}
+
+    def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
+        return self.survey(prefix, patterns).objects
+
+    def inspect(
+        self, objects: Sequence[RawObject], format_: Any, columns: Sequence[str], *, stop: Any
+    ) -> list[FileVerdict]:
+        self.state.calls.append(("inspect", len(objects)))
+        verdicts = []
+        for item in objects:
+            _, rows, problem = self.state.raw[item.key]
+            text = problem and f"s3://bucket/{item.key}: {problem}"
+            note = None if rows else "a header and no rows"
+            verdicts.append(
+                FileVerdict(item, 0 if problem else rows, tuple(columns), item.size, text, note)
+            )
+        return verdicts
+
+
+# Types that a crawler infers from CSV, by the type of the feed's column.
+_INFERRED = {
+    "bigint": "bigint",
+    "integer": "bigint",
+    "decimal": "double",
+    "varchar": "string",
+    "timestamp": "string",
+}
+
+
+class FakeCrawler:
+    """Fake of `Crawler`: each folder with rows becomes a partition."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def crawl(
+        self, name: str, timeout: float, *, needed: CrawlRequirement | None = None
+    ) -> CrawlResult:
+        self.state.calls.append(("crawl", name))
+        self.state.requirements.append(needed)
+        self.state.reach("crawl")
+        bucket, feed = self.state.settings.input_bucket, self.state.feed
+        for key, (_, rows, _) in self.state.raw.items():
+            folder = key.rpartition("/")[0]
+            values = tuple(re.findall(r"\d+", folder)[-3:])
+            if rows and values not in self.state.partitions:
+                columns = [(c.name, _INFERRED[c.type.split("(")[0]]) for c in feed.columns]
+                self.state.partitions[values] = CatalogPartition(
+                    values, f"s3://{bucket}/{folder}/", columns
+                )
+        self.state.reach("crawled")
+        return CrawlResult("crawl-1", "COMPLETED", LANDED_AT, LANDED_AT, {})
+
+
+class FakeCatalog:
+    """Fake of `Catalog`, with one table."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def partitions(
+        self, database: str, table: str, values: Sequence[Sequence[str]]
+    ) -> dict[tuple[str, ...], CatalogPartition]:
+        wanted = {tuple(item) for item in values}
+        return {k: v for k, v in self.state.partitions.items() if k in wanted}
+
+    def table(self, database: str, name: str) -> CatalogTable:
+        if not self.state.table_location:
+            raise NotFound(f"table {database}.{name}")
+        return CatalogTable(database, name, [], [], self.state.table_location, "csv")
+
+    def create_table(
+        self, database: str, name: str, location: str, *, columns: Any, **options: Any
+    ) -> None:
+        self.state.calls.append(("create table", tuple(options["partition_keys"])))
+        self.state.table_location = location
+
+    def add_partition(
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Any
+    ) -> None:
+        self.state.calls.append(("add partition", tuple(values)))
+        key = tuple(values)
+        self.state.partitions[key] = CatalogPartition(key, location, list(columns))
+
+    def update_partition(
+        self, database: str, table: str, values: Sequence[str], location: str, columns: Any
+    ) -> None:
+        self.state.calls.append(("update partition", tuple(values)))
+        key = tuple(values)
+        self.state.partitions[key] = replace(self.state.partitions[key], columns=list(columns))
+
+
+class FakeWarehouse:
+    """Fake of `Warehouse`, for the statements of the assets and of `xacct doctor`."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        self.state.reach("query")
+        if "current_user" in sql:
+            return [{"name": "xacct", "version": "Redshift"}]
+        if "pg_proc" in sql:
+            return [{"proname": params[-1]}] if self.state.procedures else []
+        if sql.endswith("LIMIT 0"):
+            return []
+        first, last = params[-2:]
+        if "xacct_load_audit" in sql:
+            return [
+                {"partition_date": day, **entry}
+                for day, entry in self.state.load_audit.items()
+                if first <= day <= last
+            ]
+        table = self.state.fact if '"products_f"' in sql else self.state.staging
+        return [
+            {
+                "partition_date": day,
+                "row_count": rows,
+                "key_count": rows - self.state.duplicates.get(day, 0),
+            }
+            for day, rows in table.items()
+            if first <= day <= last and rows
+        ]
+
+    def transaction(self, work: Callable[[Any], Any], *, idempotent: bool = False) -> Any:
+        return work(self)
+
+    def cursor(self) -> FakeWarehouse:
+        return self
+
+    def execute(self, sql: str, params: Sequence[Any]) -> None:
+        _, first, last = params
+        days = [
+            day
+            for day, entry in self.state.load_audit.items()
+            if first <= day <= last and entry["transformed_at"] is not None
+        ]
+        self._rows = [(day, self.state.staging[day]) for day in days if day in self.state.staging]
+        if sql.startswith("DELETE"):
+            self.state.calls.append(("clean", tuple(days)))
+            for day in days:
+                self.state.staging.pop(day, None)
+
+    def fetchall(self) -> list[tuple[date, int]]:
+        return self._rows
+
+
+class FakeDataApi:
+    """Fake of `DataApi`, for the procedure call and UNLOAD."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def execute(
+        self,
+        sql: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        client_token: str = "",
+        name: str,
+    ) -> StatementResult:
+        if parameters is None:
+            return StatementResult("statement-0")
+        first, last = (date.fromisoformat(parameters[k]) for k in ("from_day", "to_day"))
+        self.state.calls.append(("call", (first, last)))
+        self.state.reach("call")
+        for day, entry in self.state.load_audit.items():
+            if first <= day <= last and entry["transformed_at"] is None:
+                self.state.fact[day] = self.state.staging.get(day, 0)
+                entry["transformed_at"] = LANDED_AT
+        return StatementResult("statement-1")
+
+    def batch(self, sqls: Sequence[str], *, client_token: str, name: str) -> list[StatementResult]:
+        self.state.calls.append(("unload", len(sqls)))
+        for sql in sqls:
+            target = re.search(r"TO 's3://[^/]+/([^']+)'", sql)
+            day = re.search(r"= ''(\d{4}-\d{2}-\d{2})''", sql)
+            assert target, sql
+            assert day, sql
+            rows = self.state.fact.get(date.fromisoformat(day[1]), 0)
+            self.state.exported[target[1]] = {"0000_part_00.parquet": rows} if rows else {}
+        self.state.reach("unload")
+        return [StatementResult(f"statement-2:{i}") for i, _ in enumerate(sqls, 1)]
+
+
+class FakeExports:
+    """Fake of `Exports`."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+        self.bucket = state.settings.export_bucket
+
+    def read_manifest(self, prefix: str) -> ExportManifest | None:
+        files = self.state.exported.get(prefix)
+        if not files:
+            return None
+        return ExportManifest(
+            [ManifestEntry(f"s3://b/{prefix}{n}", 100, rows) for n, rows in files.items()],
+            [],
+            sum(files.values()),
+        )
+
+    def verify(self, prefix: str) -> ExportVerdict:
+        manifest = self.read_manifest(prefix)
+        if manifest is None:
+            return ExportVerdict(problems=["no manifest"])
+        return ExportVerdict(manifest, len(manifest.entries), manifest.total_rows, 100)
+
+    def verify_all(self, prefixes: Sequence[str]) -> dict[str, ExportVerdict]:
+        return {prefix: self.verify(prefix) for prefix in prefixes}
+
+
+class FakeRejects:
+    """Fake of `Rejects`."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def manifest(self, day: date) -> RejectManifest | None:
+        return self.state.reject_manifests.get(day)
+
+
+class FakeSessions:
+    """Fake of `Sessions`."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+
+    def identity(self) -> tuple[str, str]:
+        return self.state.identity
+
+
+class FakeAwsClients:
+    """Fake of `AwsClients`: every client works on the same state."""
+
+    def __init__(self, state: AwsState) -> None:
+        self.state = state
+        self.settings = state.settings
+        self.sessions = FakeSessions(state)
+        self.crawler = FakeCrawler(state)
+        self.catalog = FakeCatalog(state)
+        self.warehouse = FakeWarehouse(state)
+        self.data_api = FakeDataApi(state)
+
+    def client(self, service: str) -> ModelledClient:
+        """A boto3 client with the operations that `xacct doctor` calls."""
+        operations = {
+            "s3": {"list_objects_v2": lambda **_: {}},
+            "glue": {
+                "get_crawler": lambda Name: {"Crawler": {"Name": Name, "State": "READY"}},
+                "list_crawls": lambda **_: {"Crawls": []},
+                "get_job": lambda JobName: {"Job": {"Name": JobName, "GlueVersion": "5.0"}},
+                "get_job_runs": lambda **_: {"JobRuns": []},
+                "get_database": lambda Name: {"Database": {"Name": Name}},
+            },
+            "redshift-serverless": {
+                "get_workgroup": lambda workgroupName: {
+                    "workgroup": {
+                        "workgroupName": workgroupName,
+                        "status": self.state.workgroup_status,
+                        "namespaceName": "namespace",
+                    }
+                },
+                "get_namespace": lambda namespaceName: {
+                    "namespace": {"iamRoles": self.state.namespace_roles}
+                },
+            },
+        }
+        return ModelledClient(service, **operations[service])
+
+    def warehouse_credentials(self) -> WarehouseCredentials:
+        self.state.reach("secret")
+        return WarehouseCredentials(
+            *("h", 5439, "dev", "xacct", "s3cr3t"), "arn:secret", data_api_compatible=True
+        )
+
+    def raw_bucket(self, feed: FeedSpec) -> FakeRawBucket:
+        return FakeRawBucket(self.state)
+
+    def exports(self, feed: FeedSpec) -> FakeExports:
+        return FakeExports(self.state)
+
+    def rejects(self, feed: FeedSpec) -> FakeRejects:
+        return FakeRejects(self.state)
+
+    def input_bucket(self, feed: FeedSpec) -> str:
+        return self.settings.input_bucket
+
+    def export_bucket(self, feed: FeedSpec) -> str:
+        return self.settings.export_bucket
+
+
+def fake_load_job(
+    context: dg.AssetExecutionContext,
+    feed: FeedSpec,
+    aws: FakeAwsClients,
+    load_id: str,
+    raw_rows: Mapping[date, int],
+    **hints: Any,
+) -> load_job.LoadOutcome:
+    """Fake of `run_load_job`: loads the files of the raw bucket, once per load id."""
+    state = aws.state
+    state.job_hints.append(hints)
+    state.calls.append(("job", (load_id, tuple(sorted(raw_rows)))))
+    state.reach("job")
+    attached = load_id in state.job_runs
+    state.job_runs.setdefault(
+        load_id,
+        JobRunResult(
+            *(f"jr_{len(state.job_runs)}", "SUCCEEDED", None, 55, 120.0, False),
+            *(LANDED_AT, LANDED_AT + timedelta(seconds=60)),
+        ),
+    )
+    loads = {}
+    for day in raw_rows:
+        read, rejected = state.rows_of(day), state.reject.get(day, 0)
+        loaded = read - rejected
+        if not attached:
+            state.staging[day] = loaded
+            state.load_audit[day] = {
+                "load_id": load_id,
+                "rows_loaded": loaded,
+                "loaded_at": LANDED_AT,
+                "transformed_at": None,
+            }
+            state.reject_manifests[day] = RejectManifest(feed.name, day, load_id, rejected)
+        sample = [{"source_file": "f", "reason": "bad", "raw_record": "x"}] if rejected else []
+        reasons = {"bad": rejected} if rejected else {}
+        loads[day] = load_job.DayLoad(1, read, loaded, rejected, reasons, sample)
+    state.reach("job ended")
+    return load_job.LoadOutcome(replace(state.job_runs[load_id], attached=attached), loads)
