@@ -91,10 +91,10 @@ class FakeCrawler:
         self.state = state
 
     def crawl(
-        self, name: str, timeout: float, *, needed: CrawlRequirement | None = None
+        self, name: str, timeout: float, *, requirement: CrawlRequirement | None = None
     ) -> CrawlResult:
         self.state.calls.append(("crawl", name))
-        self.state.requirements.append(needed)
+        self.state.requirements.append(requirement)
         self.state.reach("crawl")
         bucket, feed = self.state.settings.input_bucket, self.state.feed
         for key, (_, rows, _) in self.state.raw.items():
