@@ -12,9 +12,10 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 from tests.support.arrival_model import Bucket
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.sqs import ObjectEvent, ReceivedEvent
+from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.partitions import daily_partitions, day_prefix
+from xacct_assets.feed.partitions import daily_partitions
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 

@@ -84,18 +84,23 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):  # type: ignore[m
         """
         if DEFS_FOLDER in Path(context.path).parents:
             load_feeds()
-        job = dg.define_asset_job(
-            job_name(self),
-            selection=dg.AssetSelection.groups(self.name),
-            description=f"Takes a day (or a range) of {self.name} through all five assets.",
-        )
-        return dg.Definitions(
-            assets=feed_assets(self),
-            asset_checks=feed_checks(self),
-            jobs=[job],
-            schedules=[build_schedule(self)],
-            sensors=[build_sensor(self)],
-        )
+        return feed_definitions(self)
+
+
+def feed_definitions(feed: FeedSpec) -> dg.Definitions:
+    """A feed's assets, checks, job, schedule and sensor."""
+    job = dg.define_asset_job(
+        job_name(feed),
+        selection=dg.AssetSelection.groups(feed.name),
+        description=f"Takes a day (or a range) of {feed.name} through all five assets.",
+    )
+    return dg.Definitions(
+        assets=feed_assets(feed),
+        asset_checks=feed_checks(feed),
+        jobs=[job],
+        schedules=[build_schedule(feed)],
+        sensors=[build_sensor(feed)],
+    )
 
 
 def extra_feeds(folder: Path) -> dg.Definitions:

@@ -1,11 +1,11 @@
-"""The load job and Dagster talk through Dagster Pipes over S3: what it must do, what it did.
+"""Runs the load job through Dagster Pipes over S3: sends the request, reads the report.
 
-Everything of one piece of work lives under one prefix that follows from its id,
-``pipes/<feed>/<load_id>/`` in the processing bucket, instead of under random keys: whoever attaches
-to a job run that somebody else started finds its messages. They are read once, when the job has
-ended: Dagster's own reader waits ten seconds more at that point, and polls S3 all the while. What
-the job says meanwhile is in its log, which is followed anyway. A lifecycle rule clears the prefix.
-A context that is short enough goes with the job's arguments instead, which saves a request.
+The messages of a load are under ``pipes/<feed>/<load_id>/`` in the processing bucket, not under a
+random prefix as with Dagster's own classes. So a step that reattaches to the job run of an earlier
+attempt finds its messages. They are read once, after the job run has ended: Dagster's reader polls
+S3 all the time and waits ten seconds more at the end. Progress is in the job's log, which is
+followed anyway. A lifecycle rule deletes the prefix. A short context is passed as a job argument,
+which saves a request.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
     from xacct_assets.settings import Settings
 
 
-#: A context of no more characters (as Pipes encodes it) is one of the job's arguments. Glue's
-#: reference names no limit for these; a context of a month of days is about half of this.
+#: A context of at most this many characters, as Pipes encodes it, is passed as a job argument. The
+#: Glue API reference names no limit for arguments; the context of a month is about half of this.
 INLINE_CHARACTERS = 6_000
 
 
 @dataclass(frozen=True)
 class LoadOutcome:
-    """A finished load: the job run and its account of each day."""
+    """A finished load: the job run and its report for each day."""
 
     job_run: JobRunResult
     days: Mapping[date, DayLoad]
 
 
 def load_prefix(feed: FeedSpec, load_id: str) -> str:
-    """Key prefix of the work's context and messages."""
+    """Key prefix of the load's context and messages."""
     return f"pipes/{feed.name}/{load_id}/"
 
 
@@ -113,16 +113,16 @@ def run_load_job(
     first_attempt: bool = False,
     past_seconds: Sequence[float] = (),
 ) -> LoadOutcome:
-    """Run the job for these days, or follow the run of the same work that is already there.
+    """Runs the job for these days, or reattaches to the job run of an earlier attempt.
 
     Args:
         raw_rows: rows counted in the raw files of each day.
-        first_attempt: True if there can be no such run.
-        past_seconds: how long runs of its like took.
+        first_attempt: True if there cannot be an earlier job run of this load.
+        past_seconds: durations of earlier, similar job runs, newest first.
 
     Raises:
         AwsFailure: the job run did not succeed, or could not be started.
-        Failure: it succeeded but gave no account of what it did.
+        Failure: it succeeded without a report.
     """
     settings = aws.settings
     prefix = load_prefix(feed, load_id)
@@ -133,8 +133,8 @@ def run_load_job(
     reader = reader_class(s3, settings.processing_bucket, owner, prefix)
 
     def announce(run_id: str, attached: bool) -> None:
-        verb = "Following" if attached else "Started"
-        context.log.info(f"{verb} Glue job run {run_id} for work {load_id}")
+        verb = "Reattached to" if attached else "Started"
+        context.log.info(f"{verb} Glue job run {run_id} for load {load_id}")
 
     with dg.open_pipes_session(
         context=context,
@@ -165,18 +165,18 @@ def _loaded_days(messages: Sequence[Any], load_id: str, run_id: str) -> Mapping[
     report = LoadReport.find(messages, load_id)
     if report is None:
         raise dg.Failure(
-            f"Glue job run {run_id} succeeded but left no account of what it loaded (no Pipes "
-            f"message for work {load_id}). Is glue/load.py of this version deployed? Run "
-            "`xacct deploy`, then materialize again."
+            f"Glue job run {run_id} succeeded but left no report of load {load_id} (no Pipes "
+            "message). The deployed job script may be of another version: run `xacct deploy`, then "
+            "materialize again."
         )
     return report.days
 
 
 def _pipes_classes() -> tuple[type[Any], type[Any]]:
-    """Dagster's Pipes over S3, bound to the work's prefix.
+    """Dagster's Pipes classes for S3, with keys under the load's prefix.
 
-    Made here because importing dagster_aws costs over a second and 50 MB, which only the process
-    that runs a load should pay.
+    They are defined here because importing dagster_aws costs over a second and 50 MB, which only a
+    process that runs a load needs.
     """
     from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
     from dagster_pipes import encode_param
@@ -185,8 +185,8 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
     from xacct_assets.aws.polling import suppress_and_log
     from xacct_assets.aws.s3.bucket import Bucket
 
-    class WorkContextInjector(PipesS3ContextInjector):
-        """Puts the context where the work's id says."""
+    class LoadContextInjector(PipesS3ContextInjector):
+        """Writes the context under the load's prefix."""
 
         def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
             super().__init__(bucket=bucket, client=client, key_prefix=prefix)
@@ -200,11 +200,11 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 return
             key = f"{self.key_prefix}context.json"
             Bucket(self.client, self.bucket, self._owner).put(key, json.dumps(context).encode())
-            # Not deleted: a job run may outlive us, and be followed by somebody else.
+            # Not deleted: the job run may outlive this process, and a later attempt reattaches.
             yield {"bucket": self.bucket, "key": key}
 
-    class WorkMessageReader(PipesS3MessageReader):
-        """Reads the work's messages once the job has ended."""
+    class LoadMessageReader(PipesS3MessageReader):
+        """Reads the load's messages once the job run has ended."""
 
         def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
             super().__init__(bucket=bucket, client=client)
@@ -213,11 +213,11 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
 
         @contextmanager
         def read_messages(self, handler: Any) -> Iterator[PipesParams]:
-            # The writer appends /1.json and so on; here too no random part.
+            # The job's message writer appends /1.json to this prefix.
             try:
                 yield {"bucket": self.bucket, "key_prefix": f"{self._prefix}messages"}
             except BaseException:
-                # What the job said before it failed helps, but must not hide how it failed.
+                # Messages from before the failure help, but must not hide the failure.
                 suppress_and_log(
                     lambda: self._deliver(handler), f"reading messages under {self._prefix}"
                 )
@@ -229,7 +229,7 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 handler.handle_message(message)
 
         def _messages(self) -> list[Mapping[str, Any]]:
-            """The messages of the work's last run: one object, written when the script ends."""
+            """The messages of the load's last job run: one object, written when the script ends."""
             bucket = Bucket(self.client, self.bucket, self._owner)
             try:
                 body = bucket.read(f"{self._prefix}messages/1.json")
@@ -237,4 +237,4 @@ def _pipes_classes() -> tuple[type[Any], type[Any]]:
                 return []
             return [json.loads(line) for line in body.decode().splitlines()]
 
-    return WorkContextInjector, WorkMessageReader
+    return LoadContextInjector, LoadMessageReader

@@ -153,5 +153,5 @@ def test_the_account_of_the_load_is_the_last_one_of_this_work() -> None:
 
 
 def test_a_job_without_an_account_of_its_load_fails() -> None:
-    with pytest.raises(dg.Failure, match="left no account of what it loaded"):
+    with pytest.raises(dg.Failure, match="left no report of load"):
         _loaded_days([{"something": "else"}], "w1", "jr_1")

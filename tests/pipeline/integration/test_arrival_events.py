@@ -14,8 +14,7 @@ import pytest
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.aws.sqs import Notifications, ReceivedEvent
-from xacct_assets.contract.days import DayFolders
-from xacct_assets.feed.spec import DayLayout
+from xacct_assets.contract.days import DayFolders, DayLayout
 
 PREFIX = "products/2031/02/03/"
 NAMES = ["a.csv", "b c+d%20e.csv", "é😀.csv", "sub/x.csv", "~'quoted'&=.csv"]

@@ -49,7 +49,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"glue", "spark", "redshift"},
         description=(
             f"The day's rows in {feed.warehouse.staging}, cast to the feed's columns by a Glue "
-            "job; rows that do not fit are set aside with their reason."
+            "job. Rows that do not fit are rejected and stored with the reason."
         ),
         metadata={
             "dagster/table_name": feed.warehouse.staging,
@@ -71,7 +71,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             earlier = [day for day in batch.ready if raw[day].run_id not in lineage]
             _fail_changed_days(batch, feed, aws, raw, earlier, "since raw_partition listed them")
             loads: dict[date, tuple[str, LoadOutcome]] = {}
-            # A backfill's runs are no larger than this; one launched by hand may be.
+            # Only a run that was launched by hand may have more days than this.
             for days in batched(list(batch.ready), feed.max_days_per_run):
                 load_id = _load_id(context, feed, {day: raw[day] for day in days})
                 outcome = run_load_job(
