@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
@@ -39,23 +38,21 @@ def aws_clients(_: dg.InitResourceContext) -> FakeAwsClients:
 def _definitions() -> dg.Definitions:
     """The definitions, built once for all tests: building them takes longer than a run."""
     feed, group = load_feed("products"), dg.AssetSelection.groups("products")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xacct_assets.feed.assets.defaults._RETRIES", NO_DELAY)
-        return dg.Definitions(
-            assets=feed_assets(feed),
-            asset_checks=feed_checks(feed),
-            jobs=[
-                dg.define_asset_job("checked", selection=group),
-                dg.define_asset_job("unchecked", selection=group.without_checks()),
-                dg.define_asset_job(
-                    "export_checks",
-                    selection=dg.AssetSelection.checks_for_assets(["products", "s3_export"]),
-                ),
-            ],
-            resources={"aws": aws_clients},
-            executor=dg.in_process_executor,
-            loggers={"console": quiet},
-        )
+    return dg.Definitions(
+        assets=feed_assets(feed),
+        asset_checks=feed_checks(feed),
+        jobs=[
+            dg.define_asset_job("checked", selection=group),
+            dg.define_asset_job("unchecked", selection=group.without_checks()),
+            dg.define_asset_job(
+                "export_checks",
+                selection=dg.AssetSelection.checks_for_assets(["products", "s3_export"]),
+            ),
+        ],
+        resources={"aws": aws_clients},
+        executor=dg.in_process_executor,
+        loggers={"console": quiet},
+    )
 
 
 class InMemoryPipeline:

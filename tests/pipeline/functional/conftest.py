@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.fakes.aws_clients import fake_load_job
 from tests.support.fakes.aws_state import AwsState
-from tests.support.in_memory_pipeline import InMemoryPipeline
+from tests.support.in_memory_pipeline import NO_DELAY, InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
@@ -20,6 +20,7 @@ def state(feed: FeedSpec, settings: Settings) -> AwsState:
 @pytest.fixture
 def pipeline(state: AwsState, monkeypatch: pytest.MonkeyPatch) -> InMemoryPipeline:
     monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", fake_load_job)
+    monkeypatch.setattr("xacct_assets.feed.assets.defaults._RETRIES", NO_DELAY)
     return InMemoryPipeline(state)
 
 
