@@ -77,7 +77,7 @@ def test_both_layouts_end_in_a_slash_and_have_the_same_values(
 
 
 @pytest.mark.parametrize("layout", list(DayLayout))
-def test_a_key_leads_back_to_its_day(layout: DayLayout) -> None:
+def test_a_key_is_mapped_to_its_day(layout: DayLayout) -> None:
     folders = DayFolders("in/1234/11/22.x", layout)
     assert folders.day_of(folders.prefix(DAY) + "a/b.csv") == DAY
     assert folders.day_of(folders.prefix(DAY)) == DAY
