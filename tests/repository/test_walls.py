@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.project import ROOT
 
 PACKAGES = ("xacct_assets", "xacct_sandbox")
-CONTRACT_ALLOWED = "xacct_assets.contract"
 
 
 def module_of(path: Path) -> str:
@@ -135,3 +135,15 @@ def test_aws_clients_know_neither_dagster_nor_the_rest_of_the_package() -> None:
 def test_assets_and_checks_do_not_know_botocore() -> None:
     for library in ("boto3", "botocore", "redshift_connector"):
         assert importers(library, "xacct_assets.feed") == {}
+
+
+def test_the_contract_uses_the_standard_library_only() -> None:
+    foreign = {
+        name
+        for module in MODULES
+        if module.startswith("xacct_assets.contract")
+        for name in imports_of(module)
+        if name.partition(".")[0] not in sys.stdlib_module_names
+        and not name.startswith("xacct_assets.contract")
+    }
+    assert foreign == set()
