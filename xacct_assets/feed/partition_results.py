@@ -22,6 +22,8 @@ from xacct_assets.feed.metadata import Problem
 from xacct_assets.feed.partitions import in_words, parse_day
 
 EVERY_PARTITION_CHECK = "every_partition_materialized"
+# Its metadata for a failed day: whether the upstream asset has reported the reason.
+IS_UPSTREAM = "is upstream"
 
 PartitionEvents = Iterator[
     dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation | dg.Output[None]
@@ -127,7 +129,7 @@ class PartitionBatch:
                     check_name=EVERY_PARTITION_CHECK,
                     passed=False,
                     description=problem,
-                    metadata={"is upstream": is_upstream},
+                    metadata={IS_UPSTREAM: is_upstream},
                     partition=day.isoformat(),
                 )
         for day in self.ready:

@@ -1,4 +1,4 @@
-"""Days: the partitions of a feed, and how they are spelled in folders and catalog partitions."""
+"""Days as the partitions of a feed: which there are, how many a run covers, ranges of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec
 
 
-# `dg launch` and `dagster asset materialize`: they load the definitions and run them themselves.
+# Commands that execute the run in their own process: `dg launch`, `dagster asset materialize`.
 LAUNCHING_COMMANDS = ("launch", "materialize")
 
 
@@ -25,8 +25,8 @@ def daily_partitions(feed: FeedSpec) -> dg.DailyPartitionsDefinition:
     """The feed's partitions: UTC days from its start to as far ahead as the sensor looks."""
     import dagster as dg
 
-    # Files land during their day, so it must exist before it is over; and where days are named by
-    # a time zone ahead of UTC, they land before it begins.
+    # Files land during their day, so its partition must exist before the day is over. Files from a
+    # time zone ahead of UTC land before the day begins.
     end_offset = 1 + feed.arrival.days_ahead
     return dg.DailyPartitionsDefinition(
         start_date=feed.start_date, timezone="UTC", end_offset=end_offset
@@ -34,10 +34,10 @@ def daily_partitions(feed: FeedSpec) -> dg.DailyPartitionsDefinition:
 
 
 def backfill_policy(feed: FeedSpec) -> dg.BackfillPolicy:
-    """How many days a run covers: up to the feed's bound; all of them if a person launches it so.
+    """How many days a run covers: up to ``max_days_per_run``.
 
-    ``dg launch --partition-range`` executes one run in its own process and cannot make a backfill,
-    so it refuses assets whose policy asks for several. There the range that was typed is the run.
+    ``dg launch --partition-range`` executes a single run and refuses assets whose policy splits the
+    range. There the whole range is one run.
     """
     import click
     import dagster as dg

@@ -87,7 +87,6 @@ class CrawlResult:
         summary: tables and partitions added, updated and deleted, as Glue reports them.
         dpu_hours: its cost, if Glue reports it.
         reused: True if it was started by another run.
-        log_group, log_stream: where its log is.
     """
 
     crawl_id: str
@@ -97,8 +96,6 @@ class CrawlResult:
     summary: dict[str, Any] = field(default_factory=dict)
     dpu_hours: float | None = None
     reused: bool = False
-    log_group: str | None = None
-    log_stream: str | None = None
 
 
 class Crawler:
@@ -378,8 +375,6 @@ def _result(crawl: dict[str, Any], *, reused: bool = False) -> CrawlResult:
         summary=summary if isinstance(summary, dict) else {"text": text},
         dpu_hours=crawl.get("DPUHour"),
         reused=reused,
-        log_group=crawl.get("LogGroup"),
-        log_stream=crawl.get("LogStream"),
     )
 
 

@@ -8,11 +8,12 @@ import dagster as dg
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.checks.per_partition import CheckInput, Verdict, per_partition_check
 from xacct_assets.feed.event_log import latest_problems
-from xacct_assets.feed.partition_results import EVERY_PARTITION_CHECK, partitions_failure
+from xacct_assets.feed.partition_results import (
+    EVERY_PARTITION_CHECK,
+    IS_UPSTREAM,
+    partitions_failure,
+)
 from xacct_assets.feed.spec import FeedSpec
-
-# Metadata of a failed day: whether the reason is a problem of the upstream asset.
-IS_UPSTREAM = "is upstream"
 
 
 def every_partition_materialized(feed: FeedSpec, asset_name: str) -> dg.AssetChecksDefinition:
