@@ -22,7 +22,7 @@ BENCHMARKS = {
         "a day, 30 days and a year: Airflow's reference DAG and ours on one sandbox (20 minutes; "
         "installs Airflow into .xacct/bench the first time). BENCH_PARTS=one_day,month measures "
         "these parts anew and keeps the others' figures; parts: idle, one_day, true_times, month, "
-        "defaults, year",
+        "stock, defaults, year",
     ),
     "scale": (
         "benchmarks.scale",

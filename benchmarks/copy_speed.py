@@ -80,7 +80,7 @@ class Measured:
     @property
     def ratios(self) -> list[float]:
         """Speed of ours by PostgreSQL's, turn by turn."""
-        return [theirs / our for our, theirs in zip(self.ours, self.postgres, strict=True)]
+        return [postgres / ours for ours, postgres in zip(self.ours, self.postgres, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Rig:
             for turn in range(REPEATS + 1):  # the first is a rehearsal
                 self._execute("TRUNCATE bench_ours")
                 self._execute("TRUNCATE bench_postgres")
-                theirs, _ = self._timed(
+                postgres, _ = self._timed(
                     lambda plain=plain, written=written: self._postgres.copy_in(
                         f"COPY bench_postgres FROM STDIN ({written.postgres})", plain
                     )
@@ -217,7 +217,7 @@ class Rig:
                 if turn == 0:
                     self._compare()
                     continue
-                self._note(case, ours, theirs, spent)
+                self._note(case, ours, postgres, spent)
             measured.append(case)
         return measured
 
@@ -245,7 +245,7 @@ class Rig:
             )
             case = Measured(name, 0)
             for turn in range(REPEATS + 1):
-                theirs, _ = self._timed(
+                postgres, _ = self._timed(
                     lambda: self._postgres.copy_out(
                         "COPY (SELECT * FROM bench_ours) TO STDOUT (FORMAT csv)", out
                     )
@@ -254,7 +254,7 @@ class Rig:
                 if turn == 0:
                     case.size = self._compare_export(folder)
                     continue
-                self._note(case, ours, theirs, spent)
+                self._note(case, ours, postgres, spent)
             measured.append(case)
         return measured
 
@@ -328,15 +328,15 @@ class Rig:
                 found[kind] = found.get(kind, 0.0) + processes.processor_seconds([one])
         return found
 
-    def _note(self, case: Measured, ours: float, theirs: float, spent: dict[str, float]) -> None:
+    def _note(self, case: Measured, ours: float, postgres: float, spent: dict[str, float]) -> None:
         case.ours.append(ours)
-        case.postgres.append(theirs)
+        case.postgres.append(postgres)
         for kind, seconds in spent.items():
             case.processor.setdefault(kind, []).append(seconds)
-        told = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in spent.items())
+        shares = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in spent.items())
         self._say(
-            f"{case.name}: {ours:.2f} s, PostgreSQL {theirs:.2f} s, ratio {theirs / ours:.2f}"
-            f" (processor: {told})"
+            f"{case.name}: {ours:.2f} s, PostgreSQL {postgres:.2f} s, ratio {postgres / ours:.2f}"
+            f" (processor: {shares})"
         )
 
 
@@ -402,7 +402,7 @@ assert spark.read.csv("{path}").count() == 1000
 
 
 def _silent(_: str) -> None:
-    """Nobody is told."""
+    """Nobody is shares."""
 
 
 _PARTS = {

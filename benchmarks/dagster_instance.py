@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -52,7 +51,7 @@ class Run:
     """A run that succeeded; seconds since the epoch."""
 
     started: float
-    """When its process said so."""
+    """When its process started."""
     ended: float
 
 
@@ -118,8 +117,8 @@ class Dagster:
 
     def steps(self, run_id: str) -> dict[str, float]:
         """Seconds of each step of a run, in the order in which they began."""
-        told = self.ask(_STEPS, {"id": run_id})["runOrError"]["stepStats"]
-        begun = sorted((step for step in told if step["startTime"]), key=lambda s: s["startTime"])
+        stats = self.ask(_STEPS, {"id": run_id})["runOrError"]["stepStats"]
+        begun = sorted((step for step in stats if step["startTime"]), key=lambda s: s["startTime"])
         return {
             step["stepKey"]: (step["endTime"] or time.time()) - step["startTime"] for step in begun
         }
@@ -167,14 +166,14 @@ class Dagster:
     def answers(self) -> bool:
         """Whether the code location is loaded."""
         try:
-            told = self.ask(
+            data = self.ask(
                 "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus "
                 "locationOrLoadError { __typename } } } } }",
                 {},
             )
         except (OSError, DagsterFailed):
             return False
-        entries = told["workspaceOrError"]["locationEntries"]
+        entries = data["workspaceOrError"]["locationEntries"]
         return bool(entries) and all(
             entry["loadStatus"] == "LOADED"
             and (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
@@ -194,30 +193,38 @@ class Dagster:
         )
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-                told = json.load(answer)
+                document = json.load(answer)
         except urllib.error.HTTPError as refusal:  # what GraphQL says is in its body
             raise DagsterFailed(refusal.read().decode("utf-8", "replace")[:2000]) from refusal
-        if "errors" in told:
-            raise DagsterFailed(str(told["errors"])[:2000])
-        return told["data"]
+        if "errors" in document:
+            raise DagsterFailed(str(document["errors"])[:2000])
+        return document["data"]
 
 
 @contextmanager
 def running(
-    folder: Path, variables: Mapping[str, str], say: Callable[[str], None]
+    folder: Path,
+    variables: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    settings: str | None = None,
 ) -> Iterator[Dagster]:
     """`dagster dev` on the project, ended afterwards.
 
     Args:
         folder: a fresh one, for its instance and its output.
         variables: AWS and pipeline settings of all its processes.
+        say: called with progress messages.
+        settings: the text of its ``dagster.yaml``; by default the repository's file.
 
     Raises:
         DagsterFailed: it did not come up.
     """
     home, port = folder / "home", free_port()
     home.mkdir(parents=True)
-    shutil.copy(PROJECT / "dagster.yaml", home)
+    if settings is None:
+        settings = (PROJECT / "dagster.yaml").read_text(encoding="utf-8")
+    (home / "dagster.yaml").write_text(settings, encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         **variables,

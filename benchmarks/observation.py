@@ -56,8 +56,8 @@ def busy_seconds(work: Iterable[Work], began: float, ended: float) -> float:
 
 
 def known_after(work: Iterable[Work], calls: Sequence[Call]) -> list[tuple[str, float, float]]:
-    """(kind, its seconds, seconds until its caller was told) of all that calls follow."""
-    told = []
+    """(kind, seconds of work, seconds until its caller saw the end) of all work that was polled."""
+    detected = []
     for each in work:
         service, operations = _FOLLOWED_BY.get(each.kind, ("", set()))
         answers = [
@@ -70,8 +70,8 @@ def known_after(work: Iterable[Work], calls: Sequence[Call]) -> list[tuple[str, 
             and call.origin == CALLER
         ]
         if answers:
-            told.append((each.kind, each.seconds, min(answers) - each.ended))
-    return told
+            detected.append((each.kind, each.seconds, min(answers) - each.ended))
+    return detected
 
 
 def asked(calls: Iterable[Call], data_bucket: str) -> list[Call]:

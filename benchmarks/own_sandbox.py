@@ -51,7 +51,7 @@ def own_sandbox(
     """A running, deployed sandbox, gone afterwards.
 
     Args:
-        say: told what happens.
+        say: called with progress messages.
         settings: more variables for its daemon. All ``XACCT_`` and ``AWS_`` variables of this
             shell are dropped from this process first: a benchmark measures nobody else's sandbox.
 

@@ -36,14 +36,14 @@ def draw(known: Mapping[str, Any]) -> None:
     slow = statistics.median(known["defaults"]["walls"])
     day.set_title(f"One day (s); with provider\ndefaults {slow:.0f} s")
     day.legend(fontsize=8, frameon=False)
-    for place, value in enumerate(wall):
-        day.text(place, value, f"{value:.1f}", ha="center", va="bottom", fontsize=9)
+    for position, value in enumerate(wall):
+        day.text(position, value, f"{value:.1f}", ha="center", va="bottom", fontsize=9)
 
-    def bars(axis: Any, title: str, theirs: float, mine: float, digits: int) -> None:
-        axis.bar(labels, [theirs, mine], color=[_REFERENCE, _OURS])
+    def bars(axis: Any, title: str, reference: float, ours: float, digits: int) -> None:
+        axis.bar(labels, [reference, ours], color=[_REFERENCE, _OURS])
         axis.set_title(title)
-        for place, value in enumerate((theirs, mine)):
-            axis.text(place, value, f"{value:,.{digits}f}", ha="center", va="bottom", fontsize=9)
+        for position, value in enumerate((reference, ours)):
+            axis.text(position, value, f"{value:,.{digits}f}", ha="center", va="bottom", fontsize=9)
 
     ours = statistics.median(run["wall"] for run in month["range"])
     bars(axes[1], "30 days (s)", month["reference"]["wall"], ours, 1)

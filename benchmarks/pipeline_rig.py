@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ OURS, FAST, DEFAULTS, MANY = "ours", "reference_fast", "reference_defaults", "re
 YEAR = [date.fromisoformat(year_feed.FIRST_DAY) + timedelta(days=number) for number in range(365)]
 SINGLE_DAYS = [date(2026, 1, 1) + timedelta(days=number) for number in range(40)]
 MONTHS = [
-    [date(2026, 3, 1) + timedelta(days=30 * month + day) for day in range(30)] for month in range(4)
+    [date(2026, 3, 1) + timedelta(days=30 * month + day) for day in range(30)] for month in range(6)
 ]
 
 Say = Callable[[str], None]
@@ -56,7 +56,7 @@ class Observed:
     jobs: list[float]
     """Seconds of each job run."""
     known: list[tuple[str, float, float]] = field(default_factory=list)
-    """Kind, seconds, seconds until told, of what a service did."""
+    """Kind, seconds of work, and seconds until the orchestrator saw its end."""
     memory: int = 0
     """Most bytes (PSS) of all the orchestrator's processes together; 0: not looked at."""
 
@@ -78,6 +78,9 @@ class Rig:
     dagster: dagster_instance.Dagster
     services: Services
     say: Say
+    folder: Path
+    variables: dict[str, str]
+    """Environment of our Dagster's processes."""
     _next: Iterator[date] = field(default_factory=lambda: iter(SINGLE_DAYS))
 
     # -- runs ----------------------------------------------------------------------------------
@@ -162,6 +165,14 @@ class Rig:
         name = f"xacct-{self.config.suffix}-{year_feed.FEED if system == OURS else 'reference'}"
         return name, f"{name}-light" if system == MANY else name
 
+    @contextmanager
+    def stock(self) -> Iterator[Rig]:
+        """The same with a second `dagster dev`, which has Dagster's default settings."""
+        with dagster_instance.running(
+            self.folder / "stock", self.variables, self.say, settings="telemetry: {enabled: false}"
+        ) as dagster:
+            yield replace(self, dagster=dagster)
+
     # -- with nothing to do --------------------------------------------------------------------
 
     def idle(self, seconds: float) -> dict[str, dict[str, float]]:
@@ -245,7 +256,7 @@ def rig(programs: Path, say: Say) -> Iterator[Rig]:
         session = boto3.Session(
             keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], config.region
         )
-        yield Rig(config, airflow, dagster, Services(config, session), say)
+        yield Rig(config, airflow, dagster, Services(config, session), say, folder, variables)
 
 
 def _variables(config: SandboxConfig, keys: dict[str, Any]) -> dict[str, str]:

@@ -97,17 +97,17 @@ class PostgresSocket:
                 raise PostgresError(protocol.parse_fields(body).get("M", "unknown"))
 
     def _to_ready(self) -> str:
-        said = ""
+        answer = ""
         while True:
             kind, body = self._message()
             if kind == b"Z":
-                return said
+                return answer
             if kind == b"E":
                 raise PostgresError(protocol.parse_fields(body).get("M", "unknown"))
             if kind == b"D":
-                said = protocol.data_row_values(body)[0] or ""
-            elif kind == b"C" and not said:
-                said = body[:-1].decode()
+                answer = protocol.data_row_values(body)[0] or ""
+            elif kind == b"C" and not answer:
+                answer = body[:-1].decode()
 
     def _message(self) -> tuple[bytes, bytes]:
         head = self._file.read(5)

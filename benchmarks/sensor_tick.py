@@ -181,13 +181,13 @@ class Bench:
             questions = _questions(keys, within)
             pages = 0
             for question in questions:
-                theirs = _answers(sandbox, {"Bucket": bucket, **question})
+                from_sandbox = _answers(sandbox, {"Bucket": bucket, **question})
                 ours = _answers(server, {"Bucket": bucket, **question})
-                pages += len(theirs)
-                if theirs != ours:
+                pages += len(from_sandbox)
+                if from_sandbox != ours:
                     raise NotAsDesigned(
                         f"the listing server and the sandbox differ on {question}:\n"
-                        f"{str(ours)[:1000]}\nsandbox:\n{str(theirs)[:1000]}"
+                        f"{str(ours)[:1000]}\nsandbox:\n{str(from_sandbox)[:1000]}"
                     )
         compared = f"{len(questions)} listings ({pages} pages) of the same {len(keys):,} keys"
         self._say(f"the listing server answers as the sandbox does: {compared}")
@@ -231,7 +231,7 @@ class Bench:
         rig = self._rig(bucket)
         rig.tick()
         turns = [rig.tick(after=60) for _ in range(REPEATS)]
-        self._say(f"the sweep's turns with {without:,} outside: {_told(turns)}")
+        self._say(f"the sweep's turns with {without:,} outside: {_summary(turns)}")
         return Sweeps(without, turns)
 
     def _short(self, bucket: str, within: int) -> Short:
@@ -253,7 +253,7 @@ class Bench:
             raise NotAsDesigned(
                 f"{listed} requests in {len(ticks)} ticks, {case.calls} in one: pages came twice"
             )
-        self._say(f"{within:,} objects in short ticks: {len(ticks)} ticks, {_told(ticks)}")
+        self._say(f"{within:,} objects in short ticks: {len(ticks)} ticks, {_summary(ticks)}")
         return Short(within, ticks, case.calls)
 
     # Cases
@@ -295,7 +295,7 @@ class Bench:
             case.check()
             self._say(
                 f"{where}, {case.within:,} inside and {case.without:,} outside: "
-                f"quiet {_told(case.ticks['quiet'])}"
+                f"quiet {_summary(case.ticks['quiet'])}"
             )
         return cases
 
@@ -426,15 +426,15 @@ def _answers(s3: Any, question: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _said(body: bytes) -> dict[str, Any]:
     root = ElementTree.fromstring(body)  # noqa: S314 -- from our own two servers
-    said: dict[str, Any] = {"root": root.tag, "contents": []}
+    document: dict[str, Any] = {"root": root.tag, "contents": []}
     for child in root:
         if len(child):
-            said["contents"].append([child.tag, sorted((e.tag, _text(e)) for e in child)])
-        elif child.tag in said:
+            document["contents"].append([child.tag, sorted((e.tag, _text(e)) for e in child)])
+        elif child.tag in document:
             raise NotAsDesigned(f"{child.tag} is there twice")
         else:
-            said[child.tag] = _text(child)
-    return said
+            document[child.tag] = _text(child)
+    return document
 
 
 def _text(element: ElementTree.Element) -> str:
@@ -452,7 +452,7 @@ def _bucket(within: int, without: int) -> str:
     return f"raw-{within}-{without}"
 
 
-def _told(ticks: Sequence[Tick]) -> str:
+def _summary(ticks: Sequence[Tick]) -> str:
     requests = sorted({tick.window + tick.elsewhere for tick in ticks})
     shown = "-".join(str(count) for count in dict.fromkeys((requests[0], requests[-1])))
     return f"{shown} requests, {report.spread([tick.seconds for tick in ticks])} s"

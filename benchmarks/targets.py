@@ -116,7 +116,7 @@ def judged(known: Figures) -> list[tuple[str, str, bool]]:
         ),
         _at_most(
             "end of a service detected within 5 % of its duration or 0.5 s (share of that)",
-            figures.told_late(ours),
+            figures.detection_share(ours),
             1.0,
         ),
         (

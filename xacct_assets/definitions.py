@@ -15,9 +15,8 @@ import warnings
 
 import dagster as dg
 
-from xacct_assets.feed.component import extra_feeds
 from xacct_assets.feed.component_tree import component_tree
-from xacct_assets.feed.loader import DEFS_FOLDER
+from xacct_assets.feed.loader import DEFS_FOLDER, load_feeds
 from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
 
@@ -30,10 +29,11 @@ for _category in (dg.BetaWarning, dg.PreviewWarning):
 def defs() -> dg.Definitions:
     """All feeds, the AWS clients they share, and the executor of their runs."""
     settings = Settings.load()
+    extra = settings.extra_feeds_dir
     feeds = component_tree(DEFS_FOLDER)
-    return dg.Definitions.merge(
+    merged = dg.Definitions.merge(
         feeds.build_defs(DEFS_FOLDER),
-        *([extra_feeds(settings.extra_feeds_dir)] if settings.extra_feeds_dir else []),
+        *([component_tree(extra).build_defs(extra)] if extra else []),
         dg.Definitions(
             resources={"aws": AwsClientsResource.from_settings(settings)},
             # The chain is serial and waits for AWS: a process for each step would cost seconds.
@@ -41,3 +41,5 @@ def defs() -> dg.Definitions:
             component_tree=feeds,
         ),
     )
+    load_feeds(extra_feeds_dir=extra)  # Refuses feeds that would overwrite each other's data.
+    return merged

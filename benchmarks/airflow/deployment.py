@@ -29,7 +29,7 @@ class Reference:
     """What was deployed."""
 
     variables: dict[str, str]
-    """What its DAG and its connections are told by, in the environment of Airflow."""
+    """Environment variables of Airflow: the settings of its DAG and its connections."""
 
 
 def deploy(config: SandboxConfig) -> Reference:

@@ -20,7 +20,7 @@ def installed(say: Callable[[str], None]) -> Path:
     """The folder of its programs; installed if it is not, or if the pins changed.
 
     Raises:
-        InstallationFailed: with the end of what pip said.
+        InstallationFailed: with the end of pip's output.
     """
     venv = PLACE / "airflow"
     pins = b"".join((HERE / name).read_bytes() for name in ("requirements.txt", "constraints.txt"))

@@ -93,13 +93,7 @@ class Stacks:
         Raises:
             DeployFailed: naming the resource that failed first, and why.
         """
-        if len(template.encode()) > MAX_TEMPLATE_BYTES:
-            raise DeployFailed(
-                f"the template of stack {name} is too long",
-                reason=f"{len(template.encode()):,} bytes; CloudFormation takes "
-                f"{MAX_TEMPLATE_BYTES:,}",
-                fix="split it",
-            )
+        _refuse_too_long(name, template)
         self._settle(name, timeout)
         stack = self._describe(name)
         if stack is not None and stack["StackStatus"] in _DEAD:
@@ -291,6 +285,16 @@ class Stacks:
             )
         return DeployFailed(
             f"stack {name} was not {change}: it is {status}", reason=cause or None, fix=fix
+        )
+
+
+def _refuse_too_long(name: str, template: str) -> None:
+    size = len(template.encode())
+    if size > MAX_TEMPLATE_BYTES:
+        raise DeployFailed(
+            f"the template of stack {name} is too long",
+            reason=f"{size:,} bytes; CloudFormation takes {MAX_TEMPLATE_BYTES:,}",
+            fix="split it",
         )
 
 

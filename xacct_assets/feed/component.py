@@ -1,7 +1,6 @@
 """CrossAccountFeed: a feed's YAML becomes its assets, checks, job, schedule and sensor."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -10,8 +9,7 @@ from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_va
 from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
-from xacct_assets.feed.component_tree import component_tree
-from xacct_assets.feed.loader import DEFS_FOLDER, has_template, load_feeds
+from xacct_assets.feed.loader import has_template
 from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.spec import FeedSpec
 
@@ -77,13 +75,7 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):  # type: ignore[m
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The feed's assets, checks, job, schedule and sensor.
-
-        Raises:
-            FeedFileError: another feed of the package claims the same name, table or prefix.
-        """
-        if DEFS_FOLDER in Path(context.path).parents:
-            load_feeds()
+        """The feed's assets, checks, job, schedule and sensor."""
         return feed_definitions(self)
 
 
@@ -101,17 +93,6 @@ def feed_definitions(feed: FeedSpec) -> dg.Definitions:
         schedules=[build_schedule(feed)],
         sensors=[build_sensor(feed)],
     )
-
-
-def extra_feeds(folder: Path) -> dg.Definitions:
-    """The feeds of a folder outside the package, for example one that a company keeps to itself.
-
-    Raises:
-        FeedFileError: a file is not a valid feed, or claims what another feed has, including those
-            of the package.
-    """
-    load_feeds(extra_feeds_dir=folder)
-    return component_tree(folder).build_defs(folder)
 
 
 def _render(value: Any, context: dg.ResolutionContext) -> Any:

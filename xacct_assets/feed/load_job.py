@@ -1,24 +1,15 @@
-"""Runs the load job through Dagster Pipes over S3: sends the request, reads the report.
-
-The messages of a load are under ``pipes/<feed>/<load_id>/`` in the processing bucket, not under a
-random prefix as with Dagster's own classes. So a step that reattaches to the job run of an earlier
-attempt finds its messages. They are read once, after the job run has ended: Dagster's reader polls
-S3 all the time and waits ten seconds more at the end. Progress is in the job's log, which is
-followed anyway. A lifecycle rule deletes the prefix. A short context is passed as a job argument,
-which saves a request.
-"""
+"""Runs the load job through Dagster Pipes over S3: sends the request, reads the report."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.contract.bucket_owners import ARGUMENT as BUCKET_OWNERS
 from xacct_assets.contract.bucket_owners import format_owners
 from xacct_assets.contract.column_types import ColumnType
@@ -29,17 +20,10 @@ from xacct_assets.contract.reject_manifest import feed_prefix
 from xacct_assets.feed.raw_files import csv_dialect
 
 if TYPE_CHECKING:
-    from dagster_pipes import PipesContextData, PipesParams
-
     from xacct_assets.aws.glue.job_result import JobRunResult
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.settings import Settings
-
-
-#: A context of at most this many characters, as Pipes encodes it, is passed as a job argument. The
-#: Glue API reference names no limit for arguments; the context of a month is about half of this.
-INLINE_CHARACTERS = 6_000
 
 
 @dataclass(frozen=True)
@@ -125,12 +109,11 @@ def run_load_job(
         Failure: it succeeded without a report.
     """
     settings = aws.settings
+    # Imports dagster_aws, which only a process that runs a load needs.
+    from xacct_assets.feed.load_pipes import LoadContextInjector, LoadMessageReader
+
     prefix = load_prefix(feed, load_id)
-    injector_class, reader_class = _pipes_classes()
-    s3 = aws.client("s3")
-    owner = settings.account_b
-    injector = injector_class(s3, settings.processing_bucket, owner, prefix)
-    reader = reader_class(s3, settings.processing_bucket, owner, prefix)
+    bucket = Bucket(aws.client("s3"), settings.processing_bucket, settings.account_b)
 
     def announce(run_id: str, attached: bool) -> None:
         verb = "Reattached to" if attached else "Started"
@@ -138,8 +121,8 @@ def run_load_job(
 
     with dg.open_pipes_session(
         context=context,
-        context_injector=injector,
-        message_reader=reader,
+        context_injector=LoadContextInjector(bucket, prefix),
+        message_reader=LoadMessageReader(bucket, prefix),
         extras=load_request(feed, aws, load_id, raw_rows).to_json(),
     ) as session:
         result = aws.glue_job.run(
@@ -147,7 +130,7 @@ def run_load_job(
             load_id,
             {
                 **session.get_bootstrap_cli_arguments(),
-                f"--{BUCKET_OWNERS}": bucket_owners(aws.settings),
+                f"--{BUCKET_OWNERS}": bucket_owners(settings),
             },
             worker_type=feed.load.worker_type,
             number_of_workers=feed.load.number_of_workers,
@@ -170,71 +153,3 @@ def _loaded_days(messages: Sequence[Any], load_id: str, run_id: str) -> Mapping[
             "materialize again."
         )
     return report.days
-
-
-def _pipes_classes() -> tuple[type[Any], type[Any]]:
-    """Dagster's Pipes classes for S3, with keys under the load's prefix.
-
-    They are defined here because importing dagster_aws costs over a second and 50 MB, which only a
-    process that runs a load needs.
-    """
-    from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
-    from dagster_pipes import encode_param
-
-    from xacct_assets.aws.errors import NotFound
-    from xacct_assets.aws.polling import suppress_and_log
-    from xacct_assets.aws.s3.bucket import Bucket
-
-    class LoadContextInjector(PipesS3ContextInjector):
-        """Writes the context under the load's prefix."""
-
-        def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
-            super().__init__(bucket=bucket, client=client, key_prefix=prefix)
-            self._owner = owner
-
-        @contextmanager
-        def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
-            inline: PipesParams = {"data": context}
-            if len(encode_param(inline)) <= INLINE_CHARACTERS:
-                yield inline
-                return
-            key = f"{self.key_prefix}context.json"
-            Bucket(self.client, self.bucket, self._owner).put(key, json.dumps(context).encode())
-            # Not deleted: the job run may outlive this process, and a later attempt reattaches.
-            yield {"bucket": self.bucket, "key": key}
-
-    class LoadMessageReader(PipesS3MessageReader):
-        """Reads the load's messages once the job run has ended."""
-
-        def __init__(self, client: Any, bucket: str, owner: str, prefix: str) -> None:
-            super().__init__(bucket=bucket, client=client)
-            self._owner = owner
-            self._prefix = prefix
-
-        @contextmanager
-        def read_messages(self, handler: Any) -> Iterator[PipesParams]:
-            # The job's message writer appends /1.json to this prefix.
-            try:
-                yield {"bucket": self.bucket, "key_prefix": f"{self._prefix}messages"}
-            except BaseException:
-                # Messages from before the failure help, but must not hide the failure.
-                suppress_and_log(
-                    lambda: self._deliver(handler), f"reading messages under {self._prefix}"
-                )
-                raise
-            self._deliver(handler)
-
-        def _deliver(self, handler: Any) -> None:
-            for message in self._messages():
-                handler.handle_message(message)
-
-        def _messages(self) -> list[Mapping[str, Any]]:
-            """The messages of the load's last job run: one object, written when the script ends."""
-            bucket = Bucket(self.client, self.bucket, self._owner)
-            try:
-                body = bucket.read(f"{self._prefix}messages/1.json")
-            except NotFound:
-                return []
-            return [json.loads(line) for line in body.decode().splitlines()]
-
-    return LoadContextInjector, LoadMessageReader

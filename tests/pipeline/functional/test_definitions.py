@@ -10,8 +10,9 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._daemon.controller import create_daemon_of_type
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-from tests.support.project import ROOT
+from tests.support.project import EXTRA_FEEDS_DIR, ROOT
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.feed.loader import FeedFileError
 from xacct_assets.settings import SettingsError
 
 ENVIRONMENT = {
@@ -56,6 +57,33 @@ def test_a_feed_is_five_assets_in_a_chain_with_checks_a_job_a_schedule_and_a_sen
         "rejected_share_within_limit",
         "row_counts_reconcile",
     }
+
+
+def test_a_folder_of_feeds_can_be_anywhere(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("XACCT_EXTRA_FEEDS_DIR", str(EXTRA_FEEDS_DIR))
+    definitions = load()
+    assert {sensor.name for sensor in definitions.sensors or []} == {
+        "customers_arrivals",
+        "orders_arrivals",
+        "products_arrivals",
+    }
+    groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
+    assert groups == {"customers", "orders", "products"}
+
+
+def test_a_feed_that_would_overwrite_another_ones_data_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "orders" / "defs.yaml"
+    path.parent.mkdir()
+    text = (EXTRA_FEEDS_DIR / "orders" / "defs.yaml").read_text(encoding="utf-8")
+    assert "prefix: shop/orders" in text
+    path.write_text(
+        text.replace("prefix: shop/orders", "prefix: products/old", 1), encoding="utf-8"
+    )
+    environment.setenv("XACCT_EXTRA_FEEDS_DIR", str(tmp_path))
+    with pytest.raises(FeedFileError, match=r"source\.prefix 'products/old' is also claimed by"):
+        load()
 
 
 def test_each_asset_says_what_it_is_and_whose(environment: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,13 @@ from tests.support.fakes.modelled_client import ModelledClient
 from tests.support.fakes.s3 import FakeBucket
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.contract.load_report import DayLoad
-from xacct_assets.feed.load_job import (
+from xacct_assets.feed.load_job import _loaded_days, load_prefix, load_request
+from xacct_assets.feed.load_pipes import (
     INLINE_CHARACTERS,
-    _loaded_days,
-    _pipes_classes,
-    load_prefix,
-    load_request,
+    LoadContextInjector,
+    LoadMessageReader,
 )
 
 DAY = date(2026, 1, 2)
@@ -46,6 +46,10 @@ def pipes_bucket() -> FakeBucket:
     return FakeBucket(owner="222222222222")
 
 
+def load_bucket(client: Any) -> Bucket:
+    return Bucket(client, "b", "222222222222")
+
+
 def write_messages(bucket: FakeBucket, key: str, *messages: tuple[str, Any]) -> None:
     lines = [
         json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
@@ -63,7 +67,7 @@ class Handler:
 
 
 def read(bucket: FakeBucket) -> list[Any]:
-    reader = _pipes_classes()[1](bucket.client, "b", "222222222222", "pipes/products/w1/")
+    reader = LoadMessageReader(load_bucket(bucket.client), "pipes/products/w1/")
     handler = Handler()
     with reader.read_messages(handler) as params:
         assert params == {"bucket": "b", "key_prefix": "pipes/products/w1/messages"}
@@ -86,7 +90,7 @@ def test_the_prefix_of_messages_follows_from_the_work(state: AwsState) -> None:
 
 def test_a_long_context_stays_in_s3_for_a_later_attempt() -> None:
     bucket = pipes_bucket()
-    injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
+    injector = LoadContextInjector(load_bucket(bucket.client), "pipes/products/w1/")
     with injector.inject_context({"extras": {"feed": LONG}}) as params:
         assert params == {"bucket": "b", "key": "pipes/products/w1/context.json"}
     assert json.loads(bucket.objects["pipes/products/w1/context.json"])["extras"]["feed"]
@@ -98,7 +102,7 @@ def test_the_context_of_a_month_goes_with_the_jobs_arguments(
     bucket = pipes_bucket()
     month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
     context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, month).to_json()}
-    injector = _pipes_classes()[0](bucket.client, "b", "222222222222", "pipes/products/w1/")
+    injector = LoadContextInjector(load_bucket(bucket.client), "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert params == {"data": context}
     assert bucket.objects == {}
@@ -111,7 +115,7 @@ def test_a_context_that_may_not_be_written_is_a_denial_that_no_retry_mends() -> 
         raise ClientError({"Error": error}, "PutObject")
 
     client = ModelledClient("s3", put_object=deny)
-    injector = _pipes_classes()[0](client, "b", "222222222222", "pipes/products/w1/")
+    injector = LoadContextInjector(load_bucket(client), "pipes/products/w1/")
     with (
         pytest.raises(AccessDenied) as refused,
         injector.inject_context({"extras": {"feed": LONG}}),
@@ -137,7 +141,7 @@ def test_a_job_that_left_no_messages_has_said_nothing() -> None:
 
 
 def test_a_failing_job_is_not_hidden_by_trouble_with_its_messages() -> None:
-    reader = _pipes_classes()[1](None, "b", "222222222222", "pipes/products/w1/")
+    reader = LoadMessageReader(load_bucket(None), "pipes/products/w1/")
     with pytest.raises(RuntimeError, match="the job failed"), reader.read_messages(Handler()):
         raise RuntimeError("the job failed")
 

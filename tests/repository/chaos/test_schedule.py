@@ -49,7 +49,7 @@ def test_every_day_of_both_feeds_ends_with_a_file(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_seed_plans_more_faults_than_must_strike_and_each_can(seed: int) -> None:
+def test_a_seed_plans_more_faults_than_must_be_injected_and_each_can_be(seed: int) -> None:
     faults = [fault for action in of_kind(SCHEDULES[seed], Inject) for fault in action.faults]
     for fault in faults:
         check(fault)

@@ -1,11 +1,11 @@
 """The AWS clients can be used without the rest of the pipeline."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[4]
+from tests.support.project import ROOT
+
 MODULES = sorted((ROOT / "xacct_assets" / "aws").rglob("*.py"))
 ALLOWED = ("xacct_assets.aws", "xacct_assets.contract")
 

@@ -7,9 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tests.support.project import ROOT
 from xacct_assets.operations.deployment.job_libraries import libraries_zip
-
-ROOT = Path(__file__).parents[4]
 
 
 def test_the_zip_is_the_same_each_time_and_holds_what_the_script_imports(tmp_path: Path) -> None:

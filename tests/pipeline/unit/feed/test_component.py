@@ -7,9 +7,7 @@ import dagster as dg
 import pytest
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
-from tests.support.project import EXTRA_FEEDS_DIR
 from xacct_assets.feed import CrossAccountFeed
-from xacct_assets.feed.component import extra_feeds
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feeds
 from xacct_assets.feed.spec import FeedSpec
 
@@ -72,24 +70,6 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
             "0 3 * * *",
             "Europe/Berlin",
         )
-
-
-def test_a_folder_of_feeds_can_be_anywhere() -> None:
-    definitions = extra_feeds(EXTRA_FEEDS_DIR)
-    groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
-    assert groups == {"customers", "orders"}
-    assert [sensor.name for sensor in definitions.sensors or []] == [
-        "customers_arrivals",
-        "orders_arrivals",
-    ]
-
-
-def test_a_feed_elsewhere_that_claims_what_products_has_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "goods" / "defs.yaml"
-    path.parent.mkdir()
-    path.write_text(ORDERS.replace("prefix: shop/orders", "prefix: products/old"), encoding="utf-8")
-    with pytest.raises(FeedFileError, match=r"source\.prefix 'products/old' is also claimed by"):
-        extra_feeds(tmp_path)
 
 
 def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) -> None:

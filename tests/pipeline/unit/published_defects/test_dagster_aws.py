@@ -50,12 +50,18 @@ def test_any_client_can_be_had_as_a_role_of_another_account(
 
 @pytest.mark.parametrize(
     "module",
-    sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")),
+    sorted(
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "load_pipes.py"
+    ),
 )
 def test_nothing_imports_dagster_aws_until_a_load_runs(module: str) -> None:
     """Importing any module of dagster_aws costs 1.2 s and 50 MB in every process."""
-    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    assert [name for name in imported_at_load(tree) if name.split(".")[0] == "dagster_aws"] == []
+    names = imported_at_load(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
+    importing = [name for name in names if name.split(".")[0] == "dagster_aws"]
+    importing += [name for name in names if name == "xacct_assets.feed.load_pipes"]
+    assert importing == []
 
 
 def imported_at_load(node: ast.AST) -> list[str]:
