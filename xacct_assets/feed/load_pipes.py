@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 INLINE_CHARACTERS = 6_000
 
 
-class LoadContextInjector(PipesS3ContextInjector):  # type: ignore[misc]  # dagster_aws is untyped
+class LoadContextInjector(PipesS3ContextInjector):
     """Passes the context as a job argument, or writes it under the load's prefix.
 
     Args:
@@ -59,7 +59,7 @@ class LoadContextInjector(PipesS3ContextInjector):  # type: ignore[misc]  # dags
         yield {"bucket": self._bucket.name, "key": key}
 
 
-class LoadMessageReader(PipesS3MessageReader):  # type: ignore[misc]  # dagster_aws is untyped
+class LoadMessageReader(PipesS3MessageReader):
     """Reads the load's messages once the job run has ended.
 
     Args:
