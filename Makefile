@@ -2,15 +2,19 @@
 # 3.11 goes first: it is the Python of AWS Glue 5.0, which runs the job script.
 PYTHONS := python3.11 python3.12 python3.13
 PYTHON  ?= $(firstword $(foreach name,$(PYTHONS),$(shell $(name) -c 'print("$(name)")' 2>/dev/null)) python3.11)
+# Settings for another Python: packages and a standard library that are not those of .venv.
+unexport PYTHONPATH PYTHONHOME
 UI      ?= 1
 UI_PORT ?= 3000
 DAYS    ?= 3
 BIN     := .venv/bin
-PIP     := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# By module: a script names its Python in its first line, where a blank ends the path.
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SANDBOX := $(BIN)/python -m xacct_sandbox.cli
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-ui test-long chaos lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-install test-ui test-long chaos lint check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +22,9 @@ help: ## Say what can be done here
 setup: .venv/ready ## Install everything into .venv (again only when the pins change)
 
 .venv/ready: pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -c '' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed and '$(PYTHON)' does not run; name yours: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed, and this is none or does not run: $(PYTHON). Name yours: make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into .venv: about two minutes the first time (Spark alone is 300 MB)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@$(PIP) --editable '.[sandbox,test]'
 	@touch $@
 
@@ -30,10 +34,10 @@ setup: .venv/ready ## Install everything into .venv (again only when the pins ch
 	@touch $@
 
 run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop after the table)
-	@$(BIN)/xacct-sandbox demo --days $(DAYS) $(if $(filter 0,$(UI)),--no-ui,--ui-port $(UI_PORT))
+	@$(SANDBOX) demo --days $(DAYS) $(if $(filter 0,$(UI)),--no-ui,--ui-port $(UI_PORT))
 
 stop: ## End everything that `make run` started
-	@if test -x $(BIN)/xacct-sandbox; then $(BIN)/xacct-sandbox down; else echo "Nothing to stop: nothing is installed here."; fi
+	@if test -e .venv/ready; then $(SANDBOX) down; else echo "Nothing to stop: nothing is installed here."; fi
 
 test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
@@ -49,6 +53,9 @@ test-integration: setup ## The claims about the running system, on a sandbox of 
 test-compat: setup ## The wheel on stock Dagster and PostgreSQL: lowest and highest 1.13, each Python found here
 	@$(BIN)/python -m pytest tests/compat -q
 
+test-install: setup ## `make run` and tests in clones: other Pythons, paths, proxies, users, locales (25 minutes)
+	@$(BIN)/python -m pytest tests/install -v
+
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
 	 echo "The UI is tested in a browser, and none of $(BROWSERS) was found; install Debian's package: apt-get install chromium"; exit 1
@@ -62,7 +69,7 @@ chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes o
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
 lint: .venv/ready-lint ## Style, imports, common mistakes, types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 
 check: setup ## Ask Dagster whether the definitions load
 	@$(BIN)/dg check defs
@@ -70,6 +77,7 @@ check: setup ## Ask Dagster whether the definitions load
 bench: .venv/ready-bench ## Measure what the project claims, into docs/benchmarks.md (BENCH=pipeline: one of them)
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
-clean: stop ## Stop, then remove the sandbox's state and the installation
-	@rm -rf .xacct .venv .env
-	@echo "Removed .xacct, .venv and .env."
+clean: ## Stop, then remove the sandbox's state and the installation; your own lines in .env stay
+	@if test -e .venv/ready; then $(SANDBOX) reset --yes; fi
+	@rm -rf .xacct .venv
+	@echo "Removed the sandbox's state and .venv."

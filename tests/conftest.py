@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
+from xacct_sandbox.daemon import proxies
 
 pytest_plugins = ["tests.support.sandbox"]
 
@@ -17,6 +18,8 @@ pytest_plugins = ["tests.support.sandbox"]
 # import, because test modules read settings during collection.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "XACCT_", "DAGSTER_"))]:
     del os.environ[_name]
+# Nor may a proxy of the shell see requests to this machine.
+os.environ.update(proxies.direct(os.environ))
 
 # No deadline: the time of an example depends on the load of the machine.
 hypothesis_settings.register_profile("claims", deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from xacct_sandbox import commands, demo, landing
-from xacct_sandbox.daemon import latency, request_log
+from xacct_sandbox.daemon import latency, proxies, request_log
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.faults import cli as faults_cli
 from xacct_sandbox.service_errors import ServiceError
@@ -23,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # AWS settings of this shell point elsewhere and must have no effect on the sandbox.
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[variable]
+    os.environ.update(proxies.direct(os.environ))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 gets a replacement for what it cannot show.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return int(options.run(options) or 0)
     except (SandboxError, ServiceError) as problem:
@@ -55,7 +61,7 @@ def _add_lifecycle_commands(
     )
     whole.add_argument("--rows", type=_count, default=commands.DEFAULT_ROWS, help="rows per day")
     whole.add_argument("--no-ui", action="store_true", help="end after the reconciliation table")
-    whole.add_argument("--ui-port", type=_positive, default=3000, help="port of the Dagster UI")
+    whole.add_argument("--ui-port", type=_port, default=3000, help="port of the Dagster UI")
     whole.set_defaults(run=demo.run)
 
     down = subparsers.add_parser("down", help="stop everything; the stored data is kept")
@@ -144,6 +150,13 @@ def _date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{text!r} is not a day like 2026-01-31") from problem
+
+
+def _port(text: str) -> int:
+    number = _positive(text)
+    if number > 65535:
+        raise argparse.ArgumentTypeError("must be a port number (1-65535)")
+    return number
 
 
 def _positive(text: str) -> int:

@@ -24,6 +24,7 @@ INTERNAL_AGENT = "xacct-sandbox-part"
 
 _CONFIG = Config(
     user_agent_extra=INTERNAL_AGENT,
+    proxies={},  # the sandbox is on this machine
     connect_timeout=5,
     read_timeout=60,
     retries={"mode": "standard", "total_max_attempts": 3},

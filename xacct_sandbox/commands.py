@@ -117,6 +117,7 @@ def reset(options: argparse.Namespace) -> int:
             print("nothing was changed")
             return 1
     say = stopwatch()
+    lifecycle.end_users_of_home(config, say)
     lifecycle.stop(config, say)
     lifecycle.wipe(config)
     env_file.remove(Path.cwd())
@@ -189,10 +190,7 @@ def env(options: argparse.Namespace) -> int:
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_SESSION_TOKEN": keys.session_token,
-        "AWS_REGION": config.region,
-        "AWS_DEFAULT_REGION": config.region,
-        "AWS_ENDPOINT_URL": config.endpoint_url,
-        "AWS_CA_BUNDLE": str(config.ca_bundle),
+        **env_file.connection(config),
     }.items():
         print(f"export {name}={shlex.quote(value)}")
     print(f"# {options.role}, until {keys.expiration:%Y-%m-%d %H:%M:%S} UTC")

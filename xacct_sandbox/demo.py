@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         SandboxError: a step fails; the message says what to do.
     """
     if not options.no_ui:
-        check_ui_port(options.ui_port)
+        check_ui_port(options.ui_port, SandboxConfig.load())
     say = commands.stopwatch()
     config = commands.start_and_deploy(say)
     days = landing.days_to_land(None, options.days)
@@ -125,13 +125,14 @@ class Progress:
             self.say(f"    {match['text']}")
 
 
-def check_ui_port(port: int) -> None:
+def check_ui_port(port: int, config: SandboxConfig) -> None:
     """Checks that the UI can be served on the port, before minutes of work.
 
     Raises:
-        SandboxError: the port is taken.
+        SandboxError: the port is taken, or is one of the sandbox's.
     """
-    problem = ports.bind_problem(port)
+    own = port in (config.aws_port, config.redshift_port)
+    problem = "by the sandbox itself" if own else ports.bind_problem(port)
     if problem is not None:
         raise SandboxError(
             f"port {port} on {HOST} is taken ({problem}), so the Dagster UI cannot be served "

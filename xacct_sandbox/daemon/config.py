@@ -20,6 +20,8 @@ REDSHIFT_PORT_VARIABLE = "XACCT_SANDBOX_REDSHIFT_PORT"
 HOST = "127.0.0.1"
 DEFAULT_AWS_PORT = 4566
 DEFAULT_REDSHIFT_PORT = 5439
+REDSHIFT_PORTS = (*range(5431, 5456), *range(8191, 8216))
+"""Ports that a workgroup of Redshift Serverless may have (API reference, ``CreateWorkgroup``)."""
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT_A = "111111111111"
 DEFAULT_ACCOUNT_B = "222222222222"
@@ -53,9 +55,14 @@ class SandboxConfig:
             SandboxError: a variable has an unusable value.
         """
         env = os.environ if environment is None else environment
-        home = Path(env.get(HOME_VARIABLE) or ".xacct").expanduser().resolve()
+        home = _home(env)
         aws_port = _port(env, AWS_PORT_VARIABLE, DEFAULT_AWS_PORT)
         redshift_port = _port(env, REDSHIFT_PORT_VARIABLE, DEFAULT_REDSHIFT_PORT)
+        if redshift_port not in REDSHIFT_PORTS:
+            raise SandboxError(
+                f"{REDSHIFT_PORT_VARIABLE}={redshift_port}: Redshift Serverless allows the ports "
+                "5431-5455 and 8191-8215 only; choose one of them"
+            )
         if aws_port == redshift_port:
             raise SandboxError(
                 f"{AWS_PORT_VARIABLE} and {REDSHIFT_PORT_VARIABLE} are both {aws_port}: "
@@ -74,9 +81,9 @@ class SandboxConfig:
             SandboxError: the file cannot be read.
         """
         env = os.environ if environment is None else environment
-        config = cls.from_environment(env)
+        config = cls(home=_home(env))
         if not config.sandbox_json.exists():
-            return config
+            return cls.from_environment(env)
         document = read_sandbox_json(config.sandbox_json)
         try:
             fields = {
@@ -226,6 +233,16 @@ def read_sandbox_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SandboxError(f"{path} is not a JSON object; delete it and run `xacct-sandbox up`")
     return document
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    try:
+        return Path(env.get(HOME_VARIABLE) or ".xacct").expanduser().resolve()
+    except (RuntimeError, FileNotFoundError) as problem:  # no home for "~"; no current directory
+        raise SandboxError(
+            f"the folder of the sandbox cannot be found ({problem}); "
+            f"set {HOME_VARIABLE} to an absolute path"
+        ) from problem
 
 
 def _port(env: Mapping[str, str], variable: str, default: int) -> int:

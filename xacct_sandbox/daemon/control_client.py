@@ -71,7 +71,7 @@ def call_daemon(
 
 
 def health(config: SandboxConfig) -> dict[str, Any]:
-    """Whether the daemon is ready: ``ready``, ``parts``, ``problem``, ``faults``, ``pid``.
+    """The answer of ``ControlEndpoint.health``.
 
     Raises:
         SandboxError: the daemon does not respond, or was never started here.

@@ -80,15 +80,22 @@ class ControlEndpoint:
         raise ServiceError("NotFound", f"the sandbox has no {method} {path}", 404)
 
     def health(self) -> dict[str, Any]:
-        """Whether the sandbox is ready, each part by name, and what state cannot be saved."""
-        problem = emulator.saving_problem()
-        parts = {"aws": self.ready and problem is None}
+        """Whether the sandbox is ready, each part by name, and why a part is not.
+
+        ``failed`` is the reason of a part that waiting does not mend. ``problem`` is that reason,
+        or what state cannot be saved at the moment.
+        """
+        saving = emulator.saving_problem()
+        parts = {"aws": self.ready and saving is None}
+        failed = None
         for name, part in self.parts.items():
             parts[name] = self.ready and bool(part.healthy())
+            failed = failed or part.problem()
         return {
             "ready": all(parts.values()),
             "parts": parts,
-            "problem": problem,
+            "problem": failed or saving,
+            "failed": failed,
             "faults": self._faults.summary(),
             "pid": os.getpid(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from xacct_sandbox.daemon.config import (
     AWS_PORT_VARIABLE,
     HOME_VARIABLE,
     REDSHIFT_PORT_VARIABLE,
+    REDSHIFT_PORTS,
     SandboxConfig,
     SandboxError,
 )
@@ -26,11 +28,14 @@ from xacct_sandbox.daemon.processes import (
     POLL_SECONDS,
     command_line,
     end_leftovers,
+    users_of_dagster_home,
     wait_until,
 )
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
+DAGSTER_ENDS_SECONDS = 3.0
+"""How long the processes of a UI that was ended may take to end."""
 LOG_TAIL_LINES = 25
 
 Say = Callable[[str], None]
@@ -47,26 +52,23 @@ def start(config: SandboxConfig, say: Say) -> SandboxConfig:
         say: prints a line of progress.
 
     Returns:
-        The configuration of the running sandbox. Its ports differ from the requested ones if it ran
-        already.
+        The configuration of the running sandbox. It has the ports that it was started with.
 
     Raises:
-        SandboxError: a port is taken, or the daemon did not start; the message has its log's end.
+        SandboxError: a port is taken or differs from the running sandbox's, or the daemon did not
+            start; the message has its log's end.
     """
     pid = daemon_pid(config)
     if pid is not None:
         running = SandboxConfig.load({HOME_VARIABLE: str(config.home)})
-        if (running.aws_port, running.redshift_port) != (config.aws_port, config.redshift_port):
-            say(
-                f"the daemon already runs (pid {pid}) on ports {running.aws_port} and "
-                f"{running.redshift_port}; to change them, run `xacct-sandbox down` first"
-            )
+        _refuse_other_ports(config, running, pid)
         _wait_until_ready(running, None)
         say(f"the daemon is running (pid {pid}) at {running.endpoint_url}")
         planned = health(running)["faults"]["planned"]
         if planned:
             say(f"faults still planned: {planned}; see `xacct-sandbox fault list`")
         return running
+    _require_user_name()
     _require_free_ports(config)
     process = _spawn(config)
     _wait_until_ready(config, process)
@@ -74,24 +76,57 @@ def start(config: SandboxConfig, say: Say) -> SandboxConfig:
     return config
 
 
-def _require_free_ports(config: SandboxConfig) -> None:
-    for port, variable, purpose in (
-        (config.aws_port, AWS_PORT_VARIABLE, "the AWS APIs"),
-        (config.redshift_port, REDSHIFT_PORT_VARIABLE, "Redshift"),
+def _refuse_other_ports(config: SandboxConfig, running: SandboxConfig, pid: int) -> None:
+    """Refuses ports that the environment names and the running sandbox does not have."""
+    for variable, wanted, port in (
+        (AWS_PORT_VARIABLE, config.aws_port, running.aws_port),
+        (REDSHIFT_PORT_VARIABLE, config.redshift_port, running.redshift_port),
     ):
-        if not ports.is_free(port):
-            owner = ports.listener(port) or "another process"
+        if os.environ.get(variable) and wanted != port:
             raise SandboxError(
-                f"port {port} on {config.host} is taken by {owner}, so the sandbox cannot serve "
-                f"{purpose} there; end that process, or choose another port: "
-                f"{variable}={port + 1} xacct-sandbox up"
+                f"{variable}={wanted}, but the sandbox in {config.home} already runs with port "
+                f"{port} (pid {pid}); to change the port, run `xacct-sandbox down` first (stored "
+                f"data is kept); to go on with port {port}, run `unset {variable}`"
+            )
+
+
+def _require_user_name() -> None:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError as unknown:
+        raise SandboxError(
+            f"user id {os.geteuid()} has no name on this machine, and PostgreSQL and Spark do not "
+            "run without one; run this as a user of /etc/passwd, or add a line for the id there"
+        ) from unknown
+
+
+def _require_free_ports(config: SandboxConfig) -> None:
+    for port, variable, purpose, others in (
+        (config.aws_port, AWS_PORT_VARIABLE, "the AWS APIs", range(config.aws_port, 65536)),
+        (config.redshift_port, REDSHIFT_PORT_VARIABLE, "Redshift", REDSHIFT_PORTS),
+    ):
+        problem = ports.bind_problem(port)
+        if problem is not None:
+            taken = (config.aws_port, config.redshift_port)
+            other = ports.first_free(each for each in others if each > 1023 and each not in taken)
+            raise SandboxError(
+                f"port {port} on {config.host} cannot be used ({problem}), so the sandbox cannot "
+                f"serve {purpose} there; free it, or choose another port: "
+                f"export {variable}={other or 'PORT'}"
             )
 
 
 def _spawn(config: SandboxConfig) -> subprocess.Popen[bytes]:
-    config.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if config.daemon_log.exists():
-        config.daemon_log.replace(config.daemon_log.with_suffix(".log.1"))
+    try:
+        config.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if config.daemon_log.exists():
+            config.daemon_log.replace(config.daemon_log.with_suffix(".log.1"))
+        config.daemon_log.touch()
+    except OSError as problem:
+        raise SandboxError(
+            f"{config.home} cannot be written ({problem.strerror}); "
+            f"set {HOME_VARIABLE} to a folder of yours"
+        ) from problem
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         HOME_VARIABLE: str(config.home),
@@ -125,6 +160,11 @@ def _wait_until_ready(config: SandboxConfig, process: subprocess.Popen[bytes] | 
         else:
             if answer["ready"]:
                 return
+            if answer.get("failed"):
+                raise SandboxError(
+                    f"a part of the sandbox failed: {answer['failed']}\n"
+                    "Fix the cause, run `xacct-sandbox down`, then this command again"
+                )
             state = f"not ready: {answer}"
         time.sleep(POLL_SECONDS)
     raise SandboxError(
@@ -207,18 +247,51 @@ def _stop_ui(config: SandboxConfig, say: Say) -> None:
     config.ui_pid_file.unlink(missing_ok=True)
 
 
+def end_users_of_home(config: SandboxConfig, say: Say) -> None:
+    """Ends the UI that the demo left running, before the home is removed.
+
+    Raises:
+        SandboxError: another Dagster uses the home. It is the user's, so it is not ended.
+    """
+    _stop_ui(config, say)
+    folder = env_file.dagster_home(config)
+    if not wait_until(lambda: not users_of_dagster_home(folder), DAGSTER_ENDS_SECONDS):
+        pids = ", ".join(map(str, users_of_dagster_home(folder)))
+        raise SandboxError(
+            f"nothing was deleted: Dagster still uses {folder} (pid {pids}); end it (Ctrl-C in "
+            "the terminal of `dagster dev`), then run this command again"
+        )
+
+
 def wipe(config: SandboxConfig) -> None:
     """Removes the whole home. The sandbox must be down.
 
     Raises:
-        SandboxError: the sandbox is running, or the folder is not the home of a sandbox.
+        SandboxError: the sandbox is running, the folder is not the home of a sandbox, or a file
+            cannot be removed; the command can then be repeated.
     """
     if daemon_pid(config) is not None:
         raise SandboxError("the sandbox is running; run `xacct-sandbox down` first")
     if not config.home.exists():
         return
-    if not (config.token_path.exists() or config.sandbox_json.exists()):
+    # Removed last: they tell that the folder is a sandbox's.
+    signs = (config.token_path, config.sandbox_json)
+    if not any(sign.exists() for sign in signs):
         raise SandboxError(
             f"{config.home} is not removed: it holds no sandbox (no token, no sandbox.json)"
         )
-    shutil.rmtree(config.home)
+    try:
+        for path in config.home.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path not in signs:
+                path.unlink()
+        for sign in signs:
+            sign.unlink(missing_ok=True)
+        config.home.rmdir()
+    except OSError as problem:
+        raise SandboxError(
+            f"{problem.filename} cannot be removed ({problem.strerror}): a process still writes "
+            "there, or it belongs to another user; end the process or remove it, then run this "
+            "command again"
+        ) from problem

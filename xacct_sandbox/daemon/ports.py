@@ -1,9 +1,11 @@
-"""Finds out whether a TCP port is free, and which process has it."""
+"""Finds out whether a TCP port is free, which process has it, and which other one is free."""
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from xacct_sandbox.daemon.config import HOST
@@ -18,14 +20,24 @@ def is_free(port: int) -> bool:
 
 
 def bind_problem(port: int) -> str | None:
-    """Why a server cannot listen on the port of 127.0.0.1, or None if it can."""
+    """Why a server cannot listen on the port of 127.0.0.1, or None if it can.
+
+    A port in use is told with the process that has it, if that can be found out.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                return f"in use by {listener(port) or 'another process'}"
             return problem.strerror or str(problem)
     return None
+
+
+def first_free(candidates: Iterable[int]) -> int | None:
+    """The first port that is free, or None."""
+    return next((port for port in candidates if is_free(port)), None)
 
 
 def listener(port: int) -> str | None:

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 def command_line(pid: int) -> str:
     """The command line of a process; "" if it has ended (also if it is still a zombie)."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")).strip()
     except OSError:
         return ""
 
@@ -55,17 +55,38 @@ def end_leftovers(config: SandboxConfig, say: Callable[[str], None]) -> None:
 def _leftovers(config: SandboxConfig) -> Iterator[tuple[int, str]]:
     """Processes of this home: they name its data folders, or run our modules with its variable."""
     folders = (str(config.postgres_dir), str(config.spark_dir))
-    variable = f"{HOME_VARIABLE}={config.home}".encode()
+    for pid, command in _others():
+        if any(folder in command for folder in folders) or (
+            "xacct_sandbox." in command and _has_variable(pid, HOME_VARIABLE, config.home)
+        ):
+            yield pid, command
+
+
+def users_of_dagster_home(folder: Path) -> list[int]:
+    """Dagster's processes that keep runs and events in the folder.
+
+    `dagster dev` itself may have read it from `.env`; the processes that it starts inherit it.
+    """
+    return [
+        pid
+        for pid, command in _others()
+        if "dagster" in command and _has_variable(pid, "DAGSTER_HOME", folder)
+    ]
+
+
+def _others() -> Iterator[tuple[int, str]]:
+    """Process id and command line of each process but this one."""
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
         command = command_line(pid)
-        if pid == os.getpid() or not command:
-            continue
-        is_leftover = any(folder in command for folder in folders)
-        if not is_leftover and "xacct_sandbox." in command:
-            try:
-                is_leftover = variable in (process / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue  # it has ended, or belongs to another user
-        if is_leftover:
+        if pid != os.getpid() and command:
             yield pid, command
+
+
+def _has_variable(pid: int, name: str, value: Path) -> bool:
+    """Whether a process was started with the environment variable."""
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended, or belongs to another user
+    return os.fsencode(f"{name}={value}") in variables

@@ -6,6 +6,7 @@ import configparser
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 
@@ -41,5 +42,8 @@ def client(config: SandboxConfig, profile: str, service: str) -> Any:
     """
     # The stubs know literal service names only.
     return session(config, profile).client(  # type: ignore[call-overload]
-        service, endpoint_url=config.endpoint_url, verify=str(config.ca_bundle)
+        service,
+        endpoint_url=config.endpoint_url,
+        verify=str(config.ca_bundle),
+        config=Config(proxies={}),  # the sandbox is on this machine
     )

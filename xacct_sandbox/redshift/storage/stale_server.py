@@ -71,8 +71,12 @@ def _remove_stale_files(pid: int, data: Path, socket_path: Path) -> None:
 def _is_server_of(pid: int, data: Path) -> bool:
     completed = subprocess.run(
         ["ps", "-o", "stat=,args=", "-p", str(pid)],  # noqa: S607
+        # `ps` shows other than ASCII characters in a locale that has them.
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         check=False,
     )
     line = completed.stdout.strip()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from xacct_sandbox.daemon import env_file
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 
 
@@ -49,23 +48,30 @@ def test_a_damaged_file_is_refused_with_the_fix(tmp_path: Path, content: str) ->
         SandboxConfig.load({"XACCT_SANDBOX_HOME": str(tmp_path)})
 
 
-def test_our_own_env_file_is_rewritten_and_removed(tmp_path: Path) -> None:
-    config = SandboxConfig(home=tmp_path / "home")
-    other = SandboxConfig(home=tmp_path / "home", aws_port=4999)
-    assert env_file.write(config, tmp_path) == tmp_path / ".env"
-    assert env_file.write(other, tmp_path) == tmp_path / ".env"
-    assert "AWS_ENDPOINT_URL=https://127.0.0.1:4999" in (tmp_path / ".env").read_text()
-    assert env_file.remove(tmp_path)
-    assert not (tmp_path / ".env").exists()
+@pytest.mark.parametrize("port", [5430, 5456, 8190, 8216, 4566, 65535])
+def test_a_port_that_redshift_serverless_refuses_is_refused_before_the_start(port: int) -> None:
+    with pytest.raises(SandboxError, match="5431-5455 and 8191-8215"):
+        SandboxConfig.from_environment({"XACCT_SANDBOX_REDSHIFT_PORT": str(port)})
 
 
-def test_a_users_own_env_file_is_never_changed(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("AWS_PROFILE=work\n")
-    assert env_file.write(SandboxConfig(home=tmp_path), tmp_path) is None
-    assert not env_file.remove(tmp_path)
-    assert (tmp_path / ".env").read_text() == "AWS_PROFILE=work\n"
+@pytest.mark.parametrize("port", [5431, 5455, 8191, 8215])
+def test_the_ports_that_redshift_serverless_allows_are_accepted(port: int) -> None:
+    config = SandboxConfig.from_environment({"XACCT_SANDBOX_REDSHIFT_PORT": str(port)})
+    assert config.redshift_port == port
 
 
-def test_the_env_file_has_no_secret(tmp_path: Path) -> None:
-    names = env_file.variables(SandboxConfig(home=tmp_path))
-    assert not [name for name in names if "SECRET" in name.replace("SECRETS", "") or "KEY" in name]
+def test_a_running_sandbox_is_found_whatever_ports_the_shell_names(tmp_path: Path) -> None:
+    started = SandboxConfig(home=tmp_path, aws_port=4999, redshift_port=5450)
+    started.sandbox_json.write_text(json.dumps({**started.document(), "pid": 1}))
+    for port in ("none", "1", "5450"):
+        shell = {
+            "XACCT_SANDBOX_HOME": str(tmp_path),
+            "XACCT_SANDBOX_PORT": port,
+            "XACCT_SANDBOX_REDSHIFT_PORT": port,
+        }
+        assert SandboxConfig.load(shell) == started
+
+
+def test_a_home_that_cannot_be_found_is_refused_with_the_fix() -> None:
+    with pytest.raises(SandboxError, match="XACCT_SANDBOX_HOME to an absolute path"):
+        SandboxConfig.from_environment({"XACCT_SANDBOX_HOME": "~no-such-user/sandbox"})

@@ -9,6 +9,12 @@ from pyspark.sql import SparkSession
 from awsglue.s3_mirror import S3Mirror, install
 
 
+def _java_option(text: str) -> str:
+    """One option as Spark's launcher splits them: at blanks outside of quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSession, S3Mirror]:
     """Start Spark in this process.
 
@@ -28,7 +34,7 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
         "spark.driver.bindAddress": "127.0.0.1",
         # C1 compiler only: half the CPU time for small loads, a fifth more for large ones.
         "spark.driver.extraJavaOptions": (
-            f"-Djava.io.tmpdir={folder} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+            f"{_java_option(f'-Djava.io.tmpdir={folder}')} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
         ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

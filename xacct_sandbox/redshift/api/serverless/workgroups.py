@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.config import REDSHIFT_PORTS, SandboxConfig
 from xacct_sandbox.redshift.api.serverless.checks import (
     Request,
     check_capacity,
@@ -31,7 +31,6 @@ from xacct_sandbox.redshift.api.serverless.state import (
 )
 
 DEFAULT_CAPACITY = 128
-ALLOWED_PORTS = (*range(5431, 5456), *range(8191, 8216))
 PATCH_VERSION = "1.0"
 
 
@@ -127,7 +126,7 @@ class Workgroups:
         found: dict[str, Any] = {}
         port = request.get("port")
         if port is not None:
-            if port not in ALLOWED_PORTS:
+            if port not in REDSHIFT_PORTS:
                 raise invalid(f"port {port}: allowed are 5431-5455 and 8191-8215")
             if port != self._config.redshift_port:
                 raise invalid(
