@@ -104,6 +104,8 @@ GRANTS = (
     Grant("orchestrator", ("redshift-serverless:GetWorkgroup",), "redshift", "FindWorkgroup"),
     Grant("orchestrator", ("redshift-serverless:GetNamespace",), "redshift", "SeeAttachedRoles"),
     Grant("orchestrator", ("secretsmanager:*",), "redshift", "ReadSecret"),
+    Grant("orchestrator", ("cloudformation:ListStacks",), "deployment", "ListStacks"),
+    Grant("orchestrator", ("cloudformation:DescribeStacks",), "deployment", "SeeFeedStacks"),
     Grant("orchestrator", ("sqs:*",), "arrivals", None),
 )  # fmt: skip
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_health.asset_check_health import AssetCheckHealthState
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
+from dagster._core.loader import LoadingContextForTest
 
 from tests.support.fakes.aws_clients import FakeAwsClients
 from tests.support.fakes.aws_state import AwsState
@@ -153,8 +156,26 @@ class InMemoryPipeline:
         return {
             str(evaluation.partition): evaluation.passed
             for evaluation in result.get_asset_check_evaluations()
-            if evaluation.check_name == check
+            if evaluation.check_name == check and evaluation.partition is not None
         }
+
+    def shown_evaluation(self, asset: str, check: str) -> dg.AssetCheckEvaluation:
+        """The evaluation that the asset's page and the asset graph show: the newest one."""
+        key = dg.AssetCheckKey(dg.AssetKey(["products", asset]), check)
+        record = self.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+        assert record.evaluation is not None, f"{check} of {asset} was planned and not evaluated"
+        return record.evaluation
+
+    def check_health(self, asset: str) -> str:
+        """The health of the asset by its checks, as Dagster computes it for its page."""
+        keys = self.definitions.resolve_asset_graph().asset_check_keys
+        of_asset = {key for key in keys if key.asset_key.path[-1] == asset}
+        state = asyncio.run(
+            AssetCheckHealthState.compute_for_asset_checks(
+                of_asset, LoadingContextForTest(self.instance)
+            )
+        )
+        return state.health_status.value
 
     def failures(self, result: Any) -> str:
         """The messages of all failed steps of a run."""

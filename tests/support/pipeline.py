@@ -88,7 +88,7 @@ class Run:
         return {
             str(evaluation.partition): evaluation.passed
             for evaluation in self.result.get_asset_check_evaluations()
-            if evaluation.check_name == check
+            if evaluation.check_name == check and evaluation.partition is not None
         }
 
     def check_descriptions(self, check: str = CHECK) -> dict[str, str]:
@@ -96,7 +96,7 @@ class Run:
         return {
             str(evaluation.partition): evaluation.description or ""
             for evaluation in self.result.get_asset_check_evaluations()
-            if evaluation.check_name == check
+            if evaluation.check_name == check and evaluation.partition is not None
         }
 
     @property

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.polling import Backoff, Waiter
+from xacct_assets.aws.stack_reading import DEAD, GOOD, is_in_progress, outputs_of, raw_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
@@ -20,10 +21,6 @@ TIMEOUT = 3600.0
 BACKOFF = Backoff(first=0.2, factor=1.5, cap=5.0)
 
 Change = Literal["created", "updated", "up to date"]
-
-#: Left by a creation that failed: the stack can only be deleted.
-_DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
-_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class Stacks:
         _refuse_too_long(name, template)
         self._settle(name, timeout)
         stack = self._describe(name)
-        if stack is not None and stack["StackStatus"] in _DEAD:
+        if stack is not None and stack["StackStatus"] in DEAD:
             # Left by a failed creation: it contains nothing of value.
             self.delete(name, timeout=timeout)
             stack = None
@@ -121,17 +118,17 @@ class Stacks:
             keep = self._parameters_to_keep(name, template, stack, parameters)
             request["Parameters"] = _parameters(parameters, keep=keep)
             if not self._update(name, request):
-                return StackResult(name, "up to date", _outputs(stack))
+                return StackResult(name, "up to date", outputs_of(stack))
             change = "updated"
         stack = self._wait(name, timeout, since)
-        if stack is None or stack["StackStatus"] not in _GOOD:
+        if stack is None or stack["StackStatus"] not in GOOD:
             raise self._failure(name, "gone" if stack is None else stack["StackStatus"], change)
-        return StackResult(name, change, _outputs(stack))
+        return StackResult(name, change, outputs_of(stack))
 
     def outputs(self, name: str) -> dict[str, str] | None:
         """The outputs of a stack; None if there is no such stack."""
         stack = self._describe(name)
-        return None if stack is None else _outputs(stack)
+        return None if stack is None else outputs_of(stack)
 
     def status(self, name: str) -> str | None:
         """The stack's status; None if there is no such stack."""
@@ -141,9 +138,12 @@ class Stacks:
     def delete(self, name: str, *, timeout: float = TIMEOUT) -> bool:
         """Delete the stack and wait; False if there was none.
 
+        A stack that somebody else is changing is deleted once that has ended.
+
         Raises:
             DeployFailed: something in it could not be deleted.
         """
+        self._settle(name, timeout)
         stack = self._describe(name)
         if stack is None:
             return False
@@ -160,7 +160,7 @@ class Stacks:
     def _settle(self, name: str, timeout: float) -> None:
         """Wait for the end of an operation that somebody else has started."""
         stack = self._describe(name)
-        if stack is not None and _is_in_progress(stack["StackStatus"]):
+        if stack is not None and is_in_progress(stack["StackStatus"]):
             self._wait(str(stack["StackId"]), timeout, self._last_event(name))
 
     def _parameters_to_keep(
@@ -188,22 +188,14 @@ class Stacks:
                         f"stack {name} cannot be updated",
                         reason=str(error),
                         fix="if it is in UPDATE_ROLLBACK_FAILED: aws cloudformation "
-                        f"continue-update-rollback --stack-name {name}",
+                        f"continue-update-rollback --stack-name {name}; if it is in DELETE_FAILED: "
+                        f"aws cloudformation delete-stack --stack-name {name}, then deploy again",
                     ) from error
                 raise
         return True
 
     def _describe(self, name: str) -> Mapping[str, Any] | None:
-        with aws_call(
-            "cloudformation:DescribeStacks", f"stack {name}", expected_codes=("ValidationError",)
-        ):
-            try:
-                stacks = self._client.describe_stacks(StackName=name)["Stacks"]
-            except Exception as error:
-                if error_code(error) == "ValidationError" and "does not exist" in str(error):
-                    return None
-                raise
-        return dict(stacks[0]) if stacks else None
+        return raw_stack(self._client, name)
 
     def _wait(self, name: str, timeout: float, since: str | None) -> Mapping[str, Any] | None:
         """Report the stack's events until no operation is in progress. None: it is gone."""
@@ -215,7 +207,7 @@ class Stacks:
             if stack is None:
                 return gone
             self._show_events(name, seen, since)
-            return None if _is_in_progress(stack["StackStatus"]) else stack
+            return None if is_in_progress(stack["StackStatus"]) else stack
 
         waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
         stack = waiter.until(poll, what=f"stack {name} to be ready", timeout=timeout)
@@ -277,7 +269,8 @@ class Stacks:
             if first.get("ResourceType") == "AWS::CloudFormation::Stack":
                 # The stack itself failed; errors of its validation are in another API.
                 cause = "; ".join(self._validation_errors(name)) or cause
-        fix = "correct it and run `xacct deploy` again: it goes on from here"
+        command = "the same command" if change == "deleted" else "`xacct deploy`"
+        fix = f"correct it and run {command} again: it goes on from here"
         if "already exists" in cause:
             fix = (
                 "something of that name is there that this stack did not make (left by an earlier "
@@ -308,17 +301,9 @@ def _begins_operation(event: Mapping[str, Any]) -> bool:
     ] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def _is_in_progress(status: str) -> bool:
-    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
-
-
 def _parameters(
     given: Mapping[str, str], keep: tuple[str, ...] | list[str]
 ) -> list[dict[str, Any]]:
     return [
         {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(given.items())
     ] + [{"ParameterKey": key, "UsePreviousValue": True} for key in keep]
-
-
-def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}

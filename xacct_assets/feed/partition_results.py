@@ -9,7 +9,7 @@ failed and can be retried alone. What Dagster has no public API for is in `dagst
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -24,6 +24,8 @@ from xacct_assets.feed.partitions import in_words, parse_day
 EVERY_PARTITION_CHECK = "every_partition_materialized"
 # Its metadata for a failed day: whether the upstream asset has reported the reason.
 IS_UPSTREAM = "is upstream"
+# How much the evaluation of a run repeats of its days' reasons; their own evaluations have all.
+REASONS_SHOWN, REASON_CHARACTERS = 20, 300
 
 PartitionEvents = Iterator[
     dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation | dg.Output[None]
@@ -132,6 +134,10 @@ class PartitionBatch:
                     metadata={IS_UPSTREAM: is_upstream},
                     partition=day.isoformat(),
                 )
+        if not self.ready and len(self.problems) > 1:
+            yield evaluation_of_run(
+                self.context.asset_key, EVERY_PARTITION_CHECK, sorted(self.problems), self.problems
+            )
         for day in self.ready:
             yield dg.AssetMaterialization(
                 asset_key=self.context.asset_key,
@@ -163,6 +169,53 @@ class PartitionBatch:
         # AssetCheckSpec.get_python_identifier names the nodes.
         node = f"{self.context.asset_key.to_python_identifier()}_{EVERY_PARTITION_CHECK}"
         return self.context.job_def.has_node_named(node)
+
+
+def evaluation_of_run(
+    asset_key: dg.AssetKey,
+    check_name: str,
+    days: Sequence[date],
+    failed: Mapping[date, str],
+    warned: Mapping[date, str] | None = None,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckEvaluation:
+    """What a check found over all days of a run, beside the evaluation of each day.
+
+    The pages of an asset and of its group, and its health, show the newest evaluation of a check,
+    whichever partition it is of (Dagster 1.13: `get_latest_asset_check_execution_by_key`,
+    `AssetCheckHealthState`). In a run over a range that would be the last day's. This evaluation
+    has no partition and is stored after those of the days, so it is the newest; the status of each
+    partition is left as it is.
+
+    Args:
+        failed: the reason for each day that failed with severity ERROR.
+        warned: the reason for each day that failed with severity WARN.
+        severity: of a run whose days all passed; the UI gives it to days of other runs that failed.
+    """
+    warned = warned or {}
+    if failed or warned:
+        severity = dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN
+    worst, verb = (failed, "failed") if failed else (warned, "with a warning")
+    lines = [
+        f"- {day}: {' '.join(worst[day].split())[:REASON_CHARACTERS]}"
+        for day in sorted(worst)[:REASONS_SHOWN]
+    ]
+    if len(worst) > len(lines):
+        lines.append(f"- and {len(worst) - len(lines)} more: see the partitions")
+    heading = f"{len(worst)} of {len(days)} days {verb} ({in_words(list(worst))}):"
+    return dg.AssetCheckEvaluation(
+        asset_key=asset_key,
+        check_name=check_name,
+        passed=not worst,
+        description="\n".join([heading, *lines]) if worst else f"all {len(days)} days passed",
+        metadata={
+            "days": len(days),
+            "failed days": [day.isoformat() for day in sorted(failed)] or "none",
+            "days with a warning": [day.isoformat() for day in sorted(warned)] or "none",
+        },
+        severity=severity,
+        blocking=False,
+    )
 
 
 def partitions_failure(problems: Mapping[date, str]) -> dg.Failure:

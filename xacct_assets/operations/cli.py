@@ -1,4 +1,4 @@
-"""The command `xacct`: deploy an installation, check it, reconcile its days, remove it.
+"""The command `xacct`: deploy an installation, check it, reconcile its days, remove it or a feed.
 
 Exit codes: 0 success; 1 a check, a day or a deployment failed, and the output says which; 2 the
 arguments or the settings are not usable; 130 interrupted.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from xacct_assets.operations.commands import deploy, destroy, doctor, reconcile
+from xacct_assets.operations.commands import deploy, destroy, doctor, feed, reconcile
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
 from xacct_assets.operations.terminal import FAILED, INTERRUPTED, OK, USAGE, show_error
 from xacct_assets.settings import Settings, SettingsError
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-env-file", action="store_true", help="read no .env: use the environment only"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (deploy, destroy, doctor, reconcile):
+    for command in (deploy, destroy, doctor, feed, reconcile):
         command.add_parser(commands)
     return parser
 

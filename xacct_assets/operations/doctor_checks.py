@@ -1,7 +1,12 @@
-"""The checks of `xacct doctor`: each returns what it found, or raises `AwsFailure` with the fix."""
+"""The checks of `xacct doctor`.
+
+Each returns what it found, or a `Caution`, or raises `AwsFailure` with the fix.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xacct_assets.aws.botocore_errors import aws_call
@@ -10,6 +15,18 @@ from xacct_assets.aws.errors import CredentialsProblem, NotFound
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a check found that needs attention and stops nothing.
+
+    Attributes:
+        fix: what to do about it.
+    """
+
+    detail: str
+    fix: str
 
 
 def credentials(aws: AwsClients) -> str:
@@ -25,6 +42,31 @@ def credentials(aws: AwsClients) -> str:
             f"({settings.orchestrator_role_arn})",
         )
     return arn
+
+
+def deployment(aws: AwsClients, feed: FeedSpec) -> str | Caution:
+    """The feed's stack is there."""
+    from xacct_assets.aws.stack_reading import GOOD
+    from xacct_assets.feed.deployment import DEPLOY, require_stack
+
+    status = require_stack(feed, aws)
+    found = f"stack {feed.stack_name(aws.settings.suffix)} is {status}"
+    if status in GOOD:
+        return found
+    return Caution(found, f"{DEPLOY} waits for its end, or says how to go on")
+
+
+def retired_feeds(aws: AwsClients, feeds: Sequence[FeedSpec]) -> str | Caution:
+    """Every feed with a stack in this installation is in the settings."""
+    from xacct_assets.operations.deployment.retired import find_retired
+
+    retired = find_retired(aws.client("cloudformation"), aws.settings.suffix, feeds)
+    if not retired:
+        return "every feed with a stack is in the settings"
+    return Caution(
+        "; ".join(feed.describe() for feed in retired),
+        "; ".join(feed.retire_command for feed in retired),
+    )
 
 
 def raw_files(aws: AwsClients, feed: FeedSpec) -> str:
@@ -83,21 +125,12 @@ def redshift_login(aws: AwsClients) -> str:
 def tables_and_procedure(aws: AwsClients, feed: FeedSpec) -> str:
     """The feed's tables can be read and its procedure exists."""
     from xacct_assets.aws.redshift.sql import qualified
+    from xacct_assets.feed.deployment import require_tables
 
+    require_tables(feed, aws)
     tables = feed.warehouse
     for table in (tables.staging, tables.fact, tables.load_audit):
         aws.warehouse.query(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608 -- quoted
-    schema, _, name = tables.procedure.rpartition(".")
-    procedures = aws.warehouse.query(
-        "SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE n.nspname = %s AND p.proname = %s",
-        (schema, name),
-    )
-    if not procedures:
-        raise NotFound(
-            f"there is no procedure {tables.procedure}",
-            fix="run `xacct deploy`, which applies sql/",
-        )
     return f"{tables.staging}, {tables.fact}, {tables.load_audit}, {tables.procedure}() exist"
 
 

@@ -16,6 +16,17 @@ def show_error(text: str) -> None:
     print(f"xacct: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def confirmed(question: str) -> bool:
+    """Ask a question that the user answers with y or n; no, unless somebody can answer."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        show("")
+        return False
+
+
 class Progress:
     """Prints lines that begin with the seconds since the command started."""
 

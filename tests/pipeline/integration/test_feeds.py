@@ -10,7 +10,10 @@ import csv
 import gzip
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -128,6 +131,132 @@ def test_each_feed_has_a_stack_of_its_own(
     glue = feeds_sandbox.client("account-b-admin", "glue")
     assert {f"xacct-local-{name}" for name in NAMES} <= set(glue.list_crawlers()["CrawlerNames"])
     assert {f"xacct-local-{name}" for name in NAMES} <= set(glue.list_jobs()["JobNames"])
+
+
+# -- a feed before it is deployed, and after it left the settings -------------------------------
+
+
+@dataclass(frozen=True)
+class Life:
+    """What the commands said and what was there in the life of feed `passing`."""
+
+    doctor_before: list[dict[str, Any]]
+    reconcile_before: subprocess.CompletedProcess[str]
+    refused: subprocess.CompletedProcess[str]
+    doctor_after: list[dict[str, Any]]
+    deploy_after: str
+    unanswered: subprocess.CompletedProcess[str]
+    retired: str
+    doctor_at_last: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def life(feeds_sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """A feed like customers: not deployed, deployed, gone from the settings, retired."""
+    folder = tmp_path_factory.mktemp("feeds") / "feeds"
+    shutil.copytree(EXTRA_FEEDS_DIR, folder)
+    shutil.copytree(folder / "customers", folder / "passing")
+    for path in (folder / "passing").iterdir():
+        path.write_text(path.read_text().replace("customers", "passing"))
+    settings = {**feeds_sandbox.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(folder)}
+    sandbox = replace(feeds_sandbox, extra_settings=settings)
+
+    def xacct(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        command = ("xacct_assets.operations.cli", "--no-env-file", *arguments)
+        return sandbox.run(*command, check=check)
+
+    def doctor() -> list[dict[str, Any]]:
+        return json.loads(xacct("doctor", "--json", check=False).stdout)
+
+    doctor_before = doctor()
+    reconcile_before = xacct(
+        *("reconcile", "--json", "--feed", "passing", "--feed", "orders", "--partition", DAY),
+        check=False,
+    )
+    xacct("deploy")
+    sandbox.client("account-a-admin", "s3").put_object(
+        Bucket=sandbox.config.input_bucket, Key="passing/a.csv", Body=b""
+    )
+    refused = xacct("feed", "retire", "passing", "--yes", check=False)
+    shutil.rmtree(folder / "passing")
+    return Life(
+        doctor_before=doctor_before,
+        reconcile_before=reconcile_before,
+        refused=refused,
+        doctor_after=doctor(),
+        deploy_after=xacct("deploy").stdout,
+        unanswered=xacct("feed", "retire", "passing", check=False),
+        retired=xacct("feed", "retire", "passing", "--yes").stdout,
+        doctor_at_last=doctor(),
+    )
+
+
+def of_outcome(findings: list[dict[str, Any]], outcome: str) -> dict[str, str]:
+    return {one["check"]: one["detail"] for one in findings if one["outcome"] == outcome}
+
+
+def test_a_feed_that_is_not_deployed_is_one_line_in_doctor(life: Life) -> None:
+    line = "feed passing is not deployed: xacct deploy"
+    assert of_outcome(life.doctor_before, "FAIL") == {"passing: deployment": line}
+    skipped = {"tables and procedure", "crawler", "Glue job", "catalog database"}
+    assert set(of_outcome(life.doctor_before, "skipped")) == {f"passing: {n}" for n in skipped}
+
+
+def test_reconcile_names_it_and_shows_the_other_feed(
+    life: Life, pipelines: Mapping[str, Pipeline]
+) -> None:
+    assert life.reconcile_before.returncode == 1
+    assert "feed passing is not deployed: xacct deploy\n" in life.reconcile_before.stderr
+    assert [row["feed"] for row in json.loads(life.reconcile_before.stdout)] == ["orders"]
+
+
+def test_a_feed_in_the_settings_is_not_retired(life: Life) -> None:
+    assert life.refused.returncode == 2
+    assert "feed passing is in the settings; nothing was deleted" in life.refused.stderr
+
+
+def test_doctor_and_deploy_name_a_feed_that_left_the_settings(life: Life) -> None:
+    named = "feed passing left the settings, and its stack xacct-feed-passing-local is still there"
+    assert of_outcome(life.doctor_after, "FAIL") == {}
+    assert named in of_outcome(life.doctor_after, "warn")["retired feeds"]
+    assert named in life.deploy_after
+    assert "xacct feed retire passing" in life.deploy_after
+
+
+def test_retiring_it_says_what_goes_and_what_stays_and_asks(life: Life) -> None:
+    assert life.unanswered.returncode == 2
+    for shown in (life.unanswered.stdout, life.retired):
+        goes, _, stays = shown.partition("This stays:")
+        assert "crawler xacct-local-passing" in goes
+        assert "Glue job xacct-local-passing" in goes
+        assert "catalog database" in goes
+        assert "s3://sample-inp-bucket-etl-local/passing/" in stays
+        assert "public.passing, public.passing_f, public.sp_passing()" in stays
+
+
+def test_retiring_it_removes_its_stack_alone(life: Life, feeds_sandbox: RunningSandbox) -> None:
+    glue = feeds_sandbox.client("account-b-admin", "glue")
+    stacks = feeds_sandbox.client("account-b-admin", "cloudformation").list_stacks(
+        StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"]
+    )["StackSummaries"]
+    names = {stack["StackName"] for stack in stacks}
+    assert "xacct-feed-passing-local" not in names
+    assert {f"xacct-feed-{name}-local" for name in NAMES} <= names
+    assert "xacct-local-passing" not in glue.list_crawlers()["CrawlerNames"]
+    assert "xacct-local-passing" not in glue.list_jobs()["JobNames"]
+    databases = {database["Name"] for database in glue.get_databases()["DatabaseList"]}
+    assert not any("passing" in name for name in databases)
+    assert {one["outcome"] for one in life.doctor_at_last} == {"ok"}
+
+
+def test_retiring_it_leaves_its_files_and_its_tables(
+    life: Life, feeds_sandbox: RunningSandbox, pipelines: Mapping[str, Pipeline]
+) -> None:
+    s3 = feeds_sandbox.client("account-a-admin", "s3")
+    s3.head_object(Bucket=feeds_sandbox.config.input_bucket, Key="passing/a.csv")
+    assert pipelines["customers"].query("SELECT COUNT(*) AS rows FROM public.passing_f") == [
+        {"rows": 0}
+    ]
 
 
 def order(*values: Any) -> dict[str, Any]:

@@ -269,7 +269,12 @@ OTHERS = [
     ),
     Case(
         RolePolicy(ORCHESTRATOR, "redshift", "ReadSecret"),
-        *("fact_table", ORCHESTRATOR, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:"),
+        *(
+            "staging_table",
+            ORCHESTRATOR,
+            "secretsmanager:GetSecretValue",
+            "arn:aws:secretsmanager:",
+        ),
         (B, "statement ReadSecret"),
     ),
 ]

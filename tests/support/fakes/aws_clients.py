@@ -12,11 +12,12 @@ import dagster as dg
 
 from tests.support.fakes.aws_state import AwsState
 from tests.support.fakes.modelled_client import ModelledClient
-from xacct_assets.aws.errors import NotFound
+from xacct_assets.aws.errors import NotFound, StatementFailed
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws.redshift.data_api_results import StatementResult
+from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
 from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
 from xacct_assets.aws.s3.raw_bucket import Listing
@@ -158,7 +159,13 @@ class FakeWarehouse:
         if "current_user" in sql:
             return [{"name": "xacct", "version": "Redshift"}]
         if "pg_proc" in sql:
-            return [{"proname": params[-1]}] if self.state.procedures else []
+            return self._existing(
+                [f"{a}.{b}" for a, b in zip(params[::2], params[1::2], strict=True)]
+            )
+        for name in self.state.absent:
+            if qualified(name) in sql:
+                reason = f'relation "{name}" does not exist'
+                raise StatementFailed("Redshift refused a statement", reason=reason, code="42P01")
         if sql.endswith("LIMIT 0"):
             return []
         first, last = params[-2:]
@@ -177,6 +184,15 @@ class FakeWarehouse:
             }
             for day, rows in table.items()
             if first <= day <= last and rows
+        ]
+
+    def _existing(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The answer to `warehouse_objects.sql`: three tables and a procedure."""
+        kinds = ("table", "table", "table", "procedure")
+        return [
+            {"kind": kind, "schema_name": name.split(".")[0], "name": name.split(".")[1]}
+            for kind, name in zip(kinds, names, strict=True)
+            if name not in self.state.absent
         ]
 
     def transaction(self, work: Callable[[Any], Any], *, idempotent: bool = False) -> Any:
@@ -301,6 +317,8 @@ class FakeAwsClients:
 
     def client(self, service: str) -> ModelledClient:
         """A boto3 client with the operations that `xacct doctor` calls."""
+        if service == "cloudformation":
+            return self.state.stacks.client
         operations = {
             "s3": {"list_objects_v2": lambda **_: {}},
             "glue": {

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from tests.support.fakes.stacks import FakeStacks
+from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.glue.catalog import CatalogPartition
 from xacct_assets.aws.glue.crawler import CrawlRequirement
 from xacct_assets.aws.glue.job_result import JobRunResult
@@ -36,7 +38,8 @@ class AwsState:
         calls: operation and its subject of each call, in order.
         requirements: requirement of each crawl.
         identity: account id and ARN of the credentials.
-        procedures: whether Redshift has the feed's procedure.
+        absent: names of the feed's tables and procedure that Redshift does not have.
+        stacks: the CloudFormation stacks of account B; the feed's is among them.
         workgroup_status: status of the Redshift workgroup.
         namespace_roles: roles attached to the Redshift namespace.
         hooks: a function by operation; it runs when the operation is called, and may change the
@@ -60,12 +63,14 @@ class AwsState:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     requirements: list[CrawlRequirement | None] = field(default_factory=list)
     identity: tuple[str, str] = ("222222222222", "arn:aws:iam::222222222222:role/orchestrator")
-    procedures: bool = True
+    absent: set[str] = field(default_factory=set)
+    stacks: FakeStacks = field(default_factory=FakeStacks)
     workgroup_status: str = "AVAILABLE"
     namespace_roles: list[str] = field(default_factory=list)
     hooks: dict[str, Callable[[AwsState], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.stacks.add_feed(self.feed.name, self.settings.suffix)
         self.namespace_roles.append(f"IamRole(arn={self.settings.role_b_arn})")
 
     def land(
@@ -115,6 +120,27 @@ class AwsState:
     def count(self, operation: str) -> int:
         """Number of calls of an operation."""
         return sum(1 for name, _ in self.calls if name == operation)
+
+    def undeploy(self) -> None:
+        """Remove the feed's stack, its tables and its procedure."""
+        self.stacks.stacks.clear()
+        self.drop_tables()
+        missing = NotFound(
+            f"glue:ListCrawls on {self.crawler} failed",
+            reason="Crawler not found",
+            resource=self.crawler,
+        )
+        self.fail("crawl", missing)
+
+    def drop_tables(self) -> None:
+        """Remove the feed's tables and its procedure. The shared load audit table stays."""
+        tables = self.feed.warehouse
+        self.absent |= {tables.staging, tables.fact, tables.procedure}
+
+    @property
+    def crawler(self) -> str:
+        """The feed's crawler as errors name it."""
+        return f"crawler {self.feed.crawler_name(self.settings.suffix)}"
 
     def rows_of(self, day: date) -> int:
         """Number of rows in the day's raw files."""

@@ -25,6 +25,7 @@ from xacct_assets.feed.catalog_repair import (
     type_drift,
     unknown_columns,
 )
+from xacct_assets.feed.deployment import naming_what_is_not_deployed
 from xacct_assets.feed.event_log import requested_at
 from xacct_assets.feed.metadata import CrawledColumns, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
@@ -49,7 +50,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def catalog_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with retry_transient_errors(context):
+        with retry_transient_errors(context), naming_what_is_not_deployed(feed, aws):
             batch = PartitionBatch.of(context, upstream=asset_key(feed, RAW_PARTITION))
             raw = {day: RawFiles.from_metadata(batch.inputs[day].metadata) for day in batch.ready}
             values = [day_values(day) for day in batch.ready]

@@ -18,6 +18,7 @@ from xacct_assets.feed.assets.defaults import (
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
 from xacct_assets.feed.assets.staging_table import too_many_rejects
+from xacct_assets.feed.deployment import naming_what_is_not_deployed
 from xacct_assets.feed.metadata import LoadedRows
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import contiguous
@@ -48,7 +49,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def fact_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with retry_transient_errors(context):
+        with retry_transient_errors(context), naming_what_is_not_deployed(feed, aws):
             batch = PartitionBatch.of(context, upstream=asset_key(feed, STAGING_TABLE))
             for day in list(batch.ready):
                 load = LoadedRows.from_metadata(batch.inputs[day].metadata)

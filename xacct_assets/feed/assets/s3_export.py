@@ -19,6 +19,7 @@ from xacct_assets.feed.assets.defaults import (
 )
 from xacct_assets.feed.assets.fact_table import NAME as FACT_TABLE
 from xacct_assets.feed.assets.fact_table import statement_token
+from xacct_assets.feed.deployment import naming_what_is_not_deployed
 from xacct_assets.feed.metadata import ExportedFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched
@@ -51,7 +52,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def s3_export(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with retry_transient_errors(context):
+        with retry_transient_errors(context), naming_what_is_not_deployed(feed, aws):
             batch = PartitionBatch.of(context, upstream=asset_key(feed, FACT_TABLE))
             expected = count_by_day(aws, feed.warehouse.fact, batch.ready)
             _unload(context, feed, aws, batch.ready)

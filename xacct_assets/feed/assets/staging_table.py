@@ -22,6 +22,7 @@ from xacct_assets.feed.assets.defaults import (
     table,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
+from xacct_assets.feed.deployment import naming_what_is_not_deployed, require_tables
 from xacct_assets.feed.event_log import (
     Materialization,
     latest_materializations,
@@ -59,7 +60,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     def staging_table(
         context: dg.AssetExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> PartitionEvents:
-        with retry_transient_errors(context):
+        with retry_transient_errors(context), naming_what_is_not_deployed(feed, aws):
             batch = PartitionBatch.of(context, upstream=asset_key(feed, CATALOG_TABLE))
             raw = latest_materializations(
                 context.instance, asset_key(feed, RAW_PARTITION), batch.ready
@@ -70,6 +71,8 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             lineage = run_lineage(context.run)
             earlier = [day for day in batch.ready if raw[day].run_id not in lineage]
             _fail_changed_days(batch, feed, aws, raw, earlier, "since raw_partition listed them")
+            # Glue's Redshift connection would make a table that is missing, with types of its own.
+            require_tables(feed, aws)
             loads: dict[date, tuple[str, LoadOutcome]] = {}
             # Only a run that was launched by hand may have more days than this.
             for days in batched(list(batch.ready), feed.max_days_per_run):

@@ -1,13 +1,14 @@
 """Asset checks with one result per day, also in a run over a range of days.
 
 Dagster (1.13) stores one result per check and run, without a partition if the run covers a range.
-The checks built here write one evaluation per day to the event log instead.
+The checks built here write one evaluation per day to the event log instead. Then a run of several
+days gets one over all of them, which the pages of asset and group show.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any
 
 import dagster as dg
@@ -15,10 +16,17 @@ import dagster as dg
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets.defaults import asset_key, retry_transient_errors
 from xacct_assets.feed.dagster_internals import evaluation_target
+from xacct_assets.feed.deployment import naming_what_is_not_deployed
 from xacct_assets.feed.event_log import Materialization, latest_materializations
-from xacct_assets.feed.partition_results import partitions_failure
+from xacct_assets.feed.partition_results import evaluation_of_run, partitions_failure
 from xacct_assets.feed.partitions import daily_partitions, parse_day
 from xacct_assets.feed.spec import FeedSpec
+
+
+class Badness(IntEnum):
+    """Results of a check, the worst last."""
+
+    PASSED, WARNING, ERROR = range(3)
 
 
 @dataclass(frozen=True)
@@ -31,9 +39,12 @@ class Verdict:
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
     @property
-    def is_error(self) -> bool:
-        """Whether the day failed the check with severity ERROR."""
-        return not self.passed and self.severity is dg.AssetCheckSeverity.ERROR
+    def badness(self) -> Badness:
+        """How bad the result is."""
+        if self.passed:
+            return Badness.PASSED
+        is_error = self.severity is dg.AssetCheckSeverity.ERROR
+        return Badness.ERROR if is_error else Badness.WARNING
 
 
 @dataclass(frozen=True)
@@ -105,21 +116,32 @@ def per_partition_check(
     def _check(
         context: dg.AssetCheckExecutionContext, aws: dg.ResourceParam[AwsClients]
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-        with retry_transient_errors(context):
+        with retry_transient_errors(context), naming_what_is_not_deployed(feed, aws):
             days = _days_to_check(context, feed, key)
             materializations = latest_materializations(context.instance, key, days)
             evaluated = evaluate(CheckInput(context, aws, days, materializations))
         verdicts = {day: evaluated.get(day) or _not_materialized(asset_name, day) for day in days}
-        for day in days:
+        # A run without partitions (see `_days_to_check`) was planned as one evaluation without a
+        # partition, so the last of its days is the newest: it must be the worst.
+        for day in sorted(days, key=lambda day: verdicts[day].badness):
             yield _evaluation(key, name, day, verdicts[day], materializations.get(day))
+        failed, warned = _reasons(verdicts, Badness.ERROR), _reasons(verdicts, Badness.WARNING)
+        if len(days) > 1:
+            severity = verdicts[days[-1]].severity
+            yield evaluation_of_run(key, name, days, failed, warned, severity)
         yield dg.Output(None)
-        failed = [day for day in days if verdicts[day].is_error]
-        if blocking.blocks(failed, days):
-            raise partitions_failure({day: verdicts[day].description for day in failed})
+        if blocking.blocks(list(failed), days):
+            raise partitions_failure(failed)
         if after_evaluation is not None:
             after_evaluation(verdicts)
 
     return _check
+
+
+def _reasons(verdicts: Mapping[date, Verdict], badness: Badness) -> dict[date, str]:
+    return {
+        day: verdict.description for day, verdict in verdicts.items() if verdict.badness is badness
+    }
 
 
 def _not_materialized(asset_name: str, day: date) -> Verdict:

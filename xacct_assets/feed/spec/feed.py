@@ -11,7 +11,7 @@ from xacct_assets.contract.days import PARTITION_COLUMN, DayLayout
 from xacct_assets.feed.spec.arrival import Arrival, Schedule
 from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column
 from xacct_assets.feed.spec.export import Export
-from xacct_assets.feed.spec.names import FeedName, Identifier, IsoDate
+from xacct_assets.feed.spec.names import FeedName, Identifier, IsoDate, feed_stack_name
 from xacct_assets.feed.spec.source import Source
 from xacct_assets.feed.spec.warehouse import Catalog, LoadJob, WarehouseTables
 
@@ -129,8 +129,8 @@ class FeedSpec(BaseModel):
         return self.load.name or f"xacct-{suffix}-{self.name}"
 
     def stack_name(self, suffix: str) -> str:
-        """Name of the feed's CloudFormation stack (stack names allow no underscore)."""
-        return f"xacct-feed-{self.name.replace('_', '-')}-{suffix}"
+        """Name of the feed's CloudFormation stack in the installation with this suffix."""
+        return feed_stack_name(self.name, suffix)
 
     def column_names(self) -> list[str]:
         """Names of the columns, in warehouse order."""

@@ -8,6 +8,11 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BeforeValidator
 
 
+def feed_stack_name(feed: str, suffix: str) -> str:
+    """Name of a feed's CloudFormation stack (stack names allow no underscore)."""
+    return f"xacct-feed-{feed.replace('_', '-')}-{suffix}"
+
+
 def _matching(pattern: str, expected: str) -> AfterValidator:
     """A validator: the whole value must match. ``expected`` completes "'x' is not …"."""
     compiled = re.compile(pattern)

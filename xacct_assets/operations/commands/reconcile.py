@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from xacct_assets.operations.terminal import FAILED, OK, show
+from xacct_assets.operations.terminal import FAILED, OK, show, show_error
 
 if TYPE_CHECKING:
     from xacct_assets.feed.reconciliation.equation import DayReconciliation
@@ -52,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Reconcile the days; the exit code."""
     from xacct_assets.aws_clients import AwsClients
+    from xacct_assets.feed.deployment import FeedNotDeployed, naming_what_is_not_deployed
     from xacct_assets.feed.loader import load_feed, load_feeds
     from xacct_assets.feed.reconciliation.collection import reconcile
     from xacct_assets.feed.reconciliation.discover_partitions import discover_partitions
@@ -65,23 +66,30 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     aws = AwsClients(settings)
     requested = sorted({day for days in options.partition or [] for day in days})
     results: list[tuple[FeedSpec, DayReconciliation]] = []
+    undeployed: list[FeedNotDeployed] = []
     for feed in feeds:
-        days = requested or discover_partitions(feed, aws)
-        results += [(feed, verdict) for verdict in reconcile(feed, aws, days)]
+        try:
+            with naming_what_is_not_deployed(feed, aws):
+                days = requested or discover_partitions(feed, aws)
+                results += [(feed, verdict) for verdict in reconcile(feed, aws, days)]
+        except FeedNotDeployed as problem:
+            # The other feeds are shown; standard output may be JSON.
+            undeployed.append(problem)
+            show_error(str(problem))
     wrong = [verdict for _, verdict in results if not verdict.ok]
     if options.json:
         rows = [{"feed": feed.name, **verdict.as_dict()} for feed, verdict in results]
         show(json.dumps(rows, indent=2))
-    elif not results:
+    elif not results and not undeployed:
         show("There is nothing yet. Next: upload files, then materialize their days.")
-    else:
+    elif results:
         _show_table(results)
         if wrong:
             show(f"\n{len(wrong)} of {len(results)} days are wrong.")
             show("Next: materialize these days again, as each line says.")
         else:
             show(f"\n{len(results)} days are right.")
-    return FAILED if wrong else OK
+    return FAILED if wrong or undeployed else OK
 
 
 def _show_table(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from xacct_assets.aws.cloudformation import StackEvent, StackResult, Stacks
-from xacct_assets.aws.errors import DeployFailed, SecretInvalid
+from xacct_assets.aws.errors import AccessDenied, DeployFailed, SecretInvalid
 from xacct_assets.aws.redshift.data_api import DataApi
 from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.aws.s3.bucket import Bucket
@@ -15,6 +15,7 @@ from xacct_assets.aws.secretsmanager import read_warehouse_credentials
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.job_libraries import libraries_zip
+from xacct_assets.operations.deployment.retired import INSTALLATION_TAG, find_retired
 from xacct_assets.operations.deployment.warehouse_sql import (
     SqlScript,
     apply_over_data_api,
@@ -77,6 +78,7 @@ class Deployment:
         for account in plan.ACCOUNTS:
             arn = self._accounts.verify(account)
             self._report(f"account {account.upper()}: {arn}")
+        self._name_retired_feeds()
         stack_b = self._deploy_stack(plan.account_b(self._settings, self._root))
         stack_a = self._deploy_stack(
             plan.account_a(self._settings, self._root, stack_b.outputs, self._feeds)
@@ -92,6 +94,17 @@ class Deployment:
             )
         self._apply_sql(scripts, sql_over)
         return uploaded or any(result.change != "up to date" for result in results)
+
+    def _name_retired_feeds(self) -> None:
+        client = self._accounts.sessions["b"].client("cloudformation")
+        try:
+            retired = find_retired(client, self._settings.suffix, self._feeds)
+        except AccessDenied as denied:
+            # Deploying needs no right to list stacks.
+            self._report(f"feeds that left the settings were not looked for: {denied.what}")
+            return
+        for feed in retired:
+            self._report(f"{feed.describe()}: {feed.retire_command}")
 
     def _check_overrides(self) -> None:
         names = ("account_a.yaml", "account_b.yaml", "feed.yaml")
@@ -111,7 +124,7 @@ class Deployment:
             planned.name,
             planned.template,
             planned.parameters,
-            tags={"xacct": self._settings.suffix},
+            tags={INSTALLATION_TAG: self._settings.suffix},
         )
         self._report(f"stack {planned.name} (account {planned.account.upper()}): {result.change}")
         return result

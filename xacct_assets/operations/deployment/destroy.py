@@ -10,6 +10,7 @@ from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.plan import ACCOUNTS, Account
+from xacct_assets.operations.deployment.retired import find_retired
 
 if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class Removal:
     """Removes one installation: its stacks in reverse order, then its buckets.
+
+    Feeds that left the settings are part of it.
 
     Deleting a stack retains its buckets, so that data is never lost with a stack. Here the buckets
     are emptied and deleted by name.
@@ -42,11 +45,15 @@ class Removal:
 
         Raises:
             CredentialsProblem: the credentials of an account are of another one.
+            AccessDenied: the stacks cannot be listed, so those of retired feeds are not known.
         """
         for account in ACCOUNTS:
             self._accounts.verify(account)
         settings = self._settings
+        client = self._accounts.sessions["b"].client("cloudformation")
+        retired = find_retired(client, settings.suffix, self._feeds)
         stacks: list[tuple[Account, str]] = [
+            *(("b", feed.stack.name) for feed in retired),
             *(("b", feed.stack_name(settings.suffix)) for feed in reversed(self._feeds)),
             ("a", settings.stack_a),
             ("b", settings.stack_b),

@@ -106,7 +106,8 @@ def feed_stack(
             reason=f"this installation's roles and policies allow {settings.input_bucket} only",
             fix="leave source.bucket out of the feed's defs.yaml, or set XACCT_INPUT_BUCKET",
         )
-    load = feed.load
+    load, tables = feed.load, feed.warehouse
+    export_bucket = feed.export.bucket or settings.export_bucket
     parameters = {
         "Feed": feed.name,
         "CatalogDatabase": feed.catalog.database,
@@ -121,6 +122,8 @@ def feed_stack(
         "NumberOfWorkers": str(load.number_of_workers),
         "TimeoutMinutes": str(load.timeout_minutes),
         "MaxConcurrentRuns": str(load.max_concurrent_runs),
+        "ExportLocation": f"s3://{export_bucket}/{feed.export.prefix}/",
+        "WarehouseObjects": f"{tables.staging}, {tables.fact}, {tables.procedure}()",
     }
     return StackPlan(feed.stack_name(settings.suffix), "b", template(root, "feed.yaml"), parameters)
 

@@ -145,8 +145,24 @@ def test_deleting_waits_for_the_end_and_returns_whether_there_was_a_stack(cloud,
 def test_a_delete_that_fails_names_what_stayed(cloud, stacks):
     cloud.status = "CREATE_COMPLETE"
     cloud.next = [("DELETE_FAILED", [("Raw", "DELETE_FAILED", "the bucket is not empty")])]
-    with pytest.raises(DeployFailed, match="the bucket is not empty"):
+    with pytest.raises(DeployFailed, match="the bucket is not empty") as caught:
         stacks.delete("s")
+    assert "run the same command again" in caught.value.fix
+
+
+@pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
+def test_a_stack_that_somebody_else_is_changing_is_deleted_afterwards(cloud, stacks, status):
+    cloud.status = status
+    cloud.next = [(status.replace("IN_PROGRESS", "COMPLETE"), []), ("DELETE_COMPLETE", [])]
+    assert stacks.delete("s") is True
+    assert len(cloud.client.named("delete_stack")) == 1
+
+
+def test_a_stack_that_somebody_else_is_deleting_is_waited_for(cloud, stacks):
+    cloud.status = "DELETE_IN_PROGRESS"
+    cloud.next = [("DELETE_COMPLETE", [])]
+    assert stacks.delete("s") is False
+    assert cloud.client.named("delete_stack") == []
 
 
 def test_a_template_that_is_too_long_is_refused_before_anything_is_done(cloud, stacks):

@@ -5,11 +5,15 @@ from datetime import date
 
 import pytest
 
+from tests.support.fakes.aws_clients import FakeAwsClients
+from tests.support.fakes.aws_state import AwsState
 from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.feed.loader import load_feed
 from xacct_assets.feed.reconciliation.equation import DayReconciliation
 from xacct_assets.operations import cli
 from xacct_assets.operations.doctor import Finding
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
+from xacct_assets.settings import Settings
 
 REQUIRED = {
     "XACCT_ACCOUNT_A": "111111111111",
@@ -165,6 +169,79 @@ def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(configured, mon
     shown = capsys.readouterr().out
     assert "FAIL     login to Redshift: refused" in shown
     assert "fix: reset the password" in shown
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "closing"),
+    [
+        (["ok"] * 14, "14 checks passed. Next: `dagster dev`"),
+        (["ok", "warn"], "2 checks: 1 passed, 1 warned. Next: `dagster dev`"),
+        (["FAIL"], "1 check failed. Next: the fixes above, in order."),
+        (
+            ["ok", "FAIL", "skipped", "ok", "warn", "skipped"],
+            "6 checks: 2 passed, 1 warned, 1 failed, 2 skipped. Next: the fixes above, in order.",
+        ),
+    ],
+)
+def test_the_closing_line_of_doctor_counts_what_stands_above_it(
+    configured, monkeypatch, capsys, outcomes, closing
+):
+    def run(self):
+        findings = [Finding(f"check {n}", outcome, "x") for n, outcome in enumerate(outcomes)]
+        for finding in findings:
+            self._report(finding)
+        return findings
+
+    monkeypatch.setattr("xacct_assets.operations.doctor.Doctor.run", run)
+    assert cli.main(["doctor"]) == ("FAIL" in outcomes)
+    shown = capsys.readouterr().out
+    assert closing in shown
+    assert len(shown.partition("\n\n")[0].splitlines()) == len(outcomes)
+
+
+@pytest.fixture
+def undeployed(configured, monkeypatch):
+    """Two feeds, of which the first is not deployed."""
+    feed = load_feed("products")
+    state = AwsState(feed, Settings.load(REQUIRED))
+    state.undeploy()
+    deployed = feed.model_copy(
+        update={
+            "name": "customers",
+            "warehouse": feed.warehouse.model_copy(
+                update={"staging": "public.c", "fact": "public.c_f"}
+            ),
+        }
+    )
+    monkeypatch.setattr("xacct_assets.aws_clients.AwsClients", lambda _: FakeAwsClients(state))
+    monkeypatch.setattr(
+        "xacct_assets.feed.loader.load_feeds", lambda extra_feeds_dir: [feed, deployed]
+    )
+    return state
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_reconcile_names_a_feed_that_is_not_deployed_and_shows_the_others(
+    undeployed, capsys, as_json
+):
+    options = ["--json"] if as_json else []
+    assert cli.main(["reconcile", "--partition", "2026-01-01", *options]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == "xacct: feed products is not deployed: xacct deploy\n"
+    if as_json:
+        assert [row["feed"] for row in json.loads(shown.out)] == ["customers"]
+    else:
+        assert "customers" in shown.out
+        assert "1 days are right" in shown.out
+
+
+def test_reconcile_of_a_feed_that_is_not_deployed_says_only_that(undeployed, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "xacct_assets.feed.loader.load_feeds", lambda extra_feeds_dir: [undeployed.feed]
+    )
+    assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "xacct: feed products is not deployed: xacct deploy\n")
 
 
 def test_a_parameter_without_a_value_is_refused(configured, capsys):

@@ -73,7 +73,7 @@ def test_a_missing_secret_skips_the_network_and_not_the_data_api(state: AwsState
 
 
 def test_a_missing_procedure_is_reported(state: AwsState) -> None:
-    state.procedures = False
+    state.absent.add("public.sp_products")
     found = examine(state)["products: tables and procedure"]
     assert "no procedure public.sp_products" in found.detail
     assert "xacct deploy" in found.fix
@@ -89,3 +89,84 @@ def test_a_role_that_is_not_attached_is_reported(state: AwsState) -> None:
 def test_a_workgroup_that_is_not_available_is_reported(state: AwsState) -> None:
     state.workgroup_status = "CREATING"
     assert "is CREATING" in examine(state)["role chain of UNLOAD"].detail
+
+
+FEED_CHECKS = ("tables and procedure", "crawler", "Glue job", "catalog database")
+
+
+def outcomes(state: AwsState) -> dict[str, str]:
+    return {name: finding.outcome for name, finding in examine(state).items()}
+
+
+def test_a_feed_that_is_not_deployed_is_one_failure_and_its_checks_are_skipped(
+    state: AwsState,
+) -> None:
+    state.undeploy()
+    found = examine(state)
+    assert found["products: deployment"].detail == "feed products is not deployed: xacct deploy"
+    failed = [name for name, finding in found.items() if finding.outcome == "FAIL"]
+    assert failed == ["products: deployment"]
+    for name in FEED_CHECKS:
+        skipped = found[f"products: {name}"]
+        assert (skipped.outcome, skipped.detail) == ("skipped", "the feed is not deployed")
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "CREATE_IN_PROGRESS", "DELETE_FAILED"])
+def test_a_stack_that_holds_nothing_to_work_with_is_one_failure_with_its_status(
+    state: AwsState, status: str
+) -> None:
+    state.stacks.add_feed("products", state.settings.suffix, status)
+    found = examine(state)
+    assert f"its stack xacct-feed-products-{state.settings.suffix} is {status}" in (
+        found["products: deployment"].detail
+    )
+    assert [name for name, finding in found.items() if finding.outcome == "FAIL"] == [
+        "products: deployment"
+    ]
+
+
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"])
+def test_a_stack_that_works_beside_a_failed_or_unfinished_update_is_a_warning(
+    state: AwsState, status: str
+) -> None:
+    state.stacks.add_feed("products", state.settings.suffix, status)
+    found = examine(state)
+    assert found["products: deployment"].outcome == "warn"
+    assert status in found["products: deployment"].detail
+    assert found["products: crawler"].outcome == "ok"
+
+
+def test_a_feed_without_its_tables_is_one_failure_that_names_them(state: AwsState) -> None:
+    state.drop_tables()
+    found = examine(state)
+    assert [name for name, finding in found.items() if finding.outcome == "FAIL"] == [
+        "products: tables and procedure"
+    ]
+    assert found["products: tables and procedure"].detail == (
+        "feed products is deployed in part (there is no table public.products, no table "
+        "public.products_f, no procedure public.sp_products): xacct deploy"
+    )
+
+
+def test_retired_feeds_are_a_warning_that_names_them_and_the_command(state: AwsState) -> None:
+    for name in ("orders", "prices"):
+        state.stacks.add_feed(name, state.settings.suffix)
+    found = examine(state)["retired feeds"]
+    assert found.outcome == "warn"
+    assert "feed orders left the settings" in found.detail
+    assert found.fix == "xacct feed retire orders; xacct feed retire prices"
+
+
+def test_a_role_that_may_not_see_stacks_is_told_so_and_the_other_checks_are_made(
+    state: AwsState,
+) -> None:
+    state.stacks.denied = {"ListStacks", "DescribeStacks"}
+    found = examine(state)
+    failed = [name for name, finding in found.items() if finding.outcome == "FAIL"]
+    assert failed == ["products: deployment", "retired feeds"]
+    assert all(found[f"products: {name}"].outcome == "ok" for name in FEED_CHECKS)
+
+
+def test_without_credentials_the_deployment_is_not_looked_at(state: AwsState) -> None:
+    state.identity = ("999999999999", "arn:aws:iam::999999999999:user/me")
+    assert outcomes(state)["deployment of the feeds"] == "skipped"

@@ -1,0 +1,99 @@
+"""Removes what `xacct deploy` made for a feed that left the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.cloudformation import StackEvent, Stacks
+from xacct_assets.aws.errors import NotFound
+from xacct_assets.aws.stack_reading import stack_resources
+from xacct_assets.contract.reject_manifest import feed_prefix
+
+if TYPE_CHECKING:
+    from xacct_assets.aws.sessions import Sessions
+    from xacct_assets.operations.deployment.retired import RetiredFeed
+
+_CRAWLER, _DATABASE, _JOB = (f"AWS::Glue::{kind}" for kind in ("Crawler", "Database", "Job"))
+
+
+class Retirement:
+    """Removes the stack of one retired feed.
+
+    Args:
+        feed: found by `find_retired`.
+        sessions: with deployment rights in account B.
+    """
+
+    def __init__(self, feed: RetiredFeed, sessions: Sessions) -> None:
+        self._feed = feed
+        self._cloudformation = sessions.client("cloudformation")
+        self._glue = sessions.client("glue")
+
+    def goes(self) -> list[str]:
+        """What the stack has, and what will be deleted with it."""
+        lines = []
+        for resource in stack_resources(self._cloudformation, self._feed.stack.name):
+            if resource.type == _CRAWLER:
+                lines.append(f"crawler {resource.id}, with the history of its crawls")
+            elif resource.type == _JOB:
+                lines.append(f"Glue job {resource.id}, with the history of its runs")
+            elif resource.type == _DATABASE:
+                lines.append(f"catalog database {resource.id}{self._with_tables(resource.id)}")
+            else:
+                lines.append(f"{resource.type} {resource.id}")
+        return [*sorted(lines), f"stack {self._feed.stack.name}"]
+
+    def stays(self) -> list[str]:
+        """What the feed has left elsewhere."""
+        name, stack = self._feed.name, self._feed.stack
+        bucket, prefix = (stack.parameters.get(key) for key in ("InputBucket", "InputPrefix"))
+        working_bucket = stack.parameters.get("ProcessingBucket")
+        # A stack that an older version deployed has no such output.
+        exports = stack.outputs.get("ExportLocation", "in the export bucket of account A")
+        tables = stack.outputs.get("WarehouseObjects", "the feed's tables and procedure")
+        return [
+            f"raw files: s3://{bucket}/{prefix}/",
+            f"exports: {exports}",
+            f"in Redshift, with all rows: {tables}, and the feed's rows in the load audit table",
+            f"rejected rows: s3://{working_bucket}/{feed_prefix(name)}",
+            f"temporary files, until they expire: s3://{working_bucket}/glue-tmp/{name}/",
+            "Dagster's record of the feed's runs; logs in CloudWatch",
+        ]
+
+    def run(self, report: Callable[[str], None]) -> None:
+        """Delete the stack and wait; continues what an earlier attempt left.
+
+        Raises:
+            DeployFailed: naming what could not be deleted, and why.
+        """
+
+        def show(event: StackEvent) -> None:
+            if event.status in ("DELETE_COMPLETE", "DELETE_FAILED"):
+                reason = f": {event.reason}" if event.reason else ""
+                report(f"  {event.resource} {event.status}{reason}")
+
+        name = self._feed.stack.name
+        removed = Stacks(self._cloudformation, on_event=show).delete(name)
+        report(f"stack {name}: {'deleted' if removed else 'is gone already'}")
+
+    def _with_tables(self, database: str) -> str:
+        tables = self._tables(database)
+        if not tables:
+            return ", which has no tables"
+        return f" with its table{'' if len(tables) == 1 else 's'} {', '.join(tables)}"
+
+    def _tables(self, database: str) -> list[str]:
+        names: list[str] = []
+        next_page: Any = {}
+        while True:
+            try:
+                with aws_call("glue:GetTables", f"database {database}"):
+                    page = self._glue.get_tables(DatabaseName=database, **next_page)
+            except NotFound:
+                return []
+            names += [table["Name"] for table in page["TableList"]]
+            if not page.get("NextToken"):
+                return sorted(names)
+            next_page = {"NextToken": page["NextToken"]}
