@@ -54,7 +54,7 @@ test-compat: setup ## The wheel on stock Dagster and PostgreSQL: lowest and high
 	@$(BIN)/python -m pytest tests/compat -q
 
 test-install: setup ## `make run` and tests in clones: other Pythons, paths, proxies, users, locales (25 minutes)
-	@$(BIN)/python -m pytest tests/install -v
+	@$(BIN)/python -m pytest tests/install -v --durations=0 --log-cli-level=INFO
 
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
 	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \

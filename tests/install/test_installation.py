@@ -7,10 +7,13 @@ the whole of `make test`.
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from tests.support.clone import DEBIAN_12, Clone, finished, newest, python_311
 
+logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.timeout(2400)
 
 RUN = ("run", "UI=0")

@@ -40,6 +40,7 @@ class Object:
     size: int
     etag: str
     last_modified: datetime
+    archive: str | None = None
 
 
 @dataclass
@@ -56,6 +57,10 @@ class Bucket:
         # S3 shows whole seconds.
         modified = datetime.fromtimestamp(int(at), UTC)
         self.objects[key] = Object(key, len(body), etag, modified)
+
+    def move(self, key: str, archive: str | None) -> None:
+        """Archive or restore an object, which leaves its content and its time as they are."""
+        self.objects[key] = replace(self.objects[key], archive=archive)
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
@@ -165,6 +170,10 @@ class World:
 
     def delete(self, day: date, name: str = "a.csv") -> None:
         self.bucket.delete(self.key(day, name))
+
+    def move(self, day: date, archive: str | None, name: str = "a.csv") -> None:
+        """Archive a file in this storage class, or restore it."""
+        self.bucket.move(self.key(day, name), archive)
 
     def evaluate(self, *notified_days: date) -> TickOutcome:
         """Evaluate a tick; nothing is launched and the cursor is not stored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import pwd
 import re
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import ROOT
+
+logger = logging.getLogger(__name__)
 
 DEBIAN_12 = "3.11.2"
 """The version of Debian 12's own Python."""
@@ -103,6 +106,7 @@ class Clone:
         Raises:
             AssertionError: it failed; with the end of what it printed.
         """
+        logger.info("%s: %s %s", self.folder.name, " ".join(command), variables or "")
         return finished(self.start(*command, **variables))
 
     def make(self, *targets: str, **variables: str) -> str:

@@ -31,6 +31,8 @@ from xacct_assets.settings import Settings
 from xacct_sandbox.sample_data import ProductFile
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3.literals import StorageClassType
+
     from tests.support.sandbox import RunningSandbox
 
 FEED = "products"
@@ -190,12 +192,21 @@ class Pipeline:
         self.put(day, b"".join(file.chunks()), f"products-{number}.csv")
         return file
 
-    def put(self, day: str, body: bytes, name: str = "products-0.csv") -> str:
+    def put(
+        self,
+        day: str,
+        body: bytes,
+        name: str = "products-0.csv",
+        storage_class: StorageClassType = "STANDARD",
+    ) -> str:
         """Put a file as account A's supplier. Returns its key."""
         source = self.feed.source
         key = day_prefix(source.prefix, source.layout, date.fromisoformat(day)) + name
         self.sandbox.client("account-a-admin", "s3").put_object(
-            Bucket=self.sandbox.config.input_bucket, Key=key, Body=body
+            Bucket=self.sandbox.config.input_bucket,
+            Key=key,
+            Body=body,
+            StorageClass=storage_class,
         )
         return key
 

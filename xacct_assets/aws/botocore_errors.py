@@ -13,6 +13,7 @@ from xacct_assets.aws.errors import (
     CredentialsProblem,
     InvalidRequest,
     NotFound,
+    ObjectArchived,
     Throttled,
     Unavailable,
 )
@@ -84,6 +85,8 @@ _NOT_FOUND = {
     "ResourceNotFoundException",
     "404",
 }
+# S3 answers it with the HTTP status of a denial (S3 API reference, GetObject).
+_ARCHIVED = "InvalidObjectState"
 
 
 def error_code(error: BaseException) -> str:
@@ -168,6 +171,16 @@ def _translate_response(
     status = http_status(error)
     # `Sessions` adds the caller to denials, because S3 says only "Access Denied".
     details = {**details, "code": code, "principal": response.get("Principal")}
+    if code == _ARCHIVED:
+        names = (response.get("StorageClass"), response.get("AccessTier"))
+        archive = ", ".join(filter(None, names)) or "a class that S3 did not name"
+        return ObjectArchived(
+            f"{what} was refused",
+            archive=archive,
+            reason=f"it is archived in {archive}",
+            fix=fix,
+            **details,
+        )
     if code in _DENIED or (status == 403 and code not in _CREDENTIALS):
         return _denied(what, message, details, fix)
     details |= {"reason": message or code, "fix": fix}

@@ -124,6 +124,23 @@ class ObjectChanged(AwsFailure):
     default_fix = "materialize the day again: it will see the object as it is now"
 
 
+class ObjectArchived(AwsFailure):
+    """An S3 object is archived: it is listed, and cannot be read until it has been restored.
+
+    Attributes:
+        archive: the storage class, with the access tier if S3 names one.
+    """
+
+    default_fix = (
+        "restore the object (aws s3api restore-object), which takes hours, or write it again; then "
+        "try again"
+    )
+
+    def __init__(self, what: str, *, archive: str, **details: Any) -> None:
+        self.archive = archive
+        super().__init__(what, **details)
+
+
 class CrawlFailed(AwsFailure):
     """A crawl ended in another state than COMPLETED."""
 

@@ -54,7 +54,7 @@ RECEIPT_MARGIN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """An object was written or deleted."""
+    """An object was written, deleted or restored."""
 
     bucket: str
     key: str

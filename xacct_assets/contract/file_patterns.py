@@ -1,4 +1,4 @@
-"""The rule for which keys below a day's prefix are data files of a feed."""
+"""The rule for which keys below a day's prefix are data files, and which only look like it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ def is_hidden(key: str) -> bool:
 class FilePatterns:
     """Patterns for the path below a day's folder; ``*``, ``?`` and ``[…]`` never match a slash.
 
+    Args:
+        patterns: of the data files.
+        marker: name of the file that marks a day as complete, if the feed has one.
+
     Raises:
         ValueError: there is no pattern, or one cannot be used.
     """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], marker: str | None = None) -> None:
         if not patterns:
             raise ValueError("no file pattern given: at least one is needed, e.g. *.csv")
         self._compiled = tuple(_compile(pattern) for pattern in patterns)
+        self._marker = marker
 
     def match(self, relative_key: str) -> bool:
         """True if a pattern matches the whole path below the day's folder.
@@ -34,6 +39,21 @@ class FilePatterns:
         Hidden files are not excluded; see `is_hidden`.
         """
         return any(compiled.fullmatch(relative_key) for compiled in self._compiled)
+
+    def is_data_file(self, relative_key: str) -> bool:
+        """True if the key below the day's folder is one of the feed's data files."""
+        return not is_hidden(relative_key) and self.match(relative_key)
+
+    def is_unmatched(self, relative_key: str) -> bool:
+        """True for a file that is not loaded although it may be meant to be: no pattern matches it.
+
+        False for the marker and for what is hidden, files in hidden folders included.
+        """
+        folders_and_name = relative_key.split("/")
+        hidden = (part for part in folders_and_name if part[:1] in ("_", ".") and part.strip("."))
+        if not folders_and_name[-1] or any(hidden):
+            return False
+        return relative_key != self._marker and not self.match(relative_key)
 
 
 @lru_cache(maxsize=256)

@@ -209,7 +209,6 @@ def evaluation_of_run(
         passed=not worst,
         description="\n".join([heading, *lines]) if worst else f"all {len(days)} days passed",
         metadata={
-            "days": len(days),
             "failed days": [day.isoformat() for day in sorted(failed)] or "none",
             "days with a warning": [day.isoformat() for day in sorted(warned)] or "none",
         },

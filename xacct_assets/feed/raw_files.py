@@ -7,14 +7,19 @@ from datetime import date
 from threading import Event
 from typing import TYPE_CHECKING
 
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import day_prefix
+from xacct_assets.contract.file_patterns import FilePatterns
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
     from xacct_assets.aws.s3.raw_bucket import Listing
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
+
+#: Files of a day whose problems are told; the others are counted.
+PROBLEMS_SHOWN = 50
 
 
 def raw_prefix(feed: FeedSpec, day: date) -> str:
@@ -28,15 +33,30 @@ def csv_dialect(feed: FeedSpec) -> CsvDialect:
     return CsvDialect(source.delimiter, source.quote, source.quote, source.encoding)
 
 
+def file_patterns(feed: FeedSpec) -> FilePatterns:
+    """The rule for which files in a day's folder are loaded."""
+    return FilePatterns(feed.source.patterns, feed.arrival.marker)
+
+
+def describe_unmatched(feed: FeedSpec, files: object) -> str:
+    """What is said about files that no pattern matches; `files` names them."""
+    return (
+        f"not loaded, because no pattern of the feed ({', '.join(feed.source.patterns)}) matches: "
+        f"{files}. Rename them, or add a pattern to source.patterns"
+    )
+
+
 def list_day(feed: FeedSpec, aws: AwsClients, day: date) -> list[RawObject]:
     """List the day's files that belong to the feed, sorted by key."""
     return aws.raw_bucket(feed).list_objects(raw_prefix(feed, day), feed.source.patterns)
 
 
 def survey_days(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> dict[date, Listing]:
-    """List each day's folder: the feed's files, and keys that do not belong to the feed."""
+    """List each day's folder: the feed's files, and files that no pattern matches."""
     prefixes = {day: raw_prefix(feed, day) for day in days}
-    listings = aws.raw_bucket(feed).survey_all(list(prefixes.values()), feed.source.patterns)
+    listings = aws.raw_bucket(feed).survey_all(
+        list(prefixes.values()), feed.source.patterns, marker=feed.arrival.marker
+    )
     return {day: listings[prefix] for day, prefix in prefixes.items()}
 
 
@@ -59,3 +79,25 @@ def inspect_day(
         ReadingStopped: ``stop`` was set.
     """
     return aws.raw_bucket(feed).inspect(objects, csv_dialect(feed), feed.column_names(), stop=stop)
+
+
+def problems_of(verdicts: Sequence[FileVerdict]) -> list[str]:
+    """What is wrong with the files, one text per file; of many files, the last text counts them."""
+    problems = [verdict.problem for verdict in verdicts if verdict.problem]
+    if len(problems) <= PROBLEMS_SHOWN:
+        return problems
+    more = len(problems) - PROBLEMS_SHOWN
+    return [*problems[:PROBLEMS_SHOWN], f"{more:,} more files cannot be loaded"]
+
+
+def archived_problem(objects: Sequence[RawObject]) -> str | None:
+    """Why a day cannot be loaded whose files a listing shows as archived; None if it can."""
+    archived = [item for item in objects if item.archive]
+    if not archived:
+        return None
+    names = KeySample.of([item.key for item in archived])
+    return (
+        f"{len(archived)} of {len(objects)} files are archived in {archived[0].archive} ({names}): "
+        "restore them (raw_partition names the command), then materialize the day again from "
+        "raw_partition on"
+    )

@@ -5,16 +5,20 @@ Each returns what it found, or a `Caution`, or raises `AwsFailure` with the fix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import CredentialsProblem, NotFound
+from xacct_assets.aws.s3.keys import KeySample
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
+
+#: The newest day folders of a feed in which files that are not loaded are looked for.
+RECENT_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,41 @@ def retired_feeds(aws: AwsClients, feeds: Sequence[FeedSpec]) -> str | Caution:
     )
 
 
-def raw_files(aws: AwsClients, feed: FeedSpec) -> str:
-    """The feed's folder in the raw bucket can be listed."""
+def raw_files(aws: AwsClients, feed: FeedSpec) -> str | Caution:
+    """The feed's folder in the raw bucket can be listed, and every file in it can be loaded."""
     bucket = aws.raw_bucket(feed)
     folders = bucket.folders(feed.source.prefix + "/")
     count = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
-    return f"s3://{bucket.bucket}/{feed.source.prefix}/ can be listed: {count}"
+    found = f"s3://{bucket.bucket}/{feed.source.prefix}/ can be listed: {count}"
+    not_loaded = list(_files_not_loaded(aws, feed))
+    if not not_loaded:
+        return found
+    return Caution(
+        "; ".join([found, *(caution.detail for caution in not_loaded)]),
+        "; ".join(caution.fix for caution in not_loaded),
+    )
+
+
+def _files_not_loaded(aws: AwsClients, feed: FeedSpec) -> Iterator[Caution]:
+    from xacct_assets.feed.raw_files import raw_prefix, survey_days
+    from xacct_assets.feed.reconciliation.discover_partitions import newest_days_in
+
+    source = feed.source
+    days = newest_days_in(aws.raw_bucket(feed), source.prefix, source.layout, RECENT_DAYS)
+    listings = survey_days(feed, aws, days)
+    unmatched = [raw_prefix(feed, day) + name for day in days for name in listings[day].unmatched]
+    archived = [item.key for day in days for item in listings[day].objects if item.archive]
+    if unmatched:
+        yield Caution(
+            f"no pattern of the feed ({', '.join(source.patterns)}) matches "
+            f"{KeySample.of(unmatched)}",
+            "rename them, or add a pattern to source.patterns",
+        )
+    if archived:
+        yield Caution(
+            f"archived, so that their days cannot be loaded: {KeySample.of(archived)}",
+            "restore them: aws s3api restore-object",
+        )
 
 
 def exports(aws: AwsClients, feed: FeedSpec) -> str:

@@ -10,6 +10,7 @@ at the start (``hooks.py``). What is patched:
 - Glue requests are authorized on every resource that AWS checks (catalog, database, table, job);
 - ``iam:PassRole`` is checked where a role is passed to a service;
 - ``x-amz-expected-bucket-owner`` is checked;
+- listings show RestoreStatus, and archived objects are not copied;
 - only services match a Service principal (in ministack, the root of an account does too), and
   ministack's built-in root keys are refused;
 - CloudFormation applies all bucket properties that it accepts, and Ref of a secret is its ARN;
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from xacct_sandbox.daemon.asgi import Application
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.emulator.archives import patch_archives
 from xacct_sandbox.emulator.buckets import patch_buckets
 from xacct_sandbox.emulator.cloudformation import add_cloudformation_type, patch_cloudformation
 from xacct_sandbox.emulator.fault_hooks import object_exists, patch_queue_delivery, replace_object
@@ -104,6 +106,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_wildcards(emulator)
     patch_denials(emulator)
     patch_buckets(emulator)
+    patch_archives(emulator)
     patch_uploads(emulator)
     patch_glue(emulator)
     patch_cloudformation(emulator)

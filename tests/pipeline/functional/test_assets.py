@@ -406,3 +406,74 @@ def test_an_asset_whose_upstream_was_never_materialized_says_so(
     assert "products/catalog_table was never materialized for 2026-01-02" in pipeline.failures(
         result
     )
+
+
+def test_a_day_with_an_archived_file_fails_by_name_and_the_others_go_on(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    days = [f"2026-01-{number:02}" for number in range(2, 7)]
+    for day in days:
+        state.land(day)
+    state.land(days[2], "b.csv", archive="GLACIER")
+    result = pipeline.run(days[0], days[-1], checks=True)
+    failures = pipeline.failures(result)
+    assert f"{days[2]}: 1 of 2 files cannot be loaded" in failures
+    assert "products/2026/01/04/b.csv: archived in GLACIER: restore it" in failures
+    assert "policy" not in failures
+    others = {*days} - {days[2]}
+    assert all(pipeline.materialized_days(name) == others for name in CHAIN)
+    state.archived.clear()
+    assert pipeline.run(days[2]).success
+    assert pipeline.materialized_days("s3_export") == {*days}
+
+
+def test_a_day_that_was_archived_since_it_was_listed_does_not_fail_the_load_of_the_others(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    days = ("2026-01-02", "2026-01-03")
+    for day in days:
+        state.land(day)
+    assert pipeline.run(*days, assets=CHAIN[:2]).success
+    state.land(days[0], archive="DEEP_ARCHIVE")
+    result = pipeline.run(*days, assets=CHAIN[2:])
+    assert f"{days[0]}: 1 of 1 files are archived in DEEP_ARCHIVE" in pipeline.failures(result)
+    assert pipeline.materialized_days("s3_export") == {days[1]}
+
+
+def test_a_loaded_day_may_be_archived_while_it_goes_on(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(DAY)
+    state.hooks["crawled"] = lambda found: found.land(DAY, archive="GLACIER")
+    assert pipeline.run(DAY).success
+
+
+def test_a_day_with_files_of_other_names_only_names_them(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    for name in ("A.CSV", "a.CSV.gz", "sub/a.csv", "b.CSV"):
+        state.land(DAY, name)
+    failures = pipeline.failures(pipeline.run(DAY))
+    assert "nothing has landed under s3://" in failures
+    assert "matches: A.CSV, a.CSV.gz, b.CSV and 1 more. Rename them" in failures
+
+
+def test_files_of_other_names_beside_data_files_are_in_the_days_metadata(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    for name in ("a.csv", "A.CSV", "_SUCCESS"):
+        state.land(DAY, name)
+    assert pipeline.run(DAY).success
+    unmatched = pipeline.metadata("raw_partition", DAY)["files that no pattern matches"]
+    assert unmatched == ["A.CSV"]
+
+
+def test_of_many_bad_files_the_verdict_names_some_and_counts_the_others(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    for number in range(1200):
+        state.land(DAY, f"{number:04}.csv", archive="GLACIER")
+    failures = pipeline.failures(pipeline.run(DAY))
+    assert "1200 of 1200 files cannot be loaded" in failures
+    assert "- 1,150 more files cannot be loaded" in failures
+    assert failures.count("restore-object") == 50

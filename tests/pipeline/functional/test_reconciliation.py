@@ -135,3 +135,74 @@ def test_files_that_changed_since_are_read_again(
     (verdict,) = reconcile(state.feed, pipeline.aws, [DAY], known)
     assert not verdict.ok
     assert verdict.raw_rows == 15
+
+
+def test_a_day_that_cannot_be_read_does_not_hide_the_others(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    days = [date(2026, 1, day) for day in (2, 3, 4)]
+    for day in days:
+        state.land(str(day))
+    state.land(str(days[1]), archive="GLACIER")
+    assert not pipeline.run(str(days[0]), str(days[2]), checks=True).success
+    verdicts = reconcile(state.feed, pipeline.aws, days)
+    assert [verdict.partition for verdict in verdicts] == [str(day) for day in days]
+    assert [verdict.ok for verdict in verdicts] == [True, False, True]
+    problems = "; ".join(verdicts[1].problems)
+    assert "products/2026/01/03/a.csv: archived in GLACIER: restore it" in problems
+    assert "raw files hold" not in problems
+    assert verdicts[1].raw_rows is None
+
+
+def test_a_loaded_day_whose_files_were_archived_since_is_right_with_a_note(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
+    state.land(str(DAY), "b.csv")
+    assert pipeline.run(str(DAY)).success
+    for name in ("a.csv", "b.csv"):
+        state.land(str(DAY), name, archive="GLACIER")
+    (verdict,) = reconcile(state.feed, pipeline.aws, [DAY])
+    assert verdict.ok, verdict.problems
+    (note,) = verdict.notes
+    assert "archived after it was loaded" in note
+    assert "a.csv: archived in GLACIER" in note
+    assert note.endswith("(and 1 more)")
+
+
+def test_a_loaded_and_archived_day_is_still_compared_with_its_export() -> None:
+    archived = RawDay(1, 0, "v", archived=("a.csv: archived in GLACIER",))
+    assert judge(DAY, replace(RIGHT, raw=archived)).ok
+    verdict = judge(DAY, replace(RIGHT, raw=archived, export=ExportDay(rows=97)))
+    assert verdict.problems == ["the export holds 97 rows, but fact has 98"]
+
+
+@pytest.mark.parametrize("name", ["A.CSV", "a.CSV.gz", "sub/a.csv"])
+@pytest.mark.parametrize("has_data", [True, False])
+def test_files_that_no_pattern_matches_are_named(
+    pipeline: InMemoryPipeline, state: AwsState, name: str, has_data: bool
+) -> None:
+    if has_data:
+        state.land(str(DAY))
+        assert pipeline.run(str(DAY)).success
+    state.land(str(DAY), name)
+    state.land(str(DAY), "_SUCCESS")
+    (verdict,) = reconcile(state.feed, pipeline.aws, [DAY])
+    assert verdict.ok, verdict.problems
+    (note,) = verdict.notes
+    assert f"matches: {name}. Rename them" in note
+
+
+def test_what_this_run_has_counted_is_reported_with_the_files_it_left_out(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
+    state.land(str(DAY), "A.CSV")
+    result = pipeline.run(str(DAY), checks=True)
+    (evaluation,) = [
+        found
+        for found in result.get_asset_check_evaluations()
+        if found.check_name == "row_counts_reconcile"
+    ]
+    assert evaluation.passed
+    assert "A.CSV" in str(evaluation.metadata["notes"])

@@ -82,6 +82,19 @@ def test_a_deletion_is_announced_too(feeds_sandbox, landed: list[str]) -> None:
     inbox.acknowledge(inbox.unacknowledged("products"))
 
 
+def test_a_restored_file_is_announced_too(feeds_sandbox, landed: list[str]) -> None:
+    key = PREFIX + "archived.csv"
+    inbox = inbox_of(feeds_sandbox)
+    s3 = feeds_sandbox.client("account-a-admin", "s3")
+    s3.put_object(Bucket=RAW, Key=key, Body=b"x", StorageClass="GLACIER")
+    inbox.acknowledge(received(inbox, [key]))
+    request = {"Days": 1, "GlacierJobParameters": {"Tier": "Standard"}}
+    s3.restore_object(Bucket=RAW, Key=key, RestoreRequest=request)
+    inbox.acknowledge(received(inbox, [key]))
+    s3.delete_object(Bucket=RAW, Key=key)
+    inbox.acknowledge(received(inbox, [key]))
+
+
 def test_account_a_cannot_read_the_queue(feeds_sandbox) -> None:
     with pytest.raises(AccessDenied) as denied:
         inbox_of(feeds_sandbox, "account-a-admin").receive(wait_seconds=0, seconds=1)

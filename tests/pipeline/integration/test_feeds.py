@@ -202,9 +202,7 @@ def test_a_feed_that_is_not_deployed_is_one_line_in_doctor(life: Life) -> None:
     assert set(of_outcome(life.doctor_before, "skipped")) == {f"passing: {n}" for n in skipped}
 
 
-def test_reconcile_names_it_and_shows_the_other_feed(
-    life: Life, pipelines: Mapping[str, Pipeline]
-) -> None:
+def test_reconcile_names_it_and_shows_the_other_feed(life: Life) -> None:
     assert life.reconcile_before.returncode == 1
     assert "feed passing is not deployed: xacct deploy\n" in life.reconcile_before.stderr
     assert [row["feed"] for row in json.loads(life.reconcile_before.stdout)] == ["orders"]
@@ -250,13 +248,12 @@ def test_retiring_it_removes_its_stack_alone(life: Life, feeds_sandbox: RunningS
 
 
 def test_retiring_it_leaves_its_files_and_its_tables(
-    life: Life, feeds_sandbox: RunningSandbox, pipelines: Mapping[str, Pipeline]
+    life: Life, feeds_sandbox: RunningSandbox
 ) -> None:
     s3 = feeds_sandbox.client("account-a-admin", "s3")
     s3.head_object(Bucket=feeds_sandbox.config.input_bucket, Key="passing/a.csv")
-    assert pipelines["customers"].query("SELECT COUNT(*) AS rows FROM public.passing_f") == [
-        {"rows": 0}
-    ]
+    counted = Pipeline(feeds_sandbox).query("SELECT COUNT(*) AS rows FROM public.passing_f")
+    assert counted == [{"rows": 0}]
 
 
 def order(*values: Any) -> dict[str, Any]:

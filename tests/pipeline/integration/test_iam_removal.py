@@ -269,12 +269,7 @@ OTHERS = [
     ),
     Case(
         RolePolicy(ORCHESTRATOR, "redshift", "ReadSecret"),
-        *(
-            "staging_table",
-            ORCHESTRATOR,
-            "secretsmanager:GetSecretValue",
-            "arn:aws:secretsmanager:",
-        ),
+        *("fact_table", ORCHESTRATOR, "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:"),
         (B, "statement ReadSecret"),
     ),
 ]

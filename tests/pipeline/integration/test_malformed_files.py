@@ -7,16 +7,23 @@ and after a good day got a bad file on top of what was loaded.
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import re
+import time
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.pipeline import CHAIN, Pipeline, Reconciliation, Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.literals import StorageClassType
 
 COLUMNS = ["id", "name", "category", "brand", "price", "currency", "stock", "description"]
 COLUMNS.append("updated_at")
@@ -80,6 +87,15 @@ class Malformed:
     reason: str
     fix: str
     beside: bytes | None = None
+    storage_class: StorageClassType = "STANDARD"
+
+
+def archive_of(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, GOOD)
+    return buffer.getvalue()
 
 
 MALFORMED = {
@@ -115,6 +131,36 @@ MALFORMED = {
         gzip.compress(GOOD, mtime=0),
         "its content is gzip but its name does not end in .gz",
         "rename it to *.csv.gz",
+    ),
+    "zip under a .csv name": Malformed(
+        "zip.csv", archive_of("a.csv"), "it is a zip archive, not CSV", "upload the file inside it"
+    ),
+    "Excel under a .csv name": Malformed(
+        "sheet.csv",
+        archive_of("[Content_Types].xml", "xl/workbook.xml"),
+        "it is an Excel workbook, not CSV",
+        "export it as CSV",
+    ),
+    "XML under a .csv name": Malformed(
+        "feed.csv", b'<?xml version="1.0"?><products/>', "it is XML, not CSV", "export it as CSV"
+    ),
+    "Avro under a .csv name": Malformed(
+        "avro.csv", b"Obj\x01\x04\x14avro.codec", "it is Avro, not CSV", "export it as CSV"
+    ),
+    "archived": Malformed(
+        "archived.csv",
+        GOOD,
+        "archived in GLACIER",
+        "restore it as account 111111111111, `aws s3api restore-object",
+        storage_class="GLACIER",
+    ),
+    "archived beside a good one": Malformed(
+        "b.csv",
+        csv(range(4, 7)),
+        "archived in DEEP_ARCHIVE",
+        "then materialize the day again",
+        GOOD,
+        "DEEP_ARCHIVE",
     ),
     "text under a .gz name": Malformed(
         "plain.csv.gz",
@@ -216,7 +262,7 @@ class Outcome:
 def first(pipeline: Pipeline) -> Outcome:
     """All the days landed, then one run over them."""
     for name, file in MALFORMED.items():
-        pipeline.put(DAYS[name], file.body, file.name)
+        pipeline.put(DAYS[name], file.body, file.name, file.storage_class)
         if file.beside is not None:
             pipeline.put(DAYS[name], file.beside, "a.csv")
     for name, (key, body, _) in EMPTY.items():
@@ -252,10 +298,12 @@ def test_a_malformed_day_is_stopped_before_anything_is_touched(
     assert not row["ok"]
     assert MALFORMED[name].reason in first.reconciled.problems(day)
     assert pipeline.exported(day) == {}
-    assert pipeline.sandbox.client("account-a-admin", "s3").get_object(
+    there = pipeline.sandbox.client("account-a-admin", "s3").head_object(
         Bucket="sample-inp-bucket-etl-local",
         Key=f"products/{day.replace('-', '/')}/{MALFORMED[name].name}",
-    )["Body"].read() == (MALFORMED[name].body)
+    )
+    digest = hashlib.md5(MALFORMED[name].body, usedforsecurity=False).hexdigest()
+    assert there["ETag"] == f'"{digest}"'
 
 
 def test_the_other_days_of_the_same_run_go_through_all_five_assets(first: Outcome) -> None:
@@ -289,10 +337,9 @@ def test_a_file_in_a_folder_below_is_left_out_and_pointed_out(
     first: Outcome, pipeline: Pipeline
 ) -> None:
     day = DAYS["well-formed"]
-    folder = f"products/{day.replace('-', '/')}/"
-    ignored = first.run.metadata("raw_partition", day)["objects ignored"]
+    unmatched = first.run.metadata("raw_partition", day)["files that no pattern matches"]
     # A key that ends in a slash is a folder to every tool, and no file.
-    assert ignored == sorted(folder + name for name in IGNORED if not name.endswith("/"))
+    assert unmatched == sorted(name for name in IGNORED if not name.endswith("/"))
     assert len(pipeline.fact_rows(day)) == 3 * len(WELL_FORMED)
 
 
@@ -312,17 +359,37 @@ def test_of_a_doubled_key_the_first_row_is_kept_and_the_second_set_aside(
 # -- corrected, and broken again -----------------------------------------------------------------
 
 
+def wait_until_readable(pipeline: Pipeline, key: str) -> None:
+    s3 = pipeline.sandbox.client("account-a-admin", "s3")
+    deadline = time.monotonic() + 30
+    while (
+        'ongoing-request="true"'
+        in s3.head_object(Bucket="sample-inp-bucket-etl-local", Key=key)["Restore"]
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def second(first: Outcome, pipeline: Pipeline) -> Outcome:
     """A second run, after the bad days were corrected and one loaded day was made bad."""
     s3 = pipeline.sandbox.client("account-a-admin", "s3")
     for name, file in MALFORMED.items():
         folder = f"products/{DAYS[name].replace('-', '/')}/"
+        if name == "archived":
+            request = {"Days": 7, "GlacierJobParameters": {"Tier": "Standard"}}
+            s3.restore_object(
+                Bucket="sample-inp-bucket-etl-local",
+                Key=folder + file.name,
+                RestoreRequest=request,
+            )
+            continue
         s3.delete_object(Bucket="sample-inp-bucket-etl-local", Key=folder + file.name)
         pipeline.put(DAYS[name], GOOD, "delivered-again.csv")
         if file.beside is not None:
             s3.delete_object(Bucket="sample-inp-bucket-etl-local", Key=folder + "a.csv")
     pipeline.put(DAYS["plain"], csv([99], sep="|"), "late.csv")
+    wait_until_readable(pipeline, f"products/{DAYS['archived'].replace('-', '/')}/archived.csv")
     run = pipeline.run(str(FIRST), DAYS["plain"])
     return Outcome(run, pipeline.reconcile(f"{FIRST}...{DAYS['plain']}"))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import ssl
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,28 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from dotenv import dotenv_values
 
+from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 from xacct_sandbox.daemon.control_client import call_daemon
 from xacct_sandbox.sample_data import ProductFile
 
 WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+LOGIN = """
+import boto3, redshift_connector, sys
+serverless = boto3.client("redshift-serverless")
+keys = serverless.get_credentials(workgroupName="xacct-local", dbName="dev")
+connection = redshift_connector.connect(
+    host="127.0.0.1", port=int(sys.argv[1]), database="dev", sslmode="verify-full",
+    user=keys["dbUser"], password=keys["dbPassword"],
+)
+cursor = connection.cursor()
+cursor.execute("SELECT current_user")
+print(cursor.fetchone()[0])
+"""
+PROXY = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+"""Nothing listens there."""
 
 
 def request_status(sandbox: RunningSandbox, path: str, method: str = "GET", token: str = "") -> int:
@@ -82,6 +100,50 @@ def test_status_has_the_same_facts_as_json_and_as_text(sandbox: RunningSandbox) 
     assert "xacct-account-a-local" in output
 
 
+# -- up, reset, the command itself -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "port"), [("XACCT_SANDBOX_PORT", "4600"), ("XACCT_SANDBOX_REDSHIFT_PORT", "5430")]
+)
+def test_up_with_a_port_that_it_cannot_have_is_refused(
+    bare_sandbox: RunningSandbox, variable: str, port: str
+) -> None:
+    asked = replace(bare_sandbox, extra_settings={variable: port})
+    refused = asked.run("xacct_sandbox.cli", "up", check=False)
+    assert refused.returncode == 1
+    assert f"{variable}={port}" in refused.stderr
+    assert bare_sandbox.run("xacct_sandbox.cli", "status").returncode == 0
+
+
+def test_reset_is_refused_while_dagster_uses_the_home(bare_sandbox: RunningSandbox) -> None:
+    home = bare_sandbox.variables["DAGSTER_HOME"]
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()", "-m", "dagster", "dev"],
+        env={"DAGSTER_HOME": home},
+        stdin=subprocess.PIPE,
+    ) as dagster:
+        refused = bare_sandbox.run("xacct_sandbox.cli", "reset", "--yes", check=False)
+        dagster.kill()
+    assert refused.returncode == 1
+    assert f"(pid {dagster.pid})" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert bare_sandbox.run("xacct_sandbox.cli", "status").returncode == 0
+
+
+def test_the_command_finds_its_python_in_a_folder_with_any_name(tmp_path: Path) -> None:
+    commands = tmp_path / "it's my repo dir é" / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    shutil.copy(ROOT / "xacct_sandbox" / "bin" / "xacct-sandbox", commands)
+    (commands / "python").write_text('#!/bin/sh\nprintf "%s|" "$0" "$@"\n')
+    (commands / "python").chmod(0o755)
+    link = tmp_path / "xs"
+    link.symlink_to(commands / "xacct-sandbox")
+    for command in (commands / "xacct-sandbox", link):
+        done = subprocess.run([command, "land", "a b"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{commands}/python|-m|xacct_sandbox.cli|land|a b|"
+
+
 # -- env ---------------------------------------------------------------------------------------
 
 
@@ -100,7 +162,7 @@ def test_the_exports_of_env_make_a_shell_that_principal(
     exports = sandbox.run("xacct_sandbox.cli", "env", "--as", role).stdout
     done = subprocess.run(
         ["bash", "-c", f'{exports}\nexec "$0" -c "$1"', sys.executable, WHO],
-        env={"PATH": "/usr/bin:/bin", "AWS_PROFILE": "someone-else"},
+        env={"PATH": "/usr/bin:/bin", "AWS_PROFILE": "someone-else", **PROXY},
         capture_output=True,
         text=True,
         check=False,
@@ -108,11 +170,40 @@ def test_the_exports_of_env_make_a_shell_that_principal(
     assert done.stdout.startswith(arn), done.stderr
 
 
-def test_dotenv_alone_makes_a_client_the_orchestrator(sandbox: RunningSandbox) -> None:
-    dotenv = (sandbox.folder / ".env").read_text().splitlines()
-    variables = dict(line.split("=", 1) for line in dotenv if not line.startswith("#"))
+def test_the_exports_of_env_let_redshift_connector_verify_the_server(
+    sandbox: RunningSandbox,
+) -> None:
+    exports = sandbox.run("xacct_sandbox.cli", "env", "--as", "account-b-admin").stdout
+    port = str(sandbox.config.redshift_port)
     done = subprocess.run(
-        [sys.executable, "-c", WHO], env=variables, capture_output=True, text=True, check=False
+        ["bash", "-c", f'{exports}\nexec "$0" -c "$1" "$2"', sys.executable, LOGIN, port],
+        env={"PATH": "/usr/bin:/bin", "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        PROXY,
+        {**PROXY, "no_proxy": "intranet.example"},
+        {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real"},
+        {"AWS_PROFILE": "work", "AWS_CA_BUNDLE": "/nowhere.pem"},
+    ],
+)
+def test_dotenv_makes_a_client_the_orchestrator_in_any_shell(
+    sandbox: RunningSandbox, shell: dict[str, str]
+) -> None:
+    variables = {name: str(value) for name, value in dotenv_values(sandbox.folder / ".env").items()}
+    done = subprocess.run(
+        [sys.executable, "-c", WHO],
+        env={**shell, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "assumed-role/xacct-orchestrator-local" in done.stdout, done.stderr
 

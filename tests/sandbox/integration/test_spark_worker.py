@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs import worker
-from xacct_sandbox.glue.jobs.worker import Worker, WorkerFailed
+from xacct_sandbox.glue.jobs.worker import Ended, Script, Worker, WorkerFailed
+
+WARMING_UP_SECONDS = 1.0
+"""Until the first round of the warm-up has begun: a script then waits for its end."""
 
 
 @pytest.mark.parametrize(
@@ -35,15 +40,28 @@ def test_a_worker_that_dies_at_its_start_is_told_at_once_with_its_output(
     assert all(reason in str(failure.value) for reason in reasons), failure.value
 
 
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_spark_starts_in_a_folder_with_any_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
+@pytest.mark.parametrize(
+    ("locale", "name"),
+    [("C", "it's my repo dir é"), ("C.UTF-8", '100% "Größe" #1'), ("C", "[old] {a} *")],
+)
+def test_spark_warms_up_and_runs_a_script_in_a_folder_with_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str, name: str
 ) -> None:
     monkeypatch.setenv("LC_ALL", locale)
-    home = tmp_path / 'it\'s my "Größe" dir #1 100%' / ".xacct"
-    home.mkdir(parents=True)
+    home = tmp_path / name / ".xacct"
+    folder = home / "runs"
+    folder.mkdir(parents=True)
+    (folder / "job.py").write_text("import time; print(time.tzname[0], 'ü')")
+    credentials = Credentials("AKIA", "secret", "token", datetime.now(UTC) + timedelta(hours=1))
+    script = Script("jr_1", folder / "job.py", folder, [], [], credentials)
+    lines: list[tuple[str, str]] = []
     started = Worker.start(SandboxConfig(home=home), home / "spark" / "worker-1", "512m")
     try:
-        assert started.alive
+        time.sleep(WARMING_UP_SECONDS)
+        ended = started.execute(
+            script, lambda *line: lines.append(line), lambda: None, lambda: None
+        )
     finally:
         started.kill()
+    assert ended == Ended(), ended
+    assert lines == [("output", "UTC ü")]

@@ -18,10 +18,12 @@ from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.redshift.sql import qualified
+from xacct_assets.aws.s3.archived import describe_archived
 from xacct_assets.aws.s3.exports import ExportManifest, ExportVerdict, ManifestEntry
 from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
 from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
+from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.spec import FeedSpec
@@ -41,21 +43,24 @@ class FakeRawBucket:
         below = (key.removeprefix(prefix) for key in self.state.raw if key.startswith(prefix))
         return sorted({key.partition("/")[0] for key in below if "/" in key})
 
-    def survey(self, prefix: str, patterns: Sequence[str]) -> Listing:
+    def survey(self, prefix: str, patterns: Sequence[str], *, marker: str | None = None) -> Listing:
         self.state.calls.append(("list", prefix))
         self.state.reach("list")
-        objects = [
-            RawObject(key, rows * 10, etag, LANDED_AT)
-            for key, (etag, rows, _) in sorted(self.state.raw.items())
-            if key.startswith(prefix)
-        ]
-        return Listing(
-            [o for o in objects if o.key.endswith((".csv", ".csv.gz"))],
-            [o.key for o in objects if not o.key.endswith((".csv", ".csv.gz"))],
-        )
+        rule = FilePatterns(patterns, marker)
+        listing = Listing([], [])
+        for key, (etag, rows, _) in sorted(self.state.raw.items()):
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and rule.is_data_file(name):
+                archive = self.state.archived.get(key)
+                listing.objects.append(RawObject(key, rows * 10, etag, LANDED_AT, archive))
+            elif key.startswith(prefix) and rule.is_unmatched(name):
+                listing.unmatched.append(name)
+        return listing
 
-    def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
-        return {prefix: self.survey(prefix, patterns) for prefix in prefixes}
+    def survey_all(
+        self, prefixes: Sequence[str], patterns: Sequence[str], *, marker: str | None = None
+    ) -> dict[str, Listing]:
+        return {prefix: self.survey(prefix, patterns, marker=marker) for prefix in prefixes}
 
     def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
         return self.survey(prefix, patterns).objects
@@ -67,10 +72,15 @@ class FakeRawBucket:
         verdicts = []
         for item in objects:
             _, rows, problem = self.state.raw[item.key]
+            if item.archive:
+                owner = self.state.settings.account_a
+                problem = describe_archived("bucket", item.key, item.archive, owner)
             text = problem and f"s3://bucket/{item.key}: {problem}"
             note = None if rows else "a header and no rows"
+            counted = 0 if problem else rows
+            header = tuple(columns)
             verdicts.append(
-                FileVerdict(item, 0 if problem else rows, tuple(columns), item.size, text, note)
+                FileVerdict(item, counted, header, item.size, text, note, bool(item.archive))
             )
         return verdicts
 

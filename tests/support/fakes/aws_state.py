@@ -14,6 +14,7 @@ from xacct_assets.aws.glue.crawler import CrawlRequirement
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.contract.reject_manifest import RejectManifest
+from xacct_assets.feed.raw_files import file_patterns
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 
@@ -24,6 +25,7 @@ class AwsState:
 
     Attributes:
         raw: (ETag, rows, problem) of each file in the raw bucket, by key.
+        archived: storage class of each raw file that is archived, by key.
         partitions: partitions of the catalog table, by values.
         table_location: location of the catalog table; empty if there is no table.
         staging: rows in the staging table, by day.
@@ -49,6 +51,7 @@ class AwsState:
     feed: FeedSpec
     settings: Settings
     raw: dict[str, tuple[str, int, str | None]] = field(default_factory=dict)
+    archived: dict[str, str] = field(default_factory=dict)
     partitions: dict[tuple[str, ...], CatalogPartition] = field(default_factory=dict)
     table_location: str = ""
     staging: dict[date, int] = field(default_factory=dict)
@@ -81,6 +84,7 @@ class AwsState:
         rows: int = 10,
         etag: str | None = None,
         problem: str | None = None,
+        archive: str | None = None,
     ) -> None:
         """Put a file into the raw bucket.
 
@@ -90,10 +94,14 @@ class AwsState:
             rows: number of rows in it.
             etag: its ETag; by default one that follows from name and rows.
             problem: why the file cannot be loaded.
+            archive: the storage class in which it is archived.
         """
         source = self.feed.source
         prefix = day_prefix(source.prefix, source.layout, date.fromisoformat(day))
         self.raw[prefix + name] = (etag or f"{name}-{rows}", rows, problem)
+        self.archived.pop(prefix + name, None)
+        if archive:
+            self.archived[prefix + name] = archive
 
     def reach(self, operation: str) -> None:
         """Run the test's hook of the operation, if there is one."""
@@ -145,4 +153,9 @@ class AwsState:
     def rows_of(self, day: date) -> int:
         """Number of rows in the day's raw files."""
         prefix = day_prefix(self.feed.source.prefix, self.feed.source.layout, day)
-        return sum(rows for key, (_, rows, _) in self.raw.items() if key.startswith(prefix))
+        rule = file_patterns(self.feed)
+        return sum(
+            rows
+            for key, (_, rows, _) in self.raw.items()
+            if key.startswith(prefix) and rule.is_data_file(key.removeprefix(prefix))
+        )

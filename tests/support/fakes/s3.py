@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +49,9 @@ class FakeBucket:
         empty_page_after: an extra empty page follows this key, as S3 sends it where many delete
             markers lie between two keys.
         delete_errors: errors in the answer to each DeleteObjects.
+        storage_classes: storage class by key; STANDARD by default.
+        restores: RestoreStatus by key, of archived objects that are being or have been restored.
+        archive_tiers: archive tier by key, of objects in INTELLIGENT_TIERING; no listing shows it.
     """
 
     def __init__(
@@ -66,6 +69,9 @@ class FakeBucket:
         self.breaks: list[tuple[int, Exception]] = []
         self.empty_page_after: str | None = None
         self.delete_errors: list[dict[str, str]] = []
+        self.storage_classes: dict[str, str] = {}
+        self.restores: dict[str, dict[str, Any]] = {}
+        self.archive_tiers: dict[str, str] = {}
         self.client = ModelledClient(
             "s3",
             list_objects_v2=self._list,
@@ -93,6 +99,7 @@ class FakeBucket:
         StartAfter: str = "",
         ContinuationToken: str = "",
         ExpectedBucketOwner: str | None = None,
+        OptionalObjectAttributes: Sequence[str] = (),
         **_: Any,
     ) -> dict[str, Any]:
         self._check("list_objects_v2", ExpectedBucketOwner)
@@ -108,14 +115,16 @@ class FakeBucket:
         page: dict[str, Any] = {"IsTruncated": len(keys) > len(shown), "Contents": []}
         for key in shown:
             content = self.objects[key]
-            page["Contents"].append(
-                {
-                    "Key": key,
-                    "Size": len(content),
-                    "ETag": self.etag(content),
-                    "LastModified": LAST_MODIFIED,
-                }
-            )
+            entry = {
+                "Key": key,
+                "Size": len(content),
+                "ETag": self.etag(content),
+                "LastModified": LAST_MODIFIED,
+                "StorageClass": self.storage_classes.get(key, "STANDARD"),
+            }
+            if key in self.restores and "RestoreStatus" in OptionalObjectAttributes:
+                entry["RestoreStatus"] = self.restores[key]
+            page["Contents"].append(entry)
         if page["IsTruncated"]:
             page["NextContinuationToken"] = shown[-1]
         return page
@@ -134,10 +143,26 @@ class FakeBucket:
         content = self.objects[Key]
         if IfMatch is not None and IfMatch != self.etag(content):
             raise client_error("PreconditionFailed", status=412, operation="GetObject")
+        self._check_archive(Key)
         self.reads.append(Key)
         start, _, end = Range.removeprefix("bytes=").partition("-")
         content = content[int(start) : int(end) + 1 if end else None]
         return {"Body": Body(content, *(self.breaks.pop(0) if self.breaks else ()))}
+
+    def _check_archive(self, key: str) -> None:
+        storage_class, tier = self.storage_classes.get(key), self.archive_tiers.get(key)
+        is_restored = "RestoreExpiryDate" in self.restores.get(key, {})
+        if tier is None and (storage_class not in ("GLACIER", "DEEP_ARCHIVE") or is_restored):
+            return
+        refusal = client_error(
+            "InvalidObjectState",
+            "The operation is not valid for the object's storage class",
+            403,
+            "GetObject",
+        )
+        names = {"StorageClass": storage_class, "AccessTier": tier}
+        refusal.response["Error"] |= {name: text for name, text in names.items() if text}
+        raise refusal
 
     def _put(
         self, Bucket: str, Key: str, Body: bytes, ExpectedBucketOwner: str | None = None, **_: Any

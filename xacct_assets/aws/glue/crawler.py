@@ -47,6 +47,8 @@ CLOCK_GRAIN = timedelta(seconds=3)
 STOP_TIMEOUT = 60.0
 #: S3 reports the last change of an object in whole seconds.
 S3_CLOCK_GRAIN = timedelta(seconds=1)
+#: S3's message for an archived object. AWS does not document whether such a file fails a crawl.
+_ARCHIVED_FILE = "not valid for the object's storage class"
 _BUSY = "CrawlerRunningException"
 _IDLE = ("CrawlerNotRunningException", "CrawlerStoppingException")
 
@@ -80,9 +82,10 @@ class CrawlRequirement:
 
 @dataclass(frozen=True)
 class CrawlResult:
-    """A crawl that completed.
+    """A crawl that ended; what it left out of the catalog is for the caller to find.
 
     Attributes:
+        state: COMPLETED, or FAILED if it met an archived file.
         crawl_id: Glue's id for it.
         summary: tables and partitions added, updated and deleted, as Glue reports them.
         dpu_hours: its cost, if Glue reports it.
@@ -272,6 +275,10 @@ class Crawler:
             )
         if crawl is None or crawl["State"] == "COMPLETED":
             return None if crawl is None else _result(crawl)
+        if _ARCHIVED_FILE in (crawl.get("ErrorMessage") or "").lower():
+            # Of a day that is none of the caller's, whose files can be read.
+            logger.warning("crawl %s of %s met an archived file: %s", crawl["CrawlId"], name, crawl)
+            return _result(crawl)
         raise _failure(name, crawl)
 
     def _wait_idle(self, name: str, waiter: Waiter, deadline: float) -> None:

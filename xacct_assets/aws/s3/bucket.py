@@ -144,6 +144,8 @@ class Bucket:
             "Bucket": self.name,
             "Prefix": prefix,
             "ExpectedBucketOwner": self.owner,
+            # Tells archived objects that can be read now from those that cannot.
+            "OptionalObjectAttributes": ["RestoreStatus"],
         }
         if limit is not None:
             request["MaxKeys"] = limit

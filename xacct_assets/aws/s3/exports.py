@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from xacct_assets.aws.errors import ManifestInvalid
+from xacct_assets.aws.errors import ManifestInvalid, ObjectArchived
 from xacct_assets.aws.s3.bucket import Bucket
+from xacct_assets.aws.s3.keys import KeySample
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -124,8 +125,8 @@ class Exports:
     def _verify(self, prefix: str, sizes: Mapping[str, int]) -> ExportVerdict:
         try:
             manifest = self.read_manifest(prefix) if prefix + MANIFEST in sizes else None
-        except ManifestInvalid as invalid:
-            return ExportVerdict(stray=sorted(sizes), problems=[str(invalid)])
+        except (ManifestInvalid, ObjectArchived) as unusable:
+            return ExportVerdict(stray=sorted(sizes), problems=[str(unusable)])
         present = {key: size for key, size in sizes.items() if key != prefix + MANIFEST}
         if manifest is None:
             problem = f"s3://{self.bucket}/{prefix} has no manifest, so nothing says it is whole"
@@ -201,5 +202,4 @@ def _key_of(url: str, root: str, present: Mapping[str, int]) -> str | None:
 
 
 def _some(keys: list[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more
+    return str(KeySample.of(keys, _SHOWN))

@@ -8,22 +8,33 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from xacct_assets.aws.s3.csv_count import MalformedCsv, RecordCounter
+from xacct_assets.aws.s3.file_signatures import SIGNATURE_BYTES, foreign_format
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.headers import header_problem
 
 #: Bytes read, decompressed and counted at a time.
 CHUNK = 1024 * 1024
-_CONTROL_CHARACTERS = frozenset(map(chr, (*range(32), 127)))
 
 
 @dataclass(frozen=True, slots=True)
 class RawObject:
-    """One object of a day: key, size in bytes, ETag without quotes, last change (UTC)."""
+    """One object of a day, as a listing shows it.
+
+    Attributes:
+        size: in bytes.
+        etag: without quotes.
+        last_modified: UTC.
+        archive: the storage class in which it is archived; None if the listing shows no reason why
+            it cannot be read.
+        is_being_restored: whether its restore is under way.
+    """
 
     key: str
     size: int
     etag: str
     last_modified: datetime
+    archive: str | None = None
+    is_being_restored: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class FileVerdict:
         size: bytes after decompression.
         problem: why no row of the file can be used, and the fix; None if there is no problem.
         note: what is unusual but harmless (there are no rows).
+        is_archived: whether the problem is that it must be restored before it can be read.
     """
 
     object: RawObject
@@ -45,24 +57,7 @@ class FileVerdict:
     size: int
     problem: str | None = None
     note: str | None = None
-
-
-def key_problem(key: str) -> str | None:
-    """Why an object with this key cannot be loaded; None if it can.
-
-    S3 allows control characters in keys. Hadoop's globs and line-based lists of keys do not.
-    """
-    if _CONTROL_CHARACTERS.isdisjoint(key):
-        return None
-    return (
-        "its key holds a control character (escaped here), with which it cannot be loaded: copy it "
-        "to a key without"
-    )
-
-
-def printable(key: str) -> str:
-    """The key with its control characters escaped, so that it fits on one line of a message."""
-    return "".join(repr(c)[1:-1] if c in _CONTROL_CHARACTERS else c for c in key)
+    is_archived: bool = False
 
 
 def inspect_content(
@@ -82,7 +77,7 @@ def inspect_content(
     is_gzip = item.key.endswith(".gz") and item.size > 0
     size = 0
     try:
-        for chunk in gunzip(body) if is_gzip else body:
+        for chunk in _refuse_foreign(gunzip(body) if is_gzip else body):
             size += len(chunk)
             counter.feed(chunk)
             _check_header(counter, columns)
@@ -96,6 +91,19 @@ def inspect_content(
     elif counter.rows == 0:
         note = "a header and no rows"
     return FileVerdict(item, counter.rows, counter.header, size, note=note)
+
+
+def _refuse_foreign(body: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes; raises MalformedCsv if the first of them are of another format."""
+    chunks, head = iter(body), b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= SIGNATURE_BYTES:
+            break
+    if problem := foreign_format(head[:SIGNATURE_BYTES]):
+        raise MalformedCsv(problem)
+    yield head
+    yield from chunks
 
 
 def _check_header(counter: RecordCounter, columns: Sequence[str]) -> None:

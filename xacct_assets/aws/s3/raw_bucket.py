@@ -14,18 +14,18 @@ from datetime import UTC
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.errors import AwsFailure, ObjectChanged, Unavailable
+from xacct_assets.aws.errors import AwsFailure, ObjectArchived, ObjectChanged, Unavailable
+from xacct_assets.aws.s3.archived import archive_of, describe_archived, is_being_restored
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.file_inspection import (
     CHUNK,
     FileVerdict,
     RawObject,
     inspect_content,
-    key_problem,
-    printable,
 )
+from xacct_assets.aws.s3.keys import key_problem, printable
 from xacct_assets.contract.csv_dialect import CsvDialect
-from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+from xacct_assets.contract.file_patterns import FilePatterns
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -44,11 +44,11 @@ class Listing:
 
     Attributes:
         objects: the feed's data files, in key order.
-        ignored: keys of other visible objects (wrong name, or in a folder below), for a warning.
+        unmatched: other files, which no pattern matches, by their path below the prefix.
     """
 
     objects: list[RawObject]
-    ignored: list[str]
+    unmatched: list[str]
 
 
 class ReadingStopped(Exception):
@@ -74,17 +74,24 @@ class RawBucket:
         """List the data files under the prefix, in key order. See `survey`."""
         return self.survey(prefix, patterns).objects
 
-    def survey(self, prefix: str, patterns: Sequence[str]) -> Listing:
-        """List the prefix once, all pages, and separate data files from other objects.
+    def survey(self, prefix: str, patterns: Sequence[str], *, marker: str | None = None) -> Listing:
+        """List the prefix once, all pages, and separate data files from other files.
+
+        Args:
+            prefix: of the keys; it ends in a slash.
+            patterns: of the data files.
+            marker: name of a file that is neither.
 
         Raises:
             AccessDenied, NotFound, Throttled, Unavailable: naming the bucket.
         """
-        return self.survey_all([prefix], patterns)[prefix]
+        return self.survey_all([prefix], patterns, marker=marker)[prefix]
 
-    def survey_all(self, prefixes: Sequence[str], patterns: Sequence[str]) -> dict[str, Listing]:
-        """`survey` for several prefixes, which end in a slash, with as few requests as possible."""
-        compiled = FilePatterns(patterns)
+    def survey_all(
+        self, prefixes: Sequence[str], patterns: Sequence[str], *, marker: str | None = None
+    ) -> dict[str, Listing]:
+        """`survey` for several prefixes, with as few requests as possible."""
+        compiled = FilePatterns(patterns, marker)
         found = self._bucket.list_folders(prefixes)
         return {prefix: _listing(prefix, found[prefix], compiled) for prefix in prefixes}
 
@@ -172,6 +179,8 @@ class RawBucket:
         url = self._bucket.url(printable(item.key))
         if problem := key_problem(item.key):
             return FileVerdict(item, 0, (), 0, problem=f"{url}: {problem}")
+        if item.archive:
+            return self._archived(item, item.archive)
 
         def chunks(body: Iterable[bytes]) -> Iterator[bytes]:
             for chunk in body:
@@ -181,8 +190,23 @@ class RawBucket:
 
         # Closed here: the traceback of a failure would keep the connection open.
         with closing(self._read(item)) as body:
-            found = inspect_content(item, chunks(body), dialect, columns)
+            try:
+                found = inspect_content(item, chunks(body), dialect, columns)
+            except ObjectArchived as refused:
+                return self._archived(item, refused.archive)
         return replace(found, problem=found.problem and f"{url}: {found.problem}")
+
+    def _archived(self, item: RawObject, archive: str) -> FileVerdict:
+        problem = describe_archived(
+            self.bucket,
+            item.key,
+            archive,
+            self._bucket.owner,
+            is_being_restored=item.is_being_restored,
+        )
+        return FileVerdict(
+            item, 0, (), 0, problem=f"{self._bucket.url(item.key)}: {problem}", is_archived=True
+        )
 
     def _read(self, item: RawObject) -> Generator[bytes, None, None]:
         """The object's bytes in chunks; continued from the same place if the connection breaks."""
@@ -236,15 +260,14 @@ class RawBucket:
 
 def _listing(prefix: str, items: Iterable[ObjectTypeDef], patterns: FilePatterns) -> Listing:
     objects: list[RawObject] = []
-    ignored: list[str] = []
+    unmatched: list[str] = []
     for item in items:
-        if is_hidden(item["Key"]):
-            continue
-        if patterns.match(item["Key"][len(prefix) :]):
+        below = item["Key"][len(prefix) :]
+        if patterns.is_data_file(below):
             objects.append(_raw_object(item))
-        else:
-            ignored.append(item["Key"])
-    return Listing(sorted(objects, key=lambda o: o.key), sorted(ignored))
+        elif patterns.is_unmatched(below):
+            unmatched.append(below)
+    return Listing(sorted(objects, key=lambda o: o.key), sorted(unmatched))
 
 
 def _raw_object(item: ObjectTypeDef) -> RawObject:
@@ -253,4 +276,6 @@ def _raw_object(item: ObjectTypeDef) -> RawObject:
         size=int(item["Size"]),
         etag=item["ETag"].strip('"'),
         last_modified=item["LastModified"].astimezone(UTC),
+        archive=archive_of(item),
+        is_being_restored=is_being_restored(item),
     )

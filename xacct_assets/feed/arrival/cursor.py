@@ -2,7 +2,8 @@
 
 Size: a day takes at most about 120 characters, whatever its number of files. The days are those of
 the window (at most 374 by the feed's settings) plus `MAX_OTHER_DAYS`. Two partial listings add a
-key each (at most 1,024 bytes, three times that when escaped). That stays under 65,535 bytes, the
+key each (at most 1,024 bytes, three times that when escaped) and up to six names, which are cut
+(`STORED_NAME_CHARACTERS`, each up to twelve when escaped). That stays under 65,535 bytes, the
 limit of MySQL's TEXT, which is the narrowest column among Dagster's storages.
 
 Times are seconds since 1970 (UTC). The text is JSON, so that it can be read in Dagster's UI.
@@ -15,11 +16,16 @@ from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
+from xacct_assets.aws.s3.keys import KeySample
+
 VERSION = 1
 
 #: Maximum of days outside the window that are remembered: days with late files, and days that left
 #: the window before they settled.
 MAX_OTHER_DAYS = 64
+
+#: A file's name in a partial listing is cut to this length.
+STORED_NAME_CHARACTERS = 40
 
 
 class UnreadableCursor(ValueError):
@@ -106,6 +112,8 @@ class PartialListing:
         newest_modified: LastModified of the newest of them; 0 if there are none.
         marker_modified: LastModified of the day's marker; None if it was not listed.
         started_at: when the listing began.
+        archived: those of the files that must be restored before they can be read.
+        unmatched: other files, which no pattern matches.
     """
 
     start_after: str
@@ -114,6 +122,22 @@ class PartialListing:
     newest_modified: int
     marker_modified: int | None
     started_at: float
+    archived: KeySample = field(default_factory=KeySample)
+    unmatched: KeySample = field(default_factory=KeySample)
+
+    def to_json(self) -> list[Any]:
+        """The listing as a row of plain values."""
+        samples = [
+            [sample.count, [name[:STORED_NAME_CHARACTERS] for name in sample.first]]
+            for sample in (self.archived, self.unmatched)
+        ]
+        return [*astuple(self)[:6], *samples]
+
+    @classmethod
+    def from_json(cls, row: Any) -> PartialListing:
+        """Read a row that `to_json` wrote."""
+        # Earlier releases wrote rows without the samples.
+        return cls(*row[:6], *(KeySample(count, first) for count, first in row[6:]))
 
 
 @dataclass(slots=True)
@@ -148,7 +172,7 @@ class Cursor:
                 "v": VERSION,
                 "high_watermark": self.high_watermark,
                 "partial_listings": {
-                    day.isoformat(): astuple(partial)
+                    day.isoformat(): partial.to_json()
                     for day, partial in self.partial_listings.items()
                 },
                 "window_resume_day": _optional_text(self.window_resume_day),
@@ -183,7 +207,7 @@ class Cursor:
                 },
                 high_watermark=None if high_watermark is None else float(high_watermark),
                 partial_listings={
-                    date.fromisoformat(day): PartialListing(*row)
+                    date.fromisoformat(day): PartialListing.from_json(row)
                     for day, row in fields["partial_listings"].items()
                 },
                 window_resume_day=_optional_date(fields["window_resume_day"]),

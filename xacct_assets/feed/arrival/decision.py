@@ -13,6 +13,9 @@ between two listings leaves no trace in a listing; the run itself must detect th
 requested. If all are deleted, nothing is requested: a lifecycle rule that expires raw files must
 never empty the warehouse. The day is reported once (`EmptiedDay`), because its rows now come from
 files that no longer exist.
+
+**Archived files.** A day that is to be requested waits until all of its files can be read: until
+then its run could only fail. A day that was requested before its files were archived is unchanged.
 """
 
 from __future__ import annotations
@@ -87,6 +90,12 @@ def decide_day(
         state.emptied_reported, state.pending_fingerprint = False, None
         state.last_unchanged_at = math.floor(listing.started_at)
         return None
+    if listing.archived:
+        return Wait(
+            f"{listing.archived.count} of {listing.file_count} files are archived "
+            f"({listing.archived}) and cannot be read; the day is requested once they are "
+            "restored (aws s3api restore-object)"
+        )
     return DayRequest(day, listing.fingerprint, state.request_number + 1, listing.file_count)
 
 

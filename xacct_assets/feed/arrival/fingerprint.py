@@ -6,6 +6,7 @@ too, but is not collision-resistant against somebody who chooses the keys. S3 li
 buckets in the byte order of the UTF-8 keys (ListObjectsV2), which is the order used here.
 
 LastModified is left out on purpose: a file uploaded again with the same content is no change.
+The storage class is left out too: a file that is archived or restored has the same content.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _PERSON = b"xacct-raw-day"
 
 
 class ListedObject(Protocol):
-    """An object as a listing shows it."""
+    """An object as a listing shows it; `archive` is None unless it must be restored first."""
 
     @property
     def key(self) -> str: ...
@@ -35,6 +36,8 @@ class ListedObject(Protocol):
     def etag(self) -> str: ...
     @property
     def last_modified(self) -> datetime: ...
+    @property
+    def archive(self) -> str | None: ...
 
 
 class RollingHash:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.feed.arrival.cursor import PartialListing
 from xacct_assets.feed.arrival.fingerprint import NO_FILES, ListedObject, RollingHash
 from xacct_assets.feed.arrival.policy import Policy
@@ -75,6 +76,8 @@ class DayListing:
         newest_modified: LastModified of the newest file; 0 if there is none.
         marker_modified: LastModified of the day's marker; None if there is none.
         started_at: when the listing began. It shows every change made before.
+        archived: those of the day's files that must be restored before they can be read.
+        unmatched: other files, which no pattern matches.
     """
 
     fingerprint: str
@@ -82,6 +85,8 @@ class DayListing:
     newest_modified: int
     marker_modified: int | None
     started_at: float
+    archived: KeySample = field(default_factory=KeySample)
+    unmatched: KeySample = field(default_factory=KeySample)
 
 
 class DayLister:
@@ -127,6 +132,10 @@ class DayLister:
                     rolling_hash.add(item)
                     partial.file_count += 1
                     partial.newest_modified = max(partial.newest_modified, modified)
+                    if item.archive:
+                        partial.archived.add(item.key[len(prefix) :])
+                elif policy.is_unmatched(prefix, item.key):
+                    partial.unmatched.add(item.key[len(prefix) :])
             if has_more:
                 if not page:
                     raise RuntimeError(f"the listing of {prefix} has an empty page before its end")
@@ -140,6 +149,8 @@ class DayLister:
             newest_modified=partial.newest_modified,
             marker_modified=partial.marker_modified,
             started_at=partial.started_at,
+            archived=partial.archived,
+            unmatched=partial.unmatched,
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.feed.arrival.decision import EmptiedDay
 from xacct_assets.feed.arrival.tick import TickOutcome
+from xacct_assets.feed.raw_files import describe_unmatched
+from xacct_assets.feed.spec import FeedSpec
 
 # Days named in a tick's message. The counts are always complete.
 DAYS_SHOWN = 5
@@ -27,8 +29,25 @@ def describe_failures(feed: str, failures: Sequence[AwsFailure]) -> str:
     return f"The sensor of {feed} could not look for arrivals. {failures[0]}{others}"
 
 
-def describe_no_requests(outcome: TickOutcome, failures: Sequence[AwsFailure]) -> str:
-    """Why a tick requests no run: what was listed, which days wait and until when."""
+def describe_unmatched_days(feed: FeedSpec, outcome: TickOutcome) -> list[str]:
+    """One text for each listed day with files that no pattern matches, newest day first."""
+    days = sorted(outcome.unmatched.items(), reverse=True)
+    texts = [f"{day}: {describe_unmatched(feed, files)}" for day, files in days[:DAYS_SHOWN]]
+    if len(days) > DAYS_SHOWN:
+        texts.append(f"{len(days) - DAYS_SHOWN} more days have files that no pattern matches")
+    return texts
+
+
+def describe_no_requests(
+    outcome: TickOutcome, failures: Sequence[AwsFailure], unmatched: Sequence[str]
+) -> str:
+    """Why a tick requests no run: what was listed, which days wait and until when.
+
+    Args:
+        outcome: of the tick.
+        failures: what could not be listed or received.
+        unmatched: from `describe_unmatched_days`.
+    """
     parts = [
         f"Nothing to request: listed {outcome.days} days ({outcome.objects} objects, "
         f"{outcome.pages} pages)"
@@ -37,6 +56,7 @@ def describe_no_requests(outcome: TickOutcome, failures: Sequence[AwsFailure]) -
     parts += [f"{day} waits: {reason}" for day, reason in waiting[:DAYS_SHOWN]]
     if len(waiting) > DAYS_SHOWN:
         parts.append(f"{len(waiting) - DAYS_SHOWN} more days wait")
+    parts += unmatched
     if failures:
         parts.append(f"{len(failures)} failures, see the log: {failures[0].what}")
     return "; ".join(parts)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.s3.keys import printable
 from xacct_assets.aws.sqs import Notifications, ObjectEvent, ReceivedEvent
 from xacct_assets.feed.arrival.policy import Policy
 from xacct_assets.feed.spec import FeedSpec
@@ -72,7 +73,8 @@ def receive_notifications(
         feed: the feed.
         bucket: the feed's raw bucket.
         policy: the settings of the tick.
-        log: gets a warning for each file of a day before the feed's first.
+        log: gets a warning for each file that no pattern matches, or of a day before the feed's
+            first.
         wait_seconds: how long to wait for a message if nothing is at hand.
         drain_seconds: time to receive all that has come.
 
@@ -100,7 +102,17 @@ def _day_of(event: ObjectEvent, policy: Policy, log: logging.Logger) -> date | N
     """The day that must be listed because of an event; None if there is none."""
     key = event.key
     day = policy.folders.day_of(key)
-    if day is None or not _names_a_file(policy, day, key):
+    if day is None:
+        return None
+    prefix = policy.folders.prefix(day)
+    if policy.is_unmatched(prefix, key):
+        log.warning(
+            "s3://%s/%s is not loaded: no pattern of the feed matches it. Rename it, or add a "
+            "pattern to source.patterns.",
+            event.bucket,
+            printable(key),
+        )
+    if key != policy.marker_key(prefix) and not policy.is_data_file(prefix, key):
         return None
     if day < policy.first_day:
         log.warning(
@@ -112,9 +124,3 @@ def _day_of(event: ObjectEvent, policy: Policy, log: logging.Logger) -> date | N
         )
         return None
     return day
-
-
-def _names_a_file(policy: Policy, day: date, key: str) -> bool:
-    """Whether the key is a data file of the day or its marker."""
-    prefix = policy.folders.prefix(day)
-    return key == policy.marker_key(prefix) or policy.is_data_file(prefix, key)

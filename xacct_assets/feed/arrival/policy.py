@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from xacct_assets.contract.days import DayFolders
-from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+from xacct_assets.contract.file_patterns import FilePatterns
 
 # Maximum of MaxKeys (ListObjectsV2).
 PAGE_SIZE = 1000
@@ -74,7 +74,11 @@ class Policy:
 
     def is_data_file(self, prefix: str, key: str) -> bool:
         """Whether a key below a day's prefix is one of the feed's data files."""
-        return not is_hidden(key) and self.patterns.match(key[len(prefix) :])
+        return self.patterns.is_data_file(key[len(prefix) :])
+
+    def is_unmatched(self, prefix: str, key: str) -> bool:
+        """Whether a key below a day's prefix is a file that no pattern matches."""
+        return self.patterns.is_unmatched(key[len(prefix) :])
 
     def marker_key(self, prefix: str) -> str | None:
         """Key of the marker below a day's prefix; None if the feed has no marker."""

@@ -14,13 +14,13 @@ import dagster as dg
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.days import DayFolders
-from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.feed.arrival.cursor import Cursor, UnreadableCursor
 from xacct_assets.feed.arrival.decision import EmptiedDay
 from xacct_assets.feed.arrival.messages import (
     describe_emptied,
     describe_failures,
     describe_no_requests,
+    describe_unmatched_days,
 )
 from xacct_assets.feed.arrival.notifications import TickNotifications, receive_notifications
 from xacct_assets.feed.arrival.policy import Policy
@@ -28,6 +28,7 @@ from xacct_assets.feed.arrival.run_history import MAX_DAYS_PER_RUN, RunHistory, 
 from xacct_assets.feed.arrival.tick import TickOutcome, evaluate_tick
 from xacct_assets.feed.assets import raw_partition
 from xacct_assets.feed.assets.defaults import asset_key
+from xacct_assets.feed.raw_files import file_patterns
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 
@@ -99,7 +100,7 @@ def tick_policy(feed: FeedSpec, today: date) -> Policy:
     return Policy(
         feed=feed.name,
         folders=DayFolders(feed.source.prefix, feed.source.layout),
-        patterns=FilePatterns(feed.source.patterns),
+        patterns=file_patterns(feed),
         first_day=feed.start,
         # The last partition of `daily_partitions`. A day without a partition cannot be requested.
         last_day=today + timedelta(days=arrival.days_ahead),
@@ -158,6 +159,10 @@ class _Evaluation:
             self._log.warning(describe_emptied(self._feed.name, emptied))
         for day, failure in outcome.failures.items():
             self._log.error("%s could not be listed. %s", day, failure)
+        unmatched = describe_unmatched_days(self._feed, outcome)
+        if outcome.planned_runs and unmatched:
+            # A tick that requests runs has no skip message.
+            self._log.warning("%s", "; ".join(unmatched))
         failures = list(outcome.failures.values())
         if notifications.failure:
             failures.append(notifications.failure)
@@ -166,7 +171,9 @@ class _Evaluation:
             raise ArrivalsUnknown(describe_failures(self._feed.name, failures))
         return dg.SensorResult(
             run_requests=[run_request(self._feed.name, run) for run in outcome.planned_runs],
-            skip_reason=None if outcome.planned_runs else describe_no_requests(outcome, failures),
+            skip_reason=None
+            if outcome.planned_runs
+            else describe_no_requests(outcome, failures, unmatched),
             cursor=outcome.cursor,
             asset_events=[self._observation(emptied) for emptied in outcome.emptied_days],
         )

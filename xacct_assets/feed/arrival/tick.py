@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.feed.arrival.cursor import MAX_OTHER_DAYS, Cursor, PartialListing
 from xacct_assets.feed.arrival.decision import EmptiedDay, Wait, decide_day, mark_requested
 from xacct_assets.feed.arrival.listing import (
@@ -51,6 +52,7 @@ class TickOutcome:
         planned_runs: runs to launch, newest day first.
         emptied_days: days to report.
         waiting: why a day that changed is not requested yet.
+        unmatched: by listed day, files that no pattern matches.
         settles_in_seconds: until the first of them is settled, if time is all that it waits for.
         failures: days that could not be listed.
         handled_until: days with nothing left to do when the tick began, with the time of their last
@@ -64,6 +66,7 @@ class TickOutcome:
     planned_runs: list[PlannedRun] = field(default_factory=list)
     emptied_days: list[EmptiedDay] = field(default_factory=list)
     waiting: dict[date, str] = field(default_factory=dict)
+    unmatched: dict[date, KeySample] = field(default_factory=dict)
     settles_in_seconds: float | None = None
     failures: dict[date, AwsFailure] = field(default_factory=dict)
     handled_until: dict[date, float] = field(default_factory=dict)
@@ -79,6 +82,7 @@ class TickOutcome:
             # The earlier outcome's cursor is not stored yet, so only what was known before it can
             # be relied on.
             handled_until=earlier.handled_until,
+            unmatched=earlier.unmatched | self.unmatched,
             made_progress=self.made_progress or earlier.made_progress,
             days=self.days + earlier.days,
             pages=self.pages + earlier.pages,
@@ -283,6 +287,8 @@ class _Tick:
 
     def _decide(self, day: date, listing: DayListing) -> None:
         outcome = self._outcome
+        if listing.unmatched:
+            outcome.unmatched[day] = listing.unmatched
         decision = decide_day(
             self._policy,
             day,

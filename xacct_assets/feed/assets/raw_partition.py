@@ -8,6 +8,7 @@ from threading import Event
 import dagster as dg
 
 from xacct_assets.aws.s3.file_inspection import FileVerdict
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.arrival.fingerprint import fingerprint
@@ -19,7 +20,13 @@ from xacct_assets.feed.assets.defaults import (
 )
 from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
-from xacct_assets.feed.raw_files import inspect_day, raw_prefix, survey_days
+from xacct_assets.feed.raw_files import (
+    describe_unmatched,
+    inspect_day,
+    problems_of,
+    raw_prefix,
+    survey_days,
+)
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "raw_partition"
@@ -45,6 +52,9 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             batch = PartitionBatch.of(context, upstream=None)
             results = {}
             for day, listing, verdicts in _inspect(feed, aws, batch.ready):
+                unmatched = KeySample.of(listing.unmatched)
+                if unmatched and verdicts:
+                    context.log.warning(f"{day}: {describe_unmatched(feed, unmatched)}.")
                 problem = _problem(feed, aws, day, listing, verdicts)
                 if problem:
                     batch.fail(day, problem)
@@ -85,17 +95,18 @@ def _problem(
 ) -> str | None:
     if not verdicts:
         where = f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}"
-        others = f" ({len(listing.ignored)} other objects are there)" if listing.ignored else ""
+        unmatched = KeySample.of(listing.unmatched)
+        others = f" The files there are {describe_unmatched(feed, unmatched)}." if unmatched else ""
         return (
             f"nothing has landed under {where}: no file matches "
-            f"{', '.join(feed.source.patterns)}{others}. Land the day's files there, then "
+            f"{', '.join(feed.source.patterns)}.{others} Land the day's files there, then "
             "materialize the day again."
         )
-    bad = [verdict.problem for verdict in verdicts if verdict.problem]
+    bad = sum(verdict.problem is not None for verdict in verdicts)
     if not bad:
         return None
-    return f"{len(bad)} of {len(verdicts)} files cannot be loaded:\n" + "\n".join(
-        f"- {problem}" for problem in bad
+    return f"{bad} of {len(verdicts)} files cannot be loaded:\n" + "\n".join(
+        f"- {problem}" for problem in problems_of(verdicts)
     )
 
 
@@ -119,7 +130,7 @@ def _result(
             "dagster/partition_row_count": facts.rows,
             **facts.to_metadata(),
             "bytes": sum(item.size for item in objects),
-            "objects ignored": listing.ignored[:ROWS_SHOWN],
+            "files that no pattern matches": listing.unmatched[:ROWS_SHOWN],
             "objects": table(
                 [
                     {

@@ -33,7 +33,7 @@ from xacct_assets.feed.load_job import LoadOutcome, run_load_job
 from xacct_assets.feed.metadata import LoadedRows, MetadataMissing, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import batched
-from xacct_assets.feed.raw_files import survey_days
+from xacct_assets.feed.raw_files import archived_problem, survey_days
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "staging_table"
@@ -70,7 +70,8 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             # Days that this run has just listed are compared once, after they are loaded.
             lineage = run_lineage(context.run)
             earlier = [day for day in batch.ready if raw[day].run_id not in lineage]
-            _fail_changed_days(batch, feed, aws, raw, earlier, "since raw_partition listed them")
+            when = "since raw_partition listed them"
+            _fail_changed_days(batch, feed, aws, raw, earlier, when, before_load=True)
             # Glue's Redshift connection would make a table that is missing, with types of its own.
             require_tables(feed, aws)
             loads: dict[date, tuple[str, LoadOutcome]] = {}
@@ -117,8 +118,13 @@ def _fail_changed_days(
     raw: Mapping[date, Materialization],
     days: Sequence[date],
     when: str,
+    *,
+    before_load: bool = False,
 ) -> None:
-    """Fails those of the days whose raw files are no longer those that raw_partition counted."""
+    """Fails those of the days whose raw files are no longer those that raw_partition counted.
+
+    Before they are loaded, also those whose files were archived since.
+    """
     for day, listing in survey_days(feed, aws, days).items():
         if fingerprint(listing.objects) != raw[day].data_version:
             batch.fail(
@@ -126,6 +132,8 @@ def _fail_changed_days(
                 f"the raw files of {day} changed {when}; materialize the day again from "
                 "raw_partition on (the arrival sensor does so by itself)",
             )
+        elif before_load and (archived := archived_problem(listing.objects)):
+            batch.fail(day, archived)
     batch.raise_if_none_is_ready()
 
 

@@ -47,7 +47,7 @@ def _verdict(result: DayReconciliation) -> Verdict:
     return Verdict(
         result.ok,
         "; ".join(result.problems)
-        or f"{result.raw_rows} raw = {result.fact_rows} fact + "
+        or f"{'?' if result.raw_rows is None else result.raw_rows} raw = {result.fact_rows} fact + "
         f"{result.rejected_rows} rejected; {result.exported_rows or 0} exported",
         {
             name: "none" if value is None else value

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.fingerprint import fingerprint
-from xacct_assets.feed.raw_files import inspect_day, survey_days
+from xacct_assets.feed.raw_files import (
+    describe_unmatched,
+    inspect_day,
+    problems_of,
+    survey_days,
+)
 from xacct_assets.feed.reconciliation.equation import (
     DayNumbers,
     DayReconciliation,
@@ -24,7 +30,6 @@ from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day, coun
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict
-    from xacct_assets.aws.s3.file_inspection import RawObject
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
@@ -99,23 +104,28 @@ def raw_days(
         known: earlier counts; files are read only if the listing's version differs from theirs.
     """
 
-    def count(day: date, objects: Sequence[RawObject]) -> RawDay:
+    listings = survey_days(feed, aws, days)
+
+    def count(day: date) -> RawDay:
+        unmatched = KeySample.of(listings[day].unmatched)
+        notes = (describe_unmatched(feed, unmatched),) if unmatched else ()
+        objects = listings[day].objects
         version = fingerprint(objects)
         if day in known and known[day].version == version:
-            return known[day]
+            return replace(known[day], notes=notes)
         verdicts = inspect_day(feed, aws, objects)
         return RawDay(
             files=len(objects),
             rows=sum(verdict.rows for verdict in verdicts),
             version=version,
-            problems=tuple(verdict.problem for verdict in verdicts if verdict.problem),
+            problems=tuple(problems_of([each for each in verdicts if not each.is_archived])),
+            archived=tuple(problems_of([each for each in verdicts if each.is_archived])),
             newest=max((item.last_modified for item in objects), default=None),
+            notes=notes,
         )
 
-    listings = survey_days(feed, aws, days)
     with ThreadPoolExecutor(min(CONCURRENT_DAYS, max(1, len(days))), "raw") as pool:
-        counts = pool.map(lambda day: count(day, listings[day].objects), days)
-        return dict(zip(days, counts, strict=True))
+        return dict(zip(days, pool.map(count, days), strict=True))
 
 
 def rejected_days(

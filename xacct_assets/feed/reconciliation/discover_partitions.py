@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from xacct_assets.contract.days import DayFolders, DayLayout
@@ -47,11 +49,19 @@ def days_in(bucket: FolderListing, prefix: str, layout: DayLayout) -> list[date]
     Args:
         prefix: without a slash at its end.
     """
+    return sorted(_newest_first(bucket, prefix, layout))
+
+
+def newest_days_in(bucket: FolderListing, prefix: str, layout: DayLayout, count: int) -> list[date]:
+    """The newest of the day folders under a prefix, newest first; older folders are not listed."""
+    return list(islice(_newest_first(bucket, prefix, layout), count))
+
+
+def _newest_first(bucket: FolderListing, prefix: str, layout: DayLayout) -> Iterator[date]:
     folders = DayFolders(prefix, layout)
-    return [
-        day
-        for year in bucket.folders(f"{prefix}/")
-        for month in bucket.folders(f"{prefix}/{year}/")
-        for last in bucket.folders(f"{prefix}/{year}/{month}/")
-        if (day := folders.day_of(f"{prefix}/{year}/{month}/{last}/")) is not None
-    ]
+    for year in reversed(bucket.folders(f"{prefix}/")):
+        for month in reversed(bucket.folders(f"{prefix}/{year}/")):
+            for last in reversed(bucket.folders(f"{prefix}/{year}/{month}/")):
+                day = folders.day_of(f"{prefix}/{year}/{month}/{last}/")
+                if day is not None:
+                    yield day

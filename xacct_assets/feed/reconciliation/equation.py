@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ManifestEntry
     from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry
 
+_TIME = "%Y-%m-%d %H:%M:%S"
+
 ManifestState = Literal["whole", "broken", "missing", "not needed"]
 
 
@@ -25,17 +27,23 @@ class RawDay:
     """A day's files in the raw bucket.
 
     Attributes:
+        rows: rows of the files that can be read.
         version: fingerprint of the listing; it changes when a file is added, replaced or deleted.
         problems: files that cannot be loaded as a whole, with the reason.
+        archived: files that cannot be read until they are restored, with the command. Their rows
+            are unknown.
         newest: when the last file was written (UTC); None if the files are known to be the loaded
             ones.
+        notes: what else somebody should know, such as files that are not loaded.
     """
 
     files: int
     rows: int
     version: str
     problems: tuple[str, ...] = ()
+    archived: tuple[str, ...] = ()
     newest: datetime | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,16 @@ class DayNumbers:
 
 @dataclass(frozen=True)
 class DayReconciliation:
-    """The verdict on one day. A row count is None if there is nothing to count."""
+    """The verdict on one day. A row count is None if there is nothing to count.
+
+    Attributes:
+        problems: what does not agree, each with what to do.
+        notes: what else somebody should know; it makes no day wrong.
+    """
 
     partition: str
     raw_files: int
-    raw_rows: int
+    raw_rows: int | None
     staged_rows: int
     rejected_rows: int | None
     fact_rows: int
@@ -99,6 +112,7 @@ class DayReconciliation:
     manifest: ManifestState
     ok: bool
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain values, for JSON."""
@@ -107,8 +121,12 @@ class DayReconciliation:
 
 def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
     """Apply the equation to a day's numbers."""
+    archived = numbers.raw.archived
+    # A day that was loaded before its files were archived needs them no more.
+    is_loaded = numbers.load_audit is not None and not _landed_since(numbers, numbers.load_audit)
     problems = [
         *numbers.raw.problems,
+        *(() if is_loaded else archived),
         *_warehouse_problems(numbers),
         *_key_problems(numbers),
         *_export_problems(numbers),
@@ -116,7 +134,7 @@ def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
     return DayReconciliation(
         partition=day.isoformat(),
         raw_files=numbers.raw.files,
-        raw_rows=numbers.raw.rows,
+        raw_rows=None if archived else numbers.raw.rows,
         staged_rows=numbers.staged,
         rejected_rows=None if numbers.rejected is None else numbers.rejected.rows,
         fact_rows=numbers.fact,
@@ -124,7 +142,25 @@ def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
         manifest=_manifest_state(numbers),
         ok=not problems,
         problems=problems,
+        notes=[*(_not_counted(archived) if is_loaded else ()), *numbers.raw.notes],
     )
+
+
+def _not_counted(archived: Sequence[str]) -> list[str]:
+    """What is said of a loaded day whose raw files were archived since."""
+    if not archived:
+        return []
+    more = f" (and {len(archived) - 1} more)" if len(archived) > 1 else ""
+    return [
+        "its raw files were archived after it was loaded, so their rows are not counted; to load "
+        f"it again: {archived[0]}{more}"
+    ]
+
+
+def _landed_since(numbers: DayNumbers, load_audit: LoadAuditEntry) -> bool:
+    """Whether a file was written after the day was loaded."""
+    newest, loaded_at = numbers.raw.newest, load_audit.loaded_at
+    return bool(newest and loaded_at and newest > loaded_at.replace(tzinfo=UTC))
 
 
 def _warehouse_problems(numbers: DayNumbers) -> list[str]:
@@ -144,7 +180,7 @@ def _warehouse_problems(numbers: DayNumbers) -> list[str]:
         problems.append("never loaded: the load audit has no entry; materialize staging_table")
     else:
         problems += _load_problems(numbers, load_audit, rejected)
-    if numbers.fact + rejected != raw.rows:
+    if not raw.archived and numbers.fact + rejected != raw.rows:
         problems.append(
             f"fact has {numbers.fact} rows and {rejected} were rejected, but the raw files "
             f"hold {raw.rows}"
@@ -154,14 +190,13 @@ def _warehouse_problems(numbers: DayNumbers) -> list[str]:
 
 def _load_problems(numbers: DayNumbers, load_audit: LoadAuditEntry, rejected: int) -> list[str]:
     problems = []
-    newest, loaded_at = numbers.raw.newest, load_audit.loaded_at
-    if newest and loaded_at and newest > loaded_at.replace(tzinfo=UTC):
+    if _landed_since(numbers, load_audit):
         # Equal row counts do not prove equal rows.
         problems.append(
-            f"files have landed since it was loaded (the newest at {newest:%Y-%m-%d %H:%M:%S}, the "
-            f"load was at {loaded_at:%Y-%m-%d %H:%M:%S} UTC); materialize the day again"
+            f"files have landed since it was loaded (the newest at {numbers.raw.newest:{_TIME}}, "
+            f"the load was at {load_audit.loaded_at:{_TIME}} UTC); materialize the day again"
         )
-    if load_audit.rows_loaded + rejected != numbers.raw.rows:
+    if not numbers.raw.archived and load_audit.rows_loaded + rejected != numbers.raw.rows:
         problems.append(
             f"{load_audit.rows_loaded} rows were loaded and {rejected} rejected, but the raw files "
             f"hold {numbers.raw.rows}; files have changed since, materialize the day again"

@@ -109,6 +109,8 @@ def _show_table(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:
     for feed, verdict in results:
         for problem in verdict.problems:
             show(f"{feed.name} {verdict.partition}: {problem}")
+        for note in verdict.notes:
+            show(f"{feed.name} {verdict.partition}: note: {note}")
 
 
 def _parse_days(text: str) -> list[date]:

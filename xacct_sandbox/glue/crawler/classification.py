@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from xacct_sandbox.glue.crawler.grouping import Leaf, Path
 from xacct_sandbox.glue.crawler.infer import SAMPLE_BYTES, infer_schema
 from xacct_sandbox.glue.crawler.infer.schema import Schema, Unclassified, UnsupportedFormat
-from xacct_sandbox.glue.crawler.s3_listing import File, Folder, S3Reader
+from xacct_sandbox.glue.crawler.s3_listing import File, Folder, S3Archived, S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings, S3Target
 
 DEFAULT_SAMPLE_FILES = 10
@@ -34,12 +34,15 @@ class FolderClassifier:
         reader: of the target's S3 objects.
         log: writes a line to the crawler's log.
         before_each_step: is called before each folder is read; it may raise to end the crawl.
+        unsupported: files that Glue reads and the sandbox does not, with the format; they are left
+            out.
     """
 
     settings: CrawlerSettings
     reader: S3Reader
     log: Callable[[str], None]
     before_each_step: Callable[[], None]
+    unsupported: list[str] = field(default_factory=list)
 
     def classify(
         self, target: S3Target, folders: Sequence[Folder], known: TargetMemory
@@ -52,7 +55,6 @@ class FolderClassifier:
             known: from the previous crawl; folders that did not change are not read again.
 
         Raises:
-            UnsupportedFormat: naming a file that Glue reads and the sandbox does not.
             S3Denied, S3Failed: S3 refused a read.
         """
         leaves: list[Leaf] = []
@@ -92,7 +94,12 @@ class FolderClassifier:
 
     def _classify_file(self, target: S3Target, file: File) -> Schema | None:
         name = f"s3://{target.bucket}/{file.key}"
-        head = self.reader.read(target.bucket, file, 0, SAMPLE_BYTES)
+        try:
+            head = self.reader.read(target.bucket, file, 0, SAMPLE_BYTES)
+        except S3Archived as archived:
+            # A crawler logs a file that it cannot retrieve and goes on.
+            self.log(f"ERROR : {archived}")
+            return None
         if head is None:
             self.log(f"WARN : {name} was deleted or rewritten while it was crawled; left out")
             return None
@@ -109,7 +116,10 @@ class FolderClassifier:
             self.log(f"WARN : {name} is not classified: {problem}; it is left out")
             return None
         except UnsupportedFormat as problem:
-            raise UnsupportedFormat(f"{name}: {problem}") from problem
+            # Glue would describe it by a table of its own, and the other files as here.
+            self.unsupported.append(f"{name}: {problem}")
+            self.log(f"WARN : {name}: {problem}; it is left out")
+            return None
 
 
 def remember(folders: Sequence[Folder], leaves: Sequence[Leaf]) -> TargetMemory:

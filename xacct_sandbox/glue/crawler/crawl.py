@@ -27,7 +27,7 @@ from xacct_sandbox.glue.crawler.grouping import (
     partition_keys,
     partition_value,
 )
-from xacct_sandbox.glue.crawler.infer.schema import Schema, UnsupportedFormat
+from xacct_sandbox.glue.crawler.infer.schema import Schema
 from xacct_sandbox.glue.crawler.partition_writer import Log, PartitionWriter
 from xacct_sandbox.glue.crawler.s3_listing import S3Reader
 from xacct_sandbox.glue.crawler.settings import CrawlerSettings, S3Target
@@ -80,7 +80,7 @@ class Crawl:
         """Crawl all targets.
 
         Raises:
-            CrawlFailed: a file has an unsupported format, or the catalog refused a call.
+            CrawlFailed: all files have unsupported formats, or the catalog refused a call.
             CrawlStopped: ``stopped`` became true.
             S3Denied, S3Failed: S3 refused a call.
         """
@@ -89,7 +89,7 @@ class Crawl:
             existing = self._catalog.tables()
             for target in self.settings.targets:
                 self._crawl_target(target, existing)
-        except (CatalogRefused, UnsupportedFormat) as refusal:
+        except CatalogRefused as refusal:
             raise CrawlFailed(str(refusal)) from refusal
 
     def _crawl_target(self, target: S3Target, existing: dict[str, CatalogTable]) -> None:
@@ -107,6 +107,8 @@ class Crawl:
             self.memory[target.location] = {**known, **remember(new, leaves)}
         else:
             leaves = self._classifier.classify(target, folders, known)
+            if self._classifier.unsupported and not leaves:
+                raise CrawlFailed(self._classifier.unsupported[0])
             self._write_all(leaves, tables)
             self.memory[target.location] = remember(folders, leaves)
 

@@ -21,6 +21,14 @@ class S3Failed(Exception):
     """S3 returned another error; the text names it, the action and the resource."""
 
 
+class S3Archived(Exception):
+    """The object is archived; the text is what a crawler writes into its log.
+
+    AWS does not document what a crawl does with such a file. Published crawler logs have this line
+    for another error of GetObject (NoSuchKey), and these crawls went on.
+    """
+
+
 _CHANGED_CODES = {"NoSuchKey", "404", "PreconditionFailed", "412"}
 
 
@@ -100,6 +108,7 @@ class S3Reader:
             length: most bytes to read.
 
         Raises:
+            S3Archived: the object must be restored first.
             S3Denied, S3Failed: the object cannot be read.
         """
         end = min(start + length, file.size) - 1
@@ -111,6 +120,13 @@ class S3Reader:
         except ClientError as problem:
             if problem.response["Error"]["Code"] in _CHANGED_CODES:
                 return None
+            if problem.response["Error"]["Code"] == "InvalidObjectState":
+                raise S3Archived(
+                    f"Error {problem.response['Error'].get('Message', '')} (Service: Amazon S3; "
+                    "Status Code: 403; Error Code: InvalidObjectState) retrieving file at "
+                    f"s3://{bucket}/{file.key}. Tables created did not infer schemas from this "
+                    "file."
+                ) from problem
             raise self._failure(
                 problem, "s3:GetObject", f"arn:aws:s3:::{bucket}/{file.key}"
             ) from problem

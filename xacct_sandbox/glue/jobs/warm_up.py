@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 ROUNDS = 3
 
 _ROWS = 2000
+_NO_WILDCARDS = ("__globPaths__", "false")
+"""Spark's option to read a path as it is: a folder may be named ``[old]``."""
 _CSV_OPTIONS = {"multiLine": "true", "quote": '"', "escape": '"', "lineSep": "\n"}
 _SCHEMA = "id STRING, name STRING, price STRING, at STRING, bad STRING"
 
@@ -37,18 +39,20 @@ def warm_up(spark: SparkSession, folder: Path, *, until: Callable[[], bool]) -> 
         for kind in ("csv", "json"):
             rows.where("turn = 1").coalesce(1).write.mode("overwrite").option(
                 "compression", "gzip"
-            ).format(kind).save((folder / kind).as_uri())
-        spark.read.text((folder / "json").as_uri()).count()
+            ).format(kind).save(_path(folder / kind))
+        spark.read.option(*_NO_WILDCARDS).text(_path(folder / "json")).count()
         rows.unpersist()
 
 
 def _parse(spark: SparkSession, source: Path) -> DataFrame:
     """Parses and numbers the records of a CSV file with the functions that a load uses."""
-    records = spark.read.schema("a STRING, record STRING").options(
-        **_CSV_OPTIONS, header="true", columnNameOfCorruptRecord="record"
+    records = (
+        spark.read.option(*_NO_WILDCARDS)
+        .schema("a STRING, record STRING")
+        .options(**_CSV_OPTIONS, header="true", columnNameOfCorruptRecord="record")
     )
     return (
-        records.csv(source.as_uri())
+        records.csv(_path(source))
         .select(
             F.expr("_metadata.file_path").alias("file"),
             F.monotonically_increasing_id().alias("position"),
@@ -70,3 +74,8 @@ def _parse(spark: SparkSession, source: Path) -> DataFrame:
             "ROW_NUMBER() OVER (PARTITION BY parsed.id ORDER BY position) AS turn",
         )
     )
+
+
+def _path(path: Path) -> str:
+    """A local path for Spark, which takes percent signs as they are: this is not a URI."""
+    return f"file:{path}"

@@ -143,7 +143,7 @@ class Worker:
             ready = {"ended": f"Spark did not start within {START_SECONDS:.0f} s"}
         if "ready" not in ready:
             worker.kill()
-            raise WorkerFailed(f"{ready['ended']}; its last output:\n{worker._last_output()}")
+            raise WorkerFailed(f"{ready['ended']}; its last output:\n{worker.last_output()}")
         return worker
 
     @property
@@ -202,8 +202,8 @@ class Worker:
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _last_output(self) -> str:
-        """The last lines of a killed worker. Its pipes are closed, so their readers end."""
+    def last_output(self) -> str:
+        """The last lines of a killed worker, its scripts' left out. Its pipes are closed."""
         deadline = time.monotonic() + OUTPUT_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
@@ -211,8 +211,11 @@ class Worker:
 
     def _ended(self, report: dict[str, Any]) -> Ended:
         if "ended" in report:
-            self.usable = False
-            return Ended(error=f"{report['ended']} (out of memory? raise {MEMORY_VARIABLE})")
+            self.kill()
+            return Ended(
+                error=f"{report['ended']} (out of memory? raise {MEMORY_VARIABLE}); "
+                f"its last own output:\n{self.last_output()}"
+            )
         self.usable = report["usable"]
         deadline = time.monotonic() + OUTPUT_SECONDS
         for drained in self._drained.values():

@@ -130,7 +130,7 @@ class WorkerPool:
                     if stopped() or self._closed:
                         raise WaitEnded
                     if self._queue[0] is ticket:
-                        self._idle = [worker for worker in self._idle if worker.alive]
+                        self._drop_dead()
                         if self._idle:
                             worker = self._idle.pop()
                             self._busy.append(worker)
@@ -156,6 +156,12 @@ class WorkerPool:
             self._changed.notify_all()
         if not keep:
             worker.kill()
+
+    def _drop_dead(self) -> None:
+        for worker in [worker for worker in self._idle if not worker.alive]:
+            self._idle.remove(worker)
+            worker.kill()
+            logger.error("a Spark worker ended while it was idle:\n%s", worker.last_output())
 
     def _grow(self, waited: float) -> None:
         total = self._starting + len(self._busy)

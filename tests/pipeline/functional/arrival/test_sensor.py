@@ -52,6 +52,53 @@ def test_the_day_ahead_has_a_partition_to_be_requested_for(sensing: Sensing) -> 
     assert sensing.quiet_ticks() == ["2026-03-11"]
 
 
+def test_a_day_whose_files_are_archived_is_named_with_the_fix(sensing: Sensing) -> None:
+    sensing.put(TODAY)
+    sensing.aws.bucket.move("products/2026/03/10/a.csv", "GLACIER")
+    message = sensing.tick().skip_message or ""
+    assert "2026-03-10 waits: 1 of 1 files are archived (a.csv)" in message
+    assert "restore-object" in message
+    assert sensing.quiet_ticks() == []
+    sensing.aws.bucket.move("products/2026/03/10/a.csv", None)
+    assert sensing.quiet_ticks() == ["2026-03-10"]
+
+
+def test_files_that_no_pattern_matches_are_named_in_the_reason(sensing: Sensing) -> None:
+    for name in ("A.CSV", "a.CSV.gz", "sub/a.csv", "x.CSV"):
+        sensing.put(TODAY, name)
+    for _ in range(3):
+        message = sensing.tick().skip_message or ""
+        assert "2026-03-10: not loaded, because no pattern of the feed (*.csv, *.csv.gz)" in message
+        assert "matches: A.CSV, a.CSV.gz, sub/a.csv and 1 more. Rename them" in message
+
+
+def test_of_many_days_with_unmatched_files_the_newest_are_named(sensing: Sensing) -> None:
+    for back in range(7):
+        sensing.put(TODAY - timedelta(days=back), "A.CSV")
+    message = sensing.tick().skip_message or ""
+    assert message.count("A.CSV") == 5
+    assert "2 more days have files that no pattern matches" in message
+
+
+def test_a_tick_that_requests_a_day_logs_the_files_it_leaves_out(
+    sensing: Sensing, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sensing.put(TODAY)
+    sensing.put(TODAY, "A.CSV")
+    data = sensing.tick()
+    assert partitions(data) == ["2026-03-10"]
+    assert "matches: A.CSV. Rename them" in capfd.readouterr().err
+
+
+def test_a_tick_that_waits_for_a_day_to_settle_still_names_the_files_of_the_others() -> None:
+    sensing = Sensing(settle_seconds=32)
+    sensing.put(YESTERDAY, "A.CSV")
+    sensing.put(TODAY, age=0)
+    data = sensing.tick()
+    assert len(sensing.slept) == 1
+    assert partitions(data) == ["2026-03-10"]
+
+
 def test_a_waiting_day_is_named_in_the_reason(sensing: Sensing) -> None:
     sensing.put(TODAY, age=0)
     assert "2026-03-10 waits: 1 file, unchanged for 30 of 60 s (until 12:01:00 UTC)" in (

@@ -89,3 +89,29 @@ def test_without_notifications_the_bucket_is_polled_and_the_tick_fails_with_the_
     assert sensing.quiet_ticks() == ["2026-03-10"]
     with pytest.raises(ArrivalsUnknown, match="sqs:ReceiveMessage"):
         [sensing.tick() for _ in range(5)]
+
+
+@pytest.mark.parametrize("name", ["A.CSV", "sub/a.csv", "a\nb.txt"])
+def test_a_notification_of_a_file_that_no_pattern_matches_is_logged(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sensing = Sensing(mode="events", window_every_seconds=86400)
+    sensing.tick()
+    sensing.notify(f"products/2026/03/10/{name}")
+    sensing.tick()
+    shown = name.replace("\n", "\\n")
+    assert (
+        f"s3://raw/products/2026/03/10/{shown} is not loaded: no pattern" in capfd.readouterr().err
+    )
+
+
+def test_a_restored_file_far_outside_the_window_is_requested_by_its_notification() -> None:
+    sensing = Sensing(mode="events", sweep_days_back=0)
+    day, key = date(2026, 1, 15), "products/2026/01/15/a.csv"
+    sensing.put(day, age=30 * 86_400)
+    sensing.aws.bucket.move(key, "GLACIER")
+    assert sensing.quiet_ticks() == []
+    sensing.aws.bucket.move(key, None)
+    assert sensing.quiet_ticks() == []
+    sensing.notify(key)  # s3:ObjectRestore:Completed
+    assert sensing.quiet_ticks() == ["2026-01-15"]

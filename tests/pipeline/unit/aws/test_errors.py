@@ -16,6 +16,7 @@ from xacct_assets.aws.errors import (
     CredentialsProblem,
     InvalidRequest,
     NotFound,
+    ObjectArchived,
     Throttled,
     Unavailable,
 )
@@ -149,3 +150,25 @@ def test_the_fix_of_a_denial_is_the_hint_that_was_handed_in(refusal):
         refusal("AccessDenied", "Access Denied"), action="s3:GetObject", resource="arn:aws:s3:::b/k"
     )
     assert failure.fix == "ask for s3:GetObject on arn:aws:s3:::b/k"
+
+
+@pytest.mark.parametrize(
+    ("names", "archive"),
+    [
+        ({"StorageClass": "GLACIER"}, "GLACIER"),
+        (
+            {"StorageClass": "INTELLIGENT_TIERING", "AccessTier": "ARCHIVE_ACCESS"},
+            "INTELLIGENT_TIERING, ARCHIVE_ACCESS",
+        ),
+        ({}, "a class that S3 did not name"),
+    ],
+)
+def test_a_read_of_an_archived_object_is_no_denial(names, archive, refusal):
+    error = refusal("InvalidObjectState", "The operation is not valid", 403, "GetObject")
+    error.response["Error"] |= names
+    failure = translate(error, action="s3:GetObject", resource="arn:aws:s3:::raw/a.csv")
+    assert isinstance(failure, ObjectArchived)
+    assert (failure.archive, failure.retryable) == (archive, False)
+    assert f"archived in {archive}" in str(failure)
+    assert "policy" not in str(failure)
+    assert "restore-object" in failure.fix

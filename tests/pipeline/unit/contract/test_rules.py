@@ -9,7 +9,7 @@ import pytest
 from xacct_assets.contract.bucket_owners import format_owners, parse_owners
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
 from xacct_assets.contract.days import DayFolders, DayLayout, day_prefix, day_values
-from xacct_assets.contract.file_patterns import FilePatterns, is_hidden
+from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.contract.headers import header_problem
 from xacct_assets.contract.load_report import DayLoad, LoadReport
 from xacct_assets.contract.reject_manifest import RejectManifest
@@ -20,7 +20,7 @@ OWNERS = "raw=111111111111,working=222222222222"
 
 
 def is_data(key: str, *patterns: str) -> bool:
-    return not is_hidden(key) and FilePatterns(patterns or ("*.csv", "*.csv.gz")).match(key)
+    return FilePatterns(patterns or ("*.csv", "*.csv.gz")).is_data_file(key)
 
 
 @pytest.mark.parametrize("key", ["a.csv", "a.csv.gz", "a b+%20[1].csv", "ü😀.csv"])
@@ -38,6 +38,22 @@ def test_hidden_keys_folders_below_and_other_names_are_not(key: str) -> None:
 def test_a_pattern_may_name_levels() -> None:
     assert is_data("part/a.csv", "*/*.csv")
     assert not is_data("a.csv", "*/*.csv")
+
+
+@pytest.mark.parametrize(
+    "key", ["A.CSV", "a.CSV.gz", "sub/a.csv", "readme.txt", "../a.csv", "/a.csv", "a.csv "]
+)
+def test_a_visible_key_that_no_pattern_matches_is_unmatched(key: str) -> None:
+    rule = FilePatterns(["*.csv", "*.csv.gz"], "done")
+    assert rule.is_unmatched(key)
+    assert not rule.is_data_file(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["a.csv", "done", "_SUCCESS", ".a.CSV", "_tmp/a.csv", "x/.spark/a.csv", "sub/", ""]
+)
+def test_data_files_the_marker_and_hidden_keys_are_not_unmatched(key: str) -> None:
+    assert not FilePatterns(["*.csv", "*.csv.gz"], "done").is_unmatched(key)
 
 
 @pytest.mark.parametrize("header", [COLUMNS, ["price", "id", "name"]])

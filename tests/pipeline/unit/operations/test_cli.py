@@ -135,6 +135,12 @@ def test_a_wrong_day_makes_reconcile_end_with_1_and_say_why(configured, monkeypa
     assert "1 of 2 days are wrong" in shown
 
 
+def test_a_note_about_a_right_day_is_shown(configured, monkeypatch, capsys):
+    reconciled(monkeypatch, verdict(notes=["not loaded: A.CSV"]))
+    assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
+    assert "products 2026-01-01: note: not loaded: A.CSV" in capsys.readouterr().out
+
+
 def test_reconcile_as_json_is_a_list_with_every_number(configured, monkeypatch, capsys):
     reconciled(monkeypatch, verdict())
     assert cli.main(["reconcile", "--partition", "2026-01-01", "--json"]) == 0

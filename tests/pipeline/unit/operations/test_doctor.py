@@ -1,5 +1,7 @@
 """`xacct doctor`: one finding per check, with its fix; a failed prerequisite skips checks."""
 
+from datetime import date, timedelta
+
 import pytest
 
 from tests.support.fakes.aws_clients import FakeAwsClients
@@ -7,6 +9,7 @@ from tests.support.fakes.aws_state import AwsState
 from xacct_assets.aws.errors import AccessDenied, ConnectionFailed, NotFound
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.operations.doctor import Doctor, Finding
+from xacct_assets.operations.doctor_checks import RECENT_DAYS
 from xacct_assets.settings import Settings
 
 
@@ -170,3 +173,34 @@ def test_a_role_that_may_not_see_stacks_is_told_so_and_the_other_checks_are_made
 def test_without_credentials_the_deployment_is_not_looked_at(state: AwsState) -> None:
     state.identity = ("999999999999", "arn:aws:iam::999999999999:user/me")
     assert outcomes(state)["deployment of the feeds"] == "skipped"
+
+
+def test_files_that_no_pattern_matches_are_named_and_counted(state: AwsState) -> None:
+    for name in ("A.CSV", "a.CSV.gz", "sub/a.csv", "b.CSV", "a.csv", "_SUCCESS"):
+        state.land("2026-01-02", name)
+    found = examine(state)["products: raw files in A"]
+    assert found.outcome == "warn"
+    assert "no pattern of the feed (*.csv, *.csv.gz) matches products/2026/01/02/A.CSV, " in (
+        found.detail
+    )
+    assert found.detail.endswith("and 1 more")
+    assert found.fix == "rename them, or add a pattern to source.patterns"
+    assert "_SUCCESS" not in found.detail
+
+
+def test_archived_files_are_named(state: AwsState) -> None:
+    state.land("2026-01-02", archive="GLACIER")
+    state.land("2026-01-03")
+    found = examine(state)["products: raw files in A"]
+    assert found.outcome == "warn"
+    assert found.detail.endswith("cannot be loaded: products/2026/01/02/a.csv")
+    assert found.fix == "restore them: aws s3api restore-object"
+
+
+def test_of_a_long_history_only_the_newest_days_are_listed(state: AwsState) -> None:
+    first = date(2025, 1, 1)
+    for n in range(100):
+        state.land(str(first + timedelta(days=n)))
+    state.land("2024-12-31", "OLD.CSV")
+    assert "OLD.CSV" not in examine(state)["products: raw files in A"].detail
+    assert state.count("list") == RECENT_DAYS

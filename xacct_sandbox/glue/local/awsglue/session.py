@@ -39,7 +39,7 @@ def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSessio
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(folder / "shuffle"),
-        "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
+        "spark.sql.warehouse.dir": f"file:{folder / 'warehouse'}",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(cores),
         "spark.default.parallelism": str(cores),

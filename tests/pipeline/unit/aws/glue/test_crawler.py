@@ -125,6 +125,16 @@ def test_a_failed_crawl_has_glues_message(glue, clock):
     assert "crawl-1" in str(caught.value)
 
 
+def test_a_crawl_that_an_archived_file_of_another_day_ended_is_no_failure(glue, clock):
+    fake = glue(outcome="FAILED")
+    fake.error_message = (
+        "The operation is not valid for the object's storage class (Service: Amazon S3; Status "
+        "Code: 403; Error Code: InvalidObjectState)"
+    )
+    result = crawler(fake, clock).crawl("c", 600)
+    assert (result.crawl_id, result.state) == ("crawl-1", "FAILED")
+
+
 def test_a_crawl_that_somebody_stopped_can_be_retried(glue, clock):
     with pytest.raises(CrawlFailed) as caught:
         crawler(glue(outcome="STOPPED"), clock).crawl("c", 600)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.s3.exports import Exports
 
@@ -128,3 +129,14 @@ def test_a_denied_manifest_is_not_taken_for_a_missing_one(modelled, refusal):
 
     with pytest.raises(AccessDenied, match="s3:GetObject"):
         Exports(modelled("s3", list_objects_v2=listed, get_object=denied), "opt", A).verify(PREFIX)
+
+
+def test_an_archived_manifest_is_a_problem_of_its_day_alone():
+    other = "products/2026/01/02/"
+    fake = FakeBucket({**WHOLE, other + "manifest": manifest()}, owner=A)
+    fake.storage_classes[other + "manifest"] = "GLACIER"
+    found = Exports(fake.client, "opt", A).verify_all([PREFIX, other])
+    assert found[PREFIX].ok
+    (problem,) = found[other].problems
+    assert f"s3:GetObject on arn:aws:s3:::opt/{other}manifest was refused" in problem
+    assert "archived in GLACIER" in problem

@@ -37,7 +37,7 @@ def test_a_listing_takes_all_pages_and_leaves_out_what_is_no_data_file(bucket):
     keys = ["p/b.csv", "p/a.csv.gz", "p/_SUCCESS", "p/.x.csv", "p/sub/c.csv", "p/d.txt", "q/e.csv"]
     listing = raw_bucket(bucket(dict.fromkeys(keys, b"x"))).survey("p/", ["*.csv", "*.csv.gz"])
     assert [item.key for item in listing.objects] == ["p/a.csv.gz", "p/b.csv"]
-    assert listing.ignored == ["p/d.txt", "p/sub/c.csv"]
+    assert listing.unmatched == ["d.txt", "sub/c.csv"]
 
 
 def test_a_denied_listing_names_bucket_and_account(modelled, refusal):

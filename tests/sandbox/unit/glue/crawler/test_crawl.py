@@ -125,6 +125,38 @@ def test_an_unsupported_format_fails_the_crawl_by_name(bench):
         bench.crawl()
 
 
+@pytest.mark.parametrize(
+    "body", [b"Obj\x01....", b"PK\x03\x04....", b"<?xml?>....", b"PAR1....", bytes(range(256))]
+)
+def test_a_file_of_another_format_leaves_the_other_days_alone(bench, body):
+    for day in (1, 3):
+        bench.day(day)
+    bench.s3.objects["products/2026/01/02/products.csv"] = body
+    bench.crawl(**NEW_ONLY, **LOG_ALL)
+    assert bench.values() == [("2026", "01", "01"), ("2026", "01", "03")]
+    assert any("2026/01/02/products.csv" in line for line in bench.log)
+    bench.day(4)
+    bench.crawl(**NEW_ONLY, **LOG_ALL)
+    assert ("2026", "01", "04") in bench.values()
+    # A crawl whose only new folder is that one has nothing to add.
+    assert bench.crawl(**NEW_ONLY, **LOG_ALL).summary() == "{}"
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_file_is_logged_and_leaves_the_other_days_alone(bench, storage_class):
+    for day in (1, 2, 3):
+        bench.day(day)
+    key = bench.day(2)
+    bench.s3.storage_classes[key] = storage_class
+    bench.crawl(**NEW_ONLY, **LOG_ALL)
+    assert bench.values() == [("2026", "01", "01"), ("2026", "01", "03")]
+    (line,) = [line for line in bench.log if "InvalidObjectState" in line]
+    assert f"retrieving file at s3://raw/{key}" in line
+    bench.s3.storage_classes.clear()
+    bench.crawl(**NEW_ONLY, **LOG_ALL)
+    assert ("2026", "01", "02") in bench.values()
+
+
 def test_a_refusal_to_list_names_principal_action_and_resource(bench):
     bench.s3.denied.add("list_objects_v2")
     with pytest.raises(S3Denied) as refusal:
