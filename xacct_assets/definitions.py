@@ -16,6 +16,7 @@ import warnings
 import dagster as dg
 
 from xacct_assets.feed.component_tree import component_tree
+from xacct_assets.feed.launch_command import refuse_other_days
 from xacct_assets.feed.loader import DEFS_FOLDER, load_feeds
 from xacct_assets.resources import AwsClientsResource
 from xacct_assets.settings import Settings
@@ -31,7 +32,7 @@ def defs() -> dg.Definitions:
     settings = Settings.load()
     extra = settings.extra_feeds_dir
     feeds = component_tree(DEFS_FOLDER)
-    merged = dg.Definitions.merge(
+    definitions = dg.Definitions.merge(
         feeds.build_defs(DEFS_FOLDER),
         *([component_tree(extra).build_defs(extra)] if extra else []),
         dg.Definitions(
@@ -41,5 +42,7 @@ def defs() -> dg.Definitions:
             component_tree=feeds,
         ),
     )
-    load_feeds(extra_feeds_dir=extra)  # Refuses feeds that would overwrite each other's data.
-    return merged
+    # Refuses feeds that would overwrite each other's data.
+    specs = load_feeds(extra_feeds_dir=extra)
+    refuse_other_days(definitions, specs)
+    return definitions

@@ -80,10 +80,11 @@ def _add_data_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     land = subparsers.add_parser(
         "land",
         help="put files into account A's raw bucket",
-        description="Without --file, generates products; without --date, for yesterday.",
+        description="Without --file, generates products. Without --date, the last day is "
+        "yesterday.",
     )
-    land.add_argument("--date", type=_date, help="the (last) day, YYYY-MM-DD; default yesterday")
-    land.add_argument("--days", type=_positive, default=1, help="number of days up to --date")
+    land.add_argument("--date", type=_date, help="the first day, YYYY-MM-DD")
+    land.add_argument("--days", type=_positive, default=1, help="number of days (default 1)")
     land.add_argument("--rows", type=_count, help=f"rows per day (default {commands.DEFAULT_ROWS})")
     land.add_argument("--files", type=_positive, help="files per day (default 1)")
     land.add_argument("--file", type=Path, help="land this file unchanged")

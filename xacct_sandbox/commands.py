@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 from xacct_sandbox import clients, landing
@@ -130,8 +131,21 @@ def reset(options: argparse.Namespace) -> int:
 
 def land(options: argparse.Namespace) -> int:
     config = running_sandbox()
-    say = stopwatch()
     days = landing.days_to_land(options.date, options.days)
+    _land(options, config, days, stopwatch())
+    # As in S3, files can be put anywhere. Where the pipeline will not look, nobody would be told.
+    problem = lifecycle.why_not_loaded(config, options.feed, days[0], days[-1])
+    if problem is not None:
+        print(f"NOTE: the pipeline does not load all of this: {problem}")
+    return 0
+
+
+def _land(
+    options: argparse.Namespace,
+    config: SandboxConfig,
+    days: list[date],
+    say: Callable[[str], None],
+) -> None:
     if options.file is not None:
         for name in ("rows", "files", "seed"):
             if getattr(options, name) is not None:
@@ -140,7 +154,7 @@ def land(options: argparse.Namespace) -> int:
                 )
         key = options.key or options.file.name
         landing.land_file(config, options.feed, days, options.file, key, say)
-        return 0
+        return
     if options.feed != landing.GENERATED_FEED:
         raise SandboxError(
             f"only {landing.GENERATED_FEED} can be generated; "
@@ -155,7 +169,6 @@ def land(options: argparse.Namespace) -> int:
         seed=1 if options.seed is None else options.seed,
         say=say,
     )
-    return 0
 
 
 # -- services ----------------------------------------------------------------------------------

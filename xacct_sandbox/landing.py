@@ -28,10 +28,10 @@ _PROGRESS_SECONDS = 2.0
 Say = Callable[[str], None]
 
 
-def days_to_land(last: date | None, count: int) -> list[date]:
-    """``count`` days, oldest first, up to ``last`` (yesterday in UTC if None)."""
-    end = last or datetime.now(UTC).date() - timedelta(days=1)
-    return [end - timedelta(days=back) for back in range(count - 1, -1, -1)]
+def days_to_land(first: date | None, count: int) -> list[date]:
+    """``count`` days in order, from ``first`` on (if None, up to yesterday in UTC)."""
+    start = first or datetime.now(UTC).date() - timedelta(days=count)
+    return [start + timedelta(days=after) for after in range(count)]
 
 
 def land_products(

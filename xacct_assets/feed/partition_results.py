@@ -19,13 +19,15 @@ import dagster as dg
 from xacct_assets.feed.dagster_internals import output_without_event, version_tags
 from xacct_assets.feed.event_log import Materialization, latest_materializations, run_lineage
 from xacct_assets.feed.metadata import Problem
-from xacct_assets.feed.partitions import in_words, parse_day
+from xacct_assets.feed.partitions import by_text, grouped, in_words, parse_day
 
 EVERY_PARTITION_CHECK = "every_partition_materialized"
 # Its metadata for a failed day: whether the upstream asset has reported the reason.
 IS_UPSTREAM = "is upstream"
 # How much the evaluation of a run repeats of its days' reasons; their own evaluations have all.
 REASONS_SHOWN, REASON_CHARACTERS = 20, 300
+# Different problems that the failure of a step shows.
+PROBLEMS_SHOWN = 20
 
 PartitionEvents = Iterator[
     dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation | dg.Output[None]
@@ -86,10 +88,10 @@ class PartitionBatch:
         by_this_run = {day for day, event in batch.inputs.items() if event.run_id in lineage}
         for day in days:
             if by_this_run and day not in by_this_run:
-                batch.fail(day, f"{name} failed for {day} in this run")
+                batch.fail(day, f"{name} failed in this run")
                 batch.upstream_problems.add(day)
             elif day not in batch.inputs:
-                batch.fail(day, f"{name} was never materialized for {day}; materialize it first")
+                batch.fail(day, f"{name} was never materialized; materialize it first")
             else:
                 batch.ready.append(day)
         batch.raise_if_none_is_ready()
@@ -100,7 +102,6 @@ class PartitionBatch:
         self.problems.setdefault(day, problem)
         if day in self.ready:
             self.ready.remove(day)
-        self.context.log.error(f"{day}: {problem}")
 
     def raise_if_none_is_ready(self) -> None:
         """Raises Failure if no day is left to work on."""
@@ -115,6 +116,13 @@ class PartitionBatch:
                 would fail it at its end.
         """
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key] or ""
+        if self.problems and self.ready:
+            self.context.log.error(
+                "%d of %d days failed, the others go on: %s",
+                len(self.problems),
+                len(self.problems) + len(self.ready),
+                by_text(self.problems),
+            )
         for day, problem in sorted(self.problems.items()):
             is_upstream = day in self.upstream_problems
             yield dg.AssetObservation(
@@ -223,8 +231,11 @@ def partitions_failure(problems: Mapping[date, str]) -> dg.Failure:
     if len(days) == 1:
         # The day is named, since other days of the run may have succeeded.
         return dg.Failure(f"{days[0]}: {problems[days[0]]}")
-    lines = "\n".join(f"- {day}: {problems[day]}" for day in days)
+    groups = grouped(problems)
+    lines = [f"- {in_words(some)}: {problem}" for problem, some in groups[:PROBLEMS_SHOWN]]
+    if others := [day for _, some in groups[PROBLEMS_SHOWN:] for day in some]:
+        lines.append(f"- {in_words(others)}: other reasons, which their events tell")
     return dg.Failure(
-        f"{len(days)} days failed ({in_words(days)}):\n{lines}",
+        f"{len(days)} days failed ({in_words(days)}):\n" + "\n".join(lines),
         metadata={"failed days": [day.isoformat() for day in days]},
     )

@@ -10,6 +10,7 @@ from xacct_assets.feed.arrival.run_history import PRIORITY_TAGS, days_of_run
 from xacct_assets.feed.assets import raw_partition, s3_export
 from xacct_assets.feed.assets.defaults import asset_key
 from xacct_assets.feed.event_log import latest_materializations
+from xacct_assets.feed.partitions import describe_outside, outside_days
 from xacct_assets.feed.raw_files import list_day
 from xacct_assets.feed.spec import FeedSpec
 
@@ -50,8 +51,9 @@ def build_schedule(feed: FeedSpec) -> dg.ScheduleDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time
         day = last_ended_day(now)
-        if day < feed.start:
-            return dg.SkipReason(f"{day} is before the feed's first day, {feed.start}")
+        today = now.astimezone(UTC).date()
+        if outside := outside_days(feed, [(day, day)], today):
+            return dg.SkipReason(describe_outside(feed, outside, today))
         reason = skip_reason(feed, aws, context.instance, day)
         if reason:
             return dg.SkipReason(reason)
@@ -81,7 +83,9 @@ def skip_reason(
     if raw is None or export is None or export.storage_id < raw.storage_id:
         return None
     objects = list_day(feed, aws, day)
-    if objects and fingerprint(objects) == raw.data_version:
+    if not objects:
+        return f"the raw files of {day} are gone, and what was loaded from them is exported"
+    if fingerprint(objects) == raw.data_version:
         return f"the export of {day} is made from the files that are there"
     return None
 

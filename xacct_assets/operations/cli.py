@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from xacct_assets.operations.commands import deploy, destroy, doctor, feed, reconcile
+from xacct_assets.operations.commands import days, deploy, destroy, doctor, feed, reconcile
+from xacct_assets.operations.day_arguments import NoSuchDays
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
 from xacct_assets.operations.terminal import FAILED, INTERRUPTED, OK, USAGE, show_error
 from xacct_assets.settings import Settings, SettingsError
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             load_env_file(options.env_file)
         run: Callable[[argparse.Namespace, Settings], int] = options.run
         return run(options, Settings.load())
-    except (SettingsError, EnvFileError, FeedFileError) as problem:
+    except (SettingsError, EnvFileError, FeedFileError, NoSuchDays) as problem:
         show_error(str(problem))
         return USAGE
     except AwsFailure as failure:
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-env-file", action="store_true", help="read no .env: use the environment only"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (deploy, destroy, doctor, feed, reconcile):
+    for command in (deploy, destroy, doctor, reconcile, days, feed):
         command.add_parser(commands)
     return parser
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from xacct_sandbox.daemon import env_file, ports
@@ -193,6 +194,21 @@ def deploy(config: SandboxConfig, folder: Path) -> int:
         cwd=folder,
         check=False,
     ).returncode
+
+
+def why_not_loaded(config: SandboxConfig, feed: str, first: date, last: date) -> str | None:
+    """What `xacct days` says against days: no such feed, or not days of it; None if nothing."""
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-m", "xacct_assets.operations.cli", "--no-env-file"),
+            *("days", "--feed", feed, "--partition", f"{first}...{last}"),
+        ],
+        env=client_environment(config),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stderr.strip().removeprefix("xacct: ") if answer.returncode else None
 
 
 def client_environment(config: SandboxConfig) -> dict[str, str]:

@@ -12,7 +12,8 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import Queued
 
 from tests.support.project import EXTRA_FEEDS_DIR, ROOT
 from xacct_assets.aws_clients import AwsClients
-from xacct_assets.feed.loader import FeedFileError
+from xacct_assets.feed.assets import feed_assets
+from xacct_assets.feed.loader import FeedFileError, load_feed
 from xacct_assets.settings import SettingsError
 
 ENVIRONMENT = {
@@ -149,3 +150,13 @@ def test_the_daemon_finds_a_sensor_of_thirty_seconds_due_every_thirty(
     # It looks every five seconds, and at the tick's beginning a second or two had passed.
     assert next(look for look in range(5, 61, 5) if look - 2 >= least) == 30
     assert next(look for look in range(5, 61, 5) if look >= least) == 30
+
+
+def test_how_long_raw_files_are_kept_makes_no_asset_stale() -> None:
+    feed = load_feed("products")
+    source = feed.source.model_copy(update={"retention_days": 90})
+    kept = feed.model_copy(update={"source": source})
+    versions, others = (
+        [asset.code_versions_by_key for asset in feed_assets(one)] for one in (feed, kept)
+    )
+    assert versions == others

@@ -1,5 +1,7 @@
 """A run over a range: each day has its own events, and a bad day fails alone."""
 
+import logging
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
@@ -199,3 +201,61 @@ def test_checks_that_are_run_for_no_day_look_at_the_days_that_are_there(
 
 def test_checks_that_are_run_before_there_is_a_day_say_so(pipeline: InMemoryPipeline) -> None:
     assert "s3_export was never materialized" in pipeline.failures(pipeline.check_export())
+
+
+def logged(pipeline: InMemoryPipeline, run_id: str, level: str) -> list[str]:
+    """Messages of the run's own log at a level, without Dagster's events."""
+    return [
+        entry.user_message
+        for entry in pipeline.instance.all_logs(run_id)
+        if entry.dagster_event is None and logging.getLevelName(entry.level) == level
+    ]
+
+
+def test_repairs_of_many_days_are_one_line_of_the_log(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
+
+    def read_text_as_data(state: AwsState) -> None:
+        for values, partition in state.partitions.items():
+            columns = [("col0", "string"), *partition.columns[1:]]
+            state.partitions[values] = replace(partition, columns=columns)
+
+    state.hooks["crawled"] = read_text_as_data
+    result = pipeline.run(DAYS[0], DAYS[-1])
+    assert result.success, pipeline.failures(result)
+    (line,) = logged(pipeline, result.run_id, "WARNING")
+    assert line == (
+        "Catalog partitions were repaired: 2026-01-01 to 2026-01-05: updated to the feed's "
+        "columns: id was missing; col0 is in no file"
+    )
+
+
+def test_failed_days_of_a_range_are_one_line_of_the_log(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    land_all(state)
+    for day in DAYS[1:3]:
+        state.land(day, "bad.csv", problem="not UTF-8")
+    result = pipeline.run(DAYS[0], DAYS[-1], assets=["raw_partition"])
+    (line,) = logged(pipeline, result.run_id, "ERROR")
+    assert line.startswith("2 of 5 days failed, the others go on: 2026-01-02: ")
+
+
+def test_the_same_reason_for_many_days_is_told_once(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    failures = pipeline.failures(pipeline.run(DAYS[0], DAYS[-1], assets=["staging_table"]))
+    assert failures.count("was never materialized") == 1
+    assert "- 2026-01-01 to 2026-01-05: products/catalog_table was never" in failures
+
+
+def test_many_different_reasons_are_shown_in_part_and_every_day_is_named(
+    pipeline: InMemoryPipeline,
+) -> None:
+    result = pipeline.run("2026-01-01", "2026-03-31", assets=["raw_partition"])
+    failures = pipeline.failures(result)
+    assert "90 days failed (2026-01-01 to 2026-03-31)" in failures
+    assert failures.count("nothing has landed") == 20
+    assert "- 2026-01-21 to 2026-03-31: other reasons, which their events tell" in failures

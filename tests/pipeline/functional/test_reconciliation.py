@@ -1,9 +1,10 @@
 """The row-count equation: what makes a day right, and each way in which it can be wrong."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from tests.support.fakes.aws_state import AwsState
@@ -15,9 +16,9 @@ from xacct_assets.feed.reconciliation.equation import (
     RawDay,
     RejectedRows,
     judge,
-    summarize,
 )
 from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry
+from xacct_assets.feed.retention import Retention
 
 DAY = date(2026, 1, 2)
 RIGHT = DayNumbers(
@@ -99,13 +100,164 @@ def test_a_file_that_landed_after_the_load_is_reported_though_the_counts_agree()
     landed = replace(RIGHT, load_audit=load, raw=RawDay(2, 100, "v", newest=before))
     assert judge(DAY, landed).ok
     verdict = judge(DAY, replace(landed, raw=RawDay(2, 100, "v2", newest=after)))
-    assert "files have landed since it was loaded" in "; ".join(verdict.problems)
+    assert "the raw files changed since they were loaded" in "; ".join(verdict.problems)
 
 
 def test_a_problem_names_the_asset_to_materialize() -> None:
     verdict = judge(DAY, replace(RIGHT, export=ExportDay(rows=None)))
-    assert "materialize s3_export" in summarize([verdict])
-    assert summarize([judge(DAY, RIGHT)]) == "1 days are right"
+    assert "materialize s3_export" in "; ".join(verdict.problems)
+
+
+def test_a_replaced_file_is_one_problem_with_one_advice() -> None:
+    load = LoadAuditEntry("w1", 98, True, loaded_at=datetime(2026, 1, 3, 12))
+    later = datetime(2026, 1, 3, 13, tzinfo=UTC)
+    raw = RawDay(2, 120, "v2", newest=later)
+    verdict = judge(DAY, replace(RIGHT, load_audit=load, raw=raw))
+    assert verdict.problems == [
+        "the raw files changed since they were loaded (the newest file is of 2026-01-03 13:00:00, "
+        "the load of 2026-01-03 12:00:00 UTC; 98 rows were loaded and 2 rejected, but the raw "
+        "files hold 120); materialize the day from raw_partition on (the arrival sensor does so "
+        "by itself)"
+    ]
+
+
+def test_deleted_files_are_named_as_such_with_the_setting_for_a_lifecycle_rule() -> None:
+    (problem,) = judge(DAY, replace(RIGHT, raw=RawDay(1, 60, "v2"))).problems
+    assert "If a lifecycle rule deleted some, set source.retention_days instead" in problem
+
+
+# -- raw files that are gone ---------------------------------------------------------------------
+
+GONE = replace(RIGHT, raw=RawDay(0, 0, ""))
+KEPT, OVER = Retention(90), Retention(90, is_over=True)
+
+
+def test_raw_files_that_are_gone_after_the_load_are_a_warning_that_names_the_setting() -> None:
+    verdict = judge(DAY, GONE)
+    assert (verdict.ok, verdict.problems, verdict.raw_state) == (True, [], "gone")
+    assert (verdict.raw_files, verdict.raw_rows) == (0, None)
+    (warning,) = verdict.warnings
+    assert warning.startswith("raw files are gone; loaded and exported agree. ")
+    assert "set source.retention_days" in warning
+
+
+def test_raw_files_that_are_gone_once_their_retention_is_over_are_right() -> None:
+    verdict = judge(DAY, replace(GONE, retention=OVER))
+    assert (verdict.ok, verdict.warnings, verdict.raw_state) == (True, [], "gone")
+
+
+def test_raw_files_that_are_gone_too_early_are_a_warning() -> None:
+    (warning,) = judge(DAY, replace(GONE, retention=KEPT)).warnings
+    assert "source.retention_days (90) is not over yet" in warning
+
+
+def test_files_without_rows_may_be_gone_too() -> None:
+    empty = DayNumbers(
+        raw=RawDay(0, 0, ""),
+        staged=0,
+        load_audit=LoadAuditEntry("w1", 0, transformed=True),
+        rejected=RejectedRows(0, "w1"),
+        fact=0,
+        export=ExportDay(rows=None),
+        retention=OVER,
+    )
+    assert judge(DAY, empty).ok
+
+
+def test_files_that_have_expired_in_part_are_right_and_no_change() -> None:
+    left = replace(RIGHT, raw=RawDay(1, 60, "v2"), retention=OVER)
+    verdict = judge(DAY, left)
+    assert (verdict.ok, verdict.raw_state, verdict.raw_rows) == (True, "partly gone", 60)
+
+
+def test_a_file_that_lands_among_expired_ones_is_a_problem_that_warns_of_the_loss() -> None:
+    load = LoadAuditEntry("w1", 98, True, loaded_at=datetime(2026, 1, 3))
+    late = RawDay(1, 5, "v2", newest=datetime(2026, 6, 1, tzinfo=UTC))
+    (problem,) = judge(DAY, replace(RIGHT, load_audit=load, raw=late, retention=OVER)).problems
+    assert "source.retention_days (90) is over: the day would lose rows" in problem
+    assert "Delete the new files, or land all of its files again" in problem
+
+
+def test_all_files_landed_again_after_they_had_expired_are_a_change_like_any_other() -> None:
+    load = LoadAuditEntry("w1", 98, True, loaded_at=datetime(2026, 1, 3))
+    again = RawDay(2, 100, "v2", newest=datetime(2026, 6, 1, tzinfo=UTC))
+    (problem,) = judge(DAY, replace(RIGHT, load_audit=load, raw=again, retention=OVER)).problems
+    assert "materialize the day from raw_partition on" in problem
+
+
+@pytest.mark.parametrize("retention", [Retention(), KEPT, OVER])
+@pytest.mark.parametrize(
+    ("change", "problem", "advice"),
+    [
+        ({"fact": 97}, "fact has 97 rows but 98 were loaded", "land all of its files again"),
+        ({"fact_keys": 97}, "97 distinct keys", "land all of its files again"),
+        ({"rejected": None}, "no manifest of rejected rows", "land all of its files again"),
+        ({"rejected": RejectedRows(2, "w0")}, "of load w0", "land all of its files again"),
+        ({"export": ExportDay(rows=97)}, "the export holds 97 rows", "materialize s3_export"),
+        ({"export": ExportDay(rows=None)}, "no export manifest", "materialize s3_export"),
+        (
+            {"load_audit": LoadAuditEntry("w1", 98, False), "staged": 98},
+            "not yet in the fact table",
+            "materialize the day from fact_table on",
+        ),
+        (
+            {"load_audit": LoadAuditEntry("w1", 98, False), "staged": 5},
+            "staging has 5 rows of 98 loaded",
+            "land all of its files again",
+        ),
+        ({"staged": 5}, "staging has 5 rows left", "materialize the day from fact_table on"),
+        ({"load_audit": None}, "never loaded", "land all of its files again"),
+    ],
+)
+def test_without_raw_files_each_mismatch_has_an_advice_that_can_be_followed(
+    change: dict[str, Any], problem: str, advice: str, retention: Retention
+) -> None:
+    verdict = judge(DAY, replace(GONE, **change, retention=retention))
+    (told,) = verdict.problems
+    assert not verdict.ok
+    assert problem in told
+    assert advice in told
+
+
+def test_nothing_landed_is_told_from_gone_by_the_load_audit() -> None:
+    nothing = DayNumbers(RawDay(0, 0, "v"), 0, None, None, 0, ExportDay(rows=None))
+    verdict = judge(DAY, nothing)
+    assert (verdict.ok, verdict.raw_state, verdict.warnings) == (True, "none", [])
+
+
+def test_the_check_of_the_export_warns_of_gone_files_and_fails_nothing(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land("2026-01-02")
+    assert pipeline.run("2026-01-02").success
+    state.raw.clear()
+    result = pipeline.run("2026-01-02", assets=["s3_export"], checks=True)
+    assert result.success, pipeline.failures(result)
+    (evaluation,) = (
+        evaluation
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.check_name == "row_counts_reconcile"
+    )
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "raw files are gone; loaded and exported agree" in (evaluation.description or "")
+
+
+# -- days that are none of the feed --------------------------------------------------------------
+
+
+def test_days_that_are_no_partitions_are_named_and_nothing_of_them_is_read(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    others = [date(2025, 12, 31), date(2026, 1, 1) + timedelta(days=36500)]
+    for day in others:
+        state.land(str(day))
+        state.fact[day] = 5
+    early, late = reconcile(state.feed, pipeline.aws, others)
+    assert (early.raw_state, early.ok, early.problems) == ("not a day", True, [])
+    assert "not a day of the feed (it starts 2026-01-01 and its last day is " in early.warnings[0]
+    assert "set an earlier start_date" in early.warnings[0]
+    assert "it becomes one in time" in late.warnings[0]
+    assert state.count("list") == state.count("inspect") == 0
 
 
 def test_known_files_are_not_read_again(pipeline: InMemoryPipeline, state: AwsState) -> None:

@@ -65,6 +65,24 @@ def test_a_day_whose_export_failed_is_requested(
     assert reason(pipeline) is None
 
 
+def test_a_day_whose_files_are_gone_since_it_was_exported_is_skipped(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
+    assert pipeline.run(str(DAY)).success
+    state.raw.clear()
+    assert "the raw files of 2026-01-02 are gone" in (reason(pipeline) or "")
+
+
+def test_a_day_whose_files_are_gone_before_it_was_exported_is_requested_so_that_it_fails(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(str(DAY))
+    assert pipeline.run(str(DAY), assets=["raw_partition"]).success
+    state.raw.clear()
+    assert reason(pipeline) is None
+
+
 WHOLE, EXPORT = ("raw_partition", "s3_export"), ("s3_export",)
 
 

@@ -267,9 +267,9 @@ def test_each_asset_can_be_materialized_alone_and_what_is_still_missing_is_told(
     day = "2026-01-10"
     body = content(pipeline.land(day))
     missing = {
-        "raw_partition": "never loaded: the load audit has no entry; materialize staging_table",
-        "catalog_table": "never loaded: the load audit has no entry; materialize staging_table",
-        "staging_table": "loaded but not yet in the fact table; materialize fact_table",
+        "raw_partition": "never loaded: the load audit has no entry; materialize the day from raw",
+        "catalog_table": "never loaded: the load audit has no entry; materialize the day from raw",
+        "staging_table": "not yet in the fact table; materialize the day from fact_table on",
         "fact_table": "there is no export manifest; materialize s3_export",
     }
     for asset in CHAIN:

@@ -100,7 +100,7 @@ CHANGES = [
     Change("2026-02-01", swap_a_fact_row, "fact has 97 rows but 96 distinct keys"),
     Change("2026-02-02", delete_a_fact_row, "fact has 96 rows and 3 were rejected, but the raw"),
     Change("2026-02-03", double_a_fact_row, "fact has 98 rows and 3 were rejected, but the raw"),
-    Change("2026-02-04", land_a_late_file, "hold 130; files have changed since"),
+    Change("2026-02-04", land_a_late_file, "hold 130); materialize the day from raw_partition on"),
     Change("2026-02-05", delete_a_file, "files of the manifest are missing", "broken"),
     Change("2026-02-06", copy_a_file, "files are there that the manifest does not name", "broken"),
     Change("2026-02-08", cut_a_file, "files have other sizes than the manifest says", "broken"),
@@ -232,3 +232,24 @@ def test_the_json_answer_and_the_exit_code_agree(pipeline: Pipeline, results: Re
         *("xacct_assets.operations.cli", "reconcile", "--json", "--partition", "...".join(RANGE))
     )
     assert all(row["ok"] for row in json.loads(answer.stdout))
+
+
+def test_a_day_whose_raw_files_are_gone_stays_right_and_is_not_loaded_again(
+    pipeline: Pipeline,
+) -> None:
+    day, s3 = "2026-02-20", client(pipeline)
+    pipeline.land(day, rows=20)
+    assert pipeline.run(day).success
+    before, bucket = pipeline.fact_rows(day), pipeline.sandbox.config.input_bucket
+    prefix = f"products/{day.replace('-', '/')}/"
+    for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
+        s3.delete_object(Bucket=bucket, Key=item["Key"])
+    gone = pipeline.reconcile(day)
+    assert (gone.exit_code, gone.rows[day]["raw_state"]) == (0, "gone")
+    assert "set source.retention_days" in gone.rows[day]["warnings"][0]
+    refused = pipeline.run(day)
+    assert not refused.success
+    assert "the day's raw files are gone: " in refused.failures["raw_partition"]
+    assert pipeline.run(day, assets=["fact_table", "s3_export"]).success
+    assert pipeline.fact_rows(day) == before
+    assert pipeline.reconcile(day).exit_code == 0

@@ -318,14 +318,14 @@ def _landed_files_are_removed(sandbox: RunningSandbox) -> Iterator[None]:
     """Other tests crawl the same bucket."""
     yield
     s3 = sandbox.client("account-a-admin", "s3")
-    for prefix in ("products/2020/", "orders/2020/"):
+    for prefix in ("products/2020/", "orders/2020/", "products/2026/01/01/_hidden.csv"):
         for key in objects(sandbox, prefix):
             s3.delete_object(Bucket=sandbox.config.input_bucket, Key=key)
 
 
 def test_land_puts_generated_days_where_the_feed_looks(sandbox: RunningSandbox) -> None:
-    sandbox.run(
-        *("xacct_sandbox.cli", "land", "--date", "2020-03-01"),
+    landed = sandbox.run(
+        *("xacct_sandbox.cli", "land", "--date", "2020-02-29"),
         *("--days", "2", "--rows", "150", "--seed", "4"),
     )
     found = objects(sandbox, "products/2020/")
@@ -333,6 +333,18 @@ def test_land_puts_generated_days_where_the_feed_looks(sandbox: RunningSandbox) 
         f"products/2020/{day:%m/%d}/products.csv": b"".join(ProductFile(4, day, 150).chunks())
         for day in (date(2020, 2, 29), date(2020, 3, 1))
     }
+    assert (
+        "NOTE: the pipeline does not load all of this: 2020-02-29 to 2020-03-01 are not days of "
+        "feed products (it starts 2026-01-01 and its last day is "
+    ) in landed.stdout
+
+
+def test_land_says_nothing_of_days_that_the_feed_has(sandbox: RunningSandbox) -> None:
+    landed = sandbox.run(
+        *("xacct_sandbox.cli", "land", "--date", "2026-01-01", "--rows", "1"),
+        *("--key", "_hidden.csv"),
+    )
+    assert "NOTE" not in landed.stdout
 
 
 def test_land_spreads_a_day_over_files_that_share_no_row(sandbox: RunningSandbox) -> None:
@@ -354,10 +366,11 @@ def test_land_spreads_a_day_over_files_that_share_no_row(sandbox: RunningSandbox
 def test_land_takes_a_file_as_it_is(sandbox: RunningSandbox, tmp_path: Path) -> None:
     path = tmp_path / "anything.csv.gz"
     path.write_bytes(b"\x00not gzip\xff")
-    sandbox.run(
+    landed = sandbox.run(
         *("xacct_sandbox.cli", "land", "--file", str(path)),
         *("--date", "2020-05-01", "--feed", "orders"),
     )
+    assert "There is no feed 'orders'" in landed.stdout
     assert objects(sandbox, "orders/2020/") == {
         "orders/2020/05/01/anything.csv.gz": b"\x00not gzip\xff"
     }

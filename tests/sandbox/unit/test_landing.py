@@ -10,16 +10,26 @@ from xacct_sandbox import cli
 from xacct_sandbox.landing import days_to_land
 
 
-def test_days_end_with_the_given_date() -> None:
-    assert days_to_land(date(2026, 3, 1), 3) == [
+def test_days_start_with_the_given_date() -> None:
+    assert days_to_land(date(2026, 2, 27), 3) == [
         date(2026, 2, 27),
         date(2026, 2, 28),
         date(2026, 3, 1),
     ]
 
 
-def test_without_a_date_they_end_yesterday() -> None:
-    assert days_to_land(None, 1) == [datetime.now(UTC).date() - timedelta(days=1)]
+@pytest.mark.parametrize("count", [1, 3])
+def test_without_a_date_they_end_yesterday(count: int) -> None:
+    days = days_to_land(None, count)
+    assert days[-1] == datetime.now(UTC).date() - timedelta(days=1)
+    assert len(set(days)) == count
+    assert days == sorted(days)
+
+
+def test_the_help_says_which_day_the_date_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["land", "--help"])
+    assert "--date DATE the first day" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

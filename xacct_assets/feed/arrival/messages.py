@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
 
 from xacct_assets.aws.errors import AwsFailure
-from xacct_assets.feed.arrival.decision import EmptiedDay
+from xacct_assets.feed.arrival.policy import Policy
 from xacct_assets.feed.arrival.tick import TickOutcome
+from xacct_assets.feed.partitions import in_words
 from xacct_assets.feed.raw_files import describe_unmatched
-from xacct_assets.feed.spec import FeedSpec
+
+if TYPE_CHECKING:
+    from xacct_assets.feed.spec import FeedSpec
 
 # Days named in a tick's message. The counts are always complete.
 DAYS_SHOWN = 5
 
 
-def describe_emptied(feed: str, emptied: EmptiedDay) -> str:
-    """The warning about a day whose raw files were all deleted."""
+def describe_emptied(feed: FeedSpec, days: Sequence[date]) -> str:
+    """The warning about days whose raw files were all deleted."""
+    lifecycle = (
+        "If a lifecycle rule deletes them, set source.retention_days in the feed's defs.yaml. "
+        if feed.source.retention_days is None
+        else ""
+    )
     return (
-        f"All raw files of {feed} for {emptied.day} were deleted since the day was requested. Its "
-        "rows and its export stay as they are. If the day is to be empty, delete its rows by hand. "
-        "If not, upload its files again: the day is requested if they changed."
+        f"All raw files of {feed.name} for {in_words(days)} were deleted since they were "
+        f"requested. What was loaded and exported stays as it is. {lifecycle}If a day is to be "
+        "empty, delete its rows by hand. If not, upload its files again: the day is requested if "
+        "they changed."
     )
 
 
@@ -60,3 +71,19 @@ def describe_no_requests(
     if failures:
         parts.append(f"{len(failures)} failures, see the log: {failures[0].what}")
     return "; ".join(parts)
+
+
+def describe_other_days(policy: Policy, keys: Mapping[str, date]) -> str:
+    """The warning about notifications of days that are not requested.
+
+    Args:
+        keys: of the files, at least one, with the days that their folders name.
+    """
+    return (
+        f"{len(keys)} changed files (the first is {next(iter(keys))}) are of days that the sensor "
+        f"of {policy.feed} does not request: {in_words(keys.values())}. It requests "
+        f"{policy.first_day} to {policy.last_day}: from start_date, or as far back as "
+        "source.retention_days keeps raw files, to arrival.days_ahead. Set an earlier start_date, "
+        "move files that are in the wrong folder, or, for a day whose files have expired, "
+        "materialize it once all of its files are there again."
+    )

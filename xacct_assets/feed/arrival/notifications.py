@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from xacct_assets.aws.errors import AwsFailure
-from xacct_assets.aws.s3.keys import printable
+from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.aws.sqs import Notifications, ObjectEvent, ReceivedEvent
+from xacct_assets.feed.arrival.messages import describe_other_days
 from xacct_assets.feed.arrival.policy import Policy
+from xacct_assets.feed.raw_files import describe_unmatched
 from xacct_assets.feed.spec import FeedSpec
 
 
@@ -73,8 +75,8 @@ def receive_notifications(
         feed: the feed.
         bucket: the feed's raw bucket.
         policy: the settings of the tick.
-        log: gets a warning for each file that no pattern matches, or of a day before the feed's
-            first.
+        log: gets one warning about the files of days that the sensor does not request, and one
+            about the files that no pattern matches.
         wait_seconds: how long to wait for a message if nothing is at hand.
         drain_seconds: time to receive all that has come.
 
@@ -91,36 +93,32 @@ def receive_notifications(
         seconds=drain_seconds,
     )
     received = queue.unacknowledged(feed.name)
-    days = {event: _day_of(event.event, policy, log) for event in received}
-    queue.acknowledge(event for event, day in days.items() if day is None)
-    return TickNotifications(
-        queue, [(event, day) for event, day in days.items() if day is not None]
-    )
+    named = {event: _day_of(event.event, policy) for event in received}
+    days = {event: day for event, day in named.items() if day and policy.has_partition(day)}
+    others = {e.event.key: day for e, day in named.items() if day and e not in days}
+    if others:
+        log.warning(describe_other_days(policy, others))
+    unmatched = [event.event.key for event in received if _is_unmatched(policy, event.event.key)]
+    if unmatched:
+        log.warning("%s: %s.", feed.name, describe_unmatched(feed, KeySample.of(unmatched)))
+    # The window reaches a later day when its time comes.
+    queue.acknowledge(event for event in received if event not in days)
+    return TickNotifications(queue, list(days.items()))
 
 
-def _day_of(event: ObjectEvent, policy: Policy, log: logging.Logger) -> date | None:
-    """The day that must be listed because of an event; None if there is none."""
-    key = event.key
+def _day_of(event: ObjectEvent, policy: Policy) -> date | None:
+    """The day whose folder holds the event's file; None if it is no file of the feed."""
+    day = policy.folders.day_of(event.key)
+    return day if day is not None and _names_a_file(policy, day, event.key) else None
+
+
+def _is_unmatched(policy: Policy, key: str) -> bool:
+    """Whether the key is in the folder of a day, and no pattern of the feed matches it."""
     day = policy.folders.day_of(key)
-    if day is None:
-        return None
+    return day is not None and policy.is_unmatched(policy.folders.prefix(day), key)
+
+
+def _names_a_file(policy: Policy, day: date, key: str) -> bool:
+    """Whether the key is a data file of the day or its marker."""
     prefix = policy.folders.prefix(day)
-    if policy.is_unmatched(prefix, key):
-        log.warning(
-            "s3://%s/%s is not loaded: no pattern of the feed matches it. Rename it, or add a "
-            "pattern to source.patterns.",
-            event.bucket,
-            printable(key),
-        )
-    if key != policy.marker_key(prefix) and not policy.is_data_file(prefix, key):
-        return None
-    if day < policy.first_day:
-        log.warning(
-            "s3://%s/%s is not loaded: its day is before the feed's first day, %s. To load it, "
-            "set the feed's start_date to an earlier day.",
-            event.bucket,
-            key,
-            policy.first_day,
-        )
-        return None
-    return day
+    return key == policy.marker_key(prefix) or policy.is_data_file(prefix, key)

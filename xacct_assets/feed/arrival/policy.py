@@ -20,13 +20,11 @@ class Policy:
         feed: name of the feed; starts its run keys.
         folders: the day folders of the feed.
         patterns: which files below a day's folder belong to the feed.
-        first_day, last_day: first and last partition; other days are ignored.
+        first_day, last_day: first and last partition that may have files; other days are ignored.
         days_back, days_ahead: the window around today.
         settle_seconds, min_files, marker: when a day is complete.
         window_every_seconds: interval at which the whole window is listed; 0 = at every tick.
-        sweep_days_back: how many days before today the sweep covers; 0 = no sweep. Must be shorter
-            than the time after which raw files expire: a half-expired day looks like one with
-            deleted files.
+        sweep_days_back: how many days before today the sweep covers; 0 = no sweep.
         sweep_every_seconds, sweep_days: the sweep's interval, and the days it lists each time.
         range_from_days: this many consecutive days that are complete at the same time become one
             run; fewer become one run each.

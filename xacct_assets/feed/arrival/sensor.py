@@ -7,7 +7,7 @@ times below add up to less. The next tick continues what a tick could not finish
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
@@ -28,7 +28,9 @@ from xacct_assets.feed.arrival.run_history import MAX_DAYS_PER_RUN, RunHistory, 
 from xacct_assets.feed.arrival.tick import TickOutcome, evaluate_tick
 from xacct_assets.feed.assets import raw_partition
 from xacct_assets.feed.assets.defaults import asset_key
+from xacct_assets.feed.partitions import by_text, last_day
 from xacct_assets.feed.raw_files import file_patterns
+from xacct_assets.feed.retention import first_kept_day
 from xacct_assets.feed.schedule import job_name
 from xacct_assets.feed.spec import FeedSpec
 
@@ -97,13 +99,15 @@ def tick_policy(feed: FeedSpec, today: date) -> Policy:
     window_every_seconds = (
         (arrival.window_every_seconds or WINDOW_EVERY_SECONDS) if arrival.mode == "events" else 0
     )
+    kept = first_kept_day(feed, today)
     return Policy(
         feed=feed.name,
         folders=DayFolders(feed.source.prefix, feed.source.layout),
         patterns=file_patterns(feed),
-        first_day=feed.start,
-        # The last partition of `daily_partitions`. A day without a partition cannot be requested.
-        last_day=today + timedelta(days=arrival.days_ahead),
+        # A day some of whose files have expired looks like one with deleted files.
+        first_day=max(feed.start, kept or feed.start),
+        # A day without a partition cannot be requested.
+        last_day=last_day(feed, today),
         days_back=arrival.days_back,
         days_ahead=arrival.days_ahead,
         settle_seconds=arrival.settle_seconds,
@@ -155,10 +159,12 @@ class _Evaluation:
             )
             outcome = self._evaluate(policy, Cursor.decode(outcome.cursor)).combined_with(outcome)
         self._delete_handled(notifications, outcome)
-        for emptied in outcome.emptied_days:
-            self._log.warning(describe_emptied(self._feed.name, emptied))
-        for day, failure in outcome.failures.items():
-            self._log.error("%s could not be listed. %s", day, failure)
+        if outcome.emptied_days:
+            days = [emptied.day for emptied in outcome.emptied_days]
+            self._log.warning(describe_emptied(self._feed, days))
+        if outcome.failures:
+            problems = {day: str(failure) for day, failure in outcome.failures.items()}
+            self._log.error("Days could not be listed. %s", by_text(problems))
         unmatched = describe_unmatched_days(self._feed, outcome)
         if outcome.planned_runs and unmatched:
             # A tick that requests runs has no skip message.
@@ -235,7 +241,7 @@ class _Evaluation:
         return dg.AssetObservation(
             asset_key=asset_key(self._feed, raw_partition.NAME),
             partition=emptied.day.isoformat(),
-            description=describe_emptied(self._feed.name, emptied),
+            description=describe_emptied(self._feed, [emptied.day]),
             metadata={
                 "all raw files were deleted": True,
                 "requested fingerprint": emptied.requested_fingerprint,

@@ -164,7 +164,12 @@ class _Tick:
             or self._now - cursor.window_finished_at >= self._policy.window_every_seconds
         )
         first_days = self._days_to_list_first(notified_days)
-        pending = [day for day, state in cursor.days.items() if state.needs_listing]
+        pending = [
+            day
+            for day, state in cursor.days.items()
+            # A day whose files have begun to expire meanwhile must not be requested any more.
+            if state.needs_listing and self._policy.has_partition(day)
+        ]
         if is_window_due:
             # An interrupted pass is finished before another begins, so that each pass does end.
             this_pass = [day for day in self._window if day <= (cursor.window_resume_day or day)]

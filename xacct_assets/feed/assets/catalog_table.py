@@ -29,6 +29,7 @@ from xacct_assets.feed.deployment import naming_what_is_not_deployed
 from xacct_assets.feed.event_log import requested_at
 from xacct_assets.feed.metadata import CrawledColumns, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
+from xacct_assets.feed.partitions import by_text
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "catalog_table"
@@ -76,9 +77,8 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             partitions = in_catalog()
             with_rows = {day: files.newest_object for day, files in raw.items() if files.rows}
             repaired = repair(feed, aws, list(batch.ready), with_rows, partitions)
-            for day, change in repaired.items():
-                context.log.warning(f"The partition of {day} was {change}")
             if repaired:
+                context.log.warning("Catalog partitions were repaired: %s", by_text(repaired))
                 partitions = in_catalog()
             results = {}
             for day in list(batch.ready):

@@ -10,6 +10,7 @@ from xacct_assets.aws.redshift.data_api import token_of
 from xacct_assets.aws.redshift.data_api_results import StatementResult
 from xacct_assets.aws.redshift.sql import load_statement, qualified
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.feed import advice
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
@@ -96,8 +97,8 @@ def _fail_days_never_loaded(
         if day not in load_audit:
             batch.fail(
                 day,
-                f"{feed.warehouse.load_audit} has no load of {day}: the warehouse was rebuilt, or "
-                "staging_table ran against another. Materialize the day from staging_table on.",
+                f"{feed.warehouse.load_audit} has no load of the day: the warehouse was rebuilt, "
+                f"or staging_table ran against another; {advice.LOAD}",
             )
     batch.raise_if_none_is_ready()
 
@@ -133,13 +134,12 @@ def _problem(feed: FeedSpec, load_audit: LoadAuditEntry | None, rows: int) -> st
     if not load_audit.transformed:
         return (
             f"{feed.warehouse.procedure} succeeded but did not transform the load; another load "
-            "of the day may have come in between. Materialize the day from staging_table on."
+            f"of the day may have come in between; {advice.LOAD}"
         )
     if rows != load_audit.rows_loaded:
         return (
-            f"{feed.warehouse.fact} has {rows} rows, but {load_audit.rows_loaded} were loaded. "
-            "Rows were changed by hand, or the procedure loses some: materialize the day from "
-            "staging_table on; if that does not help, correct the procedure."
+            f"{feed.warehouse.fact} has {rows} rows, but {load_audit.rows_loaded} were loaded: "
+            f"{advice.mend_fact(has_files=True)}"
         )
     return None
 

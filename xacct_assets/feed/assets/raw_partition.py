@@ -1,6 +1,6 @@
 """raw_partition: the files of a day in account A, listed, checked and counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from threading import Event
@@ -20,6 +20,7 @@ from xacct_assets.feed.assets.defaults import (
 )
 from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
+from xacct_assets.feed.partitions import today_utc
 from xacct_assets.feed.raw_files import (
     describe_unmatched,
     inspect_day,
@@ -27,6 +28,9 @@ from xacct_assets.feed.raw_files import (
     raw_prefix,
     survey_days,
 )
+from xacct_assets.feed.reconciliation.load_audit import read_load_audit
+from xacct_assets.feed.reconciliation.raw_state import refusal
+from xacct_assets.feed.retention import retention_of
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "raw_partition"
@@ -38,7 +42,12 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's raw days."""
 
     @dg.asset(
-        **asset_defaults(feed, NAME, "1", feed.source, feed.column_names()),
+        **asset_defaults(
+            # How long files are kept does not change what they hold.
+            *(feed, NAME, "1"),
+            feed.source.model_dump(mode="json", exclude={"retention_days"}),
+            feed.column_names(),
+        ),
         kinds={"s3", "csv"},
         description=(
             f"A day's files of {feed.name} in the central account's bucket: listed, read and "
@@ -51,11 +60,18 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         with retry_transient_errors(context):
             batch = PartitionBatch.of(context, upstream=None)
             results = {}
-            for day, listing, verdicts in _inspect(feed, aws, batch.ready):
+            inspected = _inspect(feed, aws, batch.ready)
+            rows = {
+                day: [verdict.rows for verdict in verdicts]
+                for day, _, verdicts in inspected
+                if not any(verdict.problem for verdict in verdicts)
+            }
+            gone = _files_gone(feed, aws, rows)
+            for day, listing, verdicts in inspected:
                 unmatched = KeySample.of(listing.unmatched)
                 if unmatched and verdicts:
                     context.log.warning(f"{day}: {describe_unmatched(feed, unmatched)}.")
-                problem = _problem(feed, aws, day, listing, verdicts)
+                problem = gone.get(day) or _problem(feed, aws, day, listing, verdicts)
                 if problem:
                     batch.fail(day, problem)
                 else:
@@ -84,6 +100,25 @@ def _inspect(
         raise
     finally:
         threads.shutdown(wait=not stop.is_set(), cancel_futures=True)
+
+
+def _files_gone(
+    feed: FeedSpec, aws: AwsClients, rows: Mapping[date, Sequence[int]]
+) -> dict[date, str]:
+    """Why days must not be loaded that were loaded from files which are gone since.
+
+    Args:
+        rows: of each file, by day.
+    """
+    today = today_utc()
+    retention = {day: retention_of(feed, day, today) for day in rows}
+    suspected = [day for day in rows if not rows[day] or retention[day].is_over]
+    loads = read_load_audit(feed, aws, suspected) if suspected else {}
+    problems = {
+        day: refusal(len(rows[day]), sum(rows[day]), loads.get(day), retention[day])
+        for day in suspected
+    }
+    return {day: problem for day, problem in problems.items() if problem is not None}
 
 
 def _problem(

@@ -10,6 +10,7 @@ from xacct_assets.aws.redshift.sql import identifier, literal, qualified
 from xacct_assets.aws.redshift.unload import UnloadOptions, UnloadSpec, statement
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.days import PARTITION_COLUMN, day_prefix
+from xacct_assets.feed import advice
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
@@ -127,13 +128,13 @@ def export_uri(feed: FeedSpec, aws: AwsClients, day: date) -> str:
 
 def _problem(export: ExportDay, rows: int) -> str | None:
     if export.problems:
-        return f"the export is not complete: {'; '.join(export.problems)}. Materialize it again."
+        return f"the export is not complete: {'; '.join(export.problems)}; {advice.EXPORT}"
     if export.rows is None and rows:
-        return f"UNLOAD succeeded but left no manifest for {rows} rows. Materialize it again."
+        return f"UNLOAD succeeded but left no manifest for {rows} rows; {advice.EXPORT}"
     if export.rows is not None and export.rows != rows:
         return (
             f"the manifest counts {export.rows} rows, but the fact table had {rows}: the day was "
-            "loaded again meanwhile. Materialize it again."
+            f"loaded again meanwhile; {advice.EXPORT}"
         )
     return None
 

@@ -12,6 +12,7 @@ from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.load_report import DayLoad
 from xacct_assets.contract.reject_manifest import day_rejects, feed_prefix
+from xacct_assets.feed import advice
 from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
 from xacct_assets.feed.assets.defaults import (
@@ -126,12 +127,10 @@ def _fail_changed_days(
     Before they are loaded, also those whose files were archived since.
     """
     for day, listing in survey_days(feed, aws, days).items():
-        if fingerprint(listing.objects) != raw[day].data_version:
-            batch.fail(
-                day,
-                f"the raw files of {day} changed {when}; materialize the day again from "
-                "raw_partition on (the arrival sensor does so by itself)",
-            )
+        if not listing.objects:
+            batch.fail(day, advice.files_deleted(when))
+        elif fingerprint(listing.objects) != raw[day].data_version:
+            batch.fail(day, advice.files_changed(when))
         elif before_load and (archived := archived_problem(listing.objects)):
             batch.fail(day, archived)
     batch.raise_if_none_is_ready()
@@ -185,8 +184,8 @@ def _problem(load: DayLoad, rows_landed: int) -> str | None:
     if load.rows_read != rows_landed:
         return (
             f"the job read {load.rows_read} rows, but raw_partition counted {rows_landed}. The "
-            "files may have been replaced meanwhile: materialize the day again from raw_partition "
-            "on. If that does not help, the files hold records that are parsed in two ways."
+            f"files may have been replaced meanwhile: {advice.LOAD_CHANGED_FILES}. If that does "
+            "not help, the files hold records that are parsed in two ways."
         )
     if load.rows_loaded + load.rows_rejected != load.rows_read:
         lost = load.rows_read - load.rows_loaded - load.rows_rejected

@@ -45,15 +45,25 @@ def row_counts_reconcile(feed: FeedSpec) -> dg.AssetChecksDefinition:
 
 def _verdict(result: DayReconciliation) -> Verdict:
     return Verdict(
-        result.ok,
-        "; ".join(result.problems)
-        or f"{'?' if result.raw_rows is None else result.raw_rows} raw = {result.fact_rows} fact + "
-        f"{result.rejected_rows} rejected; {result.exported_rows or 0} exported",
+        result.ok and not result.warnings,
+        "; ".join([*result.problems, *result.warnings]) or _describe(result),
         {
             name: "none" if value is None else value
             for name, value in result.as_dict().items()
             if name not in ("ok", "partition")
         },
+        dg.AssetCheckSeverity.ERROR if result.problems else dg.AssetCheckSeverity.WARN,
+    )
+
+
+def _describe(result: DayReconciliation) -> str:
+    if result.raw_state in ("gone", "partly gone"):
+        raw = f"raw files are {result.raw_state}, as retention_days expects"
+        return f"{raw}; {result.fact_rows} fact; {result.exported_rows or 0} exported"
+    raw_rows = "?" if result.raw_rows is None else result.raw_rows
+    return (
+        f"{raw_rows} raw = {result.fact_rows} fact + {result.rejected_rows} rejected; "
+        f"{result.exported_rows or 0} exported"
     )
 
 

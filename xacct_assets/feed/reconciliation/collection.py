@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.feed.partitions import (
+    contiguous,
+    describe_days,
+    inside_days,
+    today_utc,
+)
 from xacct_assets.feed.raw_files import (
     describe_unmatched,
     inspect_day,
@@ -24,9 +30,11 @@ from xacct_assets.feed.reconciliation.equation import (
     RawDay,
     RejectedRows,
     judge,
+    judge_outside,
 )
 from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry, read_load_audit
 from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day, count_fact_by_day
+from xacct_assets.feed.retention import retention_of
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.exports import ExportVerdict
@@ -62,15 +70,32 @@ def reconcile(
         known: numbers that need not be read again.
 
     Returns:
-        One verdict per day, in order.
+        One verdict per day, in order. Of a day that is no partition of the feed nothing is read.
 
     Raises:
         AwsFailure: a number cannot be read.
     """
-    wanted = sorted(set(days))
-    if not wanted:
-        return []
-    known = known or KnownNumbers()
+    today, asked = today_utc(), sorted(set(days))
+    wanted = inside_days(feed, contiguous(asked), today)
+    outside = sorted(set(asked) - set(wanted))
+    verdicts = [judge_outside(day, _not_a_day(feed, day, today)) for day in outside]
+    if wanted:
+        verdicts += _reconcile(feed, aws, wanted, today, known or KnownNumbers())
+    return sorted(verdicts, key=lambda verdict: verdict.partition)
+
+
+def _not_a_day(feed: FeedSpec, day: date, today: date) -> str:
+    fix = (
+        "to load it, set an earlier start_date"
+        if day < feed.start
+        else "if its files are of another day, move them; if not, it becomes one in time"
+    )
+    return f"not a day of the feed ({describe_days(feed, today)}), so it is left alone; {fix}"
+
+
+def _reconcile(
+    feed: FeedSpec, aws: AwsClients, wanted: Sequence[date], today: date, known: KnownNumbers
+) -> list[DayReconciliation]:
     staged = count_by_day(aws, feed.warehouse.staging, wanted)
     load_audit = read_load_audit(feed, aws, wanted)
     fact, fact_keys = count_fact_by_day(feed, aws, wanted)
@@ -89,6 +114,7 @@ def reconcile(
                 fact=fact.get(day, 0),
                 fact_keys=fact_keys.get(day, 0),
                 export=exports[day],
+                retention=retention_of(feed, day, today),
             ),
         )
         for day in wanted

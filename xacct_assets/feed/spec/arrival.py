@@ -55,8 +55,8 @@ class Arrival(Section):
         ge=0,
         le=3660,
         description="How many days back the sensor looks for late files outside of its window, a "
-        "few days per minute; 0 turns this off. Keep it below the age at which raw files are "
-        "deleted.",
+        "few days per minute; 0 turns this off. It ends where source.retention_days does; without "
+        "that setting, keep it below the age at which raw files are deleted.",
     )
     range_from_days: int = Field(
         default=4,

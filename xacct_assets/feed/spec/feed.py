@@ -92,6 +92,26 @@ class FeedSpec(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _raw_files_are_kept_long_enough(self) -> FeedSpec:
+        days, arrival = self.source.retention_days, self.arrival
+        if days is None:
+            return self
+        kept = days - arrival.days_ahead
+        if kept < 2:
+            raise ValueError(
+                f"source.retention_days: {days} is too short, since the schedule runs a day on the "
+                f"day after, and files may land arrival.days_ahead ({arrival.days_ahead}) before "
+                f"it; keep raw files for {arrival.days_ahead + 2} days or more"
+            )
+        for name in ("days_back", "sweep_days_back"):
+            if name in arrival.model_fields_set and getattr(arrival, name) > kept:
+                raise ValueError(
+                    f"arrival.{name}: {getattr(arrival, name)} reaches back to days whose files "
+                    f"have expired (source.retention_days is {days}); give at most {kept}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _owners_and_tags_fit(self) -> FeedSpec:
         for owner in self.owners:
             if not re.fullmatch(r"team:[A-Za-z0-9_.\-/ ]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):

@@ -41,4 +41,12 @@ class Source(Section):
         description="Which files in a day folder belong to the feed; matched against the file's "
         "name. Names starting with _ or . are always ignored.",
     )
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36500,
+        description="Days after which a lifecycle rule of the bucket deletes raw files (its "
+        "Expiration, Days); by default they are kept. Older days are expected without files: the "
+        "sensor does not look at them, and reconciling them compares what was loaded.",
+    )
     csv: Csv = Field(default_factory=Csv, description="Dialect of the files.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
+from xacct_assets.feed.partitions import in_words
+from xacct_assets.operations.day_arguments import add_day_arguments, chosen_days, chosen_feeds
 from xacct_assets.operations.terminal import FAILED, OK, show, show_error
 
 if TYPE_CHECKING:
@@ -34,17 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "reconcile", help="compare the row counts of every day, from raw files to export"
     )
-    parser.add_argument(
-        "--feed", action="append", metavar="NAME", help="only this feed (can be repeated)"
-    )
-    parser.add_argument(
-        "--partition",
-        action="append",
-        type=_parse_days,
-        metavar="DAY",
-        help="2026-01-31, or a range 2026-01-01...2026-01-31 (can be repeated); "
-        "default: every day that has any data",
-    )
+    add_day_arguments(parser, default="every day that has any data")
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     parser.set_defaults(run=run)
 
@@ -53,43 +45,36 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Reconcile the days; the exit code."""
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.deployment import FeedNotDeployed, naming_what_is_not_deployed
-    from xacct_assets.feed.loader import load_feed, load_feeds
     from xacct_assets.feed.reconciliation.collection import reconcile
     from xacct_assets.feed.reconciliation.discover_partitions import discover_partitions
 
-    extra_feeds_dir = settings.extra_feeds_dir
-    feeds = (
-        [load_feed(name, extra_feeds_dir=extra_feeds_dir) for name in options.feed]
-        if options.feed
-        else load_feeds(extra_feeds_dir=extra_feeds_dir)
-    )
+    feeds = chosen_feeds(options, settings)
+    requested = chosen_days(options, feeds)
     aws = AwsClients(settings)
-    requested = sorted({day for days in options.partition or [] for day in days})
     results: list[tuple[FeedSpec, DayReconciliation]] = []
     undeployed: list[FeedNotDeployed] = []
     for feed in feeds:
         try:
             with naming_what_is_not_deployed(feed, aws):
-                days = requested or discover_partitions(feed, aws)
+                days = discover_partitions(feed, aws) if requested is None else requested[feed.name]
                 results += [(feed, verdict) for verdict in reconcile(feed, aws, days)]
         except FeedNotDeployed as problem:
             # The other feeds are shown; standard output may be JSON.
             undeployed.append(problem)
             show_error(str(problem))
-    wrong = [verdict for _, verdict in results if not verdict.ok]
     if options.json:
         rows = [{"feed": feed.name, **verdict.as_dict()} for feed, verdict in results]
         show(json.dumps(rows, indent=2))
     elif not results and not undeployed:
         show("There is nothing yet. Next: upload files, then materialize their days.")
     elif results:
-        _show_table(results)
-        if wrong:
-            show(f"\n{len(wrong)} of {len(results)} days are wrong.")
-            show("Next: materialize these days again, as each line says.")
-        else:
-            show(f"\n{len(results)} days are right.")
-    return FAILED if wrong or undeployed else OK
+        counted = [result for result in results if result[1].raw_state != "not a day"]
+        if counted:
+            _show_table(counted)
+        _show_findings(results)
+        if counted:
+            _show_summary([verdict for _, verdict in counted])
+    return FAILED if undeployed or not all(verdict.ok for _, verdict in results) else OK
 
 
 def _show_table(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:
@@ -98,7 +83,9 @@ def _show_table(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:
     for feed, verdict in results:
         values = verdict.as_dict()
         cells = ["-" if values[name] is None else str(values[name]) for name in _COLUMNS]
-        lines.append([feed.name, *cells, "ok" if verdict.ok else "WRONG"])
+        if verdict.raw_state in ("gone", "partly gone"):
+            cells[list(_COLUMNS).index("raw_files")] = verdict.raw_state
+        lines.append([feed.name, *cells, _outcome(verdict)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     for line in lines:
         cells = [
@@ -106,25 +93,31 @@ def _show_table(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:
             for cell, width, title in zip(line, widths, titles, strict=True)
         ]
         show("  ".join(cells).rstrip())
+
+
+def _show_findings(results: Sequence[tuple[FeedSpec, DayReconciliation]]) -> None:
+    """Show the problems and warnings; what is said of many days is said once."""
+    said: dict[tuple[str, str], list[date]] = {}
     for feed, verdict in results:
-        for problem in verdict.problems:
-            show(f"{feed.name} {verdict.partition}: {problem}")
-        for note in verdict.notes:
-            show(f"{feed.name} {verdict.partition}: note: {note}")
+        notes = [f"note: {note}" for note in verdict.notes]
+        for text in (*verdict.problems, *verdict.warnings, *notes):
+            said.setdefault((feed.name, text), []).append(date.fromisoformat(verdict.partition))
+    for (name, text), days in said.items():
+        show(f"{name} {in_words(days)}: {text}")
 
 
-def _parse_days(text: str) -> list[date]:
-    """`2026-01-31` or `2026-01-01...2026-01-31` as days."""
-    first, _, last = text.partition("...")
-    try:
-        start = date.fromisoformat(first)
-        end = date.fromisoformat(last or first)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a day (2026-01-31) nor a range (2026-01-01...2026-01-31)"
-        ) from None
-    if end < start:
-        raise argparse.ArgumentTypeError(f"{text!r} ends before it starts")
-    if end > datetime.now(UTC).date() + timedelta(days=366):
-        raise argparse.ArgumentTypeError(f"{text!r} ends more than a year from now")
-    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+def _outcome(verdict: DayReconciliation) -> str:
+    if not verdict.ok:
+        return "WRONG"
+    return "warning" if verdict.warnings else "ok"
+
+
+def _show_summary(verdicts: Sequence[DayReconciliation]) -> None:
+    wrong = sum(not verdict.ok for verdict in verdicts)
+    warned = sum(verdict.ok and bool(verdict.warnings) for verdict in verdicts)
+    if wrong:
+        show(f"\n{wrong} of {len(verdicts)} days are wrong.")
+        show("Next: for each day, what its line says.")
+    else:
+        more = f", {warned} of them with a warning" if warned else ""
+        show(f"\n{len(verdicts)} days are right{more}.")

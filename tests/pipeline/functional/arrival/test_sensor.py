@@ -298,6 +298,55 @@ def test_an_emptied_day_is_observed_on_its_asset_and_nothing_runs(sensing: Sensi
     assert not any(data.run_requests for data in ticks)
 
 
+def test_many_emptied_days_are_one_warning_that_names_the_setting(
+    sensing: Sensing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = [TODAY - timedelta(days=back) for back in range(3, 7)]
+    for day in days:
+        sensing.put(day)
+    sensing.quiet_ticks()
+    for day in days:
+        sensing.delete(day)
+    for _ in range(6):
+        sensing.tick()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "were deleted" in line]
+    assert "of products for 2026-03-04 to 2026-03-07 were deleted" in line
+    assert "set source.retention_days" in line
+
+
+def with_retention(sensing: Sensing, days: int | None) -> None:
+    source = sensing.feed.source.model_copy(update={"retention_days": days})
+    sensing.feed = sensing.feed.model_copy(update={"source": source})
+    sensing.sensor = build_sensor(sensing.feed, clock=lambda: sensing.now, sleep=sensing.sleep)
+
+
+def test_files_that_expire_one_by_one_request_nothing() -> None:
+    sensing = Sensing(sweep_days_back=60)
+    with_retention(sensing, 30)
+    first = TODAY - timedelta(days=29)
+    for name in ("a.csv", "b.csv"):
+        sensing.put(first, name)
+    assert sensing.quiet_ticks(20) == [str(first)]
+    # At the next midnight a lifecycle rule begins with the files of the first day.
+    sensing.delete(first, "a.csv")
+    sensing.now += 86_400
+    assert sensing.quiet_ticks(20) == []
+    with_retention(sensing, None)
+    assert sensing.quiet_ticks(20) == [str(first)]
+
+
+def test_a_day_that_waits_to_settle_when_its_retention_ends_is_not_requested() -> None:
+    sensing = Sensing(settle_seconds=7200, sweep_days_back=60)
+    with_retention(sensing, 30)
+    first = TODAY - timedelta(days=29)
+    sensing.put(first, age=0)
+    for _ in range(20):
+        sensing.tick(after=60)
+    assert f"{first} waits" in (sensing.tick().skip_message or "")
+    sensing.now += 86_400
+    assert sensing.quiet_ticks(20) == []
+
+
 def test_a_bucket_that_cannot_be_listed_fails_the_tick_with_the_reason(sensing: Sensing) -> None:
     sensing.aws.bucket.denied[""] = AccessDenied(
         "list the raw bucket", action="s3:ListBucket", principal="role/orchestrator"

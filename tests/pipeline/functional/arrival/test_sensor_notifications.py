@@ -1,6 +1,6 @@
 """The sensor with S3's notifications: when one is deleted, and what it makes the sensor list."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -61,6 +61,30 @@ def test_a_notification_that_names_no_day_of_the_feed_is_deleted(key: str) -> No
     assert sensing.aws.inbox.events == []
 
 
+def test_files_of_days_that_are_none_of_the_feed_are_one_warning_and_deleted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sensing = Sensing(mode="events")
+    for key in ("2025/12/30/a", "2025/12/31/a", "2025/12/31/b", "2062/03/10/a", "2026/03/12/a"):
+        sensing.notify(f"products/{key}.csv")
+    assert sensing.quiet_ticks(3) == []
+    assert sensing.aws.inbox.events == []
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "not request" in line]
+    assert "5 changed files (the first is products/2025/12/30/a.csv) are of days" in line
+    assert "2025-12-30 to 2025-12-31, 2026-03-12, 2062-03-10. " in line
+    assert "It requests 2026-01-01 to 2026-03-11" in line
+
+
+def test_a_day_that_was_too_far_ahead_is_found_when_it_comes() -> None:
+    sensing = Sensing(mode="events")
+    later = TODAY + timedelta(days=2)
+    sensing.put(later)
+    sensing.notify(f"products/{later:%Y/%m/%d}/a.csv")
+    assert sensing.quiet_ticks(2) == []
+    sensing.now += 86_400
+    assert sensing.quiet_ticks(4) == [str(later)]
+
+
 def test_a_notification_of_the_marker_counts() -> None:
     sensing = Sensing(mode="events", marker="_SUCCESS", window_every_seconds=86400)
     sensing.tick()
@@ -100,9 +124,9 @@ def test_a_notification_of_a_file_that_no_pattern_matches_is_logged(
     sensing.notify(f"products/2026/03/10/{name}")
     sensing.tick()
     shown = name.replace("\n", "\\n")
-    assert (
-        f"s3://raw/products/2026/03/10/{shown} is not loaded: no pattern" in capfd.readouterr().err
-    )
+    logged = capfd.readouterr().err
+    assert "products: not loaded, because no pattern of the feed (*.csv, *.csv.gz)" in logged
+    assert f"matches: products/2026/03/10/{shown}." in logged
 
 
 def test_a_restored_file_far_outside_the_window_is_requested_by_its_notification() -> None:

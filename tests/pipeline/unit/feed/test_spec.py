@@ -52,6 +52,30 @@ def test_every_field_has_a_description() -> None:
 
 
 @pytest.mark.parametrize(
+    ("retention", "arrival", "reason"),
+    [
+        (2, {}, "keep raw files for 3 days or more"),
+        (8, {"days_ahead": 7}, "keep raw files for 9 days or more"),
+        (30, {"sweep_days_back": 90}, "arrival.sweep_days_back: 90 .* give at most 29"),
+        (5, {"days_back": 5}, "arrival.days_back: 5 .* give at most 4"),
+    ],
+)
+def test_a_retention_that_the_sensor_reaches_past_is_refused(
+    retention: int, arrival: dict[str, Any], reason: str
+) -> None:
+    values = attributes()
+    values["source"]["retention_days"] = retention
+    values["arrival"] = arrival
+    with pytest.raises(ValidationError, match=reason):
+        FeedSpec.model_validate(values)
+
+
+@pytest.mark.parametrize("retention", [0, -1, 1.5, "90"])
+def test_a_retention_is_a_number_of_days(retention: Any) -> None:
+    assert "source.retention_days" in refused(put("source.retention_days", retention))
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         ("warehouse.staging", "public.products; DROP TABLE x"),

@@ -1,15 +1,15 @@
 """`xacct` from the terminal: exit codes, .env files, output as text and as JSON."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from tests.support.fakes.aws_clients import FakeAwsClients
 from tests.support.fakes.aws_state import AwsState
 from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.feed.loader import load_feed
-from xacct_assets.feed.reconciliation.equation import DayReconciliation
+from xacct_assets.feed.loader import load_feed, load_feeds
+from xacct_assets.feed.reconciliation.equation import DayReconciliation, judge_outside
 from xacct_assets.operations import cli
 from xacct_assets.operations.doctor import Finding
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
@@ -149,18 +149,100 @@ def test_reconcile_as_json_is_a_list_with_every_number(configured, monkeypatch, 
     assert (row["raw_rows"], row["manifest"], row["ok"]) == (10, "whole", True)
 
 
-@pytest.mark.parametrize(
-    "text", ["yesterday", "2026-01-02...2026-01-01", "2026-13-01", "9999-01-01"]
-)
-def test_an_invalid_day_is_refused_by_name(configured, text, capsys):
+@pytest.mark.parametrize("command", ["reconcile", "days"])
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-02...2026-01-01", "2026-13-01"])
+def test_an_invalid_day_is_refused_by_name(configured, command, text, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["reconcile", "--partition", text])
+        cli.main([command, "--partition", text])
     assert ended.value.code == 2
     assert text in capsys.readouterr().err
 
 
-def test_an_unknown_feed_is_named(configured, capsys):
-    assert cli.main(["reconcile", "--feed", "nothing"]) == 2
+@pytest.mark.parametrize("command", ["reconcile", "days"])
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("2025-12-31", "2025-12-31 is not a day of feed products (it starts 2026-01-01 and its"),
+        ("9999-01-01", "9999-01-01 is not a day of feed products"),
+        ("2025-12-30...2026-01-02", "2025-12-30 to 2025-12-31 are not days of feed products"),
+        ("2026-01-01...9999-12-31", "to 9999-12-31 are not days of feed products"),
+    ],
+)
+def test_days_that_are_none_of_the_feed_are_refused_with_those_that_are(
+    configured, monkeypatch, command, text, named, capsys
+):
+    requested = reconciled(monkeypatch)
+    assert cli.main([command, "--partition", "2026-01-05", "--partition", text]) == 2
+    assert named in capsys.readouterr().err
+    assert requested == []
+
+
+@pytest.fixture
+def later_feed(monkeypatch):
+    """A second feed, which starts two months after products."""
+    feeds = load_feeds()
+    later = feeds[0].model_copy(update={"name": "later", "start_date": "2026-03-01"})
+    everything = [*feeds, later]
+    monkeypatch.setattr("xacct_assets.feed.loader.load_feeds", lambda *_, **__: everything)
+
+
+def test_without_a_feed_each_feed_is_asked_for_the_days_that_it_has(
+    configured, monkeypatch, later_feed, capsys
+):
+    requested = reconciled(monkeypatch)
+    assert cli.main(["reconcile", "--partition", "2026-02-28...2026-03-01"]) == 0
+    assert requested == [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 1)]
+    assert "2026-02-28 is not a day of feed later" in capsys.readouterr().err
+
+
+def test_a_day_of_no_feed_is_refused_for_each_of_them(configured, later_feed, capsys):
+    assert cli.main(["reconcile", "--partition", "2025-12-31"]) == 2
+    shown = capsys.readouterr().err
+    assert "of feed products" in shown
+    assert "of feed later" in shown
+
+
+def test_a_named_feed_must_have_every_day(configured, later_feed, capsys):
+    arguments = ["--feed", "later", "--partition", "2026-02-28...2026-03-01"]
+    assert cli.main(["reconcile", *arguments]) == 2
+    assert "of the named days, 2026-03-01 are" in capsys.readouterr().err
+
+
+def test_days_shows_the_first_and_the_last_day_of_each_feed(configured, capsys):
+    assert cli.main(["days"]) == 0
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert capsys.readouterr().out == f"products: 2026-01-01 to {tomorrow}\n"
+
+
+def test_what_is_said_of_many_days_is_one_line(configured, monkeypatch, capsys):
+    gone = {"raw_files": 0, "raw_rows": None, "raw_state": "gone", "warnings": ["files are gone"]}
+    days = [f"2026-01-{n:02}" for n in range(1, 31)]
+    reconciled(monkeypatch, *(verdict(day, **gone) for day in days))
+    assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
+    *table, said, _, summary = capsys.readouterr().out.splitlines()
+    assert said == "products 2026-01-01 to 2026-01-30: files are gone"
+    assert summary == "30 days are right, 30 of them with a warning."
+    assert len(table) == 31
+    assert table[1].split() == [
+        *("products", "2026-01-01", "gone", "-", "0", "1", "9", "9", "whole", "warning")
+    ]
+
+
+def test_days_that_are_none_of_the_feed_are_told_beside_the_table(configured, monkeypatch, capsys):
+    others = [judge_outside(date(2025, 12, n), "not a day of the feed") for n in (30, 31)]
+    reconciled(monkeypatch, *others, verdict())
+    assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
+    shown = capsys.readouterr().out
+    assert "products 2025-12-30 to 2025-12-31: not a day of the feed" in shown
+    assert "\n1 days are right." in shown
+    reconciled(monkeypatch, *others)
+    assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
+    assert capsys.readouterr().out == "products 2025-12-30 to 2025-12-31: not a day of the feed\n"
+
+
+@pytest.mark.parametrize("command", ["reconcile", "days"])
+def test_an_unknown_feed_is_named(configured, command, capsys):
+    assert cli.main([command, "--feed", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
 
 
