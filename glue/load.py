@@ -33,7 +33,7 @@ try:
     from xacct_load.catalog import check_connection, find_partitions
     from xacct_load.counts import count_rows
     from xacct_load.errors import LoadError
-    from xacct_load.failures import naming_broken_gzip, spark_failures
+    from xacct_load.failures import naming_broken_gzip, naming_refused_login, spark_failures
     from xacct_load.headers import group_by_layout
     from xacct_load.pipes import ContextLoader, MessageWriter
     from xacct_load.records import read_records
@@ -113,7 +113,8 @@ def load(
             f"{counts.rejected} rejected"
         )
         reject_files = write_rejects(spark, s3, rows, request, counts)
-        write_staging(glue_context, rows, request, counts)
+        with naming_refused_login(glue, request.connection):
+            write_staging(glue_context, rows, request, counts)
     finally:
         rows.unpersist()
     pipes.log.info(f"committed {counts.loaded} rows to {request.staging_table}")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xacct_assets.aws.denials import set_permission_hints
+from xacct_assets.contract.logins import ROTATION_WINDOW
 from xacct_assets.iam_hints import grant_hint
 
 if TYPE_CHECKING:
@@ -41,12 +42,20 @@ class AwsClients:
     Args:
         settings: names, accounts and Region of the installation.
         env: environment variables with the fall-back login to Redshift; default: the process's.
+        rotation_window: seconds for which a refused login to Redshift is tried again.
     """
 
-    def __init__(self, settings: Settings, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        env: Mapping[str, str] | None = None,
+        *,
+        rotation_window: float = ROTATION_WINDOW,
+    ) -> None:
         set_permission_hints(grant_hint)
         self.settings = settings
         self._env = os.environ if env is None else env
+        self._rotation_window = rotation_window
         self._lock = threading.RLock()
         self._built: dict[object, Any] = {}
 
@@ -139,6 +148,7 @@ class AwsClients:
                 self.settings.workgroup,
                 self.settings.database,
                 self._data_api_secret(),
+                rotation_window=self._rotation_window,
             ),
         )
 
@@ -147,7 +157,10 @@ class AwsClients:
         """Redshift over its wire protocol. A refused login is read anew."""
         from xacct_assets.aws.redshift.warehouse import Warehouse
 
-        return self._once("warehouse", lambda: Warehouse(self.warehouse_credentials))
+        return self._once(
+            "warehouse",
+            lambda: Warehouse(self.warehouse_credentials, rotation_window=self._rotation_window),
+        )
 
     def exports(self, feed: FeedSpec) -> Exports:
         """The feed's exports in account A."""

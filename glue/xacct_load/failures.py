@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
 from pyspark.errors import PySparkException
 
+from xacct_assets.contract.logins import ROTATION_WINDOW, is_login_refused, login_fix, refused_user
 from xacct_load.errors import LoadError
 from xacct_load.source_files import THREADS, SourceFile
 
 if TYPE_CHECKING:
+    from mypy_boto3_glue.client import GlueClient
     from mypy_boto3_s3.client import S3Client
 
 #: Bytes decompressed at a time.
@@ -43,6 +46,40 @@ def describe_spark_failure(text: str) -> str:
     if not causes and reason.startswith("An error occurred while calling"):
         reason = " ".join(text.strip().split("\n")[:2])
     return f"{file[1]}: {reason}" if file else reason
+
+
+@contextmanager
+def naming_refused_login(glue: GlueClient, connection: str) -> Iterator[None]:
+    """Context manager: if Redshift refused the login, say of which user and from which secret.
+
+    Args:
+        glue: boto3's client, which is used only after a refusal.
+        connection: name of the Glue connection, which names the secret.
+
+    Raises:
+        LoadError: the login stayed refused.
+    """
+    try:
+        yield
+    except Exception as problem:
+        text = str(problem)
+        if not is_login_refused(text):
+            raise
+        user = refused_user(text)
+        raise LoadError(
+            f"Redshift refused the login of Glue connection {connection} for "
+            f"{ROTATION_WINDOW:.0f} s: password authentication failed for user "
+            f'"{user or "unknown"}". fix: {login_fix(_secret_of(glue, connection))}'
+        ) from problem
+
+
+def _secret_of(glue: GlueClient, connection: str) -> str:
+    try:
+        answer = glue.get_connection(Name=connection, HidePassword=True)
+    except ClientError as problem:
+        return f"of connection {connection} (its name cannot be read: {problem})"
+    properties = answer["Connection"].get("ConnectionProperties", {})
+    return properties.get("SECRET_ID") or f"of connection {connection} (it names none)"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.contract.load_request import LoadRequest
+from xacct_assets.contract.logins import is_login_refused, retry_refused_login
 from xacct_load.counts import LoadCounts
 
 #: Rows per temporary file. COPY loads files in parallel; more and smaller files cost more.
@@ -24,8 +25,10 @@ def write_staging(
     """Replace the days in both tables.
 
     All values are texts (COPY casts them to the table's types), so nothing between here and
-    Redshift can round, trim or reformat them. A conflict with another transaction is answered by
-    running only this transaction again: reading and validating the files is most of a run.
+    Redshift can round, trim or reformat them. A conflict with another transaction, and a login that
+    is refused while its password is being rotated, is answered by running only this transaction
+    again: reading and validating the files is most of a run. The connector reads the connection's
+    secret at each write.
     """
     good = (
         rows.where(F.col("problem").isNull())
@@ -43,12 +46,15 @@ def write_staging(
             connection_options=connection_options(request, counts),
         )
 
-    retry_transaction(
-        write,
-        lambda failure: is_conflict(str(failure)),
-        first_pause=FIRST_PAUSE,
-        longest_pause=LONGEST_PAUSE,
-    )
+    def write_past_conflicts() -> None:
+        retry_transaction(
+            write,
+            lambda failure: is_conflict(str(failure)),
+            first_pause=FIRST_PAUSE,
+            longest_pause=LONGEST_PAUSE,
+        )
+
+    retry_refused_login(write_past_conflicts, lambda failure: is_login_refused(str(failure)))
 
 
 def connection_options(request: LoadRequest, counts: LoadCounts) -> dict[str, str]:

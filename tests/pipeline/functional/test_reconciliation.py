@@ -274,7 +274,9 @@ def test_a_duplicate_row_that_hides_a_lost_one_is_reported(
     assert pipeline.run("2026-01-02").success
     state.duplicates[DAY] = 1
     (verdict,) = reconcile(state.feed, pipeline.aws, [DAY])
-    assert "fact has 10 rows but 9 distinct keys" in "; ".join(verdict.problems)
+    assert "fact has 10 rows but 9 distinct keys (doubled: id=100000)" in "; ".join(
+        verdict.problems
+    )
 
 
 def test_files_that_changed_since_are_read_again(

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from xacct_assets.aws.errors import AccessDenied, AwsFailure, Throttled
+from xacct_assets.aws.errors import AccessDenied, AwsFailure, LoginFailed, Throttled
 from xacct_assets.feed.assets import defaults
 
 attempts: list[int] = []
@@ -76,7 +76,9 @@ def test_a_transient_error_is_retried_twice(instance: dg.DagsterInstance, error:
 
 
 @pytest.mark.parametrize(
-    "error", [AccessDenied("s3:GetObject"), dg.Failure("the day has no files")], ids=["AWS", "day"]
+    "error",
+    [AccessDenied("s3:GetObject"), LoginFailed("login"), dg.Failure("the day has no files")],
+    ids=["AWS", "a login that stayed refused", "day"],
 )
 def test_what_a_retry_cannot_cure_fails_at_once(
     instance: dg.DagsterInstance, error: AwsFailure | dg.Failure

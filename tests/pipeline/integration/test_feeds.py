@@ -256,6 +256,28 @@ def test_retiring_it_leaves_its_files_and_its_tables(
     assert counted == [{"rows": 0}]
 
 
+def test_a_key_that_differs_in_trailing_blanks_only_is_found_and_repaired(
+    feeds_sandbox: RunningSandbox, pipelines: Mapping[str, Pipeline], tmp_path_factory
+) -> None:
+    """Redshift takes the two for one key. The number of rows stays as it was."""
+    customers = pipelines["customers"]
+    customers.execute("DELETE FROM public.customers_f WHERE customer_no = 'C3'")
+    customers.execute(
+        "INSERT INTO public.customers_f SELECT customer_no || '  ', name, city, born, discount,"
+        " active, partition_date, loaded_at FROM public.customers_f WHERE customer_no = 'C1'"
+    )
+    command = ("xacct_assets.operations.cli", "--no-env-file", "reconcile", "--partition", DAY)
+    wrong = feeds_sandbox.run(*command, "--feed", "customers", check=False)
+    assert wrong.returncode == 1
+    assert "fact has 3 rows but 2 distinct keys (doubled: customer_no='C1" in wrong.stdout
+    assert "materialize the day from raw_partition on" in wrong.stdout
+    dagster = DagsterProcesses(feeds_sandbox, tmp_path_factory.mktemp("repair"))
+    repair = dagster.execute("customers", DAY)
+    output, _ = repair.communicate(timeout=280)
+    assert repair.returncode == 0, output
+    assert feeds_sandbox.run(*command, "--feed", "customers").returncode == 0
+
+
 def order(*values: Any) -> dict[str, Any]:
     names = ("order_id", "line_no", "sku", "quantity", "amount", "gift", "note", "ordered_at")
     return dict(zip(names, values, strict=True))

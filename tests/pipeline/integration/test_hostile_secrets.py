@@ -15,7 +15,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.pipeline import Pipeline
-from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.errors import LoginFailed
+from xacct_assets.aws_clients import AwsClients
+from xacct_assets.settings import Settings
 
 PASSWORDS = {
     "quotes": "Qu0tes ' and \" and ''; DROP TABLE products; --",
@@ -118,13 +120,19 @@ def test_a_login_that_fails_says_so_without_a_word_of_the_password(
     wrong = PASSWORDS[kind] + "-wrong"
     pipeline.sandbox.canaries.add(wrong)
     secret = logins.as_json(kind, wrong)
-    made = other(pipeline, secret, secret)
-    with pytest.raises(AwsFailure) as wire:
-        made.query("SELECT 1")
-    with pytest.raises(AwsFailure) as data_api:
-        made.aws.data_api.execute(
-            "SELECT 1", {}, client_token=f"{user_of(kind)}-wrong", name="who am I"
-        )
+    variables = {
+        **pipeline.variables,
+        "XACCT_REDSHIFT_SECRET": secret,
+        "XACCT_DATA_API_SECRET": secret,
+    }
+    with pipeline.environment():
+        aws = AwsClients(Settings.load(variables), variables, rotation_window=0)
+        with pytest.raises(LoginFailed) as wire:
+            aws.warehouse.query("SELECT 1")
+        with pytest.raises(LoginFailed) as data_api:
+            aws.data_api.execute(
+                "SELECT 1", {}, client_token=f"{user_of(kind)}-wrong", name="who am I"
+            )
     for failure in (wire, data_api):
         text = f"{failure.value!r} {failure.value}"
         assert user_of(kind) in text

@@ -97,7 +97,7 @@ class Change:
 
 # First the changes that need a new load of the day, then those that a new export repairs.
 CHANGES = [
-    Change("2026-02-01", swap_a_fact_row, "fact has 97 rows but 96 distinct keys"),
+    Change("2026-02-01", swap_a_fact_row, "96 distinct keys (doubled: id=100002)"),
     Change("2026-02-02", delete_a_fact_row, "fact has 96 rows and 3 were rejected, but the raw"),
     Change("2026-02-03", double_a_fact_row, "fact has 98 rows and 3 were rejected, but the raw"),
     Change("2026-02-04", land_a_late_file, "hold 130); materialize the day from raw_partition on"),

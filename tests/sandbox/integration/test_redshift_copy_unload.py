@@ -309,6 +309,38 @@ def test_truncatecolumns_and_acceptinvchars(stage: Stage, cursor: Cursor) -> Non
     assert rows(cursor, "select name from t order by id") == [["éééé"], ["a^^b"]]
 
 
+@pytest.mark.parametrize("options", ["CSV", "CSV BLANKSASNULL", "DELIMITER ','"])
+def test_a_field_too_long_by_trailing_blanks_only_is_loaded(
+    stage: Stage, cursor: Cursor, options: str
+) -> None:
+    fields = ["abcdefgh    ", "abc         ", "éééé  ", "éé          "]
+    lines = "".join(f"{number},{text},1,\n" for number, text in enumerate(fields))
+    cursor.execute(stage.copy("t", stage.put("bl/one", lines.encode()), options))
+    found = [row[0] for row in rows(cursor, "select name from t order by id")]
+    assert [text.rstrip() for text in found] == [text.rstrip() for text in fields]
+    assert [len(text) for text in found] == [8, 8, 6, 8]
+
+
+@pytest.mark.parametrize("field", ["abcdefgh i", "abcdefghi", "ééééx   ", "abcdefgh\t"])
+def test_a_field_too_long_by_anything_else_is_a_load_error(
+    stage: Stage, cursor: Cursor, field: str
+) -> None:
+    url = stage.put("bl/two", f"1,{field},1,\n".encode())
+    error = refusal(cursor, stage.copy("t", url, "CSV"))
+    assert "exceeds DDL length" in error["D"]
+
+
+def test_keys_with_trailing_blanks_are_exported_as_they_are_in_the_order_of_the_key(
+    stage: Stage, cursor: Cursor
+) -> None:
+    url = stage.put("bl/keys", b"1,B,1,\n2,A  ,1,\n3,A,1,\n4, A,1,\n")
+    cursor.execute(stage.copy("t", url, "CSV"))
+    query = "select name, id from t order by name, id"
+    cursor.execute(stage.unload(query, "engine/blanks/", "CSV PARALLEL OFF ALLOWOVERWRITE"))
+    (body,) = stage.exported("engine/blanks/").values()
+    assert body == b" A,4\nA  ,2\nA,3\nB,1\n"
+
+
 def test_noload_checks_and_loads_nothing(stage: Stage, cursor: Cursor) -> None:
     url = stage.put("no/one", b"1,a,1,\n")
     cursor.execute(stage.copy("t", url, "CSV NOLOAD"))

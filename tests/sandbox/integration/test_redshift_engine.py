@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -23,6 +24,8 @@ from tests.support.sandbox import free_port, free_wire_port
 from tests.support.simple_protocol import Simple, kinds
 from tests.support.warehouse import ADMIN, PASSWORD, Warehouse, running_warehouse
 from xacct_sandbox.redshift.server import protocol
+from xacct_sandbox.redshift.server.query_connection import QueryConnection
+from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER, PostgresCluster
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,156 @@ def test_varchar_counts_bytes_in_tables_made_by_queries_and_procedures(cursor: C
     cursor.execute("call make_w()")
     assert refusal(cursor, "insert into made_w values ('éé')")["C"] == "22001"
     cursor.execute("drop table made_w")
+
+
+# -- trailing blanks --------------------------------------------------------------------------
+
+BLANKS = ("A", "A ", "A   ", "B", "A\t", " A", "")
+"""Five values that differ for Redshift: the first three are equal."""
+
+
+@pytest.fixture
+def blanks(cursor: Cursor) -> Cursor:
+    """A table with each text in columns ``v varchar(8)``, ``c char(8)`` and its number ``n``."""
+    cursor.execute("create temp table blanks (n int, v varchar(8), c char(8))")
+    for number, text in enumerate(BLANKS):
+        cursor.execute("insert into blanks values (%s, %s, %s)", (number, text, text))
+    return cursor
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select count(*) from blanks where v = 'A'", 3),
+        ("select count(*) from blanks where v = 'A  '", 3),
+        ("select count(*) from blanks where v <> 'A'", 4),
+        ("select count(*) from blanks where v in ('A ', 'B  ')", 4),
+        ("select count(*) from blanks where v not in ('A ', 'B  ')", 3),
+        ("select count(*) from blanks where v between 'A' and 'A '", 3),
+        ("select count(*) from blanks where v < 'A'", 2),
+        ("select count(*) from blanks where v <= 'A'", 5),
+        ("select count(*) from blanks where v > 'A '", 2),
+        ("select count(*) from blanks where v >= 'A '", 5),
+        ("select count(*) from blanks where v = '  '", 1),
+        ("select count(distinct v) from blanks", 5),
+        ("select count(*) from (select distinct v from blanks)", 5),
+        ("select count(*) from (select v from blanks group by v)", 5),
+        ("select max(k) from (select count(*) as k from blanks group by v)", 3),
+        ("select count(*) from (select v from blanks union select 'B  ' union select 'C')", 6),
+        ("select count(*) from (select v from blanks except select 'A  ')", 4),
+        ("select count(*) from (select v from blanks intersect select 'A  ')", 1),
+        ("select count(*) from blanks a join blanks b on a.v = b.v", 13),
+        ("select count(*) from blanks a join blanks b on a.v = b.c", 13),
+        ("select count(*) from blanks a join blanks b on a.c = b.c", 13),
+        ("select count(*) from blanks a join blanks b on a.v < b.v", 18),
+        ("select count(*) from blanks where v in (select v || '  ' from blanks where n = 0)", 3),
+        ("select count(*) from blanks where nullif(v, 'A') is null", 3),
+        ("select count(*) from blanks where case v when 'A' then true else false end", 3),
+        ("select count(*) from blanks where decode(v, 'A ', 1, 0) = 1", 3),
+        ("select count(*) from blanks where (v, n) = ('A', 1)", 1),
+        ("select max(k) from (select rank() over (partition by v order by v) k from blanks)", 1),
+        ("select max(v) = 'B ' and min(v) = ' ' from blanks", True),
+        ("select greatest('A', 'A  ') = 'A'", True),
+        ("select len(max(v)) from blanks where v <> 'B'", 2),
+    ],
+)  # fmt: skip
+def test_trailing_blanks_do_not_count_in_comparisons(
+    blanks: Cursor, sql: str, expected: object
+) -> None:
+    assert rows(blanks, sql) == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select sum(len(v)), sum(octet_length(v)) from blanks", [12, 12]),
+        ("select sum(len(c)), sum(octet_length(c)) from blanks", [8, 56]),
+        ("select count(*) from blanks where v like 'A'", [1]),
+        ("select count(*) from blanks where v like 'A %%'", [2]),
+        ("select count(*) from blanks where v ~ '^A$'", [1]),
+        ("select count(*) from blanks where v || '!' = 'A!'", [1]),
+        ("select count(*) from blanks where c || '!' = 'A!'", [3]),
+        ("select count(*) from blanks where position(' ' in v) > 0", [3]),
+        ("select count(*) from blanks where md5(v) = md5('A ')", [1]),
+    ],
+)
+def test_trailing_blanks_count_where_the_text_itself_is_looked_at(
+    blanks: Cursor, sql: str, expected: list[object]
+) -> None:
+    assert rows(blanks, sql) == [expected]
+
+
+@pytest.mark.parametrize("plan", ["Hash Join", "Merge Join", "Nested Loop"])
+def test_every_kind_of_join_finds_the_same_rows(warehouse: Warehouse, plan: str) -> None:
+    settings = {"Hash Join": "hashjoin", "Merge Join": "mergejoin", "Nested Loop": "nestloop"}
+    query = "select a.n, b.n from b as a join b on a.v = b.v order by 1, 2"
+    *_, explained, found = in_postgresql(
+        warehouse,
+        "create temp table b (n int, v varchar(8))",
+        *(f"insert into b values ({number}, '{text}')" for number, text in enumerate(BLANKS)),
+        *(f"set enable_{name} to {kind == plan}" for kind, name in settings.items()),
+        f"explain {query}",
+        query,
+    )
+    assert any(plan in str(row[0]) for row in explained)
+    pairs = [(a, b) for a in range(3) for b in range(3)] + [(n, n) for n in range(3, 7)]
+    assert found == [[str(a), str(b)] for a, b in pairs]
+
+
+def in_postgresql(warehouse: Warehouse, *statements: str) -> list[list[list[str | None]]]:
+    """The rows of statements in a session of PostgreSQL itself, as its superuser."""
+
+    async def run() -> list[list[list[str | None]]]:
+        cluster = PostgresCluster(warehouse.config.postgres_dir, warehouse.token)
+        connection = await QueryConnection.connect(cluster.socket_path)
+        await connection.log_in(SUPERUSER, warehouse.token, DATABASE)
+        try:
+            return [(await connection.query(statement)).rows for statement in statements]
+        finally:
+            connection.close()
+
+    return asyncio.run(run())
+
+
+def test_rows_are_ordered_by_the_text_without_its_trailing_blanks(blanks: Cursor) -> None:
+    assert rows(blanks, "select n from blanks order by v, n") == [[6], [5], [0], [1], [2], [4], [3]]
+    assert rows(blanks, "select n from blanks order by v desc, n")[0] == [3]
+
+
+def test_many_keys_are_sorted_grouped_and_joined_the_same_way(cursor: Cursor) -> None:
+    cursor.execute(
+        "create temp table many as select"
+        " ('key ' || i / 3 || repeat(' ', mod(i, 3)::int))::varchar(40) as k"
+        " from generate_series(0, 29999) as i"
+    )
+    assert rows(cursor, "select count(distinct k) from many") == [[10000]]
+    assert rows(cursor, "select count(*) from (select k from many group by k)") == [[10000]]
+    assert rows(cursor, "select count(*) from many a join many b on a.k = b.k") == [[90000]]
+    found = [row[0] for row in rows(cursor, "select k from many order by k")]
+    assert [text.rstrip() for text in found] == sorted(text.rstrip() for text in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [("abc ", "abc"), ("abc     ", "abc"), ("ab   ", "ab "), ("    ", "   "), ("éx ", "éx")],
+)
+def test_a_value_too_long_by_blanks_only_is_stored(cursor: Cursor, value: str, stored: str) -> None:
+    cursor.execute("create temp table cut (v varchar(3))")
+    cursor.execute("insert into cut values (%s)", (value,))
+    cursor.execute("insert into cut select %s", (value,))
+    cursor.execute("update cut set v = %s", (value,))
+    assert (
+        rows(cursor, "select v = %s, v like %s from cut", stored, stored + "%")
+        == [[True, True]] * 2
+    )
+
+
+@pytest.mark.parametrize("value", ["abcd", "abc d", "abc\t", " abc", "éé "])
+def test_a_value_too_long_by_anything_else_is_refused(cursor: Cursor, value: str) -> None:
+    cursor.execute("create temp table cut (v varchar(3))")
+    with pytest.raises(ProgrammingError) as caught:
+        cursor.execute("insert into cut values (%s)", (value,))
+    assert caught.value.args[0]["C"] == "22001"
 
 
 def test_keys_are_declared_and_visible_but_not_enforced(cursor: Cursor) -> None:
@@ -552,6 +705,34 @@ def test_postgresql_ends_with_the_process_however_it_ends(own: Warehouse) -> Non
     own.process.wait(20)
     wait_until_gone(pid)
     own.process = None
+
+
+def test_a_home_of_an_earlier_release_compares_as_a_new_one_after_its_next_start(
+    own: Warehouse,
+) -> None:
+    cursor = own.cursor()
+    cursor.execute("create table kept (v varchar(3))")
+    cursor.execute("insert into kept values ('A'), ('A '), ('é')")
+    in_postgresql(
+        own,
+        "set allow_system_table_mods to on",
+        *(
+            f"update pg_operator set oprcode = '{function}'::regproc where oprname = '{operator}'"
+            " and oprleft = 'text'::regtype and oprright = 'text'::regtype"
+            for operator, function in (("=", "texteq"), ("<>", "textne"), ("<", "text_lt"))
+        ),
+        'alter table kept drop constraint "$bytes:1:varchar:3", add constraint'
+        ' "$bytes:1:varchar:3" check (octet_length(v) <= 3) not valid',
+        "update sandbox_internal.installed set digest = 'of an earlier release'",
+    )
+    assert rows(own.cursor(), "select count(*) from kept where v = 'A'") == [[1]]
+    assert refusal(own.cursor(), "insert into kept values ('éx ')")["C"] == "22001"
+    own.end()
+    own.start()
+    cursor = own.cursor()
+    assert rows(cursor, "select count(*) from kept where v = 'A'") == [[2]]
+    cursor.execute("insert into kept values ('éx ')")
+    assert refusal(cursor, "insert into kept values ('ééx')")["C"] == "22001"
 
 
 def test_a_new_token_is_taken_over_at_the_next_start(own: Warehouse) -> None:

@@ -178,6 +178,9 @@ class FakeWarehouse:
                 raise StatementFailed("Redshift refused a statement", reason=reason, code="42P01")
         if sql.endswith("LIMIT 0"):
             return []
+        if "HAVING" in sql:
+            doubled = self.state.duplicates.get(params[0], 0)
+            return [{"id": 100_000 + number, "row_count": 2} for number in range(doubled)]
         first, last = params[-2:]
         if "xacct_load_audit" in sql:
             return [

@@ -18,6 +18,7 @@ from xacct_assets.aws.transient_errors import (
     is_transient,
 )
 from xacct_assets.contract.conflicts import is_conflict
+from xacct_assets.contract.logins import is_login_refused
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ def _advice(error: str | None) -> str:
     """The fix for a run in state FAILED, from its error message."""
     if is_conflict(error):
         return "another transaction got in the way, in Redshift: materialize again"
+    if is_login_refused(error):
+        return (
+            "the secret of the Glue connection and the database hold different passwords, also "
+            "after the time that a rotation takes: correct one of them as the error says, then "
+            "materialize again"
+        )
     if is_lost_connection(error):
         return "a connection was lost, at its other end or on the way: materialize again"
     if is_too_big(error):

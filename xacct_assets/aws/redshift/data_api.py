@@ -9,6 +9,7 @@ NULL nor empty; a statement has up to 100 KB of text; results are kept for 24 ho
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import re
 import time
@@ -16,11 +17,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.errors import StatementFailed
+from xacct_assets.aws.errors import LoginFailed, StatementFailed
 from xacct_assets.aws.polling import Backoff
 from xacct_assets.aws.redshift.data_api_results import StatementResult, read_result
 from xacct_assets.aws.redshift.data_api_statements import BACKOFF, Follow, Operation, Statements
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
+from xacct_assets.contract.logins import ROTATION_WINDOW, retry_refused_login
 
 if TYPE_CHECKING:
     from mypy_boto3_redshift_data.client import RedshiftDataAPIServiceClient
@@ -52,6 +54,7 @@ class DataApi:
         workgroup: name of the Redshift Serverless workgroup.
         database: name of the database.
         secret_arn: the JSON secret to log in with; None logs in as the caller's IAM identity.
+        rotation_window: seconds for which a statement is run again because its login was refused.
         backoff, sleep, clock: for tests.
     """
 
@@ -62,6 +65,7 @@ class DataApi:
         database: str,
         secret_arn: str | None = None,
         *,
+        rotation_window: float = ROTATION_WINDOW,
         backoff: Backoff = BACKOFF,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -71,7 +75,9 @@ class DataApi:
         self._workgroup = workgroup
         self._database = database
         self._secret_arn = secret_arn
+        self._rotation_window = rotation_window
         self._sleep = sleep
+        self._clock = clock
 
     def execute(
         self,
@@ -86,7 +92,8 @@ class DataApi:
     ) -> StatementResult:
         """Run one statement and return its whole result.
 
-        A statement that conflicts with another transaction is run again, under further tokens.
+        A statement that conflicts with another transaction, or whose login is refused, is run
+        again, under further tokens.
 
         Args:
             sql: the statement; values in it are named parameters (``:day``).
@@ -100,6 +107,7 @@ class DataApi:
 
         Raises:
             StatementFailed: with the database's message and the position that it names.
+            LoginFailed: the login stayed refused.
             ResultExpired: the token's statement ended more than a day ago.
             Throttled: the workgroup stayed full.
         """
@@ -169,12 +177,14 @@ class DataApi:
     def _run(
         self, operation: Operation, request: Mapping[str, Any], follow: Follow
     ) -> Mapping[str, Any]:
-        """Run a request; again, if it conflicts with another transaction."""
+        """Run a request; again, if it conflicts with another transaction or cannot log in."""
         token = request["ClientToken"]
+        attempts = itertools.count(1)
 
-        def run_once(attempt: int) -> Mapping[str, Any]:
+        def run_once(_attempt: int) -> Mapping[str, Any]:
             # A token belongs to the statement that failed under it. The next token is derived from
             # it, so that whoever resumes this work arrives at the same ones.
+            attempt = next(attempts)
             own = token if attempt == 1 else token_of(token, f"attempt {attempt}")
             return self._statements.run(operation, {**request, "ClientToken": own}, follow)
 
@@ -185,7 +195,13 @@ class DataApi:
                 logger.info("%s met another transaction, trying again: %s", follow.name, failure)
             return conflict
 
-        return retry_transaction(run_once, is_retryable, sleep=self._sleep)
+        return retry_refused_login(
+            lambda: retry_transaction(run_once, is_retryable, sleep=self._sleep),
+            lambda failure: isinstance(failure, LoginFailed),
+            window=self._rotation_window,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
 
 
 def _check_sql(sql: str) -> None:

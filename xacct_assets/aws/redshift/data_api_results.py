@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.denials import denial_in
-from xacct_assets.aws.errors import NotFound, ResultExpired, StatementFailed
+from xacct_assets.aws.errors import (
+    AwsFailure,
+    LoginFailed,
+    NotFound,
+    ResultExpired,
+    StatementFailed,
+)
 from xacct_assets.aws.transient_errors import is_lost_connection
 from xacct_assets.contract.conflicts import is_conflict
+from xacct_assets.contract.logins import is_login_refused, login_fix, refused_user
 
 if TYPE_CHECKING:
     from mypy_boto3_redshift_data.client import RedshiftDataAPIServiceClient
@@ -100,11 +107,24 @@ def expired(statement_id: str) -> ResultExpired:
     )
 
 
-def statement_failure(described: Mapping[str, Any], name: str | None) -> StatementFailed:
-    """The failure for a statement or batch that ended in another state than FINISHED."""
+def statement_failure(described: Mapping[str, Any], name: str | None) -> AwsFailure:
+    """The failure for a statement or batch that ended in another state than FINISHED.
+
+    Returns:
+        A LoginFailed if the Data API could not log in, else a StatementFailed.
+    """
     parts = described.get("SubStatements") or []
     failed = next((part for part in parts if part.get("Status") == "FAILED"), None) or described
     text = str(failed.get("Error") or described.get("Error") or "the Data API gives no message")
+    if is_login_refused(text):
+        secret = described.get("SecretArn")
+        return LoginFailed(
+            f"Redshift refused the Data API's login for {name or 'a statement'}",
+            reason=text,
+            principal=refused_user(text),
+            resource=secret,
+            fix=login_fix(secret),
+        )
     position = ""
     if failed is not described:
         position = f" (statement {parts.index(failed) + 1} of {len(parts)} in the batch)"

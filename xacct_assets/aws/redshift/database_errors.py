@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import AwsFailure, ConnectionFailed, LoginFailed, StatementFailed
 from xacct_assets.contract.conflicts import is_conflict
+from xacct_assets.contract.logins import login_fix
 
 #: PostgreSQL's serialization failure and deadlock. Redshift's conflict is error 1023 in the text.
 _CONFLICT_CODES = {"40001", "40P01"}
@@ -23,13 +24,18 @@ _CONFLICT_FIX = "another transaction changed the same rows: try again"
 
 @contextmanager
 def database_errors(
-    where: str, *, user: str | None = None, statement: str = "a statement"
+    where: str,
+    *,
+    user: str | None = None,
+    secret: str | None = None,
+    statement: str = "a statement",
 ) -> Iterator[None]:
     """Context manager: exceptions of driver and network leave it as `AwsFailure`s.
 
     Args:
         where: host and port, for messages.
         user: who logs in, for messages.
+        secret: the secret with the login, for messages.
         statement: the statement that runs, for messages.
     """
     try:
@@ -39,7 +45,7 @@ def database_errors(
     except Exception as error:
         response = _server_error(error)
         if response is not None:
-            raise _translate_response(response, where, user, statement) from error
+            raise _translate_response(response, where, user, secret, statement) from error
         failure = _translate_connection_error(error, where)
         if failure is None:
             raise
@@ -67,7 +73,7 @@ def _translate_connection_error(error: Exception, where: str) -> AwsFailure | No
 
 
 def _translate_response(
-    response: dict[str, str], where: str, user: str | None, statement: str
+    response: dict[str, str], where: str, user: str | None, secret: str | None, statement: str
 ) -> AwsFailure:
     """From the fields of the server's ErrorResponse (PostgreSQL protocol, "Error and Notice")."""
     code, message = response.get("C", ""), response.get("M", "")
@@ -80,8 +86,8 @@ def _translate_response(
             reason=message,
             code=code,
             principal=user,
-            fix="the secret and the database disagree: correct the secret, or reset the "
-            "user's password (for the admin: aws redshift-serverless update-namespace)",
+            resource=secret,
+            fix=login_fix(secret),
         )
     if code in _LOST_CODES or code.startswith(_CONNECTION_CLASS):
         return ConnectionFailed(f"Redshift at {where} ended the connection", reason=text, code=code)

@@ -21,6 +21,7 @@ from xacct_assets.aws.redshift.database_errors import database_errors
 from xacct_assets.aws.redshift.probes import probe
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
 from xacct_assets.contract.conflicts import ATTEMPTS, retry_transaction
+from xacct_assets.contract.logins import ROTATION_WINDOW, is_login_refused, retry_refused_login
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,10 +40,11 @@ class Warehouse:
     """Connections to Redshift. Safe to share between threads.
 
     Args:
-        credentials_provider: called once, and again if the login is refused, because the password
-            may have been rotated.
+        credentials_provider: called once, and again whenever the login is refused, because the
+            password may have been rotated.
         connect_timeout: seconds; a time-out named in the secret has precedence.
         login_timeout, statement_timeout: seconds without an answer.
+        rotation_window: seconds for which a refused login is tried again.
         connector: `redshift_connector.connect`; for tests.
         sleep, clock: for tests.
     """
@@ -54,6 +56,7 @@ class Warehouse:
         connect_timeout: float = CONNECT_TIMEOUT,
         login_timeout: float = LOGIN_TIMEOUT,
         statement_timeout: float = STATEMENT_TIMEOUT,
+        rotation_window: float = ROTATION_WINDOW,
         connector: Callable[..., Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -66,6 +69,7 @@ class Warehouse:
         self._connect_timeout = connect_timeout
         self._login_timeout = login_timeout
         self._statement_timeout = statement_timeout
+        self._rotation_window = rotation_window
         self._connector = connector
         self._sleep = sleep
 
@@ -83,7 +87,7 @@ class Warehouse:
 
         Raises:
             ConnectionFailed: no connection; says which hop failed and what to check.
-            LoginFailed: wrong user or password.
+            LoginFailed: wrong user or password, also after the rotation window.
             StatementFailed: the database refused a statement.
         """
         connection = self._log_in()
@@ -180,16 +184,28 @@ class Warehouse:
         return f"{self.credentials.host}:{self.credentials.port}"
 
     def _log_in(self) -> Any:
-        credentials = self.credentials
-        try:
-            return self._open(credentials)
-        except LoginFailed:
-            current = self._read_credentials()
-            if current == credentials:
-                raise
-            with self._lock:
-                self._known = current
-            return self._open(current)
+        refused: list[LoginFailed] = []
+
+        def attempt() -> Any:
+            if refused:
+                current = self._read_credentials()
+                with self._lock:
+                    self._known = current
+            return self._open(self.credentials)
+
+        def is_refused(failure: Exception) -> bool:
+            if not isinstance(failure, LoginFailed) or not is_login_refused(failure.reason):
+                return False
+            refused.append(failure)
+            return True
+
+        return retry_refused_login(
+            attempt,
+            is_refused,
+            window=self._rotation_window,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
 
     def _run_once(self, work: Callable[[Any], T]) -> T:
         # After an interrupt the connection is only closed. The interrupt may have come in the
@@ -226,7 +242,9 @@ class Warehouse:
             probe(host, port, credentials.connect_timeout or self._connect_timeout)
             connect: Any = redshift_connector.connect  # its annotation of `timeout` is too narrow
             connector = connect
-        with database_errors(f"{host}:{port}", user=credentials.user):
+        with database_errors(
+            f"{host}:{port}", user=credentials.user, secret=credentials.secret_arn
+        ):
             connection = connector(
                 host=host,
                 port=port,

@@ -33,7 +33,11 @@ from xacct_assets.feed.reconciliation.equation import (
     judge_outside,
 )
 from xacct_assets.feed.reconciliation.load_audit import LoadAuditEntry, read_load_audit
-from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day, count_fact_by_day
+from xacct_assets.feed.reconciliation.warehouse_counts import (
+    count_by_day,
+    count_fact_by_day,
+    doubled_keys,
+)
 from xacct_assets.feed.retention import retention_of
 
 if TYPE_CHECKING:
@@ -99,6 +103,7 @@ def _reconcile(
     staged = count_by_day(aws, feed.warehouse.staging, wanted)
     load_audit = read_load_audit(feed, aws, wanted)
     fact, fact_keys = count_fact_by_day(feed, aws, wanted)
+    doubled = {day: doubled_keys(feed, aws, day) for day in fact if fact[day] != fact_keys[day]}
     raw = raw_days(feed, aws, wanted, known.raw)
     exports = dict(known.exports)
     exports |= export_days(feed, aws, [day for day in wanted if day not in exports])
@@ -113,6 +118,7 @@ def _reconcile(
                 rejected=rejected[day],
                 fact=fact.get(day, 0),
                 fact_keys=fact_keys.get(day, 0),
+                doubled_keys=doubled.get(day, ()),
                 export=exports[day],
                 retention=retention_of(feed, day, today),
             ),

@@ -87,6 +87,7 @@ class DayNumbers:
         rejected: rejected rows; None if there is no manifest of rejected rows.
         fact: rows in the fact table.
         fact_keys: distinct keys in the fact table; None if they were not counted.
+        doubled_keys: some of the keys that more than one row has, as text.
         retention: of the raw files.
     """
 
@@ -97,6 +98,7 @@ class DayNumbers:
     fact: int
     export: ExportDay
     fact_keys: int | None = None
+    doubled_keys: tuple[str, ...] = ()
     retention: Retention = field(default_factory=Retention)
 
     @property
@@ -316,9 +318,10 @@ def _key_problems(numbers: DayNumbers) -> list[str]:
     if numbers.fact_keys in (None, numbers.fact):
         return []
     # Redshift does not enforce keys: one row doubled and another lost leave the count as it was.
+    doubled = f" (doubled: {'; '.join(numbers.doubled_keys)})" if numbers.doubled_keys else ""
     return [
-        f"fact has {numbers.fact} rows but {numbers.fact_keys} distinct keys: "
-        f"{advice.mend_fact(has_files=numbers.has_files)}"
+        f"fact has {numbers.fact} rows but {numbers.fact_keys} distinct keys{doubled} (trailing "
+        f"blanks make no other key): {advice.mend_fact(has_files=numbers.has_files)}"
     ]
 
 

@@ -48,6 +48,19 @@ def count_fact_by_day(
     )
 
 
+def doubled_keys(feed: FeedSpec, aws: AwsClients, day: date) -> tuple[str, ...]:
+    """The first keys that more than one row of the day has in the fact table, for messages."""
+    from xacct_assets.aws.redshift.sql import load_statement
+
+    sql = load_statement(
+        "xacct_assets.feed", "doubled_keys", fact=feed.warehouse.fact, key=feed.key
+    )
+    return tuple(
+        ", ".join(f"{name}={row[name]!r}" for name in feed.key)
+        for row in aws.warehouse.query(sql, (day,))
+    )
+
+
 def as_day(value: date | str) -> date:
     """Convert a query result to a date: the wire protocol returns dates, the Data API text."""
     return value if isinstance(value, date) else date.fromisoformat(value)

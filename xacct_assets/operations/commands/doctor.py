@@ -40,7 +40,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     feeds = load_feeds(extra_feeds_dir=settings.extra_feeds_dir)
     report = (lambda finding: None) if options.json else _show_finding
-    findings = Doctor(AwsClients(settings), feeds, report).run()
+    # It reports what is: it does not wait for the end of a rotation.
+    aws = AwsClients(settings, rotation_window=0)
+    findings = Doctor(aws, feeds, report).run()
     failed = [finding for finding in findings if finding.outcome == "FAIL"]
     if options.json:
         show(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -148,9 +149,10 @@ class Deployment:
     def _apply_sql(self, scripts: Sequence[SqlScript], route: SqlRoute) -> None:
         sessions = self._accounts.sessions["b"]
         secret = self._settings.redshift_secret
-        credentials = read_warehouse_credentials(sessions.client("secretsmanager"), secret)
+        read = partial(read_warehouse_credentials, sessions.client("secretsmanager"), secret)
+        credentials = read()
         if route == "wire":
-            apply_over_wire(scripts, self._feeds, Warehouse(lambda: credentials))
+            apply_over_wire(scripts, self._feeds, Warehouse(read))
         elif credentials.secret_arn is not None and credentials.data_api_compatible:
             api = DataApi(
                 sessions.client("redshift-data"),

@@ -105,7 +105,8 @@ ALTER SCHEMA public OWNER TO redshift_superuser;
 -- Runs after every CREATE and ALTER of a table, also in procedures. Columns of types that Redshift
 -- lacks are refused, and VARCHAR(n) and CHAR(n) count bytes. The limit is a check named
 -- $bytes:<column number>:<type>:<n>; the server turns its violation into Redshift's "value too long
--- for type" (sql/errors.py). NOT VALID: existing rows are not read again.
+-- for type" (sql/errors.py). A VARCHAR that is too long by trailing blanks only is no violation:
+-- PostgreSQL cuts the blanks beyond n characters. NOT VALID: existing rows are not read again.
 CREATE OR REPLACE FUNCTION sandbox_internal.after_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
 DECLARE
@@ -150,7 +151,12 @@ BEGIN
                     AND k.conname = pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod))
             UNION ALL
             SELECT a.attrelid::regclass, 2,
-                   format('ADD CONSTRAINT %I CHECK (octet_length(%I) <= %s) NOT VALID',
+                   format(CASE a.atttypid
+                              WHEN 'varchar'::regtype THEN
+                                  'ADD CONSTRAINT %I CHECK (octet_length(%2$I) <= %3$s'
+                                  ' OR octet_length(rtrim(%2$I)) <= %3$s) NOT VALID'
+                              ELSE 'ADD CONSTRAINT %I CHECK (octet_length(%I) <= %s) NOT VALID'
+                          END,
                           pg_catalog.sandbox_byte_check_name(a.attnum, a.atttypid, a.atttypmod),
                           a.attname, a.atttypmod - 4)
             FROM pg_catalog.pg_attribute AS a
@@ -179,6 +185,21 @@ DROP EVENT TRIGGER IF EXISTS sandbox_after_ddl;
 CREATE EVENT TRIGGER sandbox_after_ddl ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
     EXECUTE FUNCTION sandbox_internal.after_ddl();
+
+-- Limits of an earlier release counted trailing blanks. Once dropped, the trigger adds them anew.
+DO $do$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT k.conrelid::regclass AS relation, k.conname FROM pg_catalog.pg_constraint AS k
+        WHERE k.conname LIKE '$bytes:%:varchar:%'
+          AND pg_catalog.pg_get_constraintdef(k.oid) NOT LIKE '%rtrim%'
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', item.relation, item.conname);
+    END LOOP;
+END
+$do$;
 
 -- CREATE USER, ALTER USER, DROP USER are translated into calls of these functions (sql/users.py).
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_is_superuser(who name) RETURNS boolean

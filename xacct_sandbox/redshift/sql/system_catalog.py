@@ -22,7 +22,7 @@ from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER
 
 logger = logging.getLogger(__name__)
 
-SQL_FILES = ("internal.sql", "functions.sql", "system_views.sql")
+SQL_FILES = ("internal.sql", "comparison.sql", "functions.sql", "system_views.sql")
 FLUSH_SECONDS = 0.5
 KEPT_QUERIES = 20_000
 LONGEST_KEPT_TEXT = 4_000
@@ -108,6 +108,10 @@ class SystemCatalog:
             "DELETE FROM sandbox_internal.installed;\n"
             f"INSERT INTO sandbox_internal.installed VALUES ('{digest}');\nCOMMIT"
         )
+        # This session still compares as before comparison.sql was run.
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def _log_in(self, database: str) -> QueryConnection:
         connection = await QueryConnection.connect(self._socket_path)

@@ -6,12 +6,14 @@ from datetime import date
 
 import pytest
 
+from tests.support.fakes.modelled_client import ModelledClient
 from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.contract.load_request import LoadRequest
+from xacct_assets.contract.logins import is_login_refused
 from xacct_load import rejects, s3, staging
 from xacct_load.counts import DayCounts, LoadCounts
 from xacct_load.errors import LoadError
-from xacct_load.failures import describe_spark_failure
+from xacct_load.failures import describe_spark_failure, naming_refused_login
 
 
 def counts() -> LoadCounts:
@@ -91,6 +93,35 @@ def test_an_object_that_cannot_be_deleted_is_named() -> None:
     bucket.delete_errors = [denied]
     with pytest.raises(LoadError, match=r"s3://bucket/a/b: AccessDenied: not authorized"):
         s3.delete_objects(bucket.client, "bucket", "a/")
+
+
+REFUSED = (
+    "An error occurred while calling o93.pyWriteDynamicFrame.\n: java.sql.SQLException: "
+    '[Amazon](500310) Invalid operation: password authentication failed for user "etl";\n\tat x'
+)
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"SECRET_ID": "xacct/redshift-local"}, "secret xacct/redshift-local and the database"),
+        ({"USERNAME": "etl"}, "secret of connection xacct-redshift (it names none)"),
+    ],
+)
+def test_a_login_that_stays_refused_names_connection_user_and_secret(properties, named) -> None:
+    connection = {"Name": "xacct-redshift", "ConnectionProperties": properties}
+    glue = ModelledClient("glue", get_connection=lambda **_: {"Connection": connection})
+    with pytest.raises(LoadError) as caught, naming_refused_login(glue, "xacct-redshift"):
+        raise RuntimeError(REFUSED)
+    for part in ("connection xacct-redshift", 'user "etl"', named, "ALTER USER"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert is_login_refused(str(caught.value))
+
+
+def test_other_failures_of_the_write_are_left_as_they_are() -> None:
+    with pytest.raises(ZeroDivisionError), naming_refused_login(ModelledClient("glue"), "c"):
+        raise ZeroDivisionError
 
 
 def test_a_spark_failure_says_which_file_and_why() -> None:

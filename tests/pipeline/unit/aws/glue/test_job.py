@@ -250,13 +250,14 @@ def test_a_short_outage_before_the_start_is_waited_out(glue, job, refusal):
     assert glue.started == 1
 
 
-GLUE, REDSHIFT, SERVICE, PATH, OURS, TOO_BIG = (
+GLUE, REDSHIFT, SERVICE, PATH, OURS, TOO_BIG, LOGIN = (
     "Glue lost a machine or had none, on its own side",
     "another transaction got in the way, in Redshift",
     "on AWS's side",
     "at its other end or on the way",
     "the script failed, on our side",
     "larger worker_type",
+    "hold different passwords, also after the time that a rotation takes",
 )
 LOST_EXECUTOR = (
     "LoadError: Job aborted due to stage failure: Task 0 in stage 4.0 failed 4 times, most recent "
@@ -281,6 +282,11 @@ LOST_EXECUTOR = (
         ("Resource unavailable: not enough capacity for this run", GLUE),
         ("ResourceUnavailable", GLUE),
         ("The specified subnet does not have enough free addresses to satisfy the request.", GLUE),
+        (
+            "LoadError: Redshift refused the login of Glue connection c for 90 s: password "
+            'authentication failed for user "etl". fix: secret s and the database …',
+            LOGIN,
+        ),
         ("LoadError: partition 2026-01-01 is missing", OURS),
         ("LoadError: 1023 rows were read", OURS),
         ("Command failed with exit code 1", OURS),
@@ -294,7 +300,7 @@ def test_a_failed_run_says_which_side_failed_and_is_retryable_if_not_ours(glue, 
     with pytest.raises(JobRunFailed) as caught:
         job.run("load", "work-1", {}, **OPTIONS)
     assert side in caught.value.fix
-    assert caught.value.retryable == (side not in (OURS, TOO_BIG))
+    assert caught.value.retryable == (side not in (OURS, TOO_BIG, LOGIN))
 
 
 def test_a_missing_permission_is_not_waited_for(glue, job, refusal):

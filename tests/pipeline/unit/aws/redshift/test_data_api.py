@@ -8,12 +8,14 @@ import pytest
 from tests.support.fakes.redshift_data import STATEMENT, FakeRedshiftData
 from xacct_assets.aws.errors import (
     AccessDenied,
+    LoginFailed,
     ResultExpired,
     StatementFailed,
     Throttled,
     WaitTimeout,
 )
 from xacct_assets.aws.redshift.data_api import DataApi, token_of
+from xacct_assets.contract.logins import ROTATION_WINDOW
 
 SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:xacct/redshift-local-AbCdEf"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -340,3 +342,45 @@ def test_a_parameter_that_the_api_would_refuse_is_refused_by_name(api, value):
 def test_a_statement_that_is_too_long_is_refused(api):
     with pytest.raises(ValueError, match="100,000"):
         api.execute("x" * 100_001)
+
+
+REFUSED = {
+    "Status": "FAILED",
+    "SecretArn": SECRET,
+    "Error": 'FATAL: password authentication failed for user "etl"',
+}
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 5])
+def test_a_login_refused_during_a_rotation_runs_the_statement_again(redshift, api, clock, refusals):
+    redshift.outcomes = [dict(REFUSED) for _ in range(refusals)]
+    assert api.execute("CALL p()", client_token="run-1/fact").row_count == 3
+    tokens = [request["ClientToken"] for _, request in redshift.submits]
+    assert len(set(tokens)) == refusals + 1
+    assert tokens[0] == "run-1/fact"
+    assert clock.now <= 30
+
+
+def test_the_second_attempt_at_the_same_work_takes_the_same_tokens(redshift, api):
+    for _ in range(2):
+        redshift.outcomes = [dict(REFUSED)]
+        api.execute("CALL p()", client_token="run-1/fact")
+    tokens = [request["ClientToken"] for _, request in redshift.submits]
+    assert tokens[:2] == tokens[2:]
+
+
+def test_a_login_that_stays_refused_is_an_error_of_its_own_kind(redshift, api, clock):
+    redshift.statuses, redshift.facts = ["FAILED"], REFUSED
+    with pytest.raises(LoginFailed) as caught:
+        api.batch(["CALL p()", "CALL q()"], name="products fact_table")
+    for part in ("products fact_table", SECRET, "etl", "ALTER USER"):
+        assert part in str(caught.value)
+    assert not caught.value.retryable
+    assert ROTATION_WINDOW - 5 <= clock.now <= ROTATION_WINDOW + 5
+
+
+def test_a_conflict_after_a_refused_login_is_run_again_too(redshift, api):
+    conflict = {"Status": "FAILED", "Error": "ERROR: 1023 Serializable isolation violation"}
+    redshift.outcomes = [dict(REFUSED), conflict]
+    assert api.execute("CALL p()").row_count == 3
+    assert len({request["ClientToken"] for _, request in redshift.submits}) == 3

@@ -4,6 +4,7 @@ import socket
 import ssl
 import struct
 import threading
+from dataclasses import replace
 
 import pytest
 import redshift_connector
@@ -19,6 +20,7 @@ from xacct_assets.aws.redshift.keepalive import DEAD_AFTER
 from xacct_assets.aws.redshift.probes import probe, probe_tls
 from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
+from xacct_assets.contract.logins import ROTATION_WINDOW
 
 LOGIN = WarehouseCredentials("h.example", 5439, "dev", "etl", "s3cr3t")
 
@@ -183,13 +185,24 @@ def test_errors_of_our_own_code_are_not_taken_for_the_databases(warehouse):
         server_error("28P01", "password authentication failed"),
     ],
 )
-def test_a_wrong_password_names_user_and_host_and_never_the_password(database, warehouse, error):
-    database.errors = {"connect": [error]}
+def test_a_wrong_password_names_user_secret_and_host_and_never_the_password(database, clock, error):
+    login = replace(LOGIN, secret_arn="arn:secret")
+    warehouse = Warehouse(lambda: login, connector=database, sleep=clock.sleep, clock=clock)
+    database.errors = {"connect": [error] * 100}
     with pytest.raises(LoginFailed) as caught:
         warehouse.query("SELECT 1")
-    assert "etl" in str(caught.value)
-    assert "h.example:5439" in str(caught.value)
+    for part in ("etl", "h.example:5439", "arn:secret", "ALTER USER"):
+        assert part in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
+    assert not caught.value.retryable
+    assert ROTATION_WINDOW - 5 <= clock.now <= ROTATION_WINDOW
+
+
+def test_a_login_refused_for_another_reason_is_refused_at_once(database, warehouse):
+    error = server_error("28000", "no pg_hba.conf entry for host, SSL off")
+    database.errors = {"connect": [error]}
+    with pytest.raises(LoginFailed, match="SSL off"):
+        warehouse.query("SELECT 1")
     assert len(database.options) == 1
 
 
@@ -219,6 +232,47 @@ def test_the_login_is_read_once_and_again_when_it_is_refused(database):
     with warehouse.connect():
         assert [options["password"] for options in database.options][-2:] == ["old", "new"]
     assert warehouse.credentials.password == "new"
+
+
+@pytest.mark.parametrize(
+    ("in_database", "in_secret"), [(5, 15), (15, 5)], ids=["database first", "secret first"]
+)
+def test_a_rotation_is_waited_out_in_either_order(database, clock, in_database, in_secret):
+    """Both change to the new password, ten seconds apart; the work begins between the two."""
+
+    def password(changed_at):
+        return "new" if clock.now >= changed_at else "old"
+
+    def connector(**options):
+        connection = database(**options)
+        if options["password"] != password(in_database):
+            raise server_error("28000", 'password authentication failed for user "etl"')
+        return connection
+
+    def provider():
+        return replace(LOGIN, password=password(in_secret))
+
+    warehouse = Warehouse(provider, connector=connector, sleep=clock.sleep, clock=clock)
+    assert warehouse.credentials.password == "old"
+    clock.sleep(7)
+    assert warehouse.execute("DELETE FROM t") == 2
+    # Secret first: what was read before the rotation is still right.
+    assert clock.now == (7 if in_secret < in_database else pytest.approx(15, abs=5))
+    clock.sleep(60)
+    before = clock.now
+    assert warehouse.execute("DELETE FROM t") == 2
+    assert (clock.now, warehouse.credentials.password) == (before, "new")
+
+
+def test_a_process_that_starts_between_secret_and_database_waits_for_the_database(database, clock):
+    def connector(**options):
+        if clock.now < 10:
+            raise server_error("28000", 'password authentication failed for user "etl"')
+        return database(**options)
+
+    warehouse = Warehouse(lambda: LOGIN, connector=connector, sleep=clock.sleep, clock=clock)
+    assert warehouse.execute("DELETE FROM t") == 2
+    assert 10 <= clock.now <= 15
 
 
 def test_a_closed_port_is_distinguished_from_a_missing_route():

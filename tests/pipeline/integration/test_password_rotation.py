@@ -1,0 +1,180 @@
+"""The password of the pipeline's database user is rotated while the pipeline works.
+
+Rotations change the database and the secret one after the other. Each test begins its work between
+the two, and the rotation ends only after Redshift has refused a login.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from redshift_connector import Connection
+
+from tests.support import warehouse
+from tests.support.pipeline import Pipeline
+from xacct_assets.aws.errors import LoginFailed
+from xacct_assets.aws_clients import AwsClients
+from xacct_assets.settings import Settings
+
+GAP = 3.0
+"""Seconds from the first refused login until the rotation ends."""
+PATIENCE = 120.0
+"""Seconds in which a login must be refused."""
+ORDERS = ["database first", "secret first"]
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """The two halves of a rotation of one user's password.
+
+    Attributes:
+        password: the new password.
+        session: a session of the user, opened before; rotations do not end sessions.
+    """
+
+    pipeline: Pipeline
+    password: str
+    session: Connection
+
+    def change_database(self) -> None:
+        """Change the user's password, as the user."""
+        user = str(document_of(self.pipeline)["username"])
+        # The digest, as Redshift takes it: no statement holds the password.
+        digest = hashlib.md5(f"{self.password}{user}".encode()).hexdigest()
+        self.session.cursor().execute(f"ALTER USER {user} PASSWORD 'md5{digest}'")
+        self.session.commit()
+
+    def change_secret(self) -> None:
+        """Change the password in the secret."""
+        document = {**document_of(self.pipeline), "password": self.password}
+        secrets_of(self.pipeline).put_secret_value(
+            SecretId=secret_of(self.pipeline), SecretString=json.dumps(document)
+        )
+
+    def halves(self, order: str) -> tuple[Callable[[], None], Callable[[], None]]:
+        both = (self.change_database, self.change_secret)
+        return both if order == "database first" else both[::-1]
+
+
+def secrets_of(pipeline: Pipeline) -> Any:
+    return pipeline.sandbox.client("account-b-admin", "secretsmanager")
+
+
+def secret_of(pipeline: Pipeline) -> str:
+    return pipeline.aws.settings.redshift_secret
+
+
+def document_of(pipeline: Pipeline) -> dict[str, Any]:
+    answer = secrets_of(pipeline).get_secret_value(SecretId=secret_of(pipeline))
+    document: dict[str, Any] = json.loads(answer["SecretString"])
+    return document
+
+
+@pytest.fixture
+def rotation(pipeline: Pipeline, request: pytest.FixtureRequest) -> Iterator[Rotation]:
+    """A rotation to a new password; afterwards both places hold the old one again."""
+    login = document_of(pipeline)
+    new = f"Rotated1-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
+    pipeline.sandbox.canaries.add(new)
+    session = warehouse.connect(pipeline.sandbox.config, login["username"], login["password"])
+    yield Rotation(pipeline, new, session)
+    restored = Rotation(pipeline, login["password"], session)
+    restored.change_database()
+    restored.change_secret()
+    session.close()
+
+
+def refused_logins(pipeline: Pipeline) -> int:
+    """Logins that the database has refused so far."""
+    log = pipeline.sandbox.config.postgres_dir / "postgres.log"
+    return log.read_text(errors="replace").count("password authentication failed for user")
+
+
+@contextmanager
+def between(rotation: Rotation, order: str) -> Iterator[None]:
+    """In the middle of a rotation, which ends in another thread once a login was refused."""
+    pipeline = rotation.pipeline
+    begin, end = rotation.halves(order)
+    before = refused_logins(pipeline)
+    problems: list[str] = []
+
+    def finish() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while refused_logins(pipeline) == before:
+            if time.monotonic() > deadline:
+                problems.append("no login was refused")
+                break
+            time.sleep(0.1)
+        time.sleep(GAP)
+        end()
+
+    begin()
+    finisher = threading.Thread(target=finish)
+    finisher.start()
+    try:
+        yield
+    finally:
+        finisher.join()
+    assert problems == []
+
+
+def new_clients(pipeline: Pipeline, **options: float) -> AwsClients:
+    """The clients of a process that starts now."""
+    return AwsClients(Settings.load(pipeline.variables), pipeline.variables, **options)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_day_is_loaded_though_the_password_is_rotated_meanwhile(
+    pipeline: Pipeline, rotation: Rotation, order: str
+) -> None:
+    day = f"2026-11-0{1 + ORDERS.index(order)}"
+    landed = pipeline.land(day, rows=60)
+    with between(rotation, order):
+        run = pipeline.run(day)
+    assert run.success, run.why
+    assert run.check_results() == {day: True}
+    assert len(pipeline.fact_rows(day)) == landed.good_rows
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("way", ["wire", "Data API"])
+def test_a_process_that_starts_in_the_gap_logs_in_at_its_end(
+    pipeline: Pipeline, rotation: Rotation, order: str, way: str
+) -> None:
+    with between(rotation, order), pipeline.environment():
+        aws = new_clients(pipeline)
+        if way == "wire":
+            assert aws.warehouse.query("SELECT 1 AS one") == [{"one": 1}]
+        else:
+            assert aws.data_api.execute("SELECT 1 AS one").rows == [{"one": 1}]
+
+
+def test_a_password_that_stays_wrong_is_told_as_what_it_is(
+    pipeline: Pipeline, rotation: Rotation
+) -> None:
+    rotation.change_secret()
+    with pipeline.environment():
+        aws = new_clients(pipeline, rotation_window=0)
+        with pytest.raises(LoginFailed) as wire:
+            aws.warehouse.query("SELECT 1")
+        with pytest.raises(LoginFailed) as data_api:
+            aws.data_api.execute("SELECT 1")
+    user = aws.warehouse_credentials().user
+    for failure in (wire.value, data_api.value):
+        assert not failure.retryable
+        for part in (user, secret_of(pipeline), "hold different passwords", "ALTER USER"):
+            assert part in str(failure)
+    answer = pipeline.sandbox.run("xacct_assets.operations.cli", "doctor", check=False)
+    assert answer.returncode == 1
+    assert f"refused the login of user {user}" in answer.stdout
+    assert "hold different passwords" in answer.stdout
+    rotation.change_database()
+    assert pipeline.sandbox.run("xacct_assets.operations.cli", "doctor").returncode == 0
