@@ -34,7 +34,7 @@ try:
     from xacct_load.counts import count_rows
     from xacct_load.errors import LoadError
     from xacct_load.failures import naming_broken_gzip, naming_refused_login, spark_failures
-    from xacct_load.headers import group_by_layout
+    from xacct_load.headers import read_headers
     from xacct_load.pipes import ContextLoader, MessageWriter
     from xacct_load.records import read_records
     from xacct_load.rejects import publish_rejects, sample_rejects, write_rejects
@@ -50,6 +50,9 @@ except ImportError as missing:
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+#: Tasks in which Spark lists the files of a load.
+LISTING_TASKS = 64
 
 
 def main() -> None:
@@ -90,6 +93,8 @@ def load(
     """Replace the requested days in the staging table."""
     spark = glue_context.spark_session
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # Spark lists more than 32 paths in a job of its own, by default with a task for each path.
+    spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", LISTING_TASKS)
     # Spark warns about every file whose header does not fit the schema; see `records`.
     spark.sparkContext.setLogLevel("ERROR")
     glue = boto3.client("glue", region_name=region_of(s3, request.tmp_dir))
@@ -99,10 +104,10 @@ def load(
 
     locations = find_partitions(glue, request)
     files = list_files(s3, request, locations)
-    groups = group_by_layout(s3, request, files)
+    headers = read_headers(s3, request, files)
     pipes.log.info(f"reading {len(files)} files of {len(request.days)} days")
 
-    records = read_records(spark, request, groups, locations)
+    records = read_records(spark, request, headers)
     rows = reject_duplicates(validate(records, request), request)
     rows.persist()
     try:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: BatchGetPartition takes this many partitions in one call (Glue API reference).
 BATCH = 1000
+#: Days that an error message lists.
+LISTED = 10
 
 Values = tuple[str, ...]
 
@@ -49,7 +51,9 @@ def find_partitions(glue: GlueClient, request: LoadRequest) -> dict[str, date]:
     found = _locations(glue, request, table)
     missing = [item for item in request.days if item.values not in found and item.rows != 0]
     if missing:
-        listed = ", ".join(f"{item.day} (values {list(item.values)})" for item in missing)
+        listed = ", ".join(f"{item.day} (values {list(item.values)})" for item in missing[:LISTED])
+        if len(missing) > LISTED:
+            listed += f" and {len(missing) - LISTED} other days"
         raise LoadError(
             f"{table} has no partition for {listed}: crawl first (materialize catalog_table)"
         )

@@ -8,7 +8,8 @@ A value is loaded only if nothing of it is lost:
     date                        YYYY-MM-DD
     timestamp                   YYYY-MM-DDThh:mm[:ss[.ffffff]][Z|+hh:mm|-hh:mm], or a blank for
                                 the T; with an offset it is converted to UTC
-    varchar(n)                  at most n bytes (not characters) of UTF-8, no NUL character
+    varchar(n)                  at most n bytes (not characters) of UTF-8, no NUL character; with
+                                `TrailingBlanks.CUT`, blanks behind the n bytes are dropped
 An empty field is NULL, a quoted empty field is the empty string.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.column_types import ColumnType, TrailingBlanks
 
 _INTEGERS = {"bigint": "BIGINT", "integer": "INT", "smallint": "SMALLINT"}
 _FLOATS = {"double precision": "DOUBLE", "real": "FLOAT"}
@@ -37,7 +38,9 @@ class ValueSql:
     special: tuple[str, str] | None = None
 
 
-def value_sql(column_type: ColumnType, text: str) -> ValueSql:
+def value_sql(
+    column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks = TrailingBlanks.REJECT
+) -> ValueSql:
     """The SQL that validates the SQL expression ``text`` as a value of the type."""
     name = column_type.name
     if name in _INTEGERS:
@@ -64,7 +67,7 @@ def value_sql(column_type: ColumnType, text: str) -> ValueSql:
         )
     if name == "timestamp":
         return _timestamp(text)
-    return _varchar(column_type, text)
+    return _varchar(column_type, text, trailing_blanks)
 
 
 def _decimal(column_type: ColumnType, text: str) -> ValueSql:
@@ -101,13 +104,36 @@ def _timestamp(text: str) -> ValueSql:
     )
 
 
-def _varchar(column_type: ColumnType, text: str) -> ValueSql:
+def _varchar(column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks) -> ValueSql:
+    length = column_type.length
+    nul = f"INSTR({text}, CHR(0)) > 0"
+    cut = ""
+    if trailing_blanks is TrailingBlanks.CUT:
+        # As Redshift does (its guide, "Significance of trailing blanks"): to n bytes, not to none.
+        bare = f"RTRIM({text})"
+        cut = (
+            f"WHEN OCTET_LENGTH({bare}) <= {length} "
+            f"THEN CONCAT({bare}, REPEAT(' ', {length} - OCTET_LENGTH({bare}))) "
+        )
     return ValueSql(
-        f"CASE WHEN OCTET_LENGTH({text}) <= {column_type.length} AND INSTR({text}, CHR(0)) = 0 "
-        f"THEN {text} END",
-        f"longer than {column_type.length} bytes",
-        (f"INSTR({text}, CHR(0)) > 0", "holds a NUL character, which Redshift cannot"),
+        f"CASE WHEN {nul} THEN NULL WHEN OCTET_LENGTH({text}) <= {length} THEN {text} {cut}END",
+        f"longer than {length} bytes",
+        (nul, "holds a NUL character, which Redshift cannot"),
     )
+
+
+def compared_sql(column_type: ColumnType, value: str) -> str:
+    """SQL that is equal for two loaded values if and only if Redshift compares them as equal.
+
+    Redshift ignores trailing blanks (U+0020 only, as Spark's RTRIM) when it compares texts (its
+    guide, "Significance of trailing blanks"). The other types have one text for each value, but for
+    floats.
+    """
+    if column_type.name == "varchar":
+        return f"RTRIM({value})"
+    if column_type.name in _FLOATS:
+        return f"CAST({value} AS {_FLOATS[column_type.name]})"
+    return value
 
 
 def _matches(text: str, pattern: str) -> str:

@@ -12,7 +12,12 @@ from pyspark.sql import functions as F
 from xacct_assets.contract.load_report import DayLoad, LoadReport
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_load.errors import LoadError
+from xacct_load.records import SURPLUS_FIELDS
 from xacct_load.source_files import SourceFile
+from xacct_load.validation import NO_TEXT, OTHER_HEADER
+
+#: Characters of a record in an error message.
+SHOWN_CHARACTERS = 200
 
 
 @dataclass
@@ -71,7 +76,9 @@ def count_rows(rows: DataFrame, request: LoadRequest, files: Sequence[SourceFile
     """Count good and rejected rows by day and kind. Fills the cache of ``rows``.
 
     Raises:
-        LoadError: rows come from a file outside the partitions' locations.
+        LoadError: rows come from a file outside the partitions' locations, or follow a second
+            header in another order, so that their fields cannot be told; or the text of a record is
+            not known.
     """
     counts = LoadCounts({item.day: DayCounts() for item in request.days})
     for file in files:
@@ -88,4 +95,21 @@ def count_rows(rows: DataFrame, request: LoadRequest, files: Sequence[SourceFile
             day.loaded = row["count"]
         else:
             day.reasons[row["kind"]] = row["count"]
+            if row["kind"] in (OTHER_HEADER, NO_TEXT):
+                raise _unloadable(rows, row["kind"], len(request.columns))
     return counts
+
+
+def _unloadable(rows: DataFrame, kind: str, columns: int) -> LoadError:
+    """The error for a file with a row of a kind that stops the load."""
+    (row,) = rows.where(F.col("problem.kind") == kind).limit(1).collect()
+    if kind == NO_TEXT:
+        return LoadError(
+            f"{row['source_file']}: holds a record of {columns + SURPLUS_FIELDS} fields, and the "
+            f"feed has {columns} columns: remove the record"
+        )
+    return LoadError(
+        f"{row['source_file']}: holds a second header row, in another order than the first "
+        f"({row['raw_record'][:SHOWN_CHARACTERS]}): several files were put together; deliver them "
+        "one by one"
+    )

@@ -1,4 +1,4 @@
-"""Reads the beginning of each file: its header row and its line ends decide how Spark reads it."""
+"""Reads the header row of each file, which says what its fields are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,32 +26,26 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class FileLayout:
-    """The columns of a file in its own order, and whether its lines end in CRLF."""
-
-    header: tuple[str, ...]
-    crlf: bool
+#: The column names of a file in its own order.
+Header = tuple[str, ...]
 
 
-def group_by_layout(
+def read_headers(
     s3: S3Client, request: LoadRequest, files: Sequence[SourceFile]
-) -> dict[FileLayout, list[SourceFile]]:
-    """Group files by layout; nearly always one group. Files without a row are left out.
+) -> dict[SourceFile, Header]:
+    """The header of each file. Files without a row are left out.
 
     Raises:
         LoadError: a file cannot be read, or its header differs from the feed's columns.
     """
-    groups: dict[FileLayout, list[SourceFile]] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        layouts = pool.map(lambda file: _layout_of(s3, request, file), files)
-        for file, layout in zip(files, layouts, strict=True):
-            if layout is not None:
-                groups.setdefault(layout, []).append(file)
-    return groups
+        headers = pool.map(lambda file: _header_of(s3, request, file), files)
+        return {
+            file: header for file, header in zip(files, headers, strict=True) if header is not None
+        }
 
 
-def _layout_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> FileLayout | None:
+def _header_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> Header | None:
     if file.size == 0:
         return None
     try:
@@ -63,20 +56,18 @@ def _layout_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> FileLayo
         why = denial(s3, problem, "s3:GetObject", arn) or problem
         raise LoadError(f"cannot read {file.uri}: {why}") from problem
     try:
-        layout = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
+        header = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
     except ValueError as problem:
         raise LoadError(f"{file.uri}: {problem}") from problem
-    if layout is not None:
-        problem_text = header_problem(
-            layout.header, request.column_names, request.dialect.delimiter
-        )
+    if header is not None:
+        problem_text = header_problem(header, request.column_names, request.dialect.delimiter)
         if problem_text:
             raise LoadError(f"{file.uri}: {problem_text}")
-    return layout
+    return header
 
 
-def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> FileLayout | None:
-    """The layout that the first bytes of a file show; None if the file has no row at all.
+def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> Header | None:
+    """The header in the first bytes of a file; None if the file has no row at all.
 
     Args:
         head: the first bytes of the object.
@@ -101,9 +92,10 @@ def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> Fi
     line_end = re.search("\r?\n|\r", text)
     if line_end and line_end[0] == "\r":
         raise ValueError("ends its lines with a lone carriage return; use LF or CRLF")
-    if text.startswith("\r\n"):
+    # Spark skips empty lines that end in LF; it would take this one for the header.
+    if text.lstrip("\n").startswith("\r\n"):
         raise ValueError("begins with an empty line; remove it")
-    return FileLayout(tuple(header), crlf=line_end is not None and line_end[0] == "\r\n")
+    return tuple(header)
 
 
 def _decode_head(head: bytes, key: str, is_whole: bool) -> tuple[str, bool]:

@@ -2,100 +2,138 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.load_request import LoadRequest
-from xacct_load.headers import FileLayout
+from xacct_load.headers import Header
 from xacct_load.source_files import SourceFile
 
-#: Where from_csv puts a record whose number of fields is not that of the header. No feed column has
-#: this name, because column names have no blanks.
-_MALFORMED = "no row"
+#: Where from_csv puts a record whose number of fields is not that of the header.
+_MALFORMED = "malformed"
+#: Fields of the schema that no record fits, beyond the feed's columns.
+SURPLUS_FIELDS = 100
 
 
 def read_records(
-    spark: SparkSession,
-    request: LoadRequest,
-    groups: Mapping[FileLayout, Sequence[SourceFile]],
-    locations: Mapping[str, date],
+    spark: SparkSession, request: LoadRequest, headers: Mapping[SourceFile, Header]
 ) -> DataFrame:
     """One row per record.
+
+    The plan has the same depth and size for any number of days, files and headers: what differs
+    between the files is a table that is joined, not a part of the plan. (Files that
+    `spark_paths` reads alone are the exception; their plans are joined as a balanced tree.)
 
     Positions grow within a file: a multi-line CSV file is never split, so one task reads it from
     beginning to end.
 
+    Args:
+        spark: the session.
+        request: of the load.
+        headers: the files that have a row, with the header of each.
+
     Returns:
-        Columns day, source_file, position, raw_record, and fields: a struct of texts in the feed's
-        order, or NULL if the record has the wrong number of fields.
+        Columns day (NULL if the file is none of these), source_file, position, raw_record, and
+        fields: a struct of texts in the feed's order, or NULL if the record has the wrong number
+        of fields.
     """
-    parts = [
-        _read_group(spark, request, layout, paths, options)
-        for layout, files in groups.items()
-        for paths, options in spark_paths(files)
-    ]
-    if not parts:
-        parts = [
-            spark.createDataFrame(
-                [],
-                "source_file STRING, position BIGINT, raw_record STRING, "
-                f"fields STRUCT<{_text_columns(request.column_names, ':')}>",
-            )
-        ]
-    records = parts[0]
-    for part in parts[1:]:
-        records = records.union(part)
-    return records.withColumn("day", _day_of_file(locations))
+    names = request.column_names
+    fields = [f"f{number}" for number in range(len(names))]
+    parsed = F.from_csv(
+        F.col("raw_record"),
+        f"{_text_columns([*fields, _MALFORMED])}",
+        {**_csv_options(request), "header": "false", "columnNameOfCorruptRecord": _MALFORMED},
+    )
+    is_row = F.col("parsed").isNotNull() & F.col(f"parsed.{_MALFORMED}").isNull()
+    in_feed_order = F.struct(
+        *(F.col("texts")[F.col("positions")[n]].alias(name) for n, name in enumerate(names))
+    )
+    return (
+        _cut_records(spark, request, list(headers))
+        .select("*", parsed.alias("parsed"))
+        .select(
+            *("source_file", "position", "raw_record", is_row.alias("is_row")),
+            F.array(*(F.col(f"parsed.{field}") for field in fields)).alias("texts"),
+        )
+        .join(F.broadcast(_file_table(spark, request, headers)), "source_file", "left")
+        .select(
+            *("day", "source_file", "position", "raw_record"),
+            F.when(F.col("is_row"), in_feed_order).alias("fields"),
+        )
+    )
 
 
-def _read_group(
-    spark: SparkSession,
-    request: LoadRequest,
-    layout: FileLayout,
-    paths: list[str],
-    path_options: Mapping[str, str],
+def _cut_records(
+    spark: SparkSession, request: LoadRequest, files: Sequence[SourceFile]
 ) -> DataFrame:
-    """The records of files that share a layout.
+    """The raw text of each record: columns source_file, position, raw_record."""
+    parts = [
+        _cut_files(spark, request, paths, options) for paths, options in spark_paths(files)
+    ] or [spark.createDataFrame([], "source_file STRING, position BIGINT, raw_record STRING")]
+    while len(parts) > 1:
+        parts = [reduce(DataFrame.union, parts[n : n + 2]) for n in range(0, len(parts), 2)]
+    return parts[0]
 
-    Spark keeps the text of a record only if the record does not fit the schema. So the files are
-    first read with a schema that no record fits (one column where several are expected), which
-    keeps the raw text for the rejects. Then the text is parsed with the true columns.
+
+def _cut_files(
+    spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
+) -> DataFrame:
+    """The records of files that Spark reads at once.
+
+    Spark keeps the text of a record only if the record does not fit the schema. So the schema has
+    far more fields than a record can be expected to have. (Not more than any can: planning takes
+    Spark seconds for a thousand.) Of a record of just as many fields, raw_record is NULL.
     """
-    misfit = ["a"] if len(layout.header) > 1 else ["a", "b"]
-    options = _csv_options(request)
+    fields = [f"f{number}" for number in range(len(request.columns) + SURPLUS_FIELDS)]
     cut = (
-        spark.read.schema(f"{_text_columns(misfit)}, record STRING")
-        .options(**options, **path_options)
+        spark.read.schema(f"{_text_columns([*fields, 'record'])}")
+        .options(**_csv_options(request), **path_options)
         .options(header="true", encoding="UTF-8", columnNameOfCorruptRecord="record")
         .csv(paths)
     )
-    if layout.crlf:
-        # Spark skips empty lines. With the given line end, an empty line of these files is a CR.
-        empty = (F.col("a") == "\r") & (F.coalesce("record", F.lit("")) == "")
-        cut = cut.where(~F.coalesce(empty, F.lit(False)))
-    parsed = F.from_csv(
-        F.col("record"),
-        f"{_text_columns(layout.header)}, `{_MALFORMED}` STRING",
-        {**options, "header": "false", "columnNameOfCorruptRecord": _MALFORMED},
-    )
-    in_feed_order = F.struct(*(F.col(f"parsed.`{name}`") for name in request.column_names))
-    as_csv = {key: options[key] for key in ("sep", "quote", "escape")}
-    return cut.select(
+    # Spark skips empty lines. With the given line end, an empty line that ends in CRLF is a CR.
+    is_empty = F.col("f0").eqNullSafe("\r") & F.col("record").eqNullSafe("")
+    return cut.where(~is_empty).select(
         file_path().alias("source_file"),
         F.monotonically_increasing_id().alias("position"),
-        F.coalesce(F.col("record"), F.to_csv(F.struct(*misfit), as_csv)).alias("raw_record"),
-        F.when(F.col("record").isNotNull(), parsed).alias("parsed"),
-    ).select(
-        "source_file",
-        "position",
-        "raw_record",
-        F.when(
-            F.col("parsed").isNotNull() & F.col(f"parsed.`{_MALFORMED}`").isNull(), in_feed_order
-        ).alias("fields"),
+        F.col("record").alias("raw_record"),
+    )
+
+
+def _file_table(
+    spark: SparkSession, request: LoadRequest, headers: Mapping[SourceFile, Header]
+) -> DataFrame:
+    """One row per file: source_file, its day, and the positions of the feed's columns in it.
+
+    It is made from one JSON text, because a DataFrame made from Python's objects needs a Python
+    process on the workers.
+    """
+    orders = {header: number for number, header in enumerate(dict.fromkeys(headers.values()))}
+    positions = [[header.index(name) for name in request.column_names] for header in orders]
+    files = {
+        file.uri: {"day": str(file.day), "header": orders[header]}
+        for file, header in headers.items()
+    }
+    of_header = F.from_json(F.lit(json.dumps(positions)), "ARRAY<ARRAY<INT>>")
+    return (
+        spark.range(0, 1, 1, 1)
+        .select(
+            F.explode(
+                F.from_json(
+                    F.lit(json.dumps(files)), "MAP<STRING, STRUCT<day: STRING, header: INT>>"
+                )
+            ).alias("source_file", "file")
+        )
+        .select(
+            "source_file",
+            F.col("file.day").alias("day"),
+            of_header[F.col("file.header")].alias("positions"),
+        )
     )
 
 
@@ -126,9 +164,9 @@ def file_path() -> Column:
     return F.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
 
 
-def _text_columns(names: Iterable[str], separator: str = "") -> str:
-    """Columns of text in Spark's DDL (in a STRUCT<> the separator is a colon)."""
-    return ", ".join(f"`{name}`{separator} STRING" for name in names)
+def _text_columns(names: Iterable[str]) -> str:
+    """Columns of text in Spark's DDL."""
+    return ", ".join(f"{name} STRING" for name in names)
 
 
 def spark_paths(files: Sequence[SourceFile]) -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -152,13 +190,3 @@ def spark_paths(files: Sequence[SourceFile]) -> Iterator[tuple[list[str], dict[s
 def escape_glob(uri: str) -> str:
     """Escape a path so that Spark takes ``[``, ``*`` and the like literally."""
     return re.sub(r"([\\\[\]{}*?])", r"\\\1", uri)
-
-
-def _day_of_file(locations: Mapping[str, date]) -> Column:
-    """The day of a record, from the location of its file."""
-    result = F.lit(None).cast("string")
-    for location, day in locations.items():
-        result = F.when(F.col("source_file").startswith(location), F.lit(str(day))).otherwise(
-            result
-        )
-    return result

@@ -112,11 +112,7 @@ def _count_written(
         .orderBy("file")
     )
     return [
-        (
-            next(day for folder, day in folders.items() if row["file"].startswith(folder)),
-            split_uri(row["file"])[1],
-            row["count"],
-        )
+        (folders[row["file"].rpartition("/")[0] + "/"], split_uri(row["file"])[1], row["count"])
         for row in counts.collect()
     ]
 

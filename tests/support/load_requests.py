@@ -31,6 +31,7 @@ def request_json() -> dict[str, Any]:
             {"name": "price", "type": "decimal(12,2)", "nullable": True},
         ],
         "key": ["id"],
+        "trailing_blanks": "reject",
         "staging": {"table": "public.products", "load_audit": "public.xacct_load_audit"},
         "connection": "xacct-redshift",
         "database": "dev",

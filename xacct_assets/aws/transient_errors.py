@@ -38,9 +38,13 @@ _MACHINE = re.compile(
 # These may appear together with a lost machine; then the work was too big for it.
 _TOO_BIG = re.compile(
     r"outofmemory|out of memory|exceeding (?:physical )?memory limits|java heap space|"
-    r"no space left on device",
+    r"no space left on device|\b(?:code|status):? 52\b",
     re.IGNORECASE,
 )
+# An executor that ended by an exception is lost, too, and would be lost again. Spark's executors
+# end with exit code 50 or 51 for an exception that nobody caught, and 52 for one of memory
+# (its SparkExitCode).
+_OWN_FAULT = re.compile(r"StackOverflowError|\b(?:code|status):? 5[01]\b", re.IGNORECASE)
 
 
 def is_lost_connection(text: str | None) -> bool:
@@ -50,7 +54,11 @@ def is_lost_connection(text: str | None) -> bool:
 
 def is_lost_machine(text: str | None) -> bool:
     """True if the machines that the work ran on were lost, or none could be had."""
-    return bool(_MACHINE.search((text or "").strip())) and not is_too_big(text)
+    return (
+        bool(_MACHINE.search((text or "").strip()))
+        and not is_too_big(text)
+        and not _OWN_FAULT.search(text or "")
+    )
 
 
 def is_too_big(text: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 _SIMPLE_TYPES = frozenset(
     {"bigint", "integer", "smallint", "double precision", "real", "boolean", "date", "timestamp"}
@@ -15,6 +16,13 @@ _HIVE_TYPES = {
     "varchar": "string",
     "timestamp": "string",
 }
+
+
+class TrailingBlanks(StrEnum):
+    """What becomes of a text that fits its varchar(n) only without some of its trailing blanks."""
+
+    REJECT = "reject"
+    CUT = "cut"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,10 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+#: Fields of a record. A table of Redshift has at most as many columns, so that a record with more
+#: is none of any feed.
+MAX_FIELDS = 1600
+
 
 @dataclass(frozen=True)
 class CsvDialect:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from xacct_assets.contract import CONTRACT_VERSION
-from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.column_types import ColumnType, TrailingBlanks
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.contract.file_patterns import FilePatterns
@@ -67,6 +67,7 @@ class LoadRequest:
         dialect, patterns: how the files are written, and which files of a day are data.
         columns: the feed's columns in warehouse order.
         key: columns that identify a row within a day.
+        trailing_blanks: what becomes of texts that are too long by trailing blanks only.
         staging_table, load_audit_table: ``schema.table`` in Redshift.
         connection: name of the Glue connection.
         database: Redshift database that the connection must lead to.
@@ -87,6 +88,7 @@ class LoadRequest:
     patterns: tuple[str, ...]
     columns: tuple[FeedColumn, ...]
     key: tuple[str, ...]
+    trailing_blanks: TrailingBlanks
     staging_table: str
     load_audit_table: str
     connection: str
@@ -156,6 +158,7 @@ class LoadRequest:
                 for column in self.columns
             ],
             "key": list(self.key),
+            "trailing_blanks": self.trailing_blanks.value,
             "staging": {"table": self.staging_table, "load_audit": self.load_audit_table},
             "connection": self.connection,
             "database": self.database,
@@ -213,6 +216,7 @@ class LoadRequest:
                 for item in data["columns"]
             ),
             key=tuple(data["key"]),
+            trailing_blanks=TrailingBlanks(data["trailing_blanks"]),
             staging_table=data["staging"]["table"],
             load_audit_table=data["staging"]["load_audit"],
             connection=data["connection"],

@@ -67,6 +67,7 @@ def load_request(
             for column in feed.columns
         ),
         key=tuple(feed.key),
+        trailing_blanks=feed.load.trailing_blanks,
         staging_table=feed.warehouse.staging,
         load_audit_table=feed.warehouse.load_audit,
         connection=settings.glue_connection,

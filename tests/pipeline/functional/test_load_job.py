@@ -84,6 +84,26 @@ def test_the_load_request_is_plain_data(pipeline: InMemoryPipeline, state: AwsSt
     assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
 
 
+def test_the_load_request_says_what_becomes_of_trailing_blanks(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    assert load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).trailing_blanks == "reject"
+    load = state.feed.load.model_validate({"trailing_blanks": "cut"})
+    cuts = state.feed.model_copy(update={"load": load})
+    assert load_request(cuts, pipeline.aws, "w1", {DAY: 10}).to_json()["trailing_blanks"] == "cut"
+
+
+@pytest.mark.parametrize("days", [366, 3000])
+def test_the_jobs_arguments_do_not_grow_with_the_days(
+    pipeline: InMemoryPipeline, state: AwsState, days: int
+) -> None:
+    rows = {DAY + timedelta(days=n): 7919**n % 10_000_019 for n in range(days)}
+    context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, rows).to_json()}
+    injector = _pipes_classes()[0](pipes_bucket().client, "b", "222222222222", "pipes/products/w1/")
+    with injector.inject_context(context) as params:
+        assert len(encode_param(params)) <= INLINE_CHARACTERS
+
+
 def test_the_prefix_of_messages_follows_from_the_work(state: AwsState) -> None:
     assert load_prefix(state.feed, "w1") == "pipes/products/w1/"
 

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import json
-import ssl
 import time
 import uuid
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import redshift_connector
 
-from tests.support.load_requests import request_json
+from tests.support.load_job import TERMINAL, LoadJob, wait_for_run
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 
-TERMINAL = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}
-RUN_SECONDS = 180
 LOAD_SCRIPT = ROOT / "glue" / "load.py"
 DAY = "2031-05-04"
 EMPTY_DAY = "2031-05-05"
@@ -75,14 +68,7 @@ class Jobs:
         return str(answer["JobRunId"])
 
     def wait(self, job: str, run_id: str, states: set[str] = TERMINAL) -> dict[str, Any]:
-        deadline = time.monotonic() + RUN_SECONDS
-        while True:
-            run = self.client("glue").get_job_run(JobName=job, RunId=run_id)["JobRun"]
-            if run["JobRunState"] in states:
-                return dict(run)
-            assert run["JobRunState"] not in TERMINAL, run
-            assert time.monotonic() < deadline, run
-            time.sleep(0.1)
+        return wait_for_run(self.client("glue"), job, run_id, states)
 
     def run(self, job: str, **arguments: str) -> dict[str, Any]:
         return self.wait(job, self.start(job, **arguments))
@@ -279,166 +265,6 @@ def test_the_load_script_without_its_zip_names_the_fix(jobs: Jobs) -> None:
 # -- the load ----------------------------------------------------------------------------------
 
 
-@dataclass
-class Load:
-    """The products job of a deployed sandbox, started as its asset starts it."""
-
-    sandbox: RunningSandbox
-    name: str = "xacct-local-products"
-
-    def client(self, service: str) -> Any:
-        return self.sandbox.client("account-b-admin", service)
-
-    @property
-    def processing(self) -> str:
-        return f"xacct-processing-{self.sandbox.config.suffix}"
-
-    def put(self, day: str, name: str, body: bytes | str) -> None:
-        self.sandbox.client("account-a-admin", "s3").put_object(
-            Bucket=self.sandbox.config.input_bucket,
-            Key=f"{self.folder(day)}{name}",
-            Body=body.encode() if isinstance(body, str) else body,
-        )
-
-    def folder(self, day: str) -> str:
-        return f"load-tests/{day.replace('-', '/')}/"
-
-    def catalog(self, days: Sequence[str]) -> None:
-        """The table and partitions a crawl would have made."""
-        glue = self.client("glue")
-        root = f"s3://{self.sandbox.config.input_bucket}/"
-        columns = [{"Name": name, "Type": "string"} for name, _, _ in COLUMNS]
-        storage = {"Columns": columns, "Location": f"{root}load-tests/"}
-        glue.create_table(
-            DatabaseName="products_db",
-            TableInput={
-                "Name": "load_tests",
-                "StorageDescriptor": storage,
-                "PartitionKeys": [{"Name": f"partition_{n}", "Type": "string"} for n in range(3)],
-                "Parameters": {"classification": "csv"},
-            },
-        )
-        for day in days:
-            glue.create_partition(
-                DatabaseName="products_db",
-                TableName="load_tests",
-                PartitionInput={
-                    "Values": day.split("-"),
-                    "StorageDescriptor": {**storage, "Location": root + self.folder(day)},
-                },
-            )
-
-    def run(self, days: Sequence[str], **owners: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Run the job for these days: the job run, and what it reported for each day.
-
-        ``owners``: accounts that are named as owners of the raw and the working bucket.
-        """
-        config = self.sandbox.config
-        owner = {"raw": config.account_a, "working": config.account_b, **owners}
-        load_id = uuid.uuid4().hex
-        prefix = f"pipes/{load_id}"
-        s3 = self.client("s3")
-        context = {
-            **dict.fromkeys(PIPES_FIELDS),
-            "run_id": load_id,
-            "retry_number": 0,
-            "extras": self.extras(load_id, days),
-        }
-        s3.put_object(
-            Bucket=self.processing, Key=f"{prefix}/context.json", Body=json.dumps(context).encode()
-        )
-        run_id = self.client("glue").start_job_run(
-            JobName=self.name,
-            Arguments={
-                "--load_id": load_id,
-                "--bucket_owners": f"{config.input_bucket}={owner['raw']},"
-                f"{self.processing}={owner['working']}",
-                "--dagster-pipes-context": _encoded(
-                    {"bucket": self.processing, "key": f"{prefix}/context.json"}
-                ),
-                "--dagster-pipes-messages": _encoded(
-                    {"bucket": self.processing, "key_prefix": f"{prefix}/messages"}
-                ),
-            },
-        )["JobRunId"]
-        run = Jobs(self.sandbox, "", "").wait(self.name, run_id)
-        return run, self.report(f"{prefix}/messages")
-
-    def report(self, prefix: str) -> dict[str, Any]:
-        s3 = self.client("s3")
-        for item in s3.list_objects_v2(Bucket=self.processing, Prefix=prefix).get("Contents", []):
-            body = s3.get_object(Bucket=self.processing, Key=item["Key"])["Body"].read()
-            for line in body.decode().splitlines():
-                message = json.loads(line)
-                if message["method"] == "report_custom_message":
-                    return dict(message["params"]["payload"]["days"])
-        return {}
-
-    def extras(self, load_id: str, days: Sequence[str]) -> dict[str, Any]:
-        config = self.sandbox.config
-        return {
-            **request_json(),
-            "feed": "load_tests",
-            "load_id": load_id,
-            "days": [{"day": day, "values": day.split("-")} for day in days],
-            "catalog": {"database": "products_db", "table": "load_tests"},
-            "columns": [
-                {"name": name, "type": kind, "nullable": nullable}
-                for name, kind, nullable in COLUMNS
-            ],
-            "staging": {"table": "public.load_tests", "load_audit": "public.xacct_load_audit"},
-            "connection": f"xacct-redshift-{config.suffix}",
-            "tmp_dir": f"s3://{self.processing}/glue-tmp/load_tests/{load_id}/",
-            "copy_role": f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}",
-            "rejects": f"s3://{self.processing}/rejects/load_tests/",
-        }
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        secret = json.loads(
-            self.client("secretsmanager").get_secret_value(
-                SecretId=f"xacct/redshift-{self.sandbox.config.suffix}"
-            )["SecretString"]
-        )
-        with closing(
-            redshift_connector.connect(
-                host=secret["host"],
-                port=int(secret["port"]),
-                database=secret["dbname"],
-                user=secret["username"],
-                password=secret["password"],
-                sslmode="verify-full",
-            )
-        ) as connection:
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-
-    def rejects(self, day: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The manifest of a day and the records of its files."""
-        s3 = self.client("s3")
-
-        def read(key: str) -> bytes:
-            return bytes(s3.get_object(Bucket=self.processing, Key=key)["Body"].read())
-
-        manifest = json.loads(read(f"rejects/load_tests/{day.replace('-', '/')}/manifest.json"))
-        records = [
-            json.loads(line)
-            for file in manifest["files"]
-            for line in gzip.decompress(read(file["key"])).decode().splitlines()
-        ]
-        return manifest, records
-
-
-PIPES_FIELDS = (
-    "asset_keys",
-    "code_version_by_asset_key",
-    "provenance_by_asset_key",
-    "partition_key",
-    "partition_key_range",
-    "partition_time_window",
-    "job_name",
-)
 COLUMNS = [
     ("id", "bigint", False),
     ("name", "varchar(20)", False),
@@ -451,29 +277,15 @@ HEADER = "id,name,price,stock,note,at"
 AT = "2031-05-04T10:00:00"
 
 
-def _encoded(params: dict[str, Any]) -> str:
-    return base64.b64encode(zlib.compress(json.dumps(params).encode())).decode()
-
-
 @pytest.fixture(scope="module")
-def load(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(sandbox.config.ca_bundle))
-        ssl.create_default_context()
-        made = Load(sandbox)
-        made.query(
-            "CREATE TABLE public.load_tests (partition_date DATE NOT NULL, id BIGINT NOT NULL, "
-            "name VARCHAR(20) NOT NULL, price DECIMAL(12,2) NOT NULL, stock INTEGER, "
-            "note VARCHAR(65535), at TIMESTAMP NOT NULL)"
-        )
-        made.catalog([DAY, EMPTY_DAY])
-        yield made
-        made.query("DROP TABLE public.load_tests")
-        made.client("glue").delete_table(DatabaseName="products_db", Name="load_tests")
+def load(sandbox: RunningSandbox) -> Iterator[LoadJob]:
+    job = LoadJob(sandbox, "load_tests", COLUMNS)
+    with job.tables([DAY, EMPTY_DAY]):
+        yield job
 
 
 @pytest.fixture
-def clean(load: Load) -> Iterator[Callable[[str, bytes | str], None]]:
+def clean(load: LoadJob) -> Iterator[Callable[[str, bytes | str], None]]:
     """Puts files of the day; they are gone after the test."""
     names: list[str] = []
 
@@ -488,7 +300,7 @@ def clean(load: Load) -> Iterator[Callable[[str, bytes | str], None]]:
 
 
 def test_a_day_with_everything_in_it_loads_whole_and_again_the_same(
-    load: Load, clean: Callable[[str, bytes | str], None]
+    load: LoadJob, clean: Callable[[str, bytes | str], None]
 ) -> None:
     long = "y" * 65535
     clean(
@@ -575,11 +387,11 @@ def test_a_day_with_everything_in_it_loads_whole_and_again_the_same(
     assert second[DAY] == day
     assert _rows(load) == rows
     assert load.rejects(DAY)[1] == records
-    assert _load_audit(load) == [(DAY, 8), (EMPTY_DAY, 0)]
+    assert load.load_audit() == [(DAY, 8), (EMPTY_DAY, 0)]
     assert _temporary_files(load) == []
 
 
-def _rows(load: Load) -> list[tuple[Any, ...]]:
+def _rows(load: LoadJob) -> list[tuple[Any, ...]]:
     rows = load.query(
         "SELECT id, name, CAST(price AS VARCHAR(20)), stock, note, at FROM public.load_tests "
         f"WHERE partition_date = '{DAY}' ORDER BY id"
@@ -587,15 +399,7 @@ def _rows(load: Load) -> list[tuple[Any, ...]]:
     return [(*row[:5], str(row[5])) for row in rows]
 
 
-def _load_audit(load: Load) -> list[tuple[str, int]]:
-    rows = load.query(
-        "SELECT partition_date, rows_loaded FROM public.xacct_load_audit WHERE feed = 'load_tests' "
-        "ORDER BY partition_date"
-    )
-    return [(str(day), count) for day, count in rows]
-
-
-def _temporary_files(load: Load) -> list[str]:
+def _temporary_files(load: LoadJob) -> list[str]:
     listed = load.client("s3").list_objects_v2(
         Bucket=load.processing, Prefix="glue-tmp/load_tests/"
     )
@@ -620,23 +424,23 @@ BROKEN_LATER = gzip.compress(
     ],
 )
 def test_a_malformed_file_fails_the_run_by_name_and_changes_nothing(
-    load: Load,
+    load: LoadJob,
     clean: Callable[[str, bytes | str], None],
     name: str,
     body: bytes | str,
     text: str,
 ) -> None:
-    before = _load_audit(load)
+    before = load.load_audit()
     clean(name, body)
     run, report = load.run([DAY])
     assert run["JobRunState"] == "FAILED"
     assert f"{load.folder(DAY)}{name}" in run["ErrorMessage"]
     assert text in run["ErrorMessage"]
     assert report == {}
-    assert _load_audit(load) == before
+    assert load.load_audit() == before
 
 
-def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: Load) -> None:
+def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: LoadJob) -> None:
     run, _ = load.run(["2031-12-24"])
     assert run["JobRunState"] == "FAILED"
     assert "has no partition for 2031-12-24" in run["ErrorMessage"]
@@ -644,17 +448,17 @@ def test_a_day_that_was_not_crawled_fails_the_run_by_name(load: Load) -> None:
 
 @pytest.mark.parametrize("bucket", ["raw", "working"])
 def test_a_bucket_that_another_account_owns_fails_the_run_by_name_and_changes_nothing(
-    load: Load, clean: Callable[[str, bytes | str], None], bucket: str
+    load: LoadJob, clean: Callable[[str, bytes | str], None], bucket: str
 ) -> None:
-    before = _load_audit(load)
+    before = load.load_audit()
     clean("a.csv", f"{HEADER}\n1,a,1,,,{AT}\n")
     run, report = load.run([DAY], **{bucket: "333333333333"})
     assert run["JobRunState"] == "FAILED"
     assert "account 333333333333 must own the bucket" in run["ErrorMessage"]
     assert report == {}
-    assert _load_audit(load) == before
+    assert load.load_audit() == before
 
 
-def test_the_script_in_s3_is_the_one_in_the_repository(load: Load) -> None:
+def test_the_script_in_s3_is_the_one_in_the_repository(load: LoadJob) -> None:
     deployed = load.client("s3").get_object(Bucket=load.processing, Key="scripts/load.py")
     assert deployed["Body"].read() == LOAD_SCRIPT.read_bytes()

@@ -3,12 +3,16 @@ r"""Counts the records of a CSV stream exactly as Spark does in the load job.
 Spark reads CSV with the univocity parser. These rules decide the number of records:
 
 - A quote is special only as the first character of a field. A doubled quote inside a quoted field
-  is one quote. After the closing quote, anything up to the next delimiter or line end is content.
+  is one quote. After the closing quote, anything up to the next delimiter or line end belongs to
+  the field (the job rejects such a record).
 - A line end inside a quoted field is content.
-- The first line end of the file decides: if it is ``\r\n``, then ``\r\n`` and ``\n`` end records;
-  if it is ``\n``, a ``\r`` is content. Files that use a bare ``\r``, or that begin with an empty
-  line of ``\r\n``, are refused here as in the job.
+- ``\n`` and ``\r\n`` end records, also in one file. Any other ``\r`` is content. Files whose first
+  line end is a bare ``\r``, or that begin with an empty line of ``\r\n``, are refused here as in
+  the job.
+- A file whose last line ends in ``\r`` was cut within ``\r\n``, and is refused. So is one that ends
+  in a form feed, which Spark would drop.
 - Empty lines (nothing at all between two line ends) are no records.
+- A record has at most `MAX_FIELDS` fields; Spark would fail at more.
 
 Whole chunks are counted with bytes methods that run in C (several hundred MB/s), using the parity
 of quotes. A chunk with quotes elsewhere than at the start of fields is read field by field instead.
@@ -22,7 +26,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.csv_dialect import MAX_FIELDS, CsvDialect
 
 #: Bytes of a line, or of a quoted field up to its next line end. It bounds the memory used here;
 #: Redshift's own limit for a row is 4 MB.
@@ -55,10 +59,11 @@ class RecordCounter:
         self._offset = 0  # of the first byte of _rest, in the file
         self._in_quotes = False
         self._open_quote = 0
-        self._crlf: bool | None = None
+        self._delimiters = 0  # so far, in the record that is open
+        self._line_end_is_known = False
         self._begun = False
         quote, delimiter = self.dialect.quote.encode(), self.dialect.delimiter.encode()
-        self._quote = quote
+        self._quote, self._delimiter = quote, delimiter
         self._openings = (delimiter + quote, b"\n" + quote)
         q, d = re.escape(quote), re.escape(delimiter)
         # One field; group "open" matches if it is quoted, "shut" if its closing quote is there too.
@@ -74,7 +79,8 @@ class RecordCounter:
         """Count a piece of the file, of any size.
 
         Raises:
-            MalformedCsv: not UTF-8, unannounced gzip, lone carriage returns, or a line too long.
+            MalformedCsv: not UTF-8, unannounced gzip, lone carriage returns, a line too long, or a
+                record with too many fields.
         """
         if not self._begun:
             data = self._rest + data
@@ -96,13 +102,14 @@ class RecordCounter:
         """Count the last record, which needs no line end.
 
         Raises:
-            MalformedCsv: as `feed`, or a quoted field is not closed.
+            MalformedCsv: as `feed`, a quoted field is not closed, or the last line is cut.
         """
         if not self._begun:
             self._rest = self._begin(self._rest)
+        last = b""
         if self._rest or self._in_quotes:
             last, self._rest = self._rest, b""
-            if self._crlf is None and b"\r" in last:
+            if not self._line_end_is_known and b"\r" in last:
                 raise self._lone_carriage_return(last.find(b"\r"))
             self._count(last + b"\n")
         if self._in_quotes or self._rest:
@@ -110,6 +117,13 @@ class RecordCounter:
                 f"the quoted field that is open at byte {self._open_quote:,} is never closed: "
                 "somewhere a quote is missing, or a quote inside a field is not doubled"
             )
+        if last.endswith(b"\r"):
+            raise MalformedCsv(
+                "it is cut off between the carriage return and the line feed of its last line: "
+                "upload it again"
+            )
+        if last.endswith(b"\f"):
+            raise MalformedCsv("its last character is a form feed without a line end: remove it")
 
     def _begin(self, data: bytes) -> bytes:
         self._begun = True
@@ -145,8 +159,9 @@ class RecordCounter:
                     f"it is not UTF-8: byte {self._offset + error.start:,} is "
                     f"0x{chunk[error.start]:02x} ({error.reason}); convert the file to UTF-8"
                 ) from None
-        if self._crlf is None:
-            self._crlf = self._uses_crlf(chunk)
+        if not self._line_end_is_known:
+            self._check_first_line_end(chunk)
+            self._line_end_is_known = True
         if not self.header:
             after = self._take_header(chunk)
             if after is None:
@@ -160,16 +175,14 @@ class RecordCounter:
             if self._in_quotes:
                 self._open_quote = self._offset + chunk.rfind(self._quote)
         elif not self._in_quotes:
+            self._check_width(chunk)
             self.rows += self._lines(chunk)
         self._offset += len(chunk)
 
-    def _uses_crlf(self, chunk: bytes) -> bool:
+    def _check_first_line_end(self, chunk: bytes) -> None:
         newline, carriage = chunk.find(b"\n"), chunk.find(b"\r")
-        if carriage == -1 or newline < carriage:
-            return False
-        if newline != carriage + 1:
+        if -1 < carriage < newline - 1:
             raise self._lone_carriage_return(carriage)
-        return True
 
     def _lone_carriage_return(self, position: int) -> MalformedCsv:
         return MalformedCsv(
@@ -183,10 +196,30 @@ class RecordCounter:
         if outside.startswith((b"\n", b"\r\n")) or b"\n\n" in outside or b"\n\r\n" in outside:
             lines = outside.split(b"\n")
             lines.pop()  # after the last line end there is no line, or an open quote
-            count -= lines.count(b"")
-            if self._crlf:
-                count -= lines.count(b"\r")
+            count -= lines.count(b"") + lines.count(b"\r")
         return count
+
+    def _check_width(self, outside: bytes) -> None:
+        """Refuse text without quotes that has a record of too many fields."""
+        # Such a record fills one of these windows, without a line end in it.
+        size = MAX_FIELDS // 2
+        if (
+            not self._delimiters
+            and outside.endswith(b"\n")
+            and all(outside.find(b"\n", at, at + size) >= 0 for at in range(0, len(outside), size))
+        ):
+            return
+        delimiters = [line.count(self._delimiter) for line in outside.split(b"\n")]
+        delimiters[0] += self._delimiters
+        if max(delimiters) >= MAX_FIELDS:
+            raise self._too_many_fields()
+        self._delimiters = delimiters[-1]
+
+    def _too_many_fields(self) -> MalformedCsv:
+        return MalformedCsv(
+            f"a record after byte {self._offset:,} has more than {MAX_FIELDS:,} fields: line ends "
+            "are missing, or this is not a CSV file"
+        )
 
     def _count_by_parity(self, chunk: bytes) -> bool:
         """Count a chunk, taking every second piece between quotes as inside a quoted field.
@@ -210,6 +243,7 @@ class RecordCounter:
         at_start += outside.startswith(self._quote)
         if at_start != outside.count(self._quote):
             return False
+        self._check_width(outside)
         self.rows += self._lines(outside)
         self._in_quotes = inside_last
         return True
@@ -220,11 +254,10 @@ class RecordCounter:
         Sets `_in_quotes` to whether the chunk ends inside a quoted field.
         """
         position = start = 0
-        blank = (b"\n", b"\r\n") if self._crlf else (b"\n",)
         while position < len(chunk):
             if self._in_quotes:
                 match = self._inside.match(chunk, position)
-            elif position == start and chunk.startswith(blank, position):
+            elif position == start and chunk.startswith((b"\n", b"\r\n"), position):
                 position = start = chunk.index(b"\n", position) + 1
                 continue
             else:
@@ -238,16 +271,21 @@ class RecordCounter:
             # A chunk ends with a line end, so a field is always followed by something.
             position = match.end() + 1
             if chunk[match.end()] == 10:
+                self._delimiters = 0
                 yield start, match.end()
                 start = position
+                continue
+            self._delimiters += 1
+            if self._delimiters >= MAX_FIELDS:
+                raise self._too_many_fields()
 
     def _take_header(self, chunk: bytes) -> bytes | None:
         """Read the header from the chunk; the rest of the chunk, or None if it is incomplete."""
-        if chunk.startswith(b"\r\n"):
+        if chunk.lstrip(b"\n").startswith(b"\r\n"):
             raise MalformedCsv("it begins with an empty line instead of a header: remove that line")
         for start, end in self._records(chunk):
             line = chunk[start:end]
-            self.header = _fields(line.removesuffix(b"\r") if self._crlf else line, self.dialect)
+            self.header = _fields(line.removesuffix(b"\r"), self.dialect)
             if not self.header:
                 raise MalformedCsv(
                     "the line where its header should be holds a carriage return alone, and other "
@@ -255,7 +293,8 @@ class RecordCounter:
                 )
             return chunk[end + 1 :]
         if self._in_quotes:
-            self._in_quotes = False  # the header will be read again from its start
+            # The header will be read again from its start.
+            self._in_quotes, self._delimiters = False, 0
             return None
         return b""
 

@@ -46,7 +46,10 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the feed's staged days."""
 
     @dg.asset(
-        **asset_defaults(feed, NAME, "1", feed.columns, feed.key, feed.source.csv, feed.warehouse),
+        **asset_defaults(
+            *(feed, NAME, "2", feed.columns, feed.key, feed.source.csv, feed.warehouse),
+            feed.load.trailing_blanks,
+        ),
         deps=[asset_key(feed, CATALOG_TABLE)],
         kinds={"glue", "spark", "redshift"},
         description=(

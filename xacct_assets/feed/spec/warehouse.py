@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from xacct_assets.contract.column_types import TrailingBlanks
 from xacct_assets.feed.spec.names import Identifier, QualifiedName, ResourceName
 from xacct_assets.feed.spec.section import Section
 
@@ -82,4 +83,10 @@ class LoadJob(Section):
     execution_class: Literal["STANDARD", "FLEX"] = Field(
         default="STANDARD",
         description="FLEX costs less, and a job run may wait for spare capacity.",
+    )
+    trailing_blanks: TrailingBlanks = Field(
+        default=TrailingBlanks.REJECT,
+        strict=False,
+        description="A text that fits its varchar(n) only without some of its trailing blanks: "
+        "reject the row, or cut these blanks, as Redshift's own COPY does.",
     )

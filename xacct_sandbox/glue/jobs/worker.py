@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -62,6 +63,10 @@ class Script:
     credentials: Credentials
 
 
+# An error that ends the JVM; Spark logs it.
+_JAVA_ERROR = re.compile(r"\bjava\.lang\.\w+Error\b.*")
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a script ended.
@@ -96,6 +101,7 @@ class Worker:
     reports: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     sink: Sink | None = None
     usable: bool = True
+    _java_error: str = ""
     _own_lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=20))
     _readers: list[threading.Thread] = field(default_factory=list)
     _drained: dict[str, threading.Event] = field(
@@ -168,6 +174,7 @@ class Worker:
         """
         for drained in self._drained.values():
             drained.clear()
+        self._java_error = ""
         self.sink = sink
         try:
             self._send(
@@ -211,16 +218,25 @@ class Worker:
 
     def _ended(self, report: dict[str, Any]) -> Ended:
         if "ended" in report:
+            cause = self._cause()
             self.kill()
             return Ended(
-                error=f"{report['ended']} (out of memory? raise {MEMORY_VARIABLE}); "
-                f"its last own output:\n{self.last_output()}"
+                error=f"{report['ended']}{cause}; its last own output:\n{self.last_output()}"
             )
         self.usable = report["usable"]
         deadline = time.monotonic() + OUTPUT_SECONDS
         for drained in self._drained.values():
             drained.wait(max(0.0, deadline - time.monotonic()))
         return Ended(error=report["error"])
+
+    def _cause(self) -> str:
+        """Why the process ended, as far as can be told. Only memory asks for more memory."""
+        if self._java_error and "OutOfMemoryError" not in self._java_error:
+            return f": {self._java_error}"
+        if self._java_error or (self.process.poll() or 0) < 0:
+            cause = f": {self._java_error}" if self._java_error else ""
+            return f"{cause} (out of memory? raise {MEMORY_VARIABLE})"
+        return ": see the error log of the run"
 
     def _send(self, order: dict[str, Any]) -> None:
         stream = self.process.stdin
@@ -251,6 +267,8 @@ class Worker:
         of_script = False
         for line in stream:
             text = line.rstrip("\n")
+            if error := _JAVA_ERROR.search(text):
+                self._java_error = error[0]
             if text == START_OF_OUTPUT:
                 of_script = True
             elif text == END_OF_OUTPUT:

@@ -120,6 +120,7 @@ def test_a_retention_is_a_number_of_days(retention: Any) -> None:
         ("load.number_of_workers", 1),
         ("load.worker_type", "G.3X"),
         ("load.timeout_minutes", "sixty"),
+        ("load.trailing_blanks", "trim"),
         ("export.format", "orc"),
         ("export.header", True),
         ("export.compression", "gzip"),

@@ -1,7 +1,7 @@
 """raw_partition and the load job read a file with different code, and must agree on it.
 
 What raw_partition passes, the job must not refuse, and must read with the same header; what it
-finds no row in, the job must find no layout in. (How many records Spark cuts is compared in
+finds no row in, the job must find no header in. (How many records Spark cuts is compared in
 `tests/pipeline/integration/test_fuzzed_files.py`.)
 """
 
@@ -35,13 +35,13 @@ def verdict(body: bytes, key: str) -> Any:
     return found
 
 
-def layout(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
-    """What the job says: a layout, None for no row, or an error."""
+def header(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
+    """What the job says: a header, None for no row, or an error."""
     if not body:
         return None
     whole = len(body) <= HEAD_BYTES
     found = parse_head(body[:HEAD_BYTES], key, whole, CsvDialect())
-    if found is not None and (problem := header_problem(found.header, columns, ",")):
+    if found is not None and (problem := header_problem(found, columns, ",")):
         raise ValueError(problem)
     return found
 
@@ -75,8 +75,8 @@ files = st.one_of(
 def test_a_file_that_passes_is_read_with_the_same_header(body: bytes) -> None:
     result = verdict(body, "a.csv")
     if result.problem is None:
-        found = layout(body, "a.csv")
-        assert result.header == (found.header if found else ())
+        found = header(body, "a.csv")
+        assert result.header == (found or ())
 
 
 @SETTINGS
@@ -90,14 +90,14 @@ def test_a_gzip_file_that_passes_is_read_with_the_same_header(
     for data in (packed, packed[: len(packed) - cut]):
         result = verdict(data, "a.csv.gz")
         if result.problem is None:
-            found = layout(data, "a.csv.gz")
-            assert result.header == (found.header if found else ())
+            found = header(data, "a.csv.gz")
+            assert result.header == (found or ())
 
 
 @SETTINGS
 @given(body=files)
 def test_what_the_job_would_refuse_is_refused_by_raw_partition(body: bytes) -> None:
     try:
-        layout(body, "a.csv")
+        header(body, "a.csv")
     except ValueError:
         assert verdict(body, "a.csv").problem is not None

@@ -1,14 +1,16 @@
-"""The environment of a Spark worker: that of a Glue job, and the machine's own libraries."""
+"""The environment of a Spark worker, and what is said of one that ended before its script did."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from awsglue.session import _java_option
 
 from xacct_sandbox.daemon.config import SandboxConfig
-from xacct_sandbox.glue.jobs.worker import _environment
+from xacct_sandbox.glue.jobs.worker import Worker, _environment
 
 
 @pytest.fixture
@@ -71,3 +73,38 @@ def test_locale_time_zone_and_java_are_those_of_a_job(
 )
 def test_a_path_is_one_java_option(path: str, option: str) -> None:
     assert _java_option(f"-Dx={path}") == option
+
+
+ENDED = "the Spark worker ended with exit code 1"
+
+
+def said_of(code: int, *lines: str) -> str:
+    """The error of a run whose worker wrote these lines and ended with this code."""
+    process: Any = SimpleNamespace(poll=lambda: code)
+    worker: Any = Worker(Path("/nowhere"), process)
+    worker._read_output("error", [f"{line}\n" for line in lines])
+    return f"{ENDED}{worker._cause()}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "26/01/01 ERROR SparkUncaughtExceptionHandler: Uncaught exception in thread Thread[x]",
+        "\tat org.apache.spark.sql.catalyst.trees.TreeNode.mapChildren(TreeNode.scala:1244)",
+    ],
+)
+def test_an_error_other_than_memory_is_named_and_asks_for_no_memory(line: str) -> None:
+    assert said_of(1, "java.lang.StackOverflowError", line) == (
+        f"{ENDED}: java.lang.StackOverflowError"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "line"), [(1, "java.lang.OutOfMemoryError: Java heap space"), (-9, "INFO x")]
+)
+def test_a_worker_without_memory_or_that_was_killed_asks_for_memory(code: int, line: str) -> None:
+    assert "(out of memory? raise XACCT_SANDBOX_SPARK_MEMORY)" in said_of(code, line)
+
+
+def test_a_worker_that_ended_without_a_word_asks_for_no_memory() -> None:
+    assert said_of(1, "INFO x") == f"{ENDED}: see the error log of the run"
