@@ -24,6 +24,7 @@ from benchmarks.own_sandbox import free_port
 from xacct_sandbox.daemon.config import HOST
 
 PROJECT = Path(__file__).parent.parent
+DAGSTER_YAML = PROJECT / "xacct_assets" / "local_runtime" / "dagster.yaml"
 START_SECONDS = 120.0
 ASSETS = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
 _POLL_SECONDS = 0.25
@@ -223,7 +224,7 @@ def running(
     home, port = folder / "home", free_port()
     home.mkdir(parents=True)
     if settings is None:
-        settings = (PROJECT / "dagster.yaml").read_text(encoding="utf-8")
+        settings = DAGSTER_YAML.read_text(encoding="utf-8")
     (home / "dagster.yaml").write_text(settings, encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},

@@ -17,6 +17,7 @@ from xacct_assets.contract.logins import ROTATION_WINDOW
 from xacct_assets.iam_hints import grant_hint
 
 if TYPE_CHECKING:
+    from xacct_assets.aws.console import Console
     from xacct_assets.aws.glue.catalog import Catalog
     from xacct_assets.aws.glue.crawler import Crawler
     from xacct_assets.aws.glue.job import GlueJob
@@ -76,6 +77,13 @@ class AwsClients:
         """The boto3 client of an AWS service."""
         return self.sessions.client(service)
 
+    @property
+    def console(self) -> Console:
+        """Addresses of pages of the AWS Console."""
+        from xacct_assets.aws.console import Console
+
+        return Console(self.settings.console_url, self.settings.region)
+
     def input_bucket(self, feed: FeedSpec) -> str:
         """Name of the feed's raw bucket, in account A."""
         return feed.source.bucket or self.settings.input_bucket
@@ -134,7 +142,10 @@ class AwsClients:
         """Glue jobs and their logs."""
         from xacct_assets.aws.glue.job import GlueJob
 
-        return self._once("glue_job", lambda: GlueJob(self.client("glue"), self.client("logs")))
+        return self._once(
+            "glue_job",
+            lambda: GlueJob(self.client("glue"), self.console, self.client("logs")),
+        )
 
     @property
     def data_api(self) -> DataApi:

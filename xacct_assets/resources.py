@@ -32,6 +32,7 @@ class AwsClientsResource(dg.ConfigurableResource[AwsClients]):
         description="Name or ARN of a JSON secret for the Data API, if the other is a URI.",
     )
     glue_connection: str = Field(description="Glue connection that leads to Redshift.")
+    console_url: str = Field(description="AWS Console that links in metadata lead to.")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xacct_assets.aws.console import default_url
+
 
 class SettingsError(Exception):
     """Environment variables are missing or wrong; the message lists all of them at once.
@@ -39,6 +41,7 @@ class Settings:
         account_a, account_b: ids of the central and the processing account.
         suffix: end of every name, so that several installations can share the accounts.
         data_api_secret: a JSON secret for the Data API, needed if `redshift_secret` is a URI.
+        console_url: the AWS Console that links lead to, without a slash at its end.
         account_a_profile, account_b_profile: AWS profiles that `xacct deploy` uses; None = default.
         warehouse_host, warehouse_port: template parameters of `xacct deploy`, for clients that do
             not connect to the workgroup's own endpoint.
@@ -61,6 +64,7 @@ class Settings:
     redshift_secret: str
     data_api_secret: str | None
     glue_connection: str
+    console_url: str
     account_a_profile: str | None = None
     account_b_profile: str | None = None
     warehouse_host: str | None = None
@@ -145,16 +149,33 @@ _CONNECTION = _Format(
     "xacct-redshift-dev1",
 )
 _PROFILE = _Format(r"\S(?:.*\S)?", "the name of an AWS profile", "central")
+_URL = _Format(
+    r"https?://[^\s/?#]+(?:/[^\s?#]*)?",
+    "the address of an AWS Console",
+    "https://us-east-1.console.aws.amazon.com",
+)
 _HOST = _Format(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or address", "127.0.0.1"
 )
-_PORT = _Format(r"[0-9]{1,5}", "a port number from 1 to 65535", "5439")
+_SWITCH = _Format(r"true|false", "true or false", "true")
 _PRINCIPAL = _Format(
     r"arn:aws(?:-[a-z]+)*:iam::\d{12}:(?:root|(?:role|user)/[\w+=,.@/-]+)",
     "the ARN of an IAM role, user or account root (join several with commas)",
     "arn:aws:iam::222222222222:role/engineer",
 )
 _FOLDER = _Format(r".+", "a folder that exists", "/srv/our-feeds")
+
+
+def arrival_overrides(env: Mapping[str, str] | None = None) -> dict[str, int | bool]:
+    """The fields of ``arrival`` that this installation sets for all of its feeds.
+
+    Args:
+        env: by default the environment of the process.
+
+    Raises:
+        SettingsError: names every variable that is wrong, with an example.
+    """
+    return _Reader(os.environ if env is None else env).arrival_overrides()
 
 
 class _Reader:
@@ -193,17 +214,27 @@ class _Reader:
             glue_connection=self._with_default(
                 "XACCT_GLUE_CONNECTION", _CONNECTION, f"xacct-redshift-{suffix}"
             ),
+            console_url=self._console_url(region),
             account_a_profile=self._optional("XACCT_ACCOUNT_A_PROFILE", _PROFILE),
             account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", _PROFILE),
             warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", _HOST),
-            warehouse_port=self._port("XACCT_WAREHOUSE_PORT"),
+            warehouse_port=self._number("XACCT_WAREHOUSE_PORT", 1, 65535, example=5439),
             trusted_arns=self._arns("XACCT_ORCHESTRATOR_TRUSTED_ARNS"),
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
         )
         self._require_distinct_buckets(values)
+        self.arrival_overrides()  # raises all problems
+        return values
+
+    def arrival_overrides(self) -> dict[str, int | bool]:
+        overrides = {
+            "start_running": self._switch("XACCT_ARRIVAL_START_RUNNING"),
+            "interval_seconds": self._number("XACCT_ARRIVAL_INTERVAL_SECONDS", 5, 3600, example=30),
+            "settle_seconds": self._number("XACCT_ARRIVAL_SETTLE_SECONDS", 0, 86400, example=60),
+        }
         if self._problems:
             raise SettingsError(self._problems)
-        return values
+        return {name: value for name, value in overrides.items() if value is not None}
 
     def _get(self, name: str) -> str:
         # An empty variable means the same as one that is not set.
@@ -270,13 +301,22 @@ class _Reader:
             )
         return value
 
-    def _port(self, name: str) -> int | None:
-        value = self._optional(name, _PORT)
-        if value is None or not _PORT.matches(value):
+    def _console_url(self, region: str) -> str:
+        value = self._optional("XACCT_CONSOLE_URL", _URL)
+        return (value or default_url(region, _partition(region))).rstrip("/")
+
+    def _number(self, name: str, least: int, most: int, *, example: int) -> int | None:
+        format_ = _Format("[0-9]{1,9}", f"a number from {least} to {most}", str(example))
+        value = self._optional(name, format_)
+        if value is None or not format_.matches(value):
             return None
-        if not 1 <= int(value) <= 65535:
-            self._refuse(name, value, _PORT)
+        if not least <= int(value) <= most:
+            self._refuse(name, value, format_)
         return int(value)
+
+    def _switch(self, name: str) -> bool | None:
+        value = self._optional(name, _SWITCH)
+        return None if value is None else value == "true"
 
     def _folder(self, name: str) -> Path | None:
         value = self._get(name)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
-from xacct_sandbox import commands, demo, landing
+from xacct_sandbox import broken_files, commands, demo, landing
 from xacct_sandbox.daemon import latency, proxies, request_log
 from xacct_sandbox.daemon.config import SandboxError
 from xacct_sandbox.faults import cli as faults_cli
@@ -90,6 +90,9 @@ def _add_data_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentP
     land.add_argument("--file", type=Path, help="land this file unchanged")
     land.add_argument("--feed", default=landing.GENERATED_FEED, help="folder in the bucket")
     land.add_argument("--key", help="name of the object in the day's folder")
+    land.add_argument(
+        "--broken", choices=sorted(broken_files.KINDS), help="land a file with this mistake"
+    )
     land.add_argument("--seed", type=int, help="seed of the generated products (default 1)")
     land.set_defaults(run=commands.land)
 

@@ -16,6 +16,7 @@ import botocore.session
 from botocore.config import Config
 
 from xacct_sandbox.credentials import Credentials
+from xacct_sandbox.daemon import profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.control_client import SERVICE_ROLE_PATH, call_daemon
 
@@ -48,7 +49,6 @@ def sandbox() -> SandboxConfig:
 
 def client(service: str, credentials: Credentials, region: str) -> Any:
     """Creates a boto3 client of the sandbox. Threads may share it."""
-    config = sandbox()
     with _creation_lock:  # boto3 sessions and clients must not be created concurrently
         core = botocore.session.Session()
         core.register_component("data_loader", _model_loader)
@@ -59,13 +59,24 @@ def client(service: str, credentials: Credentials, region: str) -> Any:
             aws_session_token=credentials.session_token,
             region_name=region,
         )
-        # The stubs know literal service names only.
-        return session.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=config.endpoint_url,
-            verify=str(config.ca_bundle),
-            config=_CONFIG,
-        )
+        return _of_session(session, service)
+
+
+def user_client(profile: str, service: str) -> Any:
+    """Creates a boto3 client with the keys of a user. Threads may share it."""
+    with _creation_lock:
+        return _of_session(profiles.session(sandbox(), profile), service)
+
+
+def _of_session(session: boto3.Session, service: str) -> Any:
+    config = sandbox()
+    # The stubs know literal service names only.
+    return session.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=config.endpoint_url,
+        verify=str(config.ca_bundle),
+        config=_CONFIG,
+    )
 
 
 def service_role(

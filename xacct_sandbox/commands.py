@@ -39,7 +39,7 @@ def up(options: argparse.Namespace) -> int:
     print(
         "\nNext:\n"
         "  xacct-sandbox land --days 3      put three days of products into account A\n"
-        "  dagster dev                      see and run the pipeline (it reads .env)\n"
+        "  dg dev                           the UI; files that land are run (it reads .env)\n"
         "  xacct reconcile                  check that the row counts of every day add up\n"
         "  xacct-sandbox down               stop; the stored data is kept"
     )
@@ -65,7 +65,10 @@ def start_and_deploy(say: Callable[[str], None]) -> SandboxConfig:
         SandboxError: the sandbox does not start, or the deployment fails.
     """
     config = _start(say)
+    dagster = lifecycle.new_dagster_instance(config)  # beside the deployment, which mostly waits
     code = lifecycle.deploy(config, Path.cwd())
+    if dagster is not None and dagster.wait():
+        raise SandboxError(f"the Dagster instance in {config.home} could not be made (see above)")
     if code:
         raise SandboxError(
             f"`xacct deploy` failed (exit code {code}, see its message above); the sandbox itself "
@@ -83,7 +86,8 @@ def down(_options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    state = current_status(SandboxConfig.load())
+    config = SandboxConfig.load()
+    state = current_status(config)
     code = 0 if state.ready else NOT_READY
     if options.json:
         print(json.dumps(asdict(state), indent=2))
@@ -94,6 +98,7 @@ def status(options: argparse.Namespace) -> int:
     else:
         print(f"state     {'ready' if state.ready else 'NOT READY'} (pid {state.pid})")
         print(f"AWS APIs  {state.endpoint_url}")
+        print(f"console   {config.console_url}")
         print(f"Redshift  127.0.0.1:{state.redshift_port} (TLS)")
         for name, healthy in state.parts.items():
             print(f"  {name:<10}{'up' if healthy else 'DOWN'}")
@@ -147,7 +152,7 @@ def _land(
     say: Callable[[str], None],
 ) -> None:
     if options.file is not None:
-        for name in ("rows", "files", "seed"):
+        for name in ("rows", "files", "seed", "broken"):
             if getattr(options, name) is not None:
                 raise SandboxError(
                     f"--{name} is for generated products; leave it out, or leave out --file"
@@ -168,6 +173,7 @@ def _land(
         key=options.key or "products.csv",
         seed=1 if options.seed is None else options.seed,
         say=say,
+        broken=options.broken,
     )
 
 

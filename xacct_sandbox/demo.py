@@ -1,7 +1,7 @@
 """`xacct-sandbox demo`: the whole pipeline once, then the Dagster UI.
 
 The pipeline is run by its public commands in subprocesses (`dagster job execute`,
-`xacct reconcile`, `dagster dev`), as a user would run it.
+`xacct reconcile`, `dg dev`), as a user would run it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from xacct_sandbox import commands, landing
-from xacct_sandbox.daemon import lifecycle, ports
+from xacct_sandbox.daemon import env_file, lifecycle, ports
 from xacct_sandbox.daemon.config import HOST, SandboxConfig, SandboxError
 from xacct_sandbox.daemon.profiles import client
 
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         SandboxError: a step fails; the message says what to do.
     """
+    check_env_file(Path.cwd() / ".env")
     if not options.no_ui:
         check_ui_port(options.ui_port, SandboxConfig.load())
     say = commands.stopwatch()
@@ -57,36 +59,64 @@ def run(options: argparse.Namespace) -> int:
         say=say,
     )
     environment = lifecycle.client_environment(config)
+    is_right = run_days(config, days, environment, say)
+    if not options.no_ui:
+        # Also with a day that is wrong, such as one whose file was broken yesterday.
+        return serve_ui(config, options.ui_port, environment, say)
+    if not is_right:
+        raise SandboxError(
+            "a day is not right (see its problem above); once its cause is mended, materialize it "
+            f"again: dg launch --assets 'group:{FEED}' --partition DAY"
+        )
+    print("\nThe sandbox keeps running. `make run` adds the UI, `make stop` ends everything.")
+    return 0
+
+
+def run_days(
+    config: SandboxConfig,
+    days: list[date],
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> bool:
+    """Materializes the days that are not right, and prints the table of all.
+
+    Returns:
+        Whether all days are right now.
+    """
     rows = reconciliation(days, environment)
     open_days = [date.fromisoformat(row["partition"]) for row in rows if not row["ok"]]
     for first, last in contiguous_ranges(open_days):
         say(f"materializing {first} to {last} through all five assets")
-        materialize(first, last, environment, config.log_dir / "demo.log", say)
+        try:
+            materialize(first, last, environment, config.log_dir / "demo.log", say)
+        except SandboxError as problem:
+            print(problem)
     if not open_days:
         say("all days were loaded before, and their row counts add up")
     print()
-    if show_reconciliation(days, environment):
-        raise SandboxError(
-            "the row counts of a day do not add up (see its problem above); materialize it again: "
-            f"dg launch --assets 'group:{FEED}' --partition DAY"
-        )
-    _print_next_steps()
-    if options.no_ui:
-        print("The sandbox keeps running. `make run` adds the UI, `make stop` ends everything.")
-        return 0
-    return serve_ui(config, options.ui_port, environment, say)
+    return show_reconciliation(days, environment) == 0
 
 
-def _print_next_steps() -> None:
-    today = datetime.now(UTC).date()
-    print(
-        "\nTry next, in another terminal:\n"
-        "  . .venv/bin/activate\n"
-        f"  xacct-sandbox land --date {today}     then materialize that day in the UI\n"
-        f"  dg launch --assets 'group:products' --partition {today}\n"
-        "  xacct reconcile                          check that the row counts add up\n"
-        "  xacct doctor                             check every hop, one line each\n"
-    )
+def next_steps(url: str, today: date) -> str:
+    """What to try while the UI is served: a good file, a broken one, the good one again.
+
+    Args:
+        url: of the UI.
+        today: the day of the files (UTC), for which nothing has landed yet.
+    """
+    land = f"xacct-sandbox land --date {today}"
+    return f"""
+The Dagster UI is at {url} and its sensor looks for files every 5 seconds.
+Watch the days at {url}/assets/{FEED}/{ASSETS[0]}?view=partitions
+and try this in a second terminal; each file takes about 20 seconds:
+
+  . .venv/bin/activate
+  {land:<56} # today's file: the day turns green
+  {land + " --broken delimiter":<56} # a broken one: red, and why
+  {land:<56} # the right one again: green
+  {"xacct reconcile":<56} # are the row counts right?
+
+Ctrl-C ends the UI; `make stop` ends everything."""
 
 
 @dataclass
@@ -125,13 +155,28 @@ class Progress:
             self.say(f"    {match['text']}")
 
 
+def check_env_file(path: Path) -> None:
+    """Checks that Dagster, which prefers ``.env`` to the environment, would use the sandbox.
+
+    Raises:
+        SandboxError: the file is the user's own.
+    """
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
+        env_file.MARKER
+    ):
+        raise SandboxError(
+            f"{path} is your own, and Dagster prefers it: its runs would use the accounts that it "
+            "names. Move it to another folder, or run this in another clone"
+        )
+
+
 def check_ui_port(port: int, config: SandboxConfig) -> None:
     """Checks that the UI can be served on the port, before minutes of work.
 
     Raises:
         SandboxError: the port is taken, or is one of the sandbox's.
     """
-    own = port in (config.aws_port, config.redshift_port)
+    own = port in (config.aws_port, config.console_port, config.redshift_port)
     problem = "by the sandbox itself" if own else ports.bind_problem(port)
     if problem is not None:
         raise SandboxError(
@@ -253,24 +298,57 @@ def materialize(
 def serve_ui(
     config: SandboxConfig, port: int, environment: Mapping[str, str], say: Callable[[str], None]
 ) -> int:
-    """Runs `dagster dev` until it ends. Returns its exit code; `down` can end it too."""
-    say(f"Dagster UI: http://{HOST}:{port}  (Ctrl-C ends the UI; `make stop` ends everything)")
+    """Runs `dg dev` until it ends. Returns its exit code; `down` can end it too.
+
+    What Dagster logs of every run goes to a file, so that the next commands stay on the screen.
+
+    Raises:
+        SandboxError: the UI did not start; the message has its log's end.
+    """
+    url = f"http://{HOST}:{port}"
     # A shell without a terminal starts background processes with SIGINT ignored, and children
-    # inherit that: `dagster dev` could not be interrupted.
+    # inherit that: `dg dev` could not be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(
-        [_command("dagster"), "dev", "--host", HOST, "--port", str(port), "--log-level", "warning"],
-        env=dict(environment),
-        start_new_session=True,
-    ) as process:
+    log = config.log_dir / "dagster.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [
+                *(_command("dg"), "dev", "--workspace", "workspace.yaml"),
+                *("--host", HOST, "--port", str(port), "--log-level", "warning"),
+            ],
+            env={**environment, **env_file.ARRIVAL},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
         config.ui_pid_file.write_text(str(process.pid), encoding="utf-8")
         try:
+            if not _is_served(url, process):
+                tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
+                raise SandboxError("\n".join([f"the Dagster UI ended; its log is {log}:", *tail]))
+            say(f"the Dagster UI is ready; its log is {log}")
+            print(next_steps(url, datetime.now(UTC).date()), flush=True)
             return process.wait()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)
             return process.wait()
         finally:
             config.ui_pid_file.unlink(missing_ok=True)
+
+
+def _is_served(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Waits until the UI answers. Returns False if its process ends before that."""
+    # Without the proxies of the environment, which cannot reach this machine's own addresses.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while process.poll() is None:
+        try:
+            with opener.open(f"{url}/server_info", timeout=5):
+                return True
+        except OSError:
+            time.sleep(0.25)
+    return False
 
 
 def _partition_options(days: list[date]) -> list[str]:

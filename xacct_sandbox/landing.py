@@ -35,7 +35,15 @@ def days_to_land(first: date | None, count: int) -> list[date]:
 
 
 def land_products(
-    config: SandboxConfig, days: list[date], rows: int, files: int, key: str, seed: int, say: Say
+    config: SandboxConfig,
+    days: list[date],
+    rows: int,
+    files: int,
+    key: str,
+    seed: int,
+    say: Say,
+    *,
+    broken: str | None = None,
 ) -> None:
     """Generates product files and uploads them.
 
@@ -47,6 +55,7 @@ def land_products(
         key: name of the object in the day's folder; numbered if there are several files.
         seed: of the generated products.
         say: prints a line of progress.
+        broken: in which way the files are broken, of ``broken_files.KINDS``; None: not.
 
     Raises:
         SandboxError: there are more files than rows, or an upload fails.
@@ -60,10 +69,14 @@ def land_products(
             product_file = ProductFile(seed=seed, day=day, rows=share, number=number)
             name = key if files == 1 else _numbered(key, number + 1)
             object_key = f"{GENERATED_FEED}/{day:%Y/%m/%d}/{name}"
-            size = _upload(s3, config, object_key, product_file.open(), say)
+            size = _upload(s3, config, object_key, product_file.open(broken), say)
+            flaw = (
+                f"broken on purpose ({broken})"
+                if broken
+                else f"{product_file.rejected_rows} of them invalid on purpose"
+            )
             say(
-                f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {share} rows, "
-                f"{product_file.rejected_rows} of them invalid on purpose"
+                f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {share} rows, {flaw}"
             )
 
 

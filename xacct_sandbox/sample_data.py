@@ -14,6 +14,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from xacct_sandbox.broken_files import KINDS
 from xacct_sandbox.sample_values import (
     BRANDS,
     BRANDS_CSV,
@@ -138,9 +139,14 @@ class ProductFile:
                 )
             yield "".join(lines).encode()
 
-    def open(self) -> io.BufferedReader:
-        """The content of the file as a stream, generated while it is read."""
-        return io.BufferedReader(_ChunkStream(self.chunks()), buffer_size=1024 * 1024)
+    def open(self, broken: str | None = None) -> io.BufferedReader:
+        """The content of the file as a stream, generated while it is read.
+
+        Args:
+            broken: in which way the file is broken, of ``broken_files.KINDS``.
+        """
+        chunks = KINDS[broken](self.chunks()) if broken else self.chunks()
+        return io.BufferedReader(_ChunkStream(chunks), buffer_size=1024 * 1024)
 
     def records(self) -> Iterator[Record]:
         """All rows as a correct reader reads them, in file order."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dagster as dg
 
 from tests.support.pipeline import tags
-from tests.support.project import ROOT
+from tests.support.project import DAGSTER_YAML, ROOT
 from tests.support.sandbox import free_port
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DagsterProcesses:
         self._port = 0
 
     def _prepare_home(self) -> None:
-        shutil.copy(ROOT / "dagster.yaml", self.home)
+        shutil.copy(DAGSTER_YAML, self.home)
         # Processes that start together must not all make the database of a new home.
         self.instance.get_runs(limit=1)
 

@@ -157,6 +157,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_aws_port() -> int:
+    """A free port whose next one, the console's, is free as well."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
 def free_wire_port() -> int:
     ports = WIRE_PORTS[WORKER::WORKERS]
     # In random order: a second test session on this machine searches the same ports.
@@ -192,7 +205,7 @@ def running_sandbox(**settings: str) -> Iterator[RunningSandbox]:
 
     with sandbox_folder() as folder:
         config = SandboxConfig(
-            home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
+            home=folder / "home", aws_port=free_aws_port(), redshift_port=free_wire_port()
         )
         running = RunningSandbox(config, folder, extra_settings=settings)
         try:

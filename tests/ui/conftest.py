@@ -1,7 +1,7 @@
-"""A sandbox with six days of raw files, `dagster dev` on it, and a browser.
+"""A sandbox with six days of raw files, `dg dev` on it, and a browser.
 
 Ports, folders and browser belong to the test session. Screenshots are written to
-``build/ui/*.png``, beside the log of `dagster dev`.
+``build/ui/*.png``, beside the log of `dg dev`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.support.project import ROOT
+from tests.support.project import DAGSTER_YAML, ROOT
 from tests.support.sandbox import RunningSandbox, free_port, running_sandbox
 from tests.ui.dagster_ui import DagsterUi
 from xacct_sandbox.daemon import env_file
@@ -65,15 +65,15 @@ def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
 
 @pytest.fixture(scope="session")
 def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
-    """Where `dagster dev` serves the project, with the project's own instance settings."""
+    """Where `dg dev` serves the project, with the project's own instance settings."""
     home = env_file.dagster_home(sandbox.config)
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "dagster.yaml", home)
+    shutil.copy(DAGSTER_YAML, home)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log = pictures / "dagster-dev.log"
     command = [
-        *(str(Path(sys.executable).with_name("dagster")), "dev"),
+        *(str(Path(sys.executable).with_name("dg")), "dev"),
         *("--workspace", str(ROOT / "workspace.yaml")),
         *("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"),
     ]
@@ -82,7 +82,7 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
         _ended(
             subprocess.Popen(
                 command,
-                cwd=sandbox.folder,
+                cwd=pictures,  # its own .env would start the sensor
                 env=sandbox.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -113,13 +113,13 @@ def _wait_until_served(url: str, process: subprocess.Popen[bytes], log: Path) ->
     deadline = time.monotonic() + SERVED_WITHIN
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            pytest.fail(f"`dagster dev` ended with {process.returncode}:\n{log.read_text()}")
+            pytest.fail(f"`dg dev` ended with {process.returncode}:\n{log.read_text()}")
         try:
             with urllib.request.urlopen(f"{url}/server_info", timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.25)
-    pytest.fail(f"`dagster dev` did not answer in {SERVED_WITHIN} s:\n{log.read_text()}")
+    pytest.fail(f"`dg dev` did not answer in {SERVED_WITHIN} s:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -152,19 +152,19 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def ui(browser: Browser, address: str, pictures: Path) -> Iterator[DagsterUi]:
     """A fresh tab, without memory of the others."""
-    with _tab(browser, address, pictures, width=1440, height=900) as tab:
+    with open_tab(browser, address, pictures, width=1440, height=900) as tab:
         yield tab
 
 
 @pytest.fixture
 def wide_ui(browser: Browser, address: str, pictures: Path) -> Iterator[DagsterUi]:
     """A low and wide tab, drawn at twice the size, for pictures of the graph."""
-    with _tab(browser, address, pictures, width=1440, height=420, sharpness=2) as tab:
+    with open_tab(browser, address, pictures, width=1440, height=420, sharpness=2) as tab:
         yield tab
 
 
 @contextmanager
-def _tab(
+def open_tab(
     browser: Browser,
     address: str,
     pictures: Path,
@@ -173,6 +173,7 @@ def _tab(
     height: int,
     sharpness: float = 1,
 ) -> Iterator[DagsterUi]:
+    """A tab of the UI at an address."""
     expect.set_options(timeout=SEEN_WITHIN * 1000)
     with browser.new_context(
         base_url=address,

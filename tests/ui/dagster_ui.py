@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +136,26 @@ class DagsterUi:
         """The dot beside the day is the colour of success; nothing but its style says so."""
         dot = self.page.locator(f'[data-tooltip="{day}"] + div')
         expect(dot).to_have_attribute("style", re.compile("accent-green"))
+
+    def wait_for_day(self, asset: str, day: str, colour: str, seconds: float) -> None:
+        """Look at an asset's list of partitions until the day's dot has a colour."""
+        dot = self.page.locator(f'[data-tooltip="{day}"] + div')
+        until = time.monotonic() + seconds
+        while True:
+            self.open_asset(asset, "Partitions")
+            self.select_partitions(day)
+            expect(dot).to_be_visible()
+            if f"accent-{colour}" in (dot.get_attribute("style") or ""):
+                return
+            assert time.monotonic() < until, f"{asset} of {day} is not {colour}"
+            self.page.wait_for_timeout(2000)
+
+    def follow(self, row: Locator) -> Page:
+        """The page that the link in a row opens, in a tab of its own."""
+        with self.page.context.expect_page() as opened:
+            row.get_by_role("link").first.click()
+        opened.value.wait_for_load_state()
+        return opened.value
 
     def expect_count(self, state: str, number: int) -> None:
         """How many of the shown partitions are in a state, as the list's filter counts them."""

@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from tests.support.environment import environment
-from tests.support.project import ROOT
+from tests.support.project import DAGSTER_YAML, ROOT
 from tests.support.sandbox import RunningSandbox
 from tools.chaos.absorbed import absorbed, attempts_of
 from tools.chaos.accounts import Accounts, OtherDays
@@ -93,7 +93,7 @@ def run_seed(
     other_days = accounts.other_days()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "dagster.yaml", folder)
+    shutil.copy(DAGSTER_YAML, folder)
     with environment({**accounts.variables, "DAGSTER_HOME": str(folder)}):
         instance = dg.DagsterInstance.from_config(str(folder))
         with instance:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tests.support.project import EXTRA_FEEDS_DIR
-from tests.support.sandbox import RunningSandbox, free_port, free_wire_port
+from tests.support.sandbox import RunningSandbox, free_aws_port, free_wire_port
 from tools.chaos.schedule import schedule_of
 from tools.chaos.seed import Result, accounts_for, run_seed
 from tools.chaos.state import State
@@ -33,7 +33,7 @@ def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
     """A sandbox in this folder with both feeds deployed; stopped and reset afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     config = SandboxConfig(
-        home=folder / "home", aws_port=free_port(), redshift_port=free_wire_port()
+        home=folder / "home", aws_port=free_aws_port(), redshift_port=free_wire_port()
     )
     sandbox = RunningSandbox(
         config, folder, extra_settings={"XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}

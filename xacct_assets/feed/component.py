@@ -12,6 +12,7 @@ from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import has_template
 from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.settings import arrival_overrides
 
 
 class FeedAttributes(FeedSpec):
@@ -75,8 +76,13 @@ class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):  # type: ignore[m
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The feed's assets, checks, job, schedule and sensor."""
-        return feed_definitions(self)
+        """The feed's assets, checks, job, schedule and sensor.
+
+        Raises:
+            SettingsError: the installation sets a field of ``arrival`` to an unusable value.
+        """
+        arrival = self.arrival.overridden(arrival_overrides())
+        return feed_definitions(self.model_copy(update={"arrival": arrival}))
 
 
 def feed_definitions(feed: FeedSpec) -> dg.Definitions:

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="xacct",
         description="The cross-account pipeline from the terminal. Settings are read from .env in "
-        "the current directory, which takes precedence as with `dagster dev`, and from the "
+        "the current directory, which takes precedence as with `dg dev`, and from the "
         "environment.",
     )
     env_file = parser.add_mutually_exclusive_group()

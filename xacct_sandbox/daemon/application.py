@@ -1,4 +1,4 @@
-"""The ASGI application on the AWS port: the control endpoint, and the emulated services."""
+"""The ASGI application: over TLS the emulated services and the control endpoint; the console."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from xacct_sandbox.daemon.asgi import (
     send_response,
 )
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.daemon.console.application import Console
 from xacct_sandbox.daemon.control_endpoint import JSON_HEADERS, ControlEndpoint
 from xacct_sandbox.daemon.middleware import RecordedRequest
 from xacct_sandbox.daemon.request_log import RequestLog
@@ -33,6 +34,7 @@ class Sandbox:
     def __init__(self, config: SandboxConfig, aws: Application, token: str) -> None:
         self._aws = aws
         self._request_log = RequestLog()
+        self._console = Console(config, self._request_log)
         fault_plan, self._services = planned_faults.install(config, aws)
         self.control = ControlEndpoint(token, self._request_log, fault_plan)
         self.loaded = asyncio.Event()
@@ -42,6 +44,9 @@ class Sandbox:
             await self._lifespan(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
+        elif scope["scheme"] != "https":
+            # Only the console's port is without TLS. The services are not served there.
+            await self._console(scope, receive, send)
         elif scope["path"].startswith("/_"):
             # No bucket name starts with "_". The emulator's own pages under "/_" need no
             # credentials, so they are not served: the control endpoint answers for all of "/_".

@@ -68,6 +68,11 @@ class SandboxConfig:
                 f"{AWS_PORT_VARIABLE} and {REDSHIFT_PORT_VARIABLE} are both {aws_port}: "
                 "the AWS APIs and Redshift each need a port of their own; change one of them"
             )
+        if redshift_port == aws_port + 1 or aws_port == 65535:
+            raise SandboxError(
+                f"{AWS_PORT_VARIABLE}={aws_port} leaves no port for the console, which is served "
+                f"on the next one; choose another, e.g. {AWS_PORT_VARIABLE}={DEFAULT_AWS_PORT}"
+            )
         return cls(home=home, aws_port=aws_port, redshift_port=redshift_port)
 
     @classmethod
@@ -124,6 +129,16 @@ class SandboxConfig:
     def endpoint_url(self) -> str:
         """The endpoint of all AWS APIs."""
         return f"https://{HOST}:{self.aws_port}"
+
+    @property
+    def console_port(self) -> int:
+        """The port of the console: the one after that of the AWS APIs."""
+        return self.aws_port + 1
+
+    @property
+    def console_url(self) -> str:
+        """The address of the console."""
+        return f"http://{HOST}:{self.console_port}"
 
     # -- files -----------------------------------------------------------------------------
 
@@ -190,7 +205,7 @@ class SandboxConfig:
 
     @property
     def ui_pid_file(self) -> Path:
-        """The process id of the ``dagster dev`` that the demo started."""
+        """The process id of the ``dg dev`` that the demo started."""
         return self.home / "dagster-dev.pid"
 
     @property

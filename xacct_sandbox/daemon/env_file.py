@@ -1,4 +1,4 @@
-"""The `.env` file that points `dagster dev`, `dg` and `xacct` at the sandbox."""
+"""The `.env` file that points `dg` and `xacct` at the sandbox."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ from xacct_sandbox.daemon.config import HOME_VARIABLE, SandboxConfig, SandboxErr
 
 MARKER = "# Written by `xacct-sandbox up`; without this line it is yours and never touched again."
 END_MARKER = "# --- your own lines go below; they are kept, and they win over the lines above"
+
+
+DAGSTER_YAML = "xacct_assets/local_runtime/dagster.yaml"
+"""In a checkout. Dagster warns of a ``dagster.yaml`` in the working directory that is not used."""
+
+ARRIVAL = {
+    "XACCT_ARRIVAL_START_RUNNING": "true",
+    "XACCT_ARRIVAL_INTERVAL_SECONDS": "5",
+    "XACCT_ARRIVAL_SETTLE_SECONDS": "2",
+}
+"""Dagster's UI on a sandbox runs a file that lands by itself, within seconds."""
 
 
 def variables(config: SandboxConfig) -> dict[str, str]:
@@ -36,6 +47,8 @@ def variables(config: SandboxConfig) -> dict[str, str]:
         "XACCT_ORCHESTRATOR_TRUSTED_ARNS": f"arn:aws:iam::{config.account_b}:user/developer",
         "XACCT_WAREHOUSE_HOST": config.host,
         "XACCT_WAREHOUSE_PORT": str(config.redshift_port),
+        # Links to the AWS Console lead to the sandbox's own pages.
+        "XACCT_CONSOLE_URL": config.console_url,
         # Dagster requires an absolute path.
         "DAGSTER_HOME": str(dagster_home(config)),
     }
@@ -60,10 +73,10 @@ def dagster_home(config: SandboxConfig) -> Path:
 
 
 def _prepare_dagster_home(config: SandboxConfig, folder: Path) -> None:
-    """Creates that folder, with the settings of the ``dagster.yaml`` in ``folder``."""
+    """Creates that folder, with the settings for one machine of the checkout in ``folder``."""
     home = dagster_home(config)
     home.mkdir(parents=True, exist_ok=True)
-    settings, link = (folder / "dagster.yaml").absolute(), home / "dagster.yaml"
+    settings, link = (folder / DAGSTER_YAML).absolute(), home / "dagster.yaml"
     if settings.exists() and (link.is_symlink() or not link.exists()):
         # A link, so that a change of the project's file takes effect at the next start.
         link.unlink(missing_ok=True)
@@ -84,7 +97,8 @@ def write(config: SandboxConfig, folder: Path) -> Path | None:
     if path.exists() and not _is_ours(path):
         return None
     added = _users_lines(path)
-    merged = {**variables(config), **proxies.direct(os.environ, _hosts_without_proxy(added))}
+    direct = proxies.direct(os.environ, _hosts_without_proxy(added))
+    merged = {**variables(config), **ARRIVAL, **direct}
     ours = [f"{name}={_quoted(value)}" for name, value in merged.items()]
     _replace(path, [MARKER, *ours, END_MARKER, *map(_with_our_host, added)])
     return path

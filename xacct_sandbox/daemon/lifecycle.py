@@ -35,7 +35,7 @@ from xacct_sandbox.daemon.processes import (
 
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
-DAGSTER_ENDS_SECONDS = 3.0
+DAGSTER_ENDS_SECONDS = 10.0
 """How long the processes of a UI that was ended may take to end."""
 LOG_TAIL_LINES = 25
 
@@ -104,11 +104,12 @@ def _require_user_name() -> None:
 def _require_free_ports(config: SandboxConfig) -> None:
     for port, variable, purpose, others in (
         (config.aws_port, AWS_PORT_VARIABLE, "the AWS APIs", range(config.aws_port, 65536)),
+        (config.console_port, AWS_PORT_VARIABLE, "its console", range(config.aws_port, 65536)),
         (config.redshift_port, REDSHIFT_PORT_VARIABLE, "Redshift", REDSHIFT_PORTS),
     ):
         problem = ports.bind_problem(port)
         if problem is not None:
-            taken = (config.aws_port, config.redshift_port)
+            taken = (config.aws_port, config.console_port, config.redshift_port)
             other = ports.first_free(each for each in others if each > 1023 and each not in taken)
             raise SandboxError(
                 f"port {port} on {config.host} cannot be used ({problem}), so the sandbox cannot "
@@ -211,6 +212,16 @@ def why_not_loaded(config: SandboxConfig, feed: str, first: date, last: date) ->
     return answer.stderr.strip().removeprefix("xacct: ") if answer.returncode else None
 
 
+def new_dagster_instance(config: SandboxConfig) -> subprocess.Popen[bytes] | None:
+    """Starts to prepare the Dagster instance of a new sandbox; None if there is one."""
+    if (env_file.dagster_home(config) / "history").exists():
+        return None
+    return subprocess.Popen(
+        [sys.executable, "-m", "xacct_assets.local_runtime.new_instance"],
+        env=client_environment(config),
+    )
+
+
 def client_environment(config: SandboxConfig) -> dict[str, str]:
     """This process's environment, with all AWS settings replaced by those of the sandbox."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
@@ -255,7 +266,7 @@ def _stop_ui(config: SandboxConfig, say: Say) -> None:
     if not config.ui_pid_file.exists():
         return
     pid = int(config.ui_pid_file.read_text(encoding="utf-8"))
-    if "dagster" in command_line(pid):
+    if "/dg dev " in command_line(pid):
         os.killpg(pid, signal.SIGINT)
         if not wait_until(lambda: not command_line(pid), STOP_SECONDS):
             os.killpg(pid, signal.SIGKILL)

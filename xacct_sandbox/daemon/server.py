@@ -1,4 +1,4 @@
-"""The sandbox's one background process: the AWS APIs on one TLS port, Redshift in a child process.
+"""The sandbox's one background process: the AWS APIs, its console, and Redshift in a child process.
 
 ``python -m xacct_sandbox.daemon.server`` serves until SIGTERM.
 """
@@ -110,6 +110,7 @@ async def _start(sandbox: Sandbox, config: SandboxConfig) -> None:
 def _hypercorn(config: SandboxConfig) -> HypercornConfig:
     settings = HypercornConfig()
     settings.bind = [f"{config.host}:{config.aws_port}"]
+    settings.insecure_bind = [f"{config.host}:{config.console_port}"]
     settings.certfile = str(config.server_pem)
     settings.keyfile = str(config.server_key)
     settings.alpn_protocols = ["http/1.1"]

@@ -287,6 +287,24 @@ def test_few_rejected_rows_are_counted_and_shown(
     assert pipeline.metadata("staging_table", DAY)["reasons"] == {"bad": 2}
 
 
+def test_links_in_metadata_lead_to_the_console_of_the_installation(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(DAY, rows=100)
+    state.reject[date(2026, 1, 2)] = 2
+    assert pipeline.run(DAY).success
+    url = state.settings.console_url
+    crawler = pipeline.metadata("catalog_table", DAY)["crawler"]
+    assert crawler.startswith(f"{url}/glue/home?")
+    assert crawler.endswith("/crawlers/view/xacct-test-products")
+    staged = pipeline.metadata("staging_table", DAY)
+    assert staged["rejects in S3"].startswith(f"{url}/s3/buckets/xacct-processing-test?")
+    assert staged["rejects in S3"].endswith(
+        f"=rejects/products/2026/01/02/{staged['xacct/load_id']}/"
+    )
+    assert staged["rejects"].startswith("s3://xacct-processing-test/rejects/products/2026/01/02/")
+
+
 def test_running_a_day_again_loads_it_again_with_another_load_id(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:

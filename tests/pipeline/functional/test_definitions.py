@@ -10,7 +10,7 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._daemon.controller import create_daemon_of_type
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-from tests.support.project import EXTRA_FEEDS_DIR, ROOT
+from tests.support.project import DAGSTER_YAML, EXTRA_FEEDS_DIR, ROOT
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.loader import FeedFileError, load_feed
@@ -123,7 +123,7 @@ def test_the_workspace_names_the_same_location_as_the_project() -> None:
 
 
 def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
     settings, _ = dagster_instance_config(str(tmp_path))
     assert settings["concurrency"]["pools"] == {
         "default_limit": 1,
@@ -133,7 +133,7 @@ def test_the_instance_settings_are_accepted_by_dagster(tmp_path: Path) -> None:
 
 
 def test_the_queue_is_dequeued_every_second_and_keeps_its_limits(tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         daemon = create_daemon_of_type("QUEUED_RUN_COORDINATOR", instance)
         assert isinstance(daemon, QueuedRunCoordinatorDaemon)

@@ -99,7 +99,7 @@ def test_the_jobs_arguments_do_not_grow_with_the_days(
 ) -> None:
     rows = {DAY + timedelta(days=n): 7919**n % 10_000_019 for n in range(days)}
     context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, rows).to_json()}
-    injector = _pipes_classes()[0](pipes_bucket().client, "b", "222222222222", "pipes/products/w1/")
+    injector = LoadContextInjector(load_bucket(pipes_bucket().client), "pipes/products/w1/")
     with injector.inject_context(context) as params:
         assert len(encode_param(params)) <= INLINE_CHARACTERS
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
 import io
 import json
 import re
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import dagster as dg
 import pyarrow.parquet
@@ -193,6 +195,29 @@ def test_the_rejected_rows_are_those_that_were_spoiled_each_with_its_reason(
 
 def test_the_fact_table_holds_what_the_files_say(pipeline: Pipeline, landed_day: LandedDay) -> None:
     assert pipeline.fact_rows(DAY) == expected_rows(pipeline.feed, landed_day.bodies)
+
+
+def page_of(url: str) -> str:
+    """The page that a link opens in a browser, whose script sends what is behind "#"."""
+    start, _, fragment = url.partition("#")
+    address = f"{start}&{urlencode({'page': fragment})}" if fragment else url
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        return html.unescape(answer.read().decode())
+
+
+def test_links_in_metadata_open_pages_that_the_sandbox_serves(landed_day: LandedDay) -> None:
+    staged = landed_day.run.metadata("staging_table", DAY)
+    run = page_of(staged["job run"])
+    assert staged["xacct/job_run_id"] in run
+    assert "SUCCEEDED" in run
+    assert "--load_id" in run
+    assert "PutObject" in run  # the job wrote rejects
+    assert "COPY public.products" in page_of(staged["error log"])
+    rejects = page_of(staged["rejects in S3"])
+    assert all(f"<th>{name}</th>" in rejects for name in ("reason", "source_file", "raw_record"))
+    assert all(reason in rejects for reason in staged["reasons"])
+    cataloged = landed_day.run.metadata("catalog_table", DAY)
+    assert cataloged["crawl"] in page_of(cataloged["crawler"])
 
 
 def test_the_export_holds_what_the_files_say(pipeline: Pipeline, landed_day: LandedDay) -> None:

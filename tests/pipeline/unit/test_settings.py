@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xacct_assets.settings import Settings, SettingsError
+from xacct_assets.settings import Settings, SettingsError, arrival_overrides
 
 REQUIRED = {
     "XACCT_ACCOUNT_A": "111111111111",
@@ -53,6 +53,7 @@ def test_four_variables_are_enough_and_the_other_names_follow():
         ("XACCT_ACCOUNT_A_PROFILE", "central", "account_a_profile"),
         ("XACCT_ACCOUNT_B_PROFILE", "processing", "account_b_profile"),
         ("XACCT_WAREHOUSE_HOST", "127.0.0.1", "warehouse_host"),
+        ("XACCT_CONSOLE_URL", "http://127.0.0.1:4567", "console_url"),
     ],
 )
 def test_each_name_can_be_overridden(variable, value, attribute):
@@ -98,6 +99,13 @@ def test_every_missing_variable_is_named_at_once_with_an_example():
         ("XACCT_WAREHOUSE_HOST", "a b"),
         ("XACCT_ORCHESTRATOR_TRUSTED_ARNS", "me"),
         ("XACCT_EXTRA_FEEDS_DIR", "/no/such/folder"),
+        ("XACCT_CONSOLE_URL", "console.aws.amazon.com"),
+        ("XACCT_CONSOLE_URL", "javascript:alert(1)"),
+        ("XACCT_CONSOLE_URL", "https://console?a=b"),
+        ("XACCT_ARRIVAL_START_RUNNING", "yes"),
+        ("XACCT_ARRIVAL_INTERVAL_SECONDS", "4"),
+        ("XACCT_ARRIVAL_INTERVAL_SECONDS", "5s"),
+        ("XACCT_ARRIVAL_SETTLE_SECONDS", "-1"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(variable, value):
@@ -130,6 +138,32 @@ def test_the_default_region_is_enough():
 def test_other_partitions_have_their_own_arns():
     settings = Settings.load(REQUIRED | {"AWS_REGION": "us-gov-west-1"})
     assert settings.role_a_arn.startswith("arn:aws-us-gov:iam::")
+
+
+def test_links_lead_to_the_console_of_the_region_and_partition():
+    assert Settings.load(REQUIRED).console_url == "https://us-east-1.console.aws.amazon.com"
+    china = Settings.load(REQUIRED | {"AWS_REGION": "cn-north-1"})
+    assert china.console_url == "https://cn-north-1.console.amazonaws.cn"
+    slash = Settings.load(REQUIRED | {"XACCT_CONSOLE_URL": "https://console.example.com/"})
+    assert slash.console_url == "https://console.example.com"
+
+
+def test_an_installation_overrides_when_files_are_run():
+    assert arrival_overrides({}) == {}
+    assert arrival_overrides(
+        {
+            "XACCT_ARRIVAL_START_RUNNING": "true",
+            "XACCT_ARRIVAL_INTERVAL_SECONDS": "5",
+            "XACCT_ARRIVAL_SETTLE_SECONDS": "0",
+        }
+    ) == {"start_running": True, "interval_seconds": 5, "settle_seconds": 0}
+    assert arrival_overrides({"XACCT_ARRIVAL_START_RUNNING": "false"}) == {"start_running": False}
+
+
+def test_a_wrong_override_is_reported_with_the_other_mistakes():
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(REQUIRED | {"AWS_REGION": "x", "XACCT_ARRIVAL_SETTLE_SECONDS": "soon"})
+    assert set(caught.value.problems) == {"AWS_REGION", "XACCT_ARRIVAL_SETTLE_SECONDS"}
 
 
 def test_trusted_principals_are_a_list():

@@ -22,6 +22,7 @@ import pytest
 from botocore.exceptions import ClientError
 from dotenv import dotenv_values
 
+from tests.support import secret_scan
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 from xacct_sandbox.daemon.control_client import call_daemon
@@ -274,6 +275,48 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
         role_a["AccessKeyId"], role_a["SecretAccessKey"], role_a["SessionToken"], region
     )
     return sandbox.client_of(last, service)
+
+
+# -- the console -------------------------------------------------------------------------------
+
+
+def console_page(sandbox: RunningSandbox, target: str, **headers: str) -> tuple[int, str]:
+    """Status and body of a page."""
+    request = urllib.request.Request(sandbox.config.console_url + target, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+def test_the_console_is_served_by_this_machines_own_names_only(sandbox: RunningSandbox) -> None:
+    assert console_page(sandbox, "/")[0] == 200
+    assert console_page(sandbox, "/", Host="evil.example")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "target", ["/sample-inp-bucket-etl-local/", "/_sandbox/health", "/_ministack/config"]
+)
+def test_the_services_are_not_served_without_tls(sandbox: RunningSandbox, target: str) -> None:
+    status, body = console_page(sandbox, target)
+    assert status == 404
+    assert "The sandbox has no page" in body
+
+
+def test_no_page_of_the_console_shows_a_secret(sandbox: RunningSandbox) -> None:
+    password = "Canary1in2a3statement"
+    sandbox.client("account-b-admin", "redshift-data").execute_statement(
+        WorkgroupName="xacct-local",
+        Database="dev",
+        SecretArn="xacct/redshift-local",
+        Sql=f"CREATE USER nobody PASSWORD '{password}'",
+    )
+    pages = [console_page(sandbox, target) for target in ("/", "/requests")]
+    assert [status for status, _ in pages] == [200, 200]
+    assert "CREATE USER nobody PASSWORD &#x27;***&#x27;" in pages[1][1]
+    for secret in secret_scan.secrets_of(sandbox.config.home, [password]):
+        assert not [body for _, body in pages if secret.value in body], secret.name
 
 
 # -- times -------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ def test_the_help_says_which_day_the_date_is(capsys: pytest.CaptureFixture[str])
         ["land", "--days", "0"],
         ["land", "--rows", "-1"],
         ["land", "--date", "31.01.2026"],
+        ["land", "--broken", "badly"],
         ["env"],
         ["env", "--as", "root"],
         ["fly"],

@@ -12,6 +12,7 @@ import dagster as dg
 
 from tests.support.fakes.aws_state import AwsState
 from tests.support.fakes.modelled_client import ModelledClient
+from xacct_assets.aws.console import Console
 from xacct_assets.aws.errors import NotFound, StatementFailed
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
 from xacct_assets.aws.glue.crawler import CrawlRequirement, CrawlResult
@@ -322,6 +323,7 @@ class FakeAwsClients:
     def __init__(self, state: AwsState) -> None:
         self.state = state
         self.settings = state.settings
+        self.console = Console(state.settings.console_url, state.settings.region)
         self.sessions = FakeSessions(state)
         self.crawler = FakeCrawler(state)
         self.catalog = FakeCatalog(state)

@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from tests.support.fakes.modelled_client import ModelledClient, client_error
+from xacct_assets.aws.console import Console
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -116,6 +117,7 @@ class FakeGlueCrawler:
 
 # States of a run that has not ended.
 _LIVE = {"STARTING", "RUNNING", "WAITING", "STOPPING"}
+CONSOLE = Console("https://us-east-1.console.aws.amazon.com", "us-east-1")
 OPTIONS = {"worker_type": "G.1X", "number_of_workers": 2, "timeout_minutes": 10}
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call
+from xacct_assets.aws.console import Console
 from xacct_assets.aws.errors import AwsFailure, Unavailable, WaitTimeout
 from xacct_assets.aws.glue.job_result import JobRunResult, failure_of, result_of
 from xacct_assets.aws.glue.job_runs import BACKOFF, ENDED, LIVE, MARKER, STOP_TIMEOUT, JobRuns
@@ -61,6 +62,7 @@ class GlueJob:
     Args:
         glue: boto3's ``glue`` client. Its retries of StartJobRun are limited here to those that
             cannot start a second run.
+        console: for links to the run and its logs.
         logs: boto3's ``logs`` client, to show the run's log lines while it runs; optional.
         backoff, sleep, clock: for tests.
     """
@@ -68,6 +70,7 @@ class GlueJob:
     def __init__(
         self,
         glue: GlueClient,
+        console: Console,
         logs: CloudWatchLogsClient | None = None,
         *,
         backoff: Backoff = BACKOFF,
@@ -75,6 +78,7 @@ class GlueJob:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._glue = glue
+        self._console = console
         self._logs = logs
         self._runs = JobRuns(glue, backoff=backoff, sleep=sleep, clock=clock)
         self._backoff = backoff
@@ -150,7 +154,7 @@ class GlueJob:
         except BaseException as reason:
             self._stop_after(reason, job_name, load_id, run_id)
             raise
-        result = result_of(run, self._glue.meta.region_name, attached=started.attached)
+        result = result_of(run, self._console, attached=started.attached)
         if result.state == "SUCCEEDED":
             return result
         raise failure_of(job_name, result, timeout_minutes)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
+from xacct_assets.aws.console import Console
 from xacct_assets.aws.denials import denial_in
 from xacct_assets.aws.errors import JobRunFailed
 from xacct_assets.aws.transient_errors import (
@@ -46,7 +46,7 @@ class JobRunResult:
     log_urls: dict[str, str] = field(default_factory=dict)
 
 
-def result_of(run: Mapping[str, Any], region: str, *, attached: bool) -> JobRunResult:
+def result_of(run: Mapping[str, Any], console: Console, *, attached: bool) -> JobRunResult:
     """From GetJobRun's answer for a run that has ended."""
     seconds = int(run.get("ExecutionTime") or 0)
     capacity = run.get("MaxCapacity")
@@ -63,7 +63,7 @@ def result_of(run: Mapping[str, Any], region: str, *, attached: bool) -> JobRunR
         attached=attached,
         started=run.get("StartedOn"),
         completed=run.get("CompletedOn"),
-        log_urls=log_urls(region, str(run["JobName"]), str(run["Id"]), group),
+        log_urls=log_urls(console, str(run["JobName"]), str(run["Id"]), group),
     )
 
 
@@ -116,21 +116,10 @@ def _advice(error: str | None) -> str:
     return "the script failed, on our side: read the error; the error log has the whole traceback"
 
 
-def log_urls(region: str, job_name: str, run_id: str, group: str) -> dict[str, str]:
-    """Console links: the run in Glue Studio, its output and its error log in CloudWatch."""
-    # The console's own encoding: percent-encoding with "%" written as "$25".
-    logs = (
-        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-        "#logsV2:log-groups/log-group/"
-    )
-
-    def stream(kind: str) -> str:
-        encoded = quote(quote(f"{group}/{kind}", safe=""), safe="").replace("%", "$")
-        return f"{logs}{encoded}/log-events/{run_id}"
-
+def log_urls(console: Console, job_name: str, run_id: str, group: str) -> dict[str, str]:
+    """Console links: the run, its output and its error log."""
     return {
-        "job run": f"https://{region}.console.aws.amazon.com/gluestudio/home?region={region}"
-        f"#/job/{quote(job_name, safe='')}/run/{run_id}",
-        "output log": stream("output"),
-        "error log": stream("error"),
+        "job run": console.job_run(job_name, run_id),
+        "output log": console.log_stream(f"{group}/output", run_id),
+        "error log": console.log_stream(f"{group}/error", run_id),
     }

@@ -87,7 +87,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 if problem:
                     batch.fail(day, problem)
                 else:
-                    results[day] = _result(feed, partition, crawl, repaired.get(day))
+                    results[day] = _result(feed, aws, partition, crawl, repaired.get(day))
             yield from batch.report(results)
 
     return catalog_table
@@ -124,7 +124,11 @@ def _problem(
 
 
 def _result(
-    feed: FeedSpec, partition: CatalogPartition | None, crawl: CrawlResult, repaired: str | None
+    feed: FeedSpec,
+    aws: AwsClients,
+    partition: CatalogPartition | None,
+    crawl: CrawlResult,
+    repaired: str | None,
 ) -> PartitionResult:
     inferred = {} if partition is None else dict(partition.columns)
     columns = CrawledColumns(
@@ -138,6 +142,9 @@ def _result(
         "partition": "none: the files hold no rows" if partition is None else partition.location,
         "repaired after the crawl": repaired or "nothing",
         "crawl": crawl.crawl_id,
+        "crawler": dg.MetadataValue.url(
+            aws.console.crawler(feed.crawler_name(aws.settings.suffix))
+        ),
         "crawl reused": crawl.reused,
         "crawl summary": crawl.summary,
     }

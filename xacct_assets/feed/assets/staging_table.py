@@ -243,9 +243,9 @@ def _result(
     if load.rows_rejected:
         prefix = f"{day_rejects(feed_prefix(feed.name), day)}{load_id}/"
         metadata["reasons"] = dict(load.reasons)
-        metadata["rejects"] = dg.MetadataValue.path(
-            f"s3://{aws.settings.processing_bucket}/{prefix}"
-        )
+        bucket = aws.settings.processing_bucket
+        metadata["rejects"] = dg.MetadataValue.path(f"s3://{bucket}/{prefix}")
+        metadata["rejects in S3"] = dg.MetadataValue.url(aws.console.s3_folder(bucket, prefix))
         metadata["sample of rejects"] = table([dict(row) for row in load.sample])
     return PartitionResult(metadata)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -88,6 +89,10 @@ class Arrival(Section):
     def tick_seconds(self) -> int:
         """Seconds between two ticks of the sensor."""
         return self.interval_seconds or (5 if self.mode == "events" else 30)
+
+    def overridden(self, values: Mapping[str, int | bool]) -> Arrival:
+        """These settings with other values for some fields."""
+        return Arrival.model_validate({**self.model_dump(exclude_unset=True), **values})
 
     @model_validator(mode="after")
     def _options_fit_the_mode(self) -> Arrival:

@@ -52,5 +52,5 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     deployment = Deployment(settings, feeds, sources_root(), progress, overrides)
     changed = deployment.run(sql_over=options.sql_over)
     progress("deployed" if changed else "up to date")
-    show("Next: `xacct doctor` checks every connection; `dagster dev` starts the UI.")
+    show("Next: `xacct doctor` checks every connection; `dg dev` starts the UI.")
     return OK

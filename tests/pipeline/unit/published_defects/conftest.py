@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline.unit.aws.conftest import clock, modelled, refusal  # noqa: F401
-from tests.support.fakes.glue import FakeGlueJob
+from tests.support.fakes.glue import CONSOLE, FakeGlueJob
 from xacct_assets.aws.glue.job import GlueJob
 
 
@@ -24,4 +24,4 @@ def runs() -> FakeGlueJob:
 @pytest.fixture
 def job(runs: FakeGlueJob, clock: Any) -> GlueJob:  # noqa: F811
     """Our client of that job."""
-    return GlueJob(runs.client, sleep=clock.sleep, clock=clock)
+    return GlueJob(runs.client, CONSOLE, sleep=clock.sleep, clock=clock)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from tests.support.fakes.glue import OPTIONS, FakeGlueJob
+from tests.support.fakes.glue import CONSOLE, OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed
 from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_runs import ENDED, LIVE
@@ -117,7 +117,11 @@ def test_the_log_is_shown_while_the_run_goes_on(
 
     shown: list[tuple[str, str]] = []
     job = GlueJob(
-        runs.client, modelled("logs", get_log_events=events), sleep=clock.sleep, clock=clock
+        runs.client,
+        CONSOLE,
+        modelled("logs", get_log_events=events),
+        sleep=clock.sleep,
+        clock=clock,
     )
     job.run(
         "load",

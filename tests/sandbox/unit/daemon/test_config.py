@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from xacct_sandbox.daemon import env_file
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
 
 
@@ -33,6 +34,18 @@ def test_the_same_port_for_both_is_refused() -> None:
         SandboxConfig.from_environment(
             {"XACCT_SANDBOX_PORT": "5439", "XACCT_SANDBOX_REDSHIFT_PORT": "5439"}
         )
+
+
+@pytest.mark.parametrize("port", ["5438", "65535"])
+def test_a_port_whose_next_one_is_not_free_for_the_console_is_refused(port: str) -> None:
+    with pytest.raises(SandboxError, match=f"XACCT_SANDBOX_PORT={port} leaves no port"):
+        SandboxConfig.from_environment({"XACCT_SANDBOX_PORT": port})
+
+
+def test_the_console_is_on_the_port_after_that_of_the_aws_apis(tmp_path: Path) -> None:
+    config = SandboxConfig(home=tmp_path, aws_port=4999)
+    assert config.console_url == "http://127.0.0.1:5000"
+    assert env_file.variables(config)["XACCT_CONSOLE_URL"] == "http://127.0.0.1:5000"
 
 
 def test_a_running_sandbox_is_read_from_its_file(tmp_path: Path) -> None:

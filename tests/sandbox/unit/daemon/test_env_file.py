@@ -40,6 +40,7 @@ def test_our_own_env_file_is_rewritten_and_removed(config: SandboxConfig, tmp_pa
     assert env_file.write(config, tmp_path) == tmp_path / ".env"
     assert env_file.write(other, tmp_path) == tmp_path / ".env"
     assert read(tmp_path)["AWS_ENDPOINT_URL"] == "https://127.0.0.1:4999"
+    assert read(tmp_path)["XACCT_ARRIVAL_START_RUNNING"] == "true"
     assert env_file.remove(tmp_path)
     assert not (tmp_path / ".env").exists()
 

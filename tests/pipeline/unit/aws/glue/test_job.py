@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.fakes.glue import OPTIONS, FakeGlueJob
+from tests.support.fakes.glue import CONSOLE, OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
 from xacct_assets.aws.glue.job import GlueJob
 from xacct_assets.aws.glue.job_result import log_urls
@@ -17,7 +17,7 @@ def glue():
 
 @pytest.fixture
 def job(glue, clock):
-    return GlueJob(glue.client, sleep=clock.sleep, clock=clock)
+    return GlueJob(glue.client, CONSOLE, sleep=clock.sleep, clock=clock)
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_a_missing_job_is_named(modelled, refusal, clock):
 
     client = modelled("glue", get_job_runs=missing)
     with pytest.raises(NotFound, match="job load"):
-        GlueJob(client, sleep=clock.sleep, clock=clock).run("load", "w", {}, **OPTIONS)
+        GlueJob(client, CONSOLE, sleep=clock.sleep, clock=clock).run("load", "w", {}, **OPTIONS)
 
 
 def test_log_lines_are_shown_while_the_run_goes_on_and_to_their_end(glue, modelled, clock, refusal):
@@ -338,7 +338,11 @@ def test_log_lines_are_shown_while_the_run_goes_on_and_to_their_end(glue, modell
 
     shown: list[str] = []
     job = GlueJob(
-        glue.client, modelled("logs", get_log_events=events), sleep=clock.sleep, clock=clock
+        glue.client,
+        CONSOLE,
+        modelled("logs", get_log_events=events),
+        sleep=clock.sleep,
+        clock=clock,
     )
     job.run("load", "work-1", {}, on_log=shown.append, past_seconds=[30], **OPTIONS)
     assert shown == ["one", "two"]
@@ -363,13 +367,17 @@ def test_a_log_that_may_not_be_read_does_not_fail_the_work(glue, modelled, clock
         raise refusal("AccessDeniedException")
 
     job = GlueJob(
-        glue.client, modelled("logs", get_log_events=denied), sleep=clock.sleep, clock=clock
+        glue.client,
+        CONSOLE,
+        modelled("logs", get_log_events=denied),
+        sleep=clock.sleep,
+        clock=clock,
     )
     job.run("load", "work-1", {}, on_log=lambda _line: None, past_seconds=[30], **OPTIONS)
     assert caplog.text.count("cannot be shown") == 1
 
 
 def test_links_lead_to_the_run_and_its_two_logs():
-    urls = log_urls("us-east-1", "load", "jr_1", "/aws-glue/jobs")
+    urls = log_urls(CONSOLE, "load", "jr_1", "/aws-glue/jobs")
     assert urls["job run"].endswith("#/job/load/run/jr_1")
     assert urls["error log"].endswith("log-group/$252Faws-glue$252Fjobs$252Ferror/log-events/jr_1")
