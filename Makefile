@@ -14,7 +14,7 @@ SANDBOX := $(BIN)/python -m xacct_sandbox.cli
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-install test-ui test-long chaos lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-install test-ui test-long test-iam chaos lint check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 
 test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
 	@$(BIN)/python -m pytest tests/long -q
+
+test-iam: setup ## Compare 20,000 random IAM decisions with an independent simulator; needs Node (SEED=1 COUNT=20000)
+	@$(BIN)/python -m tests.iam --seed $(or $(SEED),1) --count $(or $(COUNT),20000)
 
 chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)

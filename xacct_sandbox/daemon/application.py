@@ -66,6 +66,7 @@ class Sandbox:
         method, path, headers = scope["method"], scope["path"], decoded_headers(scope)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         request = RecordedRequest(method, path, headers, query, receive, send)
+        emulator.tls_version.set(_tls_version(send))
         try:
             refusal = emulator.refuse_root_key(method, path, headers, query)
             if refusal is not None:
@@ -75,3 +76,17 @@ class Sandbox:
                 await self._services(scope, request.receive, request.send, send)
         finally:
             request.write_to(self._request_log)
+
+
+def _tls_version(server_send: Send) -> str:
+    """The TLS version of a connection, e.g. ``1.3``; "" if the server does not say.
+
+    ASGI has no place for it, so hypercorn's own objects are followed from its ``send``.
+    """
+    stream = getattr(server_send, "__self__", None)
+    try:
+        connection = stream.send.__self__.send.__self__  # type: ignore[union-attr]
+        version = connection.writer.get_extra_info("ssl_object").version()
+    except AttributeError:
+        return ""
+    return str(version).removeprefix("TLSv")

@@ -3,16 +3,12 @@
 No other package of the sandbox uses ministack. Its version is pinned, and every hook is looked up
 at the start (``hooks.py``). What is patched:
 
-- the policy of another account's bucket is evaluated for the real principal, Deny included
-  (ministack evaluates it for the root of the caller's account), and a batch delete for each key;
-- ``aws:PrincipalArn`` is the ARN of the role, not of its session; ``aws:ResourceAccount`` of an S3
-  resource is the owner of the bucket;
-- Glue requests are authorized on every resource that AWS checks (catalog, database, table, job);
+- every request is read, authenticated and judged by ``authorization/`` before its handler runs;
+  ministack's own evaluator, its checks inside services and its other entry points are switched off;
 - ``iam:PassRole`` is checked where a role is passed to a service;
 - ``x-amz-expected-bucket-owner`` is checked;
 - listings show RestoreStatus, and archived objects are not copied;
-- only services match a Service principal (in ministack, the root of an account does too), and
-  ministack's built-in root keys are refused;
+- ministack's built-in root keys are refused;
 - CloudFormation applies all bucket properties that it accepts, and Ref of a secret is its ARN;
 - STS sessions and all other state survive a kill; large objects are streamed to and from disk.
 
@@ -24,12 +20,19 @@ from __future__ import annotations
 from xacct_sandbox.daemon.asgi import Application
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator.archives import patch_archives
+from xacct_sandbox.emulator.authorization.enforcement import (
+    judged_call,
+    patch_enforcement,
+    tls_version,
+)
+from xacct_sandbox.emulator.authorization.sessions import patch_sessions
+from xacct_sandbox.emulator.authorization.stored_documents import patch_documents
 from xacct_sandbox.emulator.buckets import patch_buckets
 from xacct_sandbox.emulator.cloudformation import add_cloudformation_type, patch_cloudformation
 from xacct_sandbox.emulator.fault_hooks import object_exists, patch_queue_delivery, replace_object
+from xacct_sandbox.emulator.foreign_copies import patch_foreign_copies
 from xacct_sandbox.emulator.glue_service import add_glue_operations, emulated_glue, glue, patch_glue
 from xacct_sandbox.emulator.hooks import load_hooks
-from xacct_sandbox.emulator.iam_patches import patch_denials, patch_principals, patch_wildcards
 from xacct_sandbox.emulator.json_services import add_service, error_response, json_response
 from xacct_sandbox.emulator.loader import (
     Emulator,
@@ -48,6 +51,7 @@ from xacct_sandbox.emulator.permissions import (
 from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
+from xacct_sandbox.emulator.stack_rights import patch_stack_rights
 from xacct_sandbox.emulator.state import (
     restore_sessions,
     scoped_state,
@@ -87,6 +91,7 @@ __all__ = [
     "secret_of_caller",
     "shut_down",
     "start_thread",
+    "tls_version",
     "write_log",
 ]
 
@@ -102,14 +107,16 @@ def boot(config: SandboxConfig) -> Application:
     set_environment(config)
     emulator = Emulator(config, load_hooks(), write_state)
     register(emulator)
-    patch_principals(emulator)
-    patch_wildcards(emulator)
-    patch_denials(emulator)
+    patch_enforcement(emulator)
+    patch_sessions(emulator, judged_call)
+    patch_documents(emulator)
     patch_buckets(emulator)
     patch_archives(emulator)
+    patch_foreign_copies(emulator)
     patch_uploads(emulator)
     patch_glue(emulator)
     patch_cloudformation(emulator)
+    patch_stack_rights(emulator)
     restore_sessions(emulator)
     watch_changes(emulator)
     emulator.snapshots.start()

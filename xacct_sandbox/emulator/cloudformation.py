@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
+from xacct_sandbox.emulator.stack_rights import guard_resource_type
 from xacct_sandbox.service_errors import ServiceError
 
 
@@ -66,6 +67,7 @@ def add_cloudformation_type(
         "delete": delete,
         "update": update or refuse,
     }
+    guard_resource_type(emulator, type_name)
     emulator.worker_thread_types.add(type_name)
 
 

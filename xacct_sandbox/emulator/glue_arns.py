@@ -44,6 +44,35 @@ _DATABASE_FIELDS = {
     "UpdateDatabase": "Name",
     "GetTables": "DatabaseName",
 }
+_LISTS = {"GetCrawlerMetrics", "GetCrawlers", "GetJobs", "ListCrawlers", "ListJobs"}
+_BATCHES = {
+    "BatchGetCrawlers": ("crawler", "CrawlerNames"),
+    "BatchGetJobs": ("job", "JobNames"),
+}
+_TABLE_OPERATIONS = {
+    "BatchCreatePartition",
+    "BatchDeletePartition",
+    "BatchDeleteTable",
+    "BatchGetPartition",
+    "BatchUpdatePartition",
+    "CreatePartition",
+    "CreatePartitionIndex",
+    "CreateTable",
+    "DeleteColumnStatisticsForPartition",
+    "DeleteColumnStatisticsForTable",
+    "DeletePartition",
+    "DeleteTable",
+    "GetColumnStatisticsForPartition",
+    "GetColumnStatisticsForTable",
+    "GetPartition",
+    "GetPartitionIndexes",
+    "GetPartitions",
+    "GetTable",
+    "UpdateColumnStatisticsForPartition",
+    "UpdateColumnStatisticsForTable",
+    "UpdatePartition",
+    "UpdateTable",
+}
 
 
 def glue_resource_arns(
@@ -58,7 +87,8 @@ def glue_resource_arns(
         account: of the caller; a ``CatalogId`` in the request takes precedence.
 
     Returns:
-        ``["*"]`` for operations without resource-level permissions (lists of jobs and crawlers).
+        ``["*"]`` for operations without resource-level permissions (lists of jobs and crawlers);
+        nothing for an operation that the sandbox does not know.
     """
     prefix = f"arn:aws:glue:{region}:{account}"
     catalog_prefix = f"arn:aws:glue:{region}:{request.get('CatalogId') or account}"
@@ -74,6 +104,11 @@ def glue_resource_arns(
     if operation == "CreateConnection":
         name = (request.get("ConnectionInput") or {}).get("Name", "")
         return [catalog, f"{catalog_prefix}:connection/{name}"]
+    if operation in _LISTS:
+        return ["*"]
+    if operation in _BATCHES:
+        kind, field = _BATCHES[operation]
+        return [f"{prefix}:{kind}/{name}" for name in request.get(field) or [""]]
     if operation in ("GetConnections", "GetDatabases"):
         return [catalog]
     if operation == "BatchDeleteConnection":
@@ -84,15 +119,20 @@ def glue_resource_arns(
     if operation == "CreateDatabase":
         name = (request.get("DatabaseInput") or {}).get("Name", "")
         return [catalog, f"{catalog_prefix}:database/{name}"]
+    return _catalog_arns(operation, request, catalog_prefix)
+
+
+def _catalog_arns(operation: str, request: dict[str, Any], catalog_prefix: str) -> list[str]:
+    """The ARNs of an operation on a database or its tables."""
     database = request.get(_DATABASE_FIELDS.get(operation, "DatabaseName"), "")
-    if not database and operation not in _DATABASE_FIELDS:
-        return ["*"]
+    if operation not in _DATABASE_FIELDS and operation not in _TABLE_OPERATIONS:
+        return []
     if operation in ("GetTables", "DeleteDatabase"):
         tables = ["*"]
     else:
         tables = [] if operation in _DATABASE_FIELDS else _table_names(request)
     return [
-        catalog,
+        f"{catalog_prefix}:catalog",
         f"{catalog_prefix}:database/{database}",
         *(f"{catalog_prefix}:table/{database}/{name}" for name in tables),
     ]

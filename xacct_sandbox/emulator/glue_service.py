@@ -11,6 +11,7 @@ from typing import Any
 from xacct_sandbox.emulator.json_services import error_response, json_response, run_operation
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, as_service, booted
 from xacct_sandbox.emulator.permissions import require_pass_role
+from xacct_sandbox.emulator.requests import account_id, region
 from xacct_sandbox.emulator.roles import role_arn
 from xacct_sandbox.service_errors import ServiceError
 
@@ -141,4 +142,7 @@ def _check_passed_role(operation: str, request: dict[str, Any]) -> None:
         return
     role = request.get("Role") or (request.get("JobUpdate") or {}).get("Role")
     if role:
-        require_pass_role(role_arn(str(role)), _GLUE_PRINCIPAL)
+        kind = "job" if operation.endswith("Job") else "crawler"
+        name = request.get("JobName") or request.get("Name")
+        resource = f"arn:aws:glue:{region()}:{account_id()}:{kind}/{name}"
+        require_pass_role(role_arn(str(role)), _GLUE_PRINCIPAL, resource)

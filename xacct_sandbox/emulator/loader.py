@@ -55,8 +55,13 @@ class Emulator:
         self.glue: Any = modules["ministack.services.glue"]
         self.secrets: Any = modules["ministack.services.secretsmanager"]
         self.logs: Any = modules["ministack.services.cloudwatch_logs"]
+        self.tagging: Any = modules["ministack.services.tagging"]
+        self.cloudformation: Any = modules["ministack.services.cloudformation"]
+        self.cloudformation_handlers: Any = modules["ministack.services.cloudformation.handlers"]
+        self.cloudformation_engine: Any = modules["ministack.services.cloudformation.engine"]
         self.provisioners: Any = modules["ministack.services.cloudformation.provisioners"]
         self.stacks: Any = modules["ministack.services.cloudformation.stacks"]
+        self.acl_allows: Callable[..., bool] = self.s3._foreign_bucket_allows
         self.state: dict[str, Any] = {}
         self.resource_arns: dict[str, Callable[[str, dict[str, Any]], str]] = {}
         self.glue_operations: dict[str, Operation] = {}

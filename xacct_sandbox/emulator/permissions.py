@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from xacct_sandbox.emulator.iam_patches import not_authorized
+from xacct_sandbox.emulator.authorization.callers import Principal, principal_of_key
+from xacct_sandbox.emulator.authorization.checks import Check
+from xacct_sandbox.emulator.authorization.judgement import judge
+from xacct_sandbox.emulator.authorization.messages import denial
 from xacct_sandbox.emulator.loader import as_service, booted, caller_key
-from xacct_sandbox.emulator.requests import account_id, caller_arn, region
+from xacct_sandbox.emulator.requests import account_id, region
 from xacct_sandbox.service_errors import ServiceError
 
 
-def require_pass_role(role_arn: str, service: str) -> None:
+def require_pass_role(role_arn: str, service: str, resource_arn: str = "") -> None:
     """Checks that the caller may pass a role to a service (iam:PassRole).
 
     Does nothing if the service itself calls.
@@ -16,11 +19,16 @@ def require_pass_role(role_arn: str, service: str) -> None:
     Args:
         role_arn: the role.
         service: the service principal, for the condition iam:PassedToService.
+        resource_arn: what gets the role, for the condition iam:AssociatedResourceArn; "" if its
+            service gives no such key.
 
     Raises:
         ServiceError: AccessDeniedException, naming principal, action and resource.
     """
-    require_permission("iam:PassRole", role_arn, {"iam:PassedToService": service})
+    context = {"iam:PassedToService": service}
+    if resource_arn:
+        context["iam:AssociatedResourceArn"] = resource_arn
+    require_permission("iam:PassRole", role_arn, context)
 
 
 def require_permission(
@@ -42,19 +50,15 @@ def require_permission(
     key = caller_key.get()
     if as_service.get() or not key:
         return
-    denied = emulator.evaluator.enforce(
-        key,
-        action,
-        action.partition(":")[0],
-        region(),
-        resource_arn=resource_arn,
-        service_context=context,
-    )
-    if denied:
-        explicit_deny = getattr(denied, "decision", "") == "Deny"
+    principal = principal_of_key(emulator, key)
+    if not isinstance(principal, Principal):
+        raise ServiceError(principal.code, principal.message, 403)
+    keys = {name.lower(): value for name, value in (context or {}).items()}
+    verdict = judge(emulator, principal, Check(action, resource_arn, keys))
+    if not verdict.decision.allowed:
         raise ServiceError(
             "AccessDeniedException",
-            not_authorized(caller_arn(), action, resource_arn, explicit_deny=explicit_deny),
+            denial(action.partition(":")[0], principal.caller.arn, verdict, foreign=False),
         )
 
 

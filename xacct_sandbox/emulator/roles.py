@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from datetime import UTC, datetime
@@ -10,6 +9,9 @@ from typing import Any
 
 from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxError
+from xacct_sandbox.emulator.authorization.callers import role_of_arn, service_principal
+from xacct_sandbox.emulator.authorization.checks import Check
+from xacct_sandbox.emulator.authorization.judgement import judge
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.requests import account_id, acting_in
 from xacct_sandbox.emulator.state import SESSIONS
@@ -40,8 +42,11 @@ def assume_service_role(
     """
     emulator = booted()
     owner = source_account or source_arn.split(":")[4]
-    role = _find_role(emulator, role_arn)
-    if role is None or not _trusts_service(emulator, role, service, source_arn, owner):
+    role = role_of_arn(emulator, role_arn)
+    keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": owner}
+    check = Check("sts:AssumeRole", role_arn)
+    trusted = judge(emulator, service_principal(service), check, keys).decision.allowed
+    if role is None or not trusted:
         raise ServiceError(
             "AccessDenied",
             f"Service: {service} is not authorized to perform: sts:AssumeRole on resource: "
@@ -77,53 +82,6 @@ def _new_session(
         "SessionTags": [],
         "SessionPolicies": None,
     }
-
-
-def _find_role(emulator: Emulator, role_arn: str) -> dict[str, Any] | None:
-    arn = re.fullmatch(r"arn:aws:iam::(\d{12}):role/(?:.*/)?([^/]+)", role_arn)
-    if arn is None:
-        return None
-    role = emulator.iam._roles.get_scoped(arn[1], None, arn[2])
-    return role if role and role["Arn"] == role_arn else None
-
-
-def _trusts_service(
-    emulator: Emulator, role: dict[str, Any], service: str, source_arn: str, source_account: str
-) -> bool:
-    policy = role.get("AssumeRolePolicyDocument") or {}
-    if isinstance(policy, str):
-        policy = json.loads(policy)
-    statements = policy.get("Statement", [])
-    context = emulator.evaluator.EvalContext(
-        principal_arn="",
-        principal_type="AWSService",
-        principal_account="",
-        action="sts:AssumeRole",
-        resource_arn=role["Arn"],
-        region=emulator.responses.get_region(),
-        service_context={
-            "aws:sourcearn": source_arn,
-            "aws:sourceaccount": source_account,
-            "aws:principalservicename": service,
-            "aws:principalisawsservice": "true",
-        },
-    )
-    # ministack does not evaluate Service principals: the statements for this service are selected
-    # here, and their conditions are evaluated with any principal.
-    statements_for_service = [
-        {**statement, "Principal": "*"}
-        for statement in ([statements] if isinstance(statements, dict) else statements)
-        if _names_service(statement.get("Principal"), service)
-    ]
-    policy_for_service = {"Statement": statements_for_service}
-    return bool(emulator.evaluator.evaluate_trust_policy(policy_for_service, service, context))
-
-
-def _names_service(principal: object, service: str) -> bool:
-    if principal == "*":
-        return True
-    names = principal.get("Service", []) if isinstance(principal, dict) else []
-    return service in ([names] if isinstance(names, str) else names)
 
 
 def role_arn(name_or_arn: str) -> str:

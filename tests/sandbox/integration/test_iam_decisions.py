@@ -308,6 +308,7 @@ S3_CASES = (
         (
             allow(
                 "s3:PutObject",
+                "s3:PutObjectAcl",
                 on=OBJECTS,
                 Principal=aws(ROLE),
                 Condition={"StringEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}},
@@ -315,6 +316,15 @@ S3_CASES = (
         ),
         allowed=("put with acl",),
         denied=("put",),
+    ),
+    # "To successfully set the objects permissions with your request, you must have the
+    # s3:PutObjectAcl" (API reference, PutObject).
+    Case(
+        "an ACL header takes a permission of its own",
+        EVERYTHING,
+        (allow("s3:PutObject", on=OBJECTS, Principal=aws(ROLE)),),
+        allowed=("put",),
+        denied=("put with acl",),
     ),
     Case(
         "listing is allowed under the prefix it is allowed for",

@@ -1,0 +1,67 @@
+"""The messages of denials (IAM user guide, "Troubleshoot access denied error messages")."""
+
+from __future__ import annotations
+
+from xacct_sandbox.emulator.authorization.judgement import Verdict
+
+_POLICIES = {
+    "boundary": "a permissions boundary",
+    "identity": "an identity-based policy",
+    "resource": "a resource-based policy",
+    "session": "a session policy",
+}
+
+
+def denial(service: str, principal_arn: str, verdict: Verdict, *, foreign: bool) -> str:
+    """The message for a denied check.
+
+    Args:
+        service: that was called.
+        principal_arn: who is denied; "" for an anonymous caller.
+        verdict: what is denied, and why.
+        foreign: whether the resource belongs to another account.
+    """
+    decision, check = verdict.decision, verdict.check
+    if decision.unknown_key:
+        return (
+            f"A policy that applies to {check.action} on {check.resource} names the condition key "
+            f"{decision.unknown_key}, which the sandbox does not know; so the call is denied."
+        )
+    if service == "s3" and (foreign or not principal_arn):
+        return "Access Denied"
+    return not_authorized(
+        principal_arn,
+        check.action,
+        f'"{check.resource}"' if service == "s3" else check.resource,
+        explicit_deny=decision.explicit,
+        policy=_POLICIES[decision.by],
+    )
+
+
+def not_authorized(
+    principal_arn: str,
+    action: str,
+    resource: str,
+    *,
+    explicit_deny: bool,
+    policy: str = "an identity-based policy",
+) -> str:
+    """The message of AWS.
+
+    Args:
+        principal_arn: who is denied.
+        action: what is denied.
+        resource: where it is denied.
+        explicit_deny: whether a Deny statement applies.
+        policy: the kind of policy with that statement.
+    """
+    if explicit_deny:
+        reason = f"with an explicit deny in {policy}"
+    elif policy == "a resource-based policy":
+        reason = f"because no resource-based policy allows the {action} action"
+    else:
+        reason = f"because no identity-based policy allows the {action} action"
+    return (
+        f"User: {principal_arn} is not authorized to perform: {action} "
+        f"on resource: {resource} {reason}"
+    )

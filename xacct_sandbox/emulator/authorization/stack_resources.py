@@ -1,0 +1,348 @@
+"""The permissions that CloudFormation needs to make, change and delete a resource.
+
+From the ``handlers`` of the resource types' schemas in the CloudFormation registry, reduced to the
+calls that the sandbox's own handlers amount to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xacct_sandbox.emulator.authorization.checks import Check
+from xacct_sandbox.emulator.authorization.documents import Kind
+
+Properties = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The resource of a stack.
+
+    Attributes:
+        name: its name, or the one that it will get.
+        account: in which the stack is.
+        region: in which the stack is.
+    """
+
+    name: str
+    properties: Properties
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN in the stack's account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """A resource type.
+
+    Attributes:
+        name: the property with the resource's name.
+        create: the checks for its creation; an update needs ``update``, or these.
+        lowercase: whether a generated name is in lower case.
+    """
+
+    name: str
+    create: Callable[[Target], list[Check]]
+    delete: Callable[[Target], list[Check]]
+    update: Callable[[Target], list[Check]] | None = None
+    lowercase: bool = False
+
+
+def _on(service: str, *actions: str, arn: str) -> list[Check]:
+    return [Check(f"{service}:{action}", arn) for action in actions]
+
+
+def _own_tags(properties: Properties) -> bool:
+    """Whether a template or its stack sets tags; those of AWS need no permission."""
+    tags = properties.get("Tags") or []
+    names = tags if isinstance(tags, dict) else [tag.get("Key", "") for tag in tags]
+    return any(not str(name).startswith("aws:") for name in names)
+
+
+# -- S3 ----------------------------------------------------------------------------------------
+
+_BUCKET_ACTIONS = {
+    "BucketEncryption": "PutEncryptionConfiguration",
+    "CorsConfiguration": "PutBucketCORS",
+    "LifecycleConfiguration": "PutLifecycleConfiguration",
+    "NotificationConfiguration": "PutBucketNotification",
+    "OwnershipControls": "PutBucketOwnershipControls",
+    "PublicAccessBlockConfiguration": "PutBucketPublicAccessBlock",
+    "Tags": "PutBucketTagging",
+    "VersioningConfiguration": "PutBucketVersioning",
+    "WebsiteConfiguration": "PutBucketWebsite",
+}
+
+
+def _bucket_configuration(target: Target) -> list[Check]:
+    actions = [
+        action
+        for name, action in _BUCKET_ACTIONS.items()
+        if name in target.properties and (name != "Tags" or _own_tags(target.properties))
+    ]
+    return _on("s3", *actions, arn=f"arn:aws:s3:::{target.name}")
+
+
+def _bucket_of(target: Target) -> str:
+    return f"arn:aws:s3:::{target.properties.get('Bucket', '')}"
+
+
+# -- IAM ---------------------------------------------------------------------------------------
+
+
+def _role_arn(target: Target) -> str:
+    path = target.properties.get("Path") or "/"
+    return f"arn:aws:iam::{target.account}:role{path}{target.name}"
+
+
+def _role(target: Target) -> list[Check]:
+    arn, properties = _role_arn(target), target.properties
+    boundary = properties.get("PermissionsBoundary")
+    keys = {"iam:permissionsboundary": str(boundary)} if boundary else {}
+    checks = [Check("iam:CreateRole", arn, keys), *_role_policies(target)]
+    if _own_tags(properties):
+        checks.append(Check("iam:TagRole", arn))
+    return checks
+
+
+def _role_policies(target: Target) -> list[Check]:
+    arn, properties = _role_arn(target), target.properties
+    checks = [Check("iam:PutRolePolicy", arn)] if properties.get("Policies") else []
+    checks += [
+        Check("iam:AttachRolePolicy", arn, {"iam:policyarn": str(managed)})
+        for managed in properties.get("ManagedPolicyArns") or ()
+    ]
+    return checks
+
+
+def _role_update(target: Target) -> list[Check]:
+    return [
+        *_on("iam", "UpdateRole", "UpdateAssumeRolePolicy", arn=_role_arn(target)),
+        *_role_policies(target),
+    ]
+
+
+def _role_deletion(target: Target) -> list[Check]:
+    arn, properties = _role_arn(target), target.properties
+    actions = ["DeleteRole"]
+    if properties.get("Policies"):
+        actions.append("DeleteRolePolicy")
+    checks = _on("iam", *actions, arn=arn)
+    checks += [
+        Check("iam:DetachRolePolicy", arn, {"iam:policyarn": str(managed)})
+        for managed in properties.get("ManagedPolicyArns") or ()
+    ]
+    return checks
+
+
+def _inline_policy(verb: str) -> Callable[[Target], list[Check]]:
+    def checks(target: Target) -> list[Check]:
+        return [
+            Check(f"iam:{verb}{kind}Policy", f"arn:aws:iam::{target.account}:{kind.lower()}/{name}")
+            for kind in ("Role", "User", "Group")
+            for name in target.properties.get(f"{kind}s") or ()
+        ]
+
+    return checks
+
+
+def _managed_policy(*actions: str) -> Callable[[Target], list[Check]]:
+    def checks(target: Target) -> list[Check]:
+        path = target.properties.get("Path") or "/"
+        arn = f"arn:aws:iam::{target.account}:policy{path}{target.name}"
+        attach = "Detach" if "DeletePolicy" in actions else "Attach"
+        return [
+            *_on("iam", *actions, arn=arn),
+            *(
+                Check(
+                    f"iam:{attach}{kind}Policy",
+                    f"arn:aws:iam::{target.account}:{kind.lower()}/{name}",
+                    {"iam:policyarn": arn},
+                )
+                for kind in ("Role", "User", "Group")
+                for name in target.properties.get(f"{kind}s") or ()
+            ),
+        ]
+
+    return checks
+
+
+# -- others ------------------------------------------------------------------------------------
+
+
+def _regional(service: str, resource: str, *actions: str) -> Callable[[Target], list[Check]]:
+    """Checks on one resource; ``{}`` stands for its name."""
+
+    def checks(target: Target) -> list[Check]:
+        arn = target.arn(service, resource.replace("{}", target.name))
+        return _on(service, *actions, arn=arn)
+
+    return checks
+
+
+def _queues(action: str) -> Callable[[Target], list[Check]]:
+    def checks(target: Target) -> list[Check]:
+        names = [str(url).rpartition("/")[2] for url in target.properties.get("Queues") or ()]
+        return [Check(f"sqs:{action}", target.arn("sqs", name)) for name in names]
+
+    return checks
+
+
+def _secret(*actions: str) -> Callable[[Target], list[Check]]:
+    def checks(target: Target) -> list[Check]:
+        found = _regional("secretsmanager", "secret:{}", *actions)(target)
+        if "CreateSecret" in actions and target.properties.get("GenerateSecretString"):
+            found.append(Check("secretsmanager:GetRandomPassword", "*"))
+        if "CreateSecret" in actions and _own_tags(target.properties):
+            found += _regional("secretsmanager", "secret:{}", "TagResource")(target)
+        return found
+
+    return checks
+
+
+def _catalog(*actions: str) -> Callable[[Target], list[Check]]:
+    """Glue's catalog is judged on the catalog and the resource."""
+
+    def checks(target: Target) -> list[Check]:
+        properties = target.properties
+        found = []
+        if "ConnectionInput" in properties:
+            resources = [f"connection/{target.name}"]
+        elif "TableInput" in properties:
+            database = properties.get("DatabaseName", "")
+            resources = [f"database/{database}", f"table/{database}/{target.name}"]
+        else:
+            resources = [f"database/{target.name}"]
+        for action in actions:
+            for resource in ("catalog", *resources):
+                found.append(Check(f"glue:{action}", target.arn("glue", resource)))
+        return found
+
+    return checks
+
+
+def _serverless(kind: str, *actions: str) -> Callable[[Target], list[Check]]:
+    return _regional("redshift-serverless", f"{kind}/*", *actions)
+
+
+def _nothing(_target: Target) -> list[Check]:
+    return []
+
+
+RESOURCE_TYPES: Mapping[str, ResourceType] = {
+    "AWS::CloudFormation::WaitCondition": ResourceType("", _nothing, _nothing),
+    "AWS::CloudFormation::WaitConditionHandle": ResourceType("", _nothing, _nothing),
+    "AWS::Glue::Connection": ResourceType(
+        "ConnectionInput.Name",
+        _catalog("CreateConnection"),
+        _catalog("DeleteConnection"),
+        _catalog("UpdateConnection"),
+    ),
+    "AWS::Glue::Crawler": ResourceType(
+        "Name",
+        _regional("glue", "crawler/{}", "CreateCrawler"),
+        _regional("glue", "crawler/{}", "DeleteCrawler"),
+        _regional("glue", "crawler/{}", "UpdateCrawler"),
+    ),
+    "AWS::Glue::Database": ResourceType(
+        "DatabaseInput.Name",
+        _catalog("CreateDatabase"),
+        _catalog("DeleteDatabase"),
+        _catalog("UpdateDatabase"),
+    ),
+    "AWS::Glue::Job": ResourceType(
+        "Name",
+        _regional("glue", "job/{}", "CreateJob"),
+        _regional("glue", "job/{}", "DeleteJob"),
+        _regional("glue", "job/{}", "UpdateJob"),
+    ),
+    "AWS::Glue::Table": ResourceType(
+        "TableInput.Name",
+        _catalog("CreateTable"),
+        _catalog("DeleteTable"),
+        _catalog("UpdateTable"),
+    ),
+    "AWS::IAM::ManagedPolicy": ResourceType(
+        "ManagedPolicyName",
+        _managed_policy("CreatePolicy"),
+        _managed_policy("DeletePolicy"),
+        _managed_policy("CreatePolicyVersion", "DeletePolicyVersion"),
+    ),
+    "AWS::IAM::Policy": ResourceType("", _inline_policy("Put"), _inline_policy("Delete")),
+    "AWS::IAM::Role": ResourceType("RoleName", _role, _role_deletion, _role_update),
+    "AWS::Logs::LogGroup": ResourceType(
+        "LogGroupName",
+        _regional("logs", "log-group:{}", "CreateLogGroup"),
+        _regional("logs", "log-group:{}", "DeleteLogGroup"),
+        _regional("logs", "log-group:{}", "PutRetentionPolicy"),
+    ),
+    "AWS::RedshiftServerless::Namespace": ResourceType(
+        "NamespaceName",
+        _serverless("namespace", "CreateNamespace"),
+        _serverless("namespace", "DeleteNamespace"),
+        _serverless("namespace", "UpdateNamespace"),
+    ),
+    "AWS::RedshiftServerless::Workgroup": ResourceType(
+        "WorkgroupName",
+        _serverless("workgroup", "CreateWorkgroup"),
+        _serverless("workgroup", "DeleteWorkgroup"),
+        _serverless("workgroup", "UpdateWorkgroup"),
+    ),
+    "AWS::S3::Bucket": ResourceType(
+        "BucketName",
+        lambda t: [
+            *_on("s3", "CreateBucket", arn=f"arn:aws:s3:::{t.name}"),
+            *_bucket_configuration(t),
+        ],
+        lambda t: _on("s3", "DeleteBucket", arn=f"arn:aws:s3:::{t.name}"),
+        _bucket_configuration,
+        lowercase=True,
+    ),
+    "AWS::S3::BucketPolicy": ResourceType(
+        "",
+        lambda t: _on("s3", "PutBucketPolicy", arn=_bucket_of(t)),
+        lambda t: _on("s3", "DeleteBucketPolicy", arn=_bucket_of(t)),
+    ),
+    "AWS::SNS::Topic": ResourceType(
+        "TopicName",
+        _regional("sns", "{}", "CreateTopic"),
+        _regional("sns", "{}", "DeleteTopic"),
+        _regional("sns", "{}", "SetTopicAttributes"),
+    ),
+    "AWS::SQS::Queue": ResourceType(
+        "QueueName",
+        _regional("sqs", "{}", "CreateQueue"),
+        _regional("sqs", "{}", "DeleteQueue"),
+        _regional("sqs", "{}", "SetQueueAttributes"),
+    ),
+    "AWS::SQS::QueuePolicy": ResourceType(
+        "", _queues("SetQueueAttributes"), _queues("SetQueueAttributes")
+    ),
+    "AWS::SecretsManager::Secret": ResourceType(
+        "Name", _secret("CreateSecret"), _secret("DeleteSecret"), _secret("UpdateSecret")
+    ),
+}
+"""The types whose permissions are known; a stack with another type fails, and says so."""
+
+
+def documents_of(type_name: str, properties: Properties) -> list[tuple[Kind, str]]:
+    """The policy documents in the properties of a resource, with what they must be."""
+    found: list[tuple[Kind, Any]] = []
+    if type_name == "AWS::IAM::Role":
+        found.append(("trust", properties.get("AssumeRolePolicyDocument")))
+        found += [("identity", p.get("PolicyDocument")) for p in properties.get("Policies") or ()]
+    elif type_name in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        found.append(("identity", properties.get("PolicyDocument")))
+    elif type_name in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+        found.append(("resource", properties.get("PolicyDocument")))
+    return [
+        (kind, document if isinstance(document, str) else json.dumps(document))
+        for kind, document in found
+        if document is not None
+    ]
