@@ -138,7 +138,7 @@ def _users_lines(path: Path) -> list[str]:
         ) from problem
     end = lines.index(END_MARKER) if END_MARKER in lines else len(lines)
     # The file of an earlier version has no end marker: the first line of a name is ours.
-    names = set(variables(SandboxConfig(home=path.parent)))
+    names = {*variables(SandboxConfig(home=path.parent)), *ARRIVAL}
     added = []
     for line in lines[1:end]:
         name = line.partition("=")[0]

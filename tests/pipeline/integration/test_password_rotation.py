@@ -37,7 +37,8 @@ class Rotation:
 
     Attributes:
         password: the new password.
-        session: a session of the user, opened before; rotations do not end sessions.
+        session: a session of the user, opened before. The other sessions are ended, so that a
+            login follows.
     """
 
     pipeline: Pipeline
@@ -49,7 +50,13 @@ class Rotation:
         user = str(document_of(self.pipeline)["username"])
         # The digest, as Redshift takes it: no statement holds the password.
         digest = hashlib.md5(f"{self.password}{user}".encode()).hexdigest()
-        self.session.cursor().execute(f"ALTER USER {user} PASSWORD 'md5{digest}'")
+        cursor = self.session.cursor()
+        cursor.execute(f"ALTER USER {user} PASSWORD 'md5{digest}'")
+        self.session.commit()
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE usename = current_user AND pid <> pg_backend_pid()"
+        )
         self.session.commit()
 
     def change_secret(self) -> None:

@@ -152,6 +152,9 @@ def test_the_rows_of_a_day_add_up(pipeline: Pipeline, landed_day: LandedDay) -> 
         "manifest": "whole",
         "ok": True,
         "problems": [],
+        "raw_state": "there",
+        "warnings": [],
+        "notes": [],
     }
 
 

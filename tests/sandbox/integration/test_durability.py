@@ -71,9 +71,9 @@ def write_everything(sandbox: RunningSandbox, name: str) -> boto3.Session:
                             "DatabaseInput": {"Name": f"{name}-stack"},
                         },
                     },
-                    "T": {
-                        "Type": "AWS::SNS::Topic",
-                        "Properties": {"TopicName": f"{name}-stack"},
+                    "Q": {
+                        "Type": "AWS::SQS::Queue",
+                        "Properties": {"QueueName": f"{name}-stack"},
                     },
                 }
             }
@@ -120,10 +120,9 @@ def read_everything(sandbox: RunningSandbox, name: str, session: boto3.Session) 
         "messages": [message["Body"] for message in messages],
         "stack": stack["StackStatus"],
         "made by the stack": b["glue"].get_database(Name=f"{name}-stack")["Database"]["Name"],
-        "topics": [
-            topic["TopicArn"].rpartition(":")[2]
-            for topic in sandbox.client("account-b-admin", "sns").list_topics()["Topics"]
-            if name in topic["TopicArn"]
+        "queues": [
+            url.rpartition("/")[2]
+            for url in b["sqs"].list_queues(QueueNamePrefix=f"{name}-stack").get("QueueUrls", [])
         ],
         "groups": [
             group["logGroupName"]
@@ -141,7 +140,7 @@ def everything(name: str) -> dict[str, Any]:
         "messages": ["kept"],
         "stack": "CREATE_COMPLETE",
         "made by the stack": f"{name}-stack",
-        "topics": [f"{name}-stack"],
+        "queues": [f"{name}-stack"],
         "groups": [f"/{name}"],
     }
 

@@ -262,8 +262,8 @@ def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(configured, mon
 @pytest.mark.parametrize(
     ("outcomes", "closing"),
     [
-        (["ok"] * 14, "14 checks passed. Next: `dagster dev`"),
-        (["ok", "warn"], "2 checks: 1 passed, 1 warned. Next: `dagster dev`"),
+        (["ok"] * 14, "14 checks passed. Next: `dg dev`"),
+        (["ok", "warn"], "2 checks: 1 passed, 1 warned. Next: `dg dev`"),
         (["FAIL"], "1 check failed. Next: the fixes above, in order."),
         (
             ["ok", "FAIL", "skipped", "ok", "warn", "skipped"],
