@@ -57,7 +57,7 @@ class FakeStacks:
             "JobName": crawler,
             "InputBucket": "inp",
             "InputPrefix": feed,
-            "ProcessingBucket": "work",
+            "ProcessingBucket": "processing",
         }
         outputs = {
             "ExportLocation": f"s3://opt/{feed}/",

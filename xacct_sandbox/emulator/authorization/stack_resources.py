@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from xacct_sandbox.emulator.authorization.checks import Check
@@ -231,6 +232,14 @@ def _serverless(kind: str, *actions: str) -> Callable[[Target], list[Check]]:
     return _regional("redshift-serverless", f"{kind}/*", *actions)
 
 
+def _changeable(
+    name: str, noun: str, checks: Callable[[str], Callable[[Target], list[Check]]]
+) -> ResourceType:
+    """A type whose resources are made, deleted and changed by one action each."""
+    create, delete, update = (checks(f"{verb}{noun}") for verb in ("Create", "Delete", "Update"))
+    return ResourceType(name, create, delete, update)
+
+
 def _nothing(_target: Target) -> list[Check]:
     return []
 
@@ -238,36 +247,11 @@ def _nothing(_target: Target) -> list[Check]:
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::CloudFormation::WaitCondition": ResourceType("", _nothing, _nothing),
     "AWS::CloudFormation::WaitConditionHandle": ResourceType("", _nothing, _nothing),
-    "AWS::Glue::Connection": ResourceType(
-        "ConnectionInput.Name",
-        _catalog("CreateConnection"),
-        _catalog("DeleteConnection"),
-        _catalog("UpdateConnection"),
-    ),
-    "AWS::Glue::Crawler": ResourceType(
-        "Name",
-        _regional("glue", "crawler/{}", "CreateCrawler"),
-        _regional("glue", "crawler/{}", "DeleteCrawler"),
-        _regional("glue", "crawler/{}", "UpdateCrawler"),
-    ),
-    "AWS::Glue::Database": ResourceType(
-        "DatabaseInput.Name",
-        _catalog("CreateDatabase"),
-        _catalog("DeleteDatabase"),
-        _catalog("UpdateDatabase"),
-    ),
-    "AWS::Glue::Job": ResourceType(
-        "Name",
-        _regional("glue", "job/{}", "CreateJob"),
-        _regional("glue", "job/{}", "DeleteJob"),
-        _regional("glue", "job/{}", "UpdateJob"),
-    ),
-    "AWS::Glue::Table": ResourceType(
-        "TableInput.Name",
-        _catalog("CreateTable"),
-        _catalog("DeleteTable"),
-        _catalog("UpdateTable"),
-    ),
+    "AWS::Glue::Connection": _changeable("ConnectionInput.Name", "Connection", _catalog),
+    "AWS::Glue::Crawler": _changeable("Name", "Crawler", partial(_regional, "glue", "crawler/{}")),
+    "AWS::Glue::Database": _changeable("DatabaseInput.Name", "Database", _catalog),
+    "AWS::Glue::Job": _changeable("Name", "Job", partial(_regional, "glue", "job/{}")),
+    "AWS::Glue::Table": _changeable("TableInput.Name", "Table", _catalog),
     "AWS::IAM::ManagedPolicy": ResourceType(
         "ManagedPolicyName",
         _managed_policy("CreatePolicy"),
@@ -282,17 +266,11 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
         _regional("logs", "log-group:{}", "DeleteLogGroup"),
         _regional("logs", "log-group:{}", "PutRetentionPolicy"),
     ),
-    "AWS::RedshiftServerless::Namespace": ResourceType(
-        "NamespaceName",
-        _serverless("namespace", "CreateNamespace"),
-        _serverless("namespace", "DeleteNamespace"),
-        _serverless("namespace", "UpdateNamespace"),
+    "AWS::RedshiftServerless::Namespace": _changeable(
+        "NamespaceName", "Namespace", partial(_serverless, "namespace")
     ),
-    "AWS::RedshiftServerless::Workgroup": ResourceType(
-        "WorkgroupName",
-        _serverless("workgroup", "CreateWorkgroup"),
-        _serverless("workgroup", "DeleteWorkgroup"),
-        _serverless("workgroup", "UpdateWorkgroup"),
+    "AWS::RedshiftServerless::Workgroup": _changeable(
+        "WorkgroupName", "Workgroup", partial(_serverless, "workgroup")
     ),
     "AWS::S3::Bucket": ResourceType(
         "BucketName",

@@ -91,7 +91,7 @@ def test_a_retired_feed_is_removed_after_what_goes_and_stays_was_printed(
         "s3://inp/orders/",
         "s3://opt/orders/",
         "public.orders, public.orders_f, public.sp_orders()",
-        "s3://work/rejects/orders/",
+        "s3://processing/rejects/orders/",
         "Feed orders is retired.",
     ):
         assert part in stays

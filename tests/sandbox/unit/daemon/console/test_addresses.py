@@ -62,7 +62,7 @@ def test_a_crawl_of_a_crawler_is_an_option() -> None:
         ("/ec2/home", {}),
         ("/glue/home", {"page": "/v2/data-catalog/databases"}),
         ("/s3/buckets/Not_A_Bucket", {"prefix": "a"}),
-        ("/s3/buckets/work/../other", {}),
+        ("/s3/buckets/exports/../other", {}),
     ],
 )
 def test_other_pages_of_the_console_are_unknown(path: str, options: dict[str, str]) -> None:
