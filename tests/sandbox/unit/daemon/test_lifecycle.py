@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -97,8 +98,17 @@ def test_the_other_port_for_redshift_is_one_that_aws_allows(tmp_path: Path) -> N
     assert int(other[1]) in REDSHIFT_PORTS
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every port")
-def test_a_port_that_needs_root_is_told_as_that(tmp_path: Path) -> None:
+def test_a_port_that_needs_root_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind = socket.socket.bind
+
+    def bind_as_a_user(self: socket.socket, address: tuple[str, int]) -> None:
+        if address[1] < 1024:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        bind(self, address)
+
+    monkeypatch.setattr(socket.socket, "bind", bind_as_a_user)
     with pytest.raises(SandboxError, match="Permission denied"):
         lifecycle.start(SandboxConfig(home=tmp_path / "home", aws_port=443), ignore)
 
