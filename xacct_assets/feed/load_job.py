@@ -17,6 +17,7 @@ from xacct_assets.contract.days import day_values
 from xacct_assets.contract.load_report import DayLoad, LoadReport
 from xacct_assets.contract.load_request import FeedColumn, LoadRequest, RequestedDay
 from xacct_assets.contract.reject_manifest import feed_prefix
+from xacct_assets.feed.load_pipes import LoadContextInjector, LoadMessageReader
 from xacct_assets.feed.raw_files import csv_dialect
 
 if TYPE_CHECKING:
@@ -110,9 +111,6 @@ def run_load_job(
         Failure: it succeeded without a report.
     """
     settings = aws.settings
-    # Imports dagster_aws, which only a process that runs a load needs.
-    from xacct_assets.feed.load_pipes import LoadContextInjector, LoadMessageReader
-
     prefix = load_prefix(feed, load_id)
     bucket = Bucket(aws.client("s3"), settings.processing_bucket, settings.account_b)
 

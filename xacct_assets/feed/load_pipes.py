@@ -6,8 +6,6 @@ attempt finds its messages. They are read once, after the job run has ended: Dag
 S3 all the time and waits ten seconds more at the end. Progress is in the job's log, which is
 followed anyway. A lifecycle rule deletes the prefix. A short context is passed as a job argument,
 which saves a request.
-
-Importing this module imports dagster_aws, which costs over a second and 50 MB.
 """
 
 from __future__ import annotations
@@ -15,9 +13,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
+import dagster as dg
 from dagster_pipes import encode_param
 
 from xacct_assets.aws.errors import NotFound
@@ -33,18 +32,17 @@ if TYPE_CHECKING:
 INLINE_CHARACTERS = 6_000
 
 
-class LoadContextInjector(PipesS3ContextInjector):
+@dataclass(frozen=True)
+class LoadContextInjector(dg.PipesContextInjector):
     """Passes the context as a job argument, or writes it under the load's prefix.
 
-    Args:
+    Attributes:
         bucket: the processing bucket.
         prefix: of the load's keys; ends with a slash.
     """
 
-    def __init__(self, bucket: Bucket, prefix: str) -> None:
-        super().__init__(bucket=bucket.name, client=bucket.s3)
-        self._bucket = bucket
-        self._prefix = prefix
+    bucket: Bucket
+    prefix: str
 
     @contextmanager
     def inject_context(self, context: PipesContextData) -> Iterator[PipesParams]:
@@ -53,35 +51,38 @@ class LoadContextInjector(PipesS3ContextInjector):
         if len(encode_param(inline)) <= INLINE_CHARACTERS:
             yield inline
             return
-        key = f"{self._prefix}context.json"
-        self._bucket.put(key, json.dumps(context).encode())
+        key = f"{self.prefix}context.json"
+        self.bucket.put(key, json.dumps(context).encode())
         # Not deleted: the job run may outlive this process, and a later attempt reattaches.
-        yield {"bucket": self._bucket.name, "key": key}
+        yield {"bucket": self.bucket.name, "key": key}
+
+    def no_messages_debug_text(self) -> str:
+        """Where the context is, for Dagster's warning that no message came."""
+        return f"The context was passed as a job argument, or as {self.prefix}context.json."
 
 
-class LoadMessageReader(PipesS3MessageReader):
+@dataclass(frozen=True)
+class LoadMessageReader(dg.PipesMessageReader):
     """Reads the load's messages once the job run has ended.
 
-    Args:
+    Attributes:
         bucket: the processing bucket.
         prefix: of the load's keys; ends with a slash.
     """
 
-    def __init__(self, bucket: Bucket, prefix: str) -> None:
-        super().__init__(bucket=bucket.name, client=bucket.s3)
-        self._bucket = bucket
-        self._prefix = prefix
+    bucket: Bucket
+    prefix: str
 
     @contextmanager
     def read_messages(self, handler: Any) -> Iterator[PipesParams]:
         """Where the job script writes messages; they are delivered when the block ends."""
         # The job's message writer appends /1.json to this prefix.
         try:
-            yield {"bucket": self._bucket.name, "key_prefix": f"{self._prefix}messages"}
+            yield {"bucket": self.bucket.name, "key_prefix": f"{self.prefix}messages"}
         except BaseException:
             # Messages from before the failure help, but must not hide the failure.
             suppress_and_log(
-                lambda: self._deliver(handler), f"reading messages under {self._prefix}"
+                lambda: self._deliver(handler), f"reading messages under {self.prefix}"
             )
             raise
         self._deliver(handler)
@@ -93,7 +94,11 @@ class LoadMessageReader(PipesS3MessageReader):
     def _messages(self) -> list[Mapping[str, Any]]:
         """The messages of the load's last job run: one object, written when the script ends."""
         try:
-            body = self._bucket.read(f"{self._prefix}messages/1.json")
+            body = self.bucket.read(f"{self.prefix}messages/1.json")
         except NotFound:
             return []
         return [json.loads(line) for line in body.decode().splitlines()]
+
+    def no_messages_debug_text(self) -> str:
+        """Where messages are looked for, for Dagster's warning that none came."""
+        return f"Messages are read from s3://{self.bucket.name}/{self.prefix}messages/1.json."

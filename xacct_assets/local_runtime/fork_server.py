@@ -36,7 +36,6 @@ PRELOADED = (
     "dagster._core.storage.runs.sqlite",
     "dagster._core.storage.schedules.sqlite",
     "dagster._core.storage.local_compute_log_manager",
-    "dagster_aws.pipes",
     "boto3",
     "boto3.session",
     "botocore.httpsession",

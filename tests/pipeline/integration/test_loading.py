@@ -12,7 +12,7 @@ ENVIRONMENT = {
     "XACCT_SUFFIX": "test",
     "AWS_REGION": "us-east-1",
 }
-HEAVY = ["boto3", "botocore", "dagster_aws", "redshift_connector", "pandas", "pyarrow", "pyspark"]
+HEAVY = ["boto3", "botocore", "redshift_connector", "pandas", "pyarrow", "pyspark"]
 
 
 def run(script: str) -> object:

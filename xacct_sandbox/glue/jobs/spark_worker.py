@@ -39,9 +39,7 @@ from pyspark.sql import SparkSession
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
 from xacct_sandbox.glue.jobs.warm_up import warm_up
 
-NOT_IN_GLUE = frozenset(
-    {"dagster", "dagster_aws", "dagster_pipes", "dagster_shared", "xacct_assets"}
-)
+NOT_IN_GLUE = frozenset({"dagster", "dagster_pipes", "dagster_shared", "xacct_assets"})
 """Packages that are installed here and not in Glue: a script needs --extra-py-files for them."""
 
 MAX_ERROR_CHARACTERS = 10_000
