@@ -9,7 +9,8 @@ at the start (``hooks.py``). What is patched:
 - ``x-amz-expected-bucket-owner`` is checked;
 - listings show RestoreStatus, and archived objects are not copied;
 - ministack's built-in root keys are refused;
-- CloudFormation applies all bucket properties that it accepts, and Ref of a secret is its ARN;
+- CloudFormation applies all bucket properties that it accepts, Ref of a secret is its ARN, and
+  ``stacks/`` makes change sets, replacements, drift and names that exist as they are on AWS;
 - STS sessions and all other state survive a kill; large objects are streamed to and from disk.
 
 ministack has the MIT licence; it is imported unchanged.
@@ -52,6 +53,9 @@ from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
 from xacct_sandbox.emulator.stack_rights import patch_stack_rights
+from xacct_sandbox.emulator.stacks import patch_stacks
+from xacct_sandbox.emulator.stacks.generated_names import patch_generated_names
+from xacct_sandbox.emulator.stacks.replacement import is_replacing
 from xacct_sandbox.emulator.state import (
     restore_sessions,
     scoped_state,
@@ -76,6 +80,7 @@ __all__ = [
     "error_response",
     "glue",
     "iam",
+    "is_replacing",
     "json_response",
     "object_exists",
     "patch_queue_delivery",
@@ -116,7 +121,9 @@ def boot(config: SandboxConfig) -> Application:
     patch_uploads(emulator)
     patch_glue(emulator)
     patch_cloudformation(emulator)
+    patch_stacks(emulator)
     patch_stack_rights(emulator)
+    patch_generated_names(emulator)
     restore_sessions(emulator)
     watch_changes(emulator)
     emulator.snapshots.start()

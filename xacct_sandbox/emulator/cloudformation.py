@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.stack_rights import guard_resource_type
+from xacct_sandbox.emulator.stacks.drift import Read, set_reader
+from xacct_sandbox.emulator.stacks.existing import KINDS, check_existence
+from xacct_sandbox.emulator.stacks.generated_names import draw_names
 from xacct_sandbox.service_errors import ServiceError
 
 
@@ -38,6 +41,8 @@ def add_cloudformation_type(
     create: CreateResource,
     delete: DeleteResource,
     update: UpdateResource | None = None,
+    read: Read | None = None,
+    compared: frozenset[str] = frozenset(),
 ) -> None:
     """Adds a resource type to CloudFormation.
 
@@ -49,6 +54,8 @@ def add_cloudformation_type(
         delete: deletes a resource.
         update: updates a resource; without it, a stack update that changes a property fails and
             names the property.
+        read: reads a resource for drift detection; without it, the type is not checked.
+        compared: the properties that drift detection compares.
     """
     emulator = booted()
 
@@ -67,7 +74,12 @@ def add_cloudformation_type(
         "delete": delete,
         "update": update or refuse,
     }
+    if type_name in KINDS:
+        check_existence(emulator, type_name, KINDS[type_name])
     guard_resource_type(emulator, type_name)
+    draw_names(emulator, type_name)
+    if read is not None:
+        set_reader(emulator, type_name, read, compared)
     emulator.worker_thread_types.add(type_name)
 
 

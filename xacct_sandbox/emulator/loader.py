@@ -50,6 +50,7 @@ class Emulator:
         self.evaluator: Any = modules["ministack.core.iam_evaluator"]
         self.s3: Any = modules["ministack.services.s3"]
         self.iam: Any = modules["ministack.services.iam"]
+        self.sns: Any = modules["ministack.services.sns"]
         self.sqs: Any = modules["ministack.services.sqs"]
         self.sts: Any = modules["ministack.services.sts"]
         self.glue: Any = modules["ministack.services.glue"]
@@ -59,6 +60,8 @@ class Emulator:
         self.cloudformation: Any = modules["ministack.services.cloudformation"]
         self.cloudformation_handlers: Any = modules["ministack.services.cloudformation.handlers"]
         self.cloudformation_engine: Any = modules["ministack.services.cloudformation.engine"]
+        self.change_sets: Any = modules["ministack.services.cloudformation.changesets"]
+        self.drift: Any = modules["ministack.services.cloudformation.drift"]
         self.provisioners: Any = modules["ministack.services.cloudformation.provisioners"]
         self.stacks: Any = modules["ministack.services.cloudformation.stacks"]
         self.acl_allows: Callable[..., bool] = self.s3._foreign_bucket_allows

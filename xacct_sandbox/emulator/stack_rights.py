@@ -19,6 +19,7 @@ from xacct_sandbox.emulator.authorization.enforcement import judged_call
 from xacct_sandbox.emulator.authorization.judgement import judge
 from xacct_sandbox.emulator.authorization.messages import denial
 from xacct_sandbox.emulator.authorization.resources import CLOUDFORMATION_SERVICE, secret_arn
+from xacct_sandbox.emulator.authorization.stack_reads import READS
 from xacct_sandbox.emulator.authorization.stack_resources import (
     RESOURCE_TYPES,
     Properties,
@@ -79,6 +80,19 @@ def guard_resource_type(emulator: Emulator, type_name: str) -> None:
     ):
         if handler is not None:
             handlers[name] = functools.wraps(handler)(guarded)
+
+
+def require_reading(
+    emulator: Emulator, type_name: str, physical_id: str, props: Properties
+) -> None:
+    """Checks that the caller may read a resource, as drift detection does.
+
+    Raises:
+        ServiceError: AccessDenied.
+    """
+    account, region = emulator.responses.get_account_id(), emulator.responses.get_region()
+    for check in READS[type_name](Target(_short_name(physical_id), props, account, region)):
+        _require_allowed(emulator, check)
 
 
 def _require_known(type_name: str) -> None:

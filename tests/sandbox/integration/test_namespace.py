@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redshift_connector
+from botocore.exceptions import WaiterError
 
 from tests.support.sandbox import RunningSandbox, own_sandbox
 
@@ -115,3 +117,107 @@ def test_a_namespace_lives_is_changed_paused_restarted_and_forgets_all_when_dele
     with pytest.raises(redshift_connector.Error):
         connect(own, user="worker", password="Worker1234")
     run(own, "CREATE TABLE kept (id INT)")
+
+
+def remove(own: RunningSandbox, **options: Any) -> None:
+    """Delete all workgroups and namespaces."""
+    serverless = own.client("account-b-admin", "redshift-serverless")
+    for workgroup in serverless.list_workgroups()["workgroups"]:
+        serverless.delete_workgroup(workgroupName=workgroup["workgroupName"])
+    for namespace in serverless.list_namespaces()["namespaces"]:
+        serverless.delete_namespace(namespaceName=namespace["namespaceName"], **options)
+
+
+def test_a_snapshot_holds_the_data_and_outlives_the_namespace(own):
+    remove(own)
+    serverless = make(own)
+    run(own, "CREATE TABLE kept (id INT) DISTKEY(id)")
+    run(own, "INSERT INTO kept VALUES (1)")
+    run(own, "CREATE USER worker PASSWORD 'Worker1234'")
+    run(own, "GRANT SELECT ON kept TO worker")
+    made = serverless.create_snapshot(namespaceName="ns-one", snapshotName="first")["snapshot"]
+    assert (made["status"], made["snapshotName"]) == ("AVAILABLE", "first")
+    assert made["totalBackupSizeInMegaBytes"] > 1
+
+    run(own, "INSERT INTO kept VALUES (2)")
+    restored = {"namespaceName": "ns-one", "workgroupName": "wg-one"}
+    serverless.restore_from_snapshot(**restored, snapshotName="first")
+    worker = {"user": "worker", "password": "Worker1234"}
+    assert run(own, "SELECT COUNT(*) FROM kept", **worker)[0][0] == 1
+
+    run(own, "INSERT INTO kept VALUES (3)")
+    remove(own, finalSnapshotName="last")
+    make(own)
+    with pytest.raises(redshift_connector.Error, match="kept"):
+        run(own, "SELECT COUNT(*) FROM kept")
+    serverless.restore_from_snapshot(**restored, snapshotArn=snapshot_arn(serverless, "last"))
+    assert run(own, "SELECT COUNT(*) FROM kept", **worker)[0][0] == 2
+    for name in ("first", "last"):
+        serverless.delete_snapshot(snapshotName=name)
+    assert serverless.list_snapshots()["snapshots"] == []
+    kept = own.config.postgres_dir / "kept"
+    assert list(kept.iterdir()) == []
+    remove(own)
+
+
+def snapshot_arn(serverless: Any, name: str) -> str:
+    return serverless.get_snapshot(snapshotName=name)["snapshot"]["snapshotArn"]
+
+
+def stack(name: str, workgroup: str = "") -> str:
+    """A template of a namespace and its workgroup, of the same name if none is given."""
+    properties = {
+        "Namespace": {
+            "NamespaceName": name,
+            "AdminUsername": "boss",
+            "AdminUserPassword": PASSWORD,
+        },
+        "Workgroup": {
+            "WorkgroupName": workgroup or name,
+            "NamespaceName": {"Ref": "Namespace"},
+            "BaseCapacity": 8,
+        },
+    }
+    resources = {
+        kind: {"Type": f"AWS::RedshiftServerless::{kind}", "Properties": chosen}
+        for kind, chosen in properties.items()
+    }
+    return json.dumps({"Resources": resources})
+
+
+def test_a_renamed_namespace_is_replaced_data_and_all(own):
+    remove(own)
+    cloudformation = own.client("account-b-admin", "cloudformation")
+
+    def deploy(verb: str, body: str) -> str:
+        getattr(cloudformation, f"{verb}_stack")(StackName="warehouse", TemplateBody=body)
+        waiting = cloudformation.get_waiter(f"stack_{verb}_complete")
+        with contextlib.suppress(WaiterError):  # the status tells
+            waiting.wait(StackName="warehouse", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        return cloudformation.describe_stacks(StackName="warehouse")["Stacks"][0]["StackStatus"]
+
+    assert deploy("create", stack("wh-one")) == "CREATE_COMPLETE"
+    run(own, "CREATE TABLE kept (id INT)")
+
+    # A workgroup belongs to one namespace for ever. The new namespace is made before the workgroup
+    # fails; after the rollback the data is there again.
+    assert deploy("update", stack("wh-two", workgroup="wh-one")) == "UPDATE_ROLLBACK_COMPLETE"
+    events = cloudformation.describe_stack_events(StackName="warehouse")["StackEvents"]
+    assert any(
+        "cannot update a stack when a custom-named resource requires replacing. Rename wh-one"
+        in event.get("ResourceStatusReason", "")
+        for event in events
+    )
+    assert run(own, "SELECT COUNT(*) FROM kept")[0][0] == 0
+
+    assert deploy("update", stack("wh-two")) == "UPDATE_COMPLETE"
+    with pytest.raises(redshift_connector.Error, match="kept"):
+        run(own, "SELECT COUNT(*) FROM kept")
+    serverless = own.client("account-b-admin", "redshift-serverless")
+    names = [entry["namespaceName"] for entry in serverless.list_namespaces()["namespaces"]]
+    assert names == ["wh-two"]
+    cloudformation.delete_stack(StackName="warehouse")
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName="warehouse", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    assert serverless.list_namespaces()["namespaces"] == []

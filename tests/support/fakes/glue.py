@@ -216,15 +216,19 @@ class FakeGlueCatalog:
         client: the boto3 client of the catalog.
         tables: TableInput by name.
         partitions: PartitionInput by table and partition values.
+        indexes: the keys of each partition index, by table.
         denied: methods of the client that are denied.
     """
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] = {}
         self.partitions: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {}
+        self.indexes: dict[str, list[list[str]]] = {}
         self.denied: set[str] = set()
         handlers: list[Callable[..., dict[str, Any]]] = [
             self.get_database,
+            self.get_partition_indexes,
+            self.create_partition_index,
             self.get_tables,
             self.create_table,
             self.update_table,
@@ -250,6 +254,23 @@ class FakeGlueCatalog:
     def get_database(self, Name: str) -> dict[str, Any]:
         if Name != "db":
             raise client_error("EntityNotFoundException", operation="GetDatabase")
+        return {}
+
+    def get_partition_indexes(self, DatabaseName: str, TableName: str) -> dict[str, Any]:
+        found = [
+            {
+                "IndexName": str(number),
+                "IndexStatus": "ACTIVE",
+                "Keys": [{"Name": k, "Type": "string"} for k in keys],
+            }
+            for number, keys in enumerate(self.indexes.get(TableName, []))
+        ]
+        return {"PartitionIndexDescriptorList": found}
+
+    def create_partition_index(
+        self, DatabaseName: str, TableName: str, PartitionIndex: dict[str, Any]
+    ) -> dict[str, Any]:
+        self.indexes.setdefault(TableName, []).append(PartitionIndex["Keys"])
         return {}
 
     def get_tables(self, DatabaseName: str, NextToken: str = "0", **_: Any) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class CrawlerSettings:
         merge_new_columns: columns of a table are added, never changed.
         inherit_from_table: partitions have the columns and the format of their table.
         combine_compatible_schemas: similarity of schemas does not matter for a table.
+        partition_index: a partitioned table gets a partition index.
     """
 
     name: str
@@ -100,6 +101,7 @@ class CrawlerSettings:
     merge_new_columns: bool = False
     inherit_from_table: bool = False
     combine_compatible_schemas: bool = False
+    partition_index: bool = True
 
     @property
     def new_folders_only(self) -> bool:
@@ -218,7 +220,8 @@ def _policies(crawler: Mapping[str, Any]) -> tuple[str, str, str]:
 def _configuration(text: str) -> dict[str, bool]:
     """Options in the Configuration JSON.
 
-    Source: Glue developer guide, "Setting crawler configuration options".
+    Sources: Glue developer guide, "Setting crawler configuration options"; "Generating partition
+    indexes" (CreatePartitionIndex: "The default value is true").
     """
     if not text:
         return {}
@@ -231,6 +234,11 @@ def _configuration(text: str) -> dict[str, bool]:
     options: dict[str, bool] = {}
     for path, value in _leaves(document):
         if path == ("Version",):
+            continue
+        if path == ("CreatePartitionIndex",):
+            if not isinstance(value, bool):
+                raise InvalidCrawler("Configuration CreatePartitionIndex is true or false")
+            options["partition_index"] = value
             continue
         if path not in _OPTIONS:
             raise InvalidCrawler(

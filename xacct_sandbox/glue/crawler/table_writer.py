@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xacct_sandbox.glue.crawler.catalog_client import CatalogClient, CatalogTable
@@ -103,6 +104,8 @@ class TableWriter:
             self._update(existing[name], table_input)
         if table.keys:
             self.partitions.write(target, table, existing[name])
+            if self.settings.partition_index:
+                self._index(name, table.keys)
         tables.taken.add(name)
 
     def retire(self, name: str, table: CatalogTable) -> None:
@@ -122,6 +125,14 @@ class TableWriter:
             self.log(f"INFO : Deprecated table {name}: nothing of it is left in S3")
         else:
             self.log(f"WARN : Nothing of table {name} is left in S3; DeleteBehavior is LOG")
+
+    def _index(self, name: str, keys: Sequence[str]) -> None:
+        """Create the table's partition index, if it has none (at most one is needed)."""
+        found = self.catalog.call("get_partition_indexes", TableName=name)
+        if not found["PartitionIndexDescriptorList"]:
+            index = {"IndexName": "crawler_partition_index", "Keys": list(keys)}
+            self.catalog.call("create_partition_index", TableName=name, PartitionIndex=index)
+            self.log(f"INFO : Created a partition index on table {name}")
 
     def _name(self, table: Table, location: str, tables: TargetTables) -> str:
         """The crawler's own table of the same location and keys, or a new name."""

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.glue.jobs.definitions import create_job, delete_job, update_job
+from xacct_sandbox.glue.jobs.definitions import (
+    create_job,
+    definition,
+    delete_job,
+    update_job,
+)
 from xacct_sandbox.glue.responses import GLUE_PRINCIPAL, invalid_input
+from xacct_sandbox.service_errors import ServiceError
 
 Properties = dict[str, Any]
 
+_COMPARED = frozenset(
+    {
+        "Command",
+        "Connections",
+        "DefaultArguments",
+        "Description",
+        "ExecutionProperty",
+        "GlueVersion",
+        "MaxRetries",
+        "Name",
+        "NumberOfWorkers",
+        "Role",
+        "Timeout",
+        "WorkerType",
+    }
+)
 _NUMBERS = ("NumberOfWorkers", "Timeout", "MaxRetries")
 
 
 def install() -> None:
     """Replace the emulator's resource type by this one."""
     emulator.add_cloudformation_type(
-        "AWS::Glue::Job", create=_create, delete=_delete, update=_update
+        "AWS::Glue::Job",
+        create=_create,
+        delete=_delete,
+        update=_update,
+        read=_read,
+        compared=_COMPARED,
     )
 
 
@@ -30,21 +58,28 @@ def _create(logical_id: str, props: Properties, stack: str) -> tuple[str, dict[s
 def _update(
     physical_id: str, old: Properties, new: Properties, stack: str
 ) -> tuple[str, dict[str, Any]]:
-    name = new.get("Name") or physical_id
+    # A changed name replaces the job: it never comes here.
     emulator.require_pass_role(emulator.role_arn(new["Role"]), GLUE_PRINCIPAL)
-    if name != physical_id:
-        create_job({**_request(new), "Name": name})
-        delete_job({"JobName": physical_id})
-        return name, {}
     if old.get("Tags") != new.get("Tags"):
-        raise invalid_input(f"changing Tags of job {name} of stack {stack} is not supported")
+        raise invalid_input(f"changing Tags of job {physical_id} of stack {stack} is not supported")
     update = {key: value for key, value in _request(new).items() if key not in ("Name", "Tags")}
-    update_job({"JobName": name, "JobUpdate": update})
-    return name, {}
+    update_job({"JobName": physical_id, "JobUpdate": update})
+    return physical_id, {}
 
 
 def _delete(physical_id: str, _properties: Properties) -> None:
     delete_job({"JobName": physical_id})
+
+
+def _read(physical_id: str, properties: Mapping[str, Any]) -> Properties | None:
+    try:
+        found = definition(physical_id)
+    except ServiceError:
+        return None
+    role = str(properties.get("Role", ""))
+    if role and emulator.role_arn(role) == found["Role"]:
+        found["Role"] = role
+    return found
 
 
 def _request(properties: Properties) -> dict[str, Any]:

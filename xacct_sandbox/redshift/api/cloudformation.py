@@ -2,7 +2,7 @@
 
 Properties, return values and update behaviours are those of the CloudFormation reference: ``Ref``
 is the name, ``Fn::GetAtt`` takes ``Namespace.NamespaceArn``, ``Workgroup.Endpoint.Address`` and so
-on. A changed name replaces the resource, which the sandbox refuses.
+on. A changed name replaces the resource: the namespace with its data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from xacct_sandbox import emulator
 from xacct_sandbox.redshift.api.serverless import Serverless
+from xacct_sandbox.redshift.api.serverless.checks import role_arn
 from xacct_sandbox.service_errors import ServiceError
 
 Properties = dict[str, Any]
@@ -32,6 +33,11 @@ _NAMESPACE_PROPERTIES = {
     "RedshiftIdcApplicationArn": "redshiftIdcApplicationArn",
     "Tags": "tags",
 }
+# What only the deletion of a namespace takes.
+_FINAL_SNAPSHOT = {
+    "FinalSnapshotName": "finalSnapshotName",
+    "FinalSnapshotRetentionPeriod": "finalSnapshotRetentionPeriod",
+}
 _WORKGROUP_PROPERTIES = {
     "BaseCapacity": "baseCapacity",
     "ConfigParameters": "configParameters",
@@ -47,7 +53,22 @@ _WORKGROUP_PROPERTIES = {
     "TrackName": "trackName",
     "WorkgroupName": "workgroupName",
 }
-_NUMBERS = {"baseCapacity", "maxCapacity", "port"}
+_NUMBERS = {"baseCapacity", "finalSnapshotRetentionPeriod", "maxCapacity", "port"}
+# What drift detection compares: what the schemas do not call write-only.
+_NAMESPACE_COMPARED = frozenset(
+    {"AdminUsername", "DbName", "DefaultIamRoleArn", "IamRoles", "LogExports", "NamespaceName"}
+)
+_WORKGROUP_COMPARED = frozenset(
+    {
+        "BaseCapacity",
+        "EnhancedVpcRouting",
+        "MaxCapacity",
+        "NamespaceName",
+        "Port",
+        "PubliclyAccessible",
+        "WorkgroupName",
+    }
+)
 _BOOLEANS = {"enhancedVpcRouting", "publiclyAccessible", "manageAdminPassword"}
 
 
@@ -59,6 +80,8 @@ def install(serverless: Serverless) -> None:
             create=resource.create,
             update=resource.update,
             delete=resource.delete,
+            read=resource.read,
+            compared=resource.compared,
         )
 
 
@@ -67,7 +90,8 @@ def namespace_type(serverless: Serverless) -> ResourceType:
         "AWS::RedshiftServerless::Namespace",
         "namespace",
         _NAMESPACE_PROPERTIES,
-        {"NamespaceName", "DbName", "KmsKeyId", "RedshiftIdcApplicationArn"},
+        _NAMESPACE_COMPARED,
+        {"DbName", "KmsKeyId", "RedshiftIdcApplicationArn"},
         serverless.namespaces,
         serverless,
     )
@@ -78,7 +102,8 @@ def workgroup_type(serverless: Serverless) -> ResourceType:
         "AWS::RedshiftServerless::Workgroup",
         "workgroup",
         _WORKGROUP_PROPERTIES,
-        {"NamespaceName", "WorkgroupName"},
+        _WORKGROUP_COMPARED,
+        set(),
         serverless.workgroups,
         serverless,
     )
@@ -88,6 +113,8 @@ class Operations(Protocol):
     """The operations of the API on one kind of resource."""
 
     def create(self, request: Properties) -> dict[str, Any]: ...
+
+    def get(self, request: Properties) -> dict[str, Any]: ...
 
     def update(self, request: Properties) -> dict[str, Any]: ...
 
@@ -102,6 +129,7 @@ class ResourceType:
         name: str,
         kind: str,
         properties: Mapping[str, str],
+        compared: frozenset[str],
         fixed: set[str],
         operations: Operations,
         serverless: Serverless,
@@ -111,10 +139,12 @@ class ResourceType:
             name: The type as templates name it.
             kind: ``namespace`` or ``workgroup``.
             properties: Properties of templates -> parameters of the API.
+            compared: Properties that drift detection compares.
             fixed: Properties that only the operation that creates takes.
             serverless: For the tags.
         """
         self.name = name
+        self.compared = compared
         self._kind = kind
         self._properties = properties
         self._fixed = fixed
@@ -122,12 +152,13 @@ class ResourceType:
         self._serverless = serverless
 
     def create(self, logical_id: str, props: Properties, stack: str) -> Created:
-        request = _request(self.name, props, self._properties)
+        request = _request(self.name, _without_final(props), self._properties)
         answer = self._operations.create(request)[self._kind]
         return answer[f"{self._kind}Name"], _attributes(self._kind.capitalize(), answer)
 
     def update(self, physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-        _refuse_replacement(self.name, physical_id, old, new, self._fixed)
+        old, new = _without_final(old), _without_final(new)
+        _refuse_fixed(self.name, physical_id, old, new, self._fixed)
         request = _changed(self.name, old, new, self._properties)
         tags = request.pop("tags", None)
         request[f"{self._kind}Name"] = physical_id
@@ -136,11 +167,27 @@ class ResourceType:
         return physical_id, _attributes(self._kind.capitalize(), answer)
 
     def delete(self, physical_id: str, props: Properties) -> None:
+        final = {
+            parameter: _value(parameter, props[name])
+            for name, parameter in _FINAL_SNAPSHOT.items()
+            if name in props
+        }
         try:
-            self._operations.delete({f"{self._kind}Name": physical_id})
+            self._operations.delete({f"{self._kind}Name": physical_id, **final})
         except ServiceError as problem:
             if problem.code != "ResourceNotFoundException":
                 raise
+
+    def read(self, physical_id: str, props: Mapping[str, Any]) -> Properties | None:
+        """The properties that the resource has; None if it is gone."""
+        try:
+            found = self._operations.get({f"{self._kind}Name": physical_id})[self._kind]
+        except ServiceError:
+            return None
+        actual = {name: found.get(self._properties[name]) for name in self.compared}
+        if "IamRoles" in actual:
+            actual["IamRoles"] = [role_arn(role) for role in actual["IamRoles"]]
+        return {name: value for name, value in actual.items() if value is not None}
 
     def _replace_tags(self, arn: str, tags: list[dict[str, str]] | None) -> None:
         if tags is None:
@@ -205,7 +252,11 @@ def _attributes(prefix: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _refuse_replacement(
+def _without_final(props: Properties) -> Properties:
+    return {name: value for name, value in props.items() if name not in _FINAL_SNAPSHOT}
+
+
+def _refuse_fixed(
     kind: str, physical_id: str, old: Properties, new: Properties, fixed: set[str]
 ) -> None:
     for key in sorted(fixed):
@@ -213,6 +264,6 @@ def _refuse_replacement(
             raise ServiceError(
                 "ValidationError",
                 f"{kind} {physical_id}: {key} changed from {old.get(key)!r} to {new.get(key)!r}, "
-                "which replaces the resource; the sandbox can have only one. Delete the stack "
-                "and create it again.",
+                "which no operation can do. Leave it, or change NamespaceName as well, which makes "
+                "a new namespace without the data.",
             )

@@ -15,6 +15,7 @@ from xacct_sandbox.redshift.api.data_api import DataApi, Metadata
 from xacct_sandbox.redshift.api.data_api.connections import WireDatabase
 from xacct_sandbox.redshift.api.data_api.results import ResultStore
 from xacct_sandbox.redshift.api.data_api.statements import RETENTION_SECONDS
+from xacct_sandbox.redshift.api.data_folders import DataFolders
 from xacct_sandbox.redshift.api.serverless import Serverless
 from xacct_sandbox.redshift.api.wire_client import trust_own_authority
 
@@ -35,8 +36,13 @@ def install(config: SandboxConfig) -> None:
     global _parts
     trust_own_authority(config)
     control = Control(config)
-    serverless = Serverless(config, control)
     database = WireDatabase(config)
+
+    def disconnect() -> None:
+        database.close()
+        control.close()
+
+    serverless = Serverless(config, control, DataFolders(config, disconnect))
     results = ResultStore(config.home / "redshift-data")
     data_api = DataApi(
         serverless,
@@ -69,8 +75,9 @@ def start(config: SandboxConfig) -> None:
     Raises:
         SandboxError: It does not start.
     """
-    process.start(config)
     parts = _installed()
+    parts.serverless.recover_before_start()
+    process.start(config)
     parts.results.drop_older(RETENTION_SECONDS)
     parts.serverless.publish_after_start()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from xacct_sandbox import emulator
-from xacct_sandbox.emulator.paging import page
 from xacct_sandbox.redshift.api.control import Control
+from xacct_sandbox.redshift.api.data_folders import DataFolders
+from xacct_sandbox.redshift.api.serverless.answers import listed, shown_namespace
 from xacct_sandbox.redshift.api.serverless.checks import (
     Request,
     check_admin,
@@ -18,12 +18,15 @@ from xacct_sandbox.redshift.api.serverless.checks import (
     role_arn,
 )
 from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore, new_password
+from xacct_sandbox.redshift.api.serverless.snapshots import Snapshots
 from xacct_sandbox.redshift.api.serverless.state import (
+    SET_ASIDE,
     Document,
     Publisher,
     all_tags,
     arn,
     find,
+    namespace_in_use,
     namespaces,
     set_tags,
     timestamp,
@@ -33,18 +36,24 @@ from xacct_sandbox.redshift.storage.postgres import DATABASE
 from xacct_sandbox.service_errors import ServiceError
 
 REDSHIFT = "redshift.amazonaws.com"
-PAGE = 100
 
 
 class Namespaces:
     """The operations on namespaces."""
 
     def __init__(
-        self, control: Control, publisher: Publisher, credentials: CredentialStore
+        self,
+        control: Control,
+        publisher: Publisher,
+        credentials: CredentialStore,
+        folders: DataFolders,
+        snapshots: Snapshots,
     ) -> None:
         self._control = control
         self._publisher = publisher
         self._credentials = credentials
+        self._folders = folders
+        self._snapshots = snapshots
 
     def create(self, request: Request) -> dict[str, Any]:
         """CreateNamespace."""
@@ -57,7 +66,9 @@ class Namespaces:
         )
         name = checked_name(request.get("namespaceName"), "namespaceName")
         with self._publisher.lock:
-            self._publisher.require_free("namespace", name)
+            replaced = namespace_in_use() if emulator.is_replacing() else None
+            if replaced is None or replaced["namespaceName"] == name:
+                self._publisher.require_free("namespace", name)
             database = request.get("dbName") or DATABASE
             if database != DATABASE:
                 raise invalid(
@@ -83,19 +94,25 @@ class Namespaces:
                 "namespaceName": name,
                 "status": "AVAILABLE",
             }
-            self._control.set_user(username, password or new_password(), superuser=True)
+            if replaced is not None:
+                self._set_aside(replaced)
+            try:
+                self._control.set_user(username, password or new_password(), superuser=True)
+            except Exception:
+                self._bring_back()
+                raise
             namespaces()[name] = namespace
             set_tags(namespace_arn, request.get("tags"))
             self._publisher.publish()
-            return {"namespace": _shown(namespace)}
+            return {"namespace": shown_namespace(namespace)}
 
     def get(self, request: Request) -> dict[str, Any]:
         """GetNamespace."""
-        return {"namespace": _shown(find("namespace", request))}
+        return {"namespace": shown_namespace(find("namespace", request))}
 
     def list_all(self, request: Request) -> dict[str, Any]:
         """ListNamespaces."""
-        items = [_shown(namespace) for namespace in namespaces().values()]
+        items = [shown_namespace(namespace) for namespace in namespaces().values()]
         return listed(request, "namespaces", items)
 
     def update(self, request: Request) -> dict[str, Any]:
@@ -130,11 +147,10 @@ class Namespaces:
                 self._control.set_user(namespace["adminUsername"], password, superuser=True)
             namespaces()[namespace["namespaceName"]] = namespace
             self._publisher.publish()
-            return {"namespace": _shown(namespace)}
+            return {"namespace": shown_namespace(namespace)}
 
     def delete(self, request: Request) -> dict[str, Any]:
         """DeleteNamespace: all data of the database is gone with it, as on AWS."""
-        refuse_options(request, "finalSnapshotName", "finalSnapshotRetentionPeriod")
         with self._publisher.lock:
             namespace = find("namespace", request)
             for workgroup in workgroups().values():
@@ -144,12 +160,47 @@ class Namespaces:
                         f"Namespace {namespace['namespaceName']} still has workgroup "
                         f"{workgroup['workgroupName']}; delete that first.",
                     )
-            self._control.drop_everything()
-            self._control.clear_namespace()
-            self._credentials.clear()
+            if "finalSnapshotName" in request or "finalSnapshotRetentionPeriod" in request:
+                self._keep_data(namespace, request)
+            else:
+                self._drop_data(namespace)
             del namespaces()[namespace["namespaceName"]]
             all_tags().pop(namespace["namespaceArn"], None)
-            return {"namespace": {**_shown(namespace), "status": "DELETING"}}
+            self._bring_back()
+            return {"namespace": {**shown_namespace(namespace), "status": "DELETING"}}
+
+    def _set_aside(self, namespace: Document) -> None:
+        """Keep the data of a namespace that is being replaced, and go on with an empty database."""
+        self._folders.move_to(namespace["namespaceId"])
+        self._credentials.clear()
+        namespaces()[namespace["namespaceName"]] = {**namespace, SET_ASIDE: True}
+
+    def _keep_data(self, namespace: Document, request: Request) -> None:
+        name = self._snapshots.check_new(
+            request.get("finalSnapshotName"), request.get("finalSnapshotRetentionPeriod")
+        )
+        folder = namespace["namespaceId"]
+        if not namespace.get(SET_ASIDE):
+            self._folders.move_to(folder)
+            self._credentials.clear()
+        self._snapshots.record(namespace, name, folder, self._folders.size(folder), {})
+
+    def _drop_data(self, namespace: Document) -> None:
+        if namespace.get(SET_ASIDE):
+            self._folders.drop(namespace["namespaceId"])
+            return
+        self._control.drop_everything()
+        self._control.clear_namespace()
+        self._credentials.clear()
+
+    def _bring_back(self) -> None:
+        """The successor of a namespace that was set aside is gone: that one is in use again."""
+        if namespace_in_use() is not None or not namespaces():
+            return
+        name, namespace = next(iter(namespaces().items()))
+        self._folders.use(namespace["namespaceId"], keep=False)
+        namespaces()[name] = {key: value for key, value in namespace.items() if key != SET_ASIDE}
+        self._publisher.publish()
 
     def _checked_roles(self, roles: list[str] | None, default: str | None) -> list[str]:
         found = list(dict.fromkeys(role_arn(role) for role in roles or []))
@@ -158,18 +209,3 @@ class Namespaces:
         for role in found:
             emulator.require_pass_role(role, REDSHIFT)
         return found
-
-
-def listed(request: Request, key: str, items: list[Document]) -> dict[str, Any]:
-    """A page of items, as the API lists them under ``key``."""
-    found, token = page(items, request, limit=PAGE, lower_camel=True, error="ValidationException")
-    answer: dict[str, Any] = {key: found}
-    if token:
-        answer["nextToken"] = token
-    return answer
-
-
-def _shown(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    # AWS shows each role with its state on the namespace.
-    roles = [f"IamRole(applyStatus=in-sync, iamRoleArn={role})" for role in namespace["iamRoles"]]
-    return {**namespace, "iamRoles": roles}

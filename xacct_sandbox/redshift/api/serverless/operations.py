@@ -12,6 +12,7 @@ from typing import Any
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.redshift.api.control import Control
+from xacct_sandbox.redshift.api.data_folders import DataFolders
 from xacct_sandbox.redshift.api.serverless.checks import (
     Request,
     invalid,
@@ -20,13 +21,16 @@ from xacct_sandbox.redshift.api.serverless.checks import (
 )
 from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore, database_user
 from xacct_sandbox.redshift.api.serverless.namespaces import Namespaces
+from xacct_sandbox.redshift.api.serverless.snapshots import Snapshots
 from xacct_sandbox.redshift.api.serverless.state import (
+    SET_ASIDE,
     Publisher,
     all_tags,
     arn,
     find,
     namespaces,
     set_tags,
+    snapshots,
     workgroups,
 )
 from xacct_sandbox.redshift.api.serverless.workgroups import Workgroups
@@ -39,15 +43,29 @@ class Serverless:
 
     Attributes:
         namespaces: The operations on namespaces.
+        snapshots: The operations on snapshots.
         workgroups: The operations on workgroups.
         credentials: The temporary passwords of database users.
     """
 
-    def __init__(self, config: SandboxConfig, control: Control) -> None:
+    def __init__(self, config: SandboxConfig, control: Control, folders: DataFolders) -> None:
+        self._config = config
+        self._folders = folders
         self._publisher = Publisher(config, control)
         self.credentials = CredentialStore(control, self._publisher.lock)
-        self.namespaces = Namespaces(control, self._publisher, self.credentials)
+        self.snapshots = Snapshots(folders, self._publisher, self.credentials)
+        self.namespaces = Namespaces(
+            control, self._publisher, self.credentials, folders, self.snapshots
+        )
         self.workgroups = Workgroups(config, self._publisher)
+
+    def recover_before_start(self) -> None:
+        """Undo a move of data that was not recorded, because the sandbox was killed."""
+        for account in (self._config.account_a, self._config.account_b):
+            with emulator.acting_in(account):
+                for namespace in namespaces().values():
+                    if not namespace.get(SET_ASIDE):
+                        self._folders.undo_move(namespace["namespaceId"])
 
     def publish_after_start(self) -> None:
         """Write the namespace to the database of a process that has just started."""
@@ -66,6 +84,11 @@ class Serverless:
             "ListWorkgroups": self.workgroups.list_all,
             "UpdateWorkgroup": self.workgroups.update,
             "DeleteWorkgroup": self.workgroups.delete,
+            "CreateSnapshot": self.snapshots.create,
+            "GetSnapshot": self.snapshots.get,
+            "ListSnapshots": self.snapshots.list_all,
+            "DeleteSnapshot": self.snapshots.delete,
+            "RestoreFromSnapshot": self.snapshots.restore,
             "GetCredentials": self.get_credentials,
             "TagResource": self.tag_resource,
             "UntagResource": self.untag_resource,
@@ -76,6 +99,10 @@ class Serverless:
         """The resource that an operation is authorized on."""
         if operation.endswith("TagResource") or operation == "ListTagsForResource":
             return request.get("resourceArn") or "*"
+        if operation.endswith("Snapshot"):
+            return self.snapshots.arn_of(request)
+        if operation == "ListSnapshots":
+            return "*"
         if "workgroupName" in request:
             return self.workgroups.arn_of(request["workgroupName"])
         if "namespaceName" in request:
@@ -130,6 +157,7 @@ def _tagged_arn(request: Request) -> str:
     resource: str = request["resourceArn"]
     known = [entry["namespaceArn"] for entry in namespaces().values()]
     known += [entry["workgroupArn"] for entry in workgroups().values()]
+    known += [entry["snapshotArn"] for entry in snapshots().values()]
     if resource not in known:
         raise missing("resource", resource)
     return resource

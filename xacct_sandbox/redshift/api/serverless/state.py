@@ -1,7 +1,8 @@
 """The namespace and the workgroup as the emulator keeps them, and as the database knows them.
 
-There is at most one of each. The emulator's state is kept per account and region and outlives the
-process; passwords are not part of it.
+There is at most one of each in use. While a stack's update replaces the namespace there are two:
+the old one is set aside, with its data, until it is deleted or its successor is. The emulator's
+state is kept per account and region and outlives the process; passwords are not part of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from xacct_sandbox.redshift.api.control import Control
 from xacct_sandbox.redshift.api.serverless.checks import Request, invalid, missing
 from xacct_sandbox.service_errors import ServiceError
 
+SET_ASIDE = "setAside"
+"""The member of a namespace that is being replaced: its data is not in the database."""
+
 Document = dict[str, Any]
 Tags = list[dict[str, str]]
 
@@ -31,6 +35,24 @@ def workgroups() -> MutableMapping[str, Document]:
     """The workgroups of the caller's account and region, by name."""
     found: MutableMapping[str, Document] = emulator.scoped_state("redshift-serverless-workgroups")
     return found
+
+
+def snapshots() -> MutableMapping[str, Document]:
+    """The snapshots of the caller's account and region, by name."""
+    found: MutableMapping[str, Document] = emulator.scoped_state("redshift-serverless-snapshots")
+    return found
+
+
+def namespace_in_use() -> Document | None:
+    """The namespace whose data is in the database."""
+    return next((found for found in namespaces().values() if not found.get(SET_ASIDE)), None)
+
+
+def workgroup_in_use() -> Document | None:
+    """The workgroup of the namespace in use."""
+    namespace = namespace_in_use()
+    name = namespace["namespaceName"] if namespace else None
+    return next((w for w in workgroups().values() if w["namespaceName"] == name), None)
 
 
 def all_tags() -> MutableMapping[str, Tags]:
@@ -86,11 +108,11 @@ class Publisher:
 
     def publish(self) -> None:
         """Write the current namespace to the database."""
-        namespace = next(iter(namespaces().values()), None)
+        namespace = namespace_in_use()
         if namespace is None:
             self._control.clear_namespace()
             return
-        workgroup = next(iter(workgroups().values()), None)
+        workgroup = workgroup_in_use()
         self._control.set_namespace(
             {
                 "account_id": emulator.account_id(),
@@ -124,10 +146,11 @@ class Publisher:
         present = namespaces() if kind == "namespace" else workgroups()
         if name in present:
             raise ServiceError("ConflictException", f"{kind} {name} already exists.")
-        if present:
+        in_use = namespace_in_use() if kind == "namespace" else workgroup_in_use()
+        if in_use:
             raise invalid(
-                f"The sandbox has one {kind}, {next(iter(present))!r}; a second one ({name!r}) is "
-                "not supported"
+                f"The sandbox has one {kind}, {in_use[f'{kind}Name']!r}; a second one ({name!r}) "
+                "is not supported"
             )
         rows = self._control.run(
             "SELECT account_id, region, namespace_name FROM sandbox_internal.namespace"

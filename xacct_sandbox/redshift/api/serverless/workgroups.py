@@ -8,6 +8,7 @@ from typing import Any
 
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import REDSHIFT_PORTS, SandboxConfig
+from xacct_sandbox.redshift.api.serverless.answers import listed
 from xacct_sandbox.redshift.api.serverless.checks import (
     Request,
     check_capacity,
@@ -17,7 +18,6 @@ from xacct_sandbox.redshift.api.serverless.checks import (
     missing,
     refuse_options,
 )
-from xacct_sandbox.redshift.api.serverless.namespaces import listed
 from xacct_sandbox.redshift.api.serverless.state import (
     Document,
     Publisher,

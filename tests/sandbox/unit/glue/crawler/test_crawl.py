@@ -179,6 +179,32 @@ def test_a_refusal_of_the_catalog_names_the_operation(bench):
         bench.crawl()
 
 
+def test_a_partitioned_table_gets_one_partition_index(bench):
+    bench.day(1)
+    bench.crawl()
+    bench.day(2)
+    bench.crawl()
+    keys = [key["Name"] for key in bench.glue.tables["products"]["PartitionKeys"]]
+    assert bench.glue.indexes == {"products": [keys]}
+
+
+@pytest.mark.parametrize("operation", ["get_partition_indexes", "create_partition_index"])
+def test_a_role_that_may_not_index_partitions_fails_the_crawl_unless_it_need_not(bench, operation):
+    bench.day(1)
+    bench.glue.denied.add(operation)
+    with pytest.raises(CrawlFailed, match=f"{operation} failed for the crawler's role: AccessDen"):
+        bench.crawl()
+    bench.crawl(Configuration='{"Version": 1.0, "CreatePartitionIndex": false}')
+    assert bench.glue.indexes == {}
+
+
+def test_a_table_without_partitions_gets_no_index(bench):
+    bench.s3.objects["products/products.csv"] = b"id,name\n1,a\n2,b\n"
+    bench.crawl()
+    assert "products" in bench.glue.tables
+    assert bench.glue.indexes == {}
+
+
 def test_a_missing_database_fails_before_anything_is_read(bench):
     bench.day(1)
     with pytest.raises(CrawlFailed, match="EntityNotFoundException"):

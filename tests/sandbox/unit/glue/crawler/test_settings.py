@@ -29,6 +29,10 @@ from xacct_sandbox.glue.crawler.settings import CrawlerSettings, InvalidCrawler
         ({"Configuration": "{"}, "not JSON"),
         ({"Configuration": '{"Version": 2.0}'}, "Version"),
         (
+            {"Configuration": '{"Version": 1.0, "CreatePartitionIndex": "no"}'},
+            "CreatePartitionIndex",
+        ),
+        (
             {"Configuration": '{"Version": 1.0, "Grouping": {"TableLevelConfiguration": 2}}'},
             "Grouping.TableLevelConfiguration",
         ),

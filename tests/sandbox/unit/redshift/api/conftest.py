@@ -30,6 +30,7 @@ EMULATOR_FUNCTIONS = (
     "require_pass_role",
     "secret_of_caller",
     "acting_in",
+    "is_replacing",
 )
 SECRET = "arn:aws:secretsmanager:us-east-1:222222222222:secret:redshift-AbCdEf"
 
@@ -42,6 +43,10 @@ class FakeAws:
     denied: set[str] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    replacing: bool = False
+
+    def is_replacing(self) -> bool:
+        return self.replacing
 
     def account_id(self) -> str:
         return "222222222222"
@@ -103,6 +108,41 @@ class FakeControl:
             return []
         names = ("account_id", "region", "namespace_name")
         return [tuple(self.namespace[name] for name in names)]
+
+
+class FakeFolders:
+    """The data of the namespace in use, which is the set of its users, and what is kept."""
+
+    def __init__(self, control: FakeControl) -> None:
+        self._control = control
+        self.kept: dict[str, Any] = {}
+
+    def copy_to(self, name: str) -> int:
+        self.kept[name] = dict(self._control.users)
+        return 1 << 20
+
+    def move_to(self, name: str) -> int:
+        size = self.copy_to(name)
+        self._control.users = {}
+        self._control.namespace = None
+        return size
+
+    def size(self, name: str) -> int:
+        assert name in self.kept
+        return 1 << 20
+
+    def undo_move(self, name: str) -> None:
+        if name in self.kept:
+            self.use(name, keep=False)
+
+    def use(self, name: str, *, keep: bool) -> None:
+        self._control.users = dict(self.kept[name])
+        self._control.namespace = None
+        if not keep:
+            self.drop(name)
+
+    def drop(self, name: str) -> None:
+        del self.kept[name]
 
 
 class FakeSession:
@@ -180,6 +220,7 @@ class Bench:
     database: FakeDatabase
     api: DataApi
     folder: Path
+    folders: FakeFolders
 
     def execute(self, sql: str, **options: Any) -> dict[str, Any]:
         request = {"Sql": sql, "WorkgroupName": "wg-one", "Database": "dev", "SecretArn": SECRET}
@@ -208,8 +249,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         monkeypatch.setattr(emulator, function, getattr(aws, function))
     aws.secrets[SECRET] = '{"username": "xacct", "password": "Secret1234", "host": "h"}'
     config = SandboxConfig(home=tmp_path, redshift_port=5439)
-    api = Serverless(config, control)  # type: ignore[arg-type]
-    bench = Bench(aws, control, api, database, None, tmp_path)  # type: ignore[arg-type]
+    folders = FakeFolders(control)
+    api = Serverless(config, control, folders)  # type: ignore[arg-type]
+    bench = Bench(aws, control, api, database, None, tmp_path, folders)  # type: ignore[arg-type]
     bench.restart()
     return bench
 

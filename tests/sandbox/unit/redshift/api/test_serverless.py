@@ -121,8 +121,34 @@ def test_deleting_the_namespace_deletes_its_data_but_not_before_its_workgroup(be
         (
             "DeleteNamespace",
             {"namespaceName": "ns-one", "finalSnapshotName": "s"},
+            "ConflictException",
+            "wg-one",
+        ),
+        (
+            "CreateSnapshot",
+            {"namespaceName": "ns-one", "snapshotName": "Not_A_Name"},
             "ValidationException",
-            "finalSnapshotName",
+            "Not_A_Name",
+        ),
+        (
+            "CreateSnapshot",
+            {"namespaceName": "ns-one", "snapshotName": "s", "retentionPeriod": 7},
+            "ValidationException",
+            "retentionPeriod 7",
+        ),
+        (
+            "CreateSnapshot",
+            {"namespaceName": "nope", "snapshotName": "s"},
+            "ResourceNotFoundException",
+            "nope",
+        ),
+        ("GetSnapshot", {"snapshotName": "nope"}, "ResourceNotFoundException", "nope"),
+        ("GetSnapshot", {}, "ValidationException", "snapshotName or snapshotArn"),
+        (
+            "RestoreFromSnapshot",
+            {"namespaceName": "ns-one", "workgroupName": "wg-one", "snapshotName": "nope"},
+            "ResourceNotFoundException",
+            "nope",
         ),
         (
             "GetCredentials",
@@ -248,20 +274,30 @@ def test_a_stack_creates_both_and_reads_the_endpoint(empty):
     assert shown["configParameters"] == [{"parameterKey": "require_ssl", "parameterValue": "true"}]
 
 
-def test_a_changed_property_updates_and_a_changed_name_is_refused(empty):
+def test_a_changed_property_updates_and_a_changed_database_is_refused(empty):
     namespace = namespace_type(empty.serverless)
-    old = {"NamespaceName": "one", "IamRoles": [ROLE]}
+    old = {"NamespaceName": "one", "DbName": "dev", "IamRoles": [ROLE]}
     namespace.create("N", old, "stack")
-    namespace.update("one", old, {"NamespaceName": "one"}, "stack")
+    namespace.update("one", old, {"NamespaceName": "one", "DbName": "dev"}, "stack")
     assert empty.control.namespace["iam_roles"] == ""
-    with pytest.raises(ServiceError, match="NamespaceName changed"):
-        namespace.update("one", old, {"NamespaceName": "two"}, "stack")
+    with pytest.raises(ServiceError, match="DbName changed"):
+        namespace.update("one", old, {"NamespaceName": "one", "DbName": "two"}, "stack")
+
+
+def test_a_stack_reads_what_the_resources_are_now(empty):
+    namespace, workgroup = namespace_type(empty.serverless), workgroup_type(empty.serverless)
+    namespace.create("N", {"NamespaceName": "one", "IamRoles": [ROLE]}, "stack")
+    workgroup.create("W", {"WorkgroupName": "wg-one", "NamespaceName": "one"}, "stack")
+    empty.serverless.workgroups.update({"workgroupName": "wg-one", "baseCapacity": 16})
+    assert namespace.read("one", {})["IamRoles"] == [ROLE]
+    assert workgroup.read("wg-one", {})["BaseCapacity"] == 16
+    assert workgroup.read("gone", {}) is None
 
 
 def test_an_unknown_property_is_refused_by_name(empty):
-    with pytest.raises(ServiceError, match="FinalSnapshotName"):
+    with pytest.raises(ServiceError, match="NamespaceResourcePolicy"):
         namespace_type(empty.serverless).create(
-            "N", {"NamespaceName": "one", "FinalSnapshotName": "s"}, "stack"
+            "N", {"NamespaceName": "one", "NamespaceResourcePolicy": "s"}, "stack"
         )
 
 

@@ -1,0 +1,39 @@
+"""What the CloudFormation registry's schemas say of the resource types that stacks can have.
+
+``CREATE_ONLY`` holds the ``createOnlyProperties`` of each schema: a change of one replaces the
+resource. ``tests/repository/test_resource_schemas.py`` compares it with the schemas in cfn-lint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
+    "AWS::CloudFormation::WaitCondition": (),
+    "AWS::CloudFormation::WaitConditionHandle": (),
+    "AWS::Glue::Connection": ("CatalogId",),
+    "AWS::Glue::Crawler": ("Name",),
+    "AWS::Glue::Database": ("DatabaseName",),
+    "AWS::Glue::Job": ("Name",),
+    "AWS::Glue::Table": ("CatalogId", "DatabaseName", "Name"),
+    "AWS::IAM::ManagedPolicy": ("Description", "ManagedPolicyName", "Path"),
+    "AWS::IAM::Policy": (),
+    "AWS::IAM::Role": ("Path", "RoleName"),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::RedshiftServerless::Namespace": ("NamespaceName",),
+    "AWS::RedshiftServerless::Workgroup": ("NamespaceName", "WorkgroupName"),
+    "AWS::S3::Bucket": ("BucketName", "BucketNamePrefix", "BucketNamespace"),
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SNS::Topic": ("FifoTopic", "TopicName"),
+    "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
+    "AWS::SQS::QueuePolicy": (),
+    "AWS::SecretsManager::Secret": ("Name",),
+}
+"""Resource type -> the properties whose change replaces the resource."""
+
+SNAPSHOT_POLICY: frozenset[str] = frozenset()
+"""The types that may have the policy Snapshot.
+
+CloudFormation user guide, "DeletionPolicy attribute", lists them: none is a type of
+``CREATE_ONLY``. A Redshift Serverless namespace has ``FinalSnapshotName`` instead.
+"""
