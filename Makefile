@@ -71,8 +71,15 @@ test-iam: setup ## Compare 20,000 random IAM decisions with an independent simul
 chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
-lint: .venv/ready-lint ## Style, imports, common mistakes, types
+lint: .venv/ready-lint .venv/ready-checkov ## Style, imports, common mistakes, types; templates and their policies
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
+	@$(BIN)/python -c 'from cfnlint.runner import main; main()' && $(BIN)/python -m tools.iam_lint && .venv/checkov/bin/python -m checkov.main --config-file .checkov.yaml
+
+# In an environment of its own: checkov pins a boto3 that is years older than ours.
+.venv/ready-checkov: tools/checkov.txt .venv/ready
+	@$(BIN)/python -m venv .venv/checkov
+	@.venv/checkov/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/checkov.txt
+	@touch $@
 
 check: setup ## Ask Dagster whether the definitions load
 	@$(BIN)/dg check defs

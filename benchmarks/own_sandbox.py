@@ -64,7 +64,14 @@ def own_sandbox(
         try:
             lifecycle.start(config, say)
             deployed = subprocess.run(
-                [sys.executable, "-m", "xacct_assets.operations.cli", "--no-env-file", "deploy"],
+                [
+                    sys.executable,
+                    "-m",
+                    "xacct_assets.operations.cli",
+                    "--no-env-file",
+                    "deploy",
+                    "--yes",
+                ],
                 env=lifecycle.client_environment(config),
                 cwd=folder,
                 capture_output=True,

@@ -219,15 +219,27 @@ class AwsClients:
             return from_environment(self._env, database=self.settings.database)
 
     def _data_api_secret(self) -> str:
-        from xacct_assets.aws.errors import SecretInvalid
-
         if self.settings.data_api_secret:
             return self.settings.data_api_secret
         credentials = self.warehouse.credentials
         if credentials.secret_arn is None or not credentials.data_api_compatible:
+            return self._json_form_of_adopted_secret()
+        return credentials.secret_arn
+
+    def _json_form_of_adopted_secret(self) -> str:
+        """The JSON secret that `xacct deploy` made of an adopted secret that is a URI."""
+        from xacct_assets.aws.botocore_errors import aws_call
+        from xacct_assets.aws.errors import AccessDenied, NotFound, SecretInvalid
+
+        name = self.settings.json_secret
+        try:
+            with aws_call("secretsmanager:DescribeSecret", name):
+                return str(self.client("secretsmanager").describe_secret(SecretId=name)["ARN"])
+        except (NotFound, AccessDenied) as absent:
             raise SecretInvalid(
                 f"The Data API cannot log in with {self.settings.redshift_secret}",
-                reason='it reads only JSON secrets with "username" and "password"',
-                fix="set XACCT_DATA_API_SECRET to such a secret of the same database user",
-            )
-        return credentials.secret_arn
+                reason='it reads only JSON secrets with "username" and "password", and there is '
+                f"no {name}",
+                fix="add secret to XACCT_ADOPT and run `xacct deploy`, which makes one; or set "
+                "XACCT_DATA_API_SECRET to such a secret of the same database user",
+            ) from absent

@@ -15,6 +15,20 @@ from pathlib import Path
 
 from xacct_assets.aws.console import default_url
 
+#: Beginnings of the default names of buckets. Suffix and account id follow: bucket names are unique
+#: in all of AWS, and somebody has the short ones.
+INPUT_BUCKET, EXPORT_BUCKET = "sample-inp-bucket-etl", "sample-opt-bucket-etl"
+WORKING_BUCKET = "xacct-processing"
+#: What an installation may adopt: it existed before, is its owner's, and is never deleted.
+ADOPTABLE = (
+    "input-bucket",
+    "export-bucket",
+    "processing-bucket",
+    "secret",
+    "workgroup",
+    "namespace",
+)
+
 
 class SettingsError(Exception):
     """Environment variables are missing or wrong; the message lists all of them at once.
@@ -40,7 +54,10 @@ class Settings:
     Attributes:
         account_a, account_b: ids of the central and the processing account.
         suffix: end of every name, so that several installations can share the accounts.
-        data_api_secret: a JSON secret for the Data API, needed if `redshift_secret` is a URI.
+        namespace: of Redshift Serverless, if `xacct deploy` makes or looks it up by name.
+        database_user: whom the pipeline logs in as, if `xacct deploy` makes the secret.
+        data_api_secret: a JSON secret for the Data API and Glue; without it, `xacct deploy` makes
+            one if `redshift_secret` is a URI.
         console_url: the AWS Console that links lead to, without a slash at its end.
         account_a_profile, account_b_profile: AWS profiles that `xacct deploy` uses; None = default.
         warehouse_host, warehouse_port: template parameters of `xacct deploy`, for clients that do
@@ -48,6 +65,8 @@ class Settings:
         trusted_arns: principals, besides ECS tasks, that may assume the orchestrator role; used by
             `xacct deploy` only.
         extra_feeds_dir: folder with feeds besides those of the package.
+        adopted: which of `ADOPTABLE` existed before; used by `xacct deploy`, `destroy`, `doctor`.
+        admin_secret: the login that makes tables and users; used by the same commands only.
     """
 
     account_a: str
@@ -71,6 +90,15 @@ class Settings:
     warehouse_port: int | None = None
     trusted_arns: tuple[str, ...] = ()
     extra_feeds_dir: Path | None = None
+    adopted: frozenset[str] = frozenset()
+    namespace: str = ""
+    database_user: str = ""
+    admin_secret: str | None = None
+
+    @property
+    def json_secret(self) -> str:
+        """The JSON secret that `xacct deploy` makes of an adopted secret that is a URI."""
+        return f"xacct/redshift-json-{self.suffix}"
 
     @property
     def partition(self) -> str:
@@ -142,6 +170,14 @@ _WORKGROUP = _Format(
     r"[a-z0-9-]{3,64}", "3 to 64 lower-case letters, digits and hyphens", "xacct-dev1"
 )
 _DATABASE = _Format(r"[a-z_][a-z0-9_$]{0,63}", "a lower-case database name", "dev")
+_DATABASE_USER = _Format(
+    r"[a-z_][a-z0-9_]{0,62}", "a database user (lower-case letters, digits and _)", "xacct_dev1"
+)
+_ADOPTED = _Format(
+    "|".join(ADOPTABLE),
+    f"one of {', '.join(ADOPTABLE)} (join several with commas)",
+    "input-bucket,secret",
+)
 _SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
 _CONNECTION = _Format(
     r"[^\s/:]{1,255}",
@@ -195,18 +231,25 @@ class _Reader:
                 f"is the same account as XACCT_ACCOUNT_A ({account_a}); the pipeline needs two: "
                 "give the id of the processing account"
             )
+        in_a, in_b = f"{suffix}-{account_a}", f"{suffix}-{account_b}"
         values = Settings(
             account_a=account_a,
             account_b=account_b,
             suffix=suffix,
             region=region,
-            input_bucket=self._bucket("XACCT_INPUT_BUCKET", f"sample-inp-bucket-etl-{suffix}"),
-            export_bucket=self._bucket("XACCT_EXPORT_BUCKET", f"sample-opt-bucket-etl-{suffix}"),
-            processing_bucket=self._bucket("XACCT_PROCESSING_BUCKET", f"xacct-processing-{suffix}"),
+            input_bucket=self._bucket("XACCT_INPUT_BUCKET", f"{INPUT_BUCKET}-{in_a}"),
+            export_bucket=self._bucket("XACCT_EXPORT_BUCKET", f"{EXPORT_BUCKET}-{in_a}"),
+            processing_bucket=self._bucket("XACCT_PROCESSING_BUCKET", f"{WORKING_BUCKET}-{in_b}"),
             role_a_arn=self._role("XACCT_ROLE_A_ARN", region, account_a, f"xacct-RoleA-{suffix}"),
             role_b_arn=self._role("XACCT_ROLE_B_ARN", region, account_b, f"xacct-RoleB-{suffix}"),
             workgroup=self._with_default("XACCT_WORKGROUP", _WORKGROUP, f"xacct-{suffix}"),
+            namespace=self._with_default(
+                "XACCT_NAMESPACE", _WORKGROUP, self._get("XACCT_WORKGROUP") or f"xacct-{suffix}"
+            ),
             database=self._with_default("XACCT_DATABASE", _DATABASE, "dev"),
+            database_user=self._with_default(
+                "XACCT_DATABASE_USER", _DATABASE_USER, f"xacct_{suffix.replace('-', '_')}"
+            ),
             redshift_secret=self._with_default(
                 "XACCT_REDSHIFT_SECRET", _SECRET, f"xacct/redshift-{suffix}"
             ),
@@ -219,8 +262,10 @@ class _Reader:
             account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", _PROFILE),
             warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", _HOST),
             warehouse_port=self._number("XACCT_WAREHOUSE_PORT", 1, 65535, example=5439),
-            trusted_arns=self._arns("XACCT_ORCHESTRATOR_TRUSTED_ARNS"),
+            trusted_arns=tuple(self._list("XACCT_ORCHESTRATOR_TRUSTED_ARNS", _PRINCIPAL)),
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
+            adopted=frozenset(self._list("XACCT_ADOPT", _ADOPTED)),
+            admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
         )
         self._require_distinct_buckets(values)
         self.arrival_overrides()  # raises all problems
@@ -327,12 +372,12 @@ class _Reader:
             self._refuse(name, value, _FOLDER)
         return path
 
-    def _arns(self, name: str) -> tuple[str, ...]:
-        arns = tuple(part.strip() for part in self._get(name).split(",") if part.strip())
-        for arn in arns:
-            if not _PRINCIPAL.matches(arn):
-                self._refuse(name, arn, _PRINCIPAL)
-        return arns
+    def _list(self, name: str, format_: _Format) -> list[str]:
+        values = [part.strip() for part in self._get(name).split(",") if part.strip()]
+        for value in values:
+            if not format_.matches(value):
+                self._refuse(name, value, format_)
+        return values
 
     def _require_distinct_buckets(self, values: Settings) -> None:
         buckets = {

@@ -125,9 +125,11 @@ def reset(options: argparse.Namespace) -> int:
     say = stopwatch()
     lifecycle.end_users_of_home(config, say)
     lifecycle.stop(config, say)
-    lifecycle.wipe(config)
+    left = lifecycle.wipe(config)
     env_file.remove(Path.cwd())
-    say(f"{config.home} is deleted; `xacct-sandbox up` starts anew")
+    say(f"the sandbox in {config.home} is deleted; `xacct-sandbox up` starts anew")
+    for path in left:
+        say(f"left: {path}, which the sandbox did not write")
     return 0
 
 

@@ -45,7 +45,7 @@ def installation(case: Case, folder: Path, wheel: Path) -> Installation:
 def deployed(bare_sandbox: RunningSandbox, installation: Installation) -> str:
     """What `xacct deploy` of the installation says."""
     variables = bare_sandbox.environment
-    return installation.run("xacct", "--no-env-file", "deploy", variables=variables)
+    return installation.run("xacct", "--no-env-file", "deploy", "--yes", variables=variables)
 
 
 @pytest.fixture(scope="module")

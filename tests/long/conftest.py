@@ -18,7 +18,7 @@ def sandbox() -> Iterator[RunningSandbox]:
     with running_sandbox() as running:
         settings = {**running.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
         with_feeds = replace(running, extra_settings=settings)
-        with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
+        with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
         yield with_feeds
 
 

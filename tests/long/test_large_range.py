@@ -86,7 +86,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox
     with running_sandbox() as running:
         settings = {**running.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(feeds)}
         deployed = replace(running, extra_settings=settings)
-        deployed.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
+        deployed.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
         s3 = deployed.client("account-a-admin", "s3")
 
         def put(day: date) -> None:

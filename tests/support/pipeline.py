@@ -20,6 +20,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from tests.support.environment import environment
+from xacct_assets.aws.redshift.warehouse import Warehouse
+from xacct_assets.aws.secretsmanager import (
+    Endpoint,
+    WarehouseCredentials,
+    read_warehouse_credentials,
+)
 from xacct_assets.aws_clients import AwsClients
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.feed.loader import load_feed
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
     from tests.support.sandbox import RunningSandbox
 
 FEED = "products"
+# Made by Redshift for the admin of the namespace that `xacct deploy` makes.
+ADMIN_SECRET = "redshift!xacct-local-xacct"
 CHAIN = ("raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export")
 CHECK = "row_counts_reconcile"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -280,11 +288,23 @@ class Pipeline:
             return self.aws.warehouse.query(sql, parameters)
 
     def execute(self, sql: str, *parameters: Any) -> None:
-        """Execute a statement over the wire in a transaction."""
+        """Execute a statement over the wire in a transaction, as the namespace's admin.
+
+        The pipeline's own database user may do what a run needs, and no more.
+        """
         with self.environment():
-            self.aws.warehouse.transaction(
-                lambda connection: connection.cursor().execute(sql, parameters)
-            )
+            self.admin.transaction(lambda connection: connection.cursor().execute(sql, parameters))
+
+    @cached_property
+    def admin(self) -> Warehouse:
+        """The login of the namespace's admin, whose password Redshift keeps."""
+        return Warehouse(self._admin_credentials)
+
+    def _admin_credentials(self) -> WarehouseCredentials:
+        secrets = self.sandbox.client("account-b-admin", "secretsmanager")
+        login = self.aws.warehouse_credentials()
+        endpoint = Endpoint(login.host, login.port, login.database)
+        return read_warehouse_credentials(secrets, ADMIN_SECRET, defaults=endpoint)
 
     def exported(self, day: str) -> dict[str, bytes]:
         """The objects of the day's export with its manifest, by name in the folder."""

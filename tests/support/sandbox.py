@@ -235,7 +235,7 @@ def bare_sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture(scope="session")
 def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
     """The sandbox after `xacct deploy`, as `xacct-sandbox up` leaves it."""
-    bare_sandbox.run("xacct_assets.operations.cli", "deploy")
+    bare_sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
     return bare_sandbox
 
 
@@ -244,7 +244,7 @@ def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
     """The same sandbox with the feeds of ``tests/feeds`` deployed too."""
     settings = {**sandbox.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
     with_feeds = replace(sandbox, extra_settings=settings)
-    with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy")
+    with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
     return with_feeds
 
 

@@ -55,7 +55,7 @@ def landed_days() -> list[date]:
 def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
     """Both accounts deployed, the six days landed."""
     with running_sandbox() as running:
-        running.run("xacct_assets.operations.cli", "deploy")
+        running.run("xacct_assets.operations.cli", "deploy", "--yes")
         running.run(
             *("xacct_sandbox.cli", "land", "--rows", str(ROWS_A_DAY)),
             *("--date", str(landed_days[-1]), "--days", str(len(landed_days))),

@@ -44,7 +44,7 @@ def deployed_sandbox(folder: Path) -> Iterator[RunningSandbox]:
         _command(sandbox, "xacct_sandbox.cli", "reset", "--yes")
     try:
         _command(sandbox, "xacct_sandbox.cli", "up", "--no-deploy")
-        _command(sandbox, "xacct_assets.operations.cli", "--no-env-file", "deploy")
+        _command(sandbox, "xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
         yield sandbox
     finally:
         _command(sandbox, "xacct_sandbox.cli", "down")

@@ -1,26 +1,25 @@
-"""CloudFormation stacks: creates, updates and deletes them, and names the cause of a failure."""
+"""CloudFormation stacks: waits for them, deletes them, and names the cause of a failure.
+
+They are created and updated by `stack_changes`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.polling import Backoff, Waiter
-from xacct_assets.aws.stack_reading import DEAD, GOOD, is_in_progress, outputs_of, raw_stack
+from xacct_assets.aws.stack_reading import is_in_progress, outputs_of, raw_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
 
-#: Bytes of a TemplateBody (CloudFormation quota).
-MAX_TEMPLATE_BYTES = 51_200
 TIMEOUT = 3600.0
 BACKOFF = Backoff(first=0.2, factor=1.5, cap=5.0)
-
-Change = Literal["created", "updated", "up to date"]
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,8 @@ class StackEvent:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class StackResult:
-    """How a deployment changed a stack, and the stack's outputs."""
-
-    name: str
-    change: Change
-    outputs: dict[str, str] = field(default_factory=dict)
-
-
 class Stacks:
-    """Deploys and deletes the stacks of one account.
+    """The stacks of one account.
 
     Args:
         cloudformation: boto3's client.
@@ -66,73 +56,14 @@ class Stacks:
         self._sleep = sleep
         self._clock = clock
 
-    def deploy(
-        self,
-        name: str,
-        template: str,
-        parameters: Mapping[str, str],
-        *,
-        tags: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
-    ) -> StackResult:
-        """Create or update the stack, and wait for it.
-
-        Parameters of the template that are not given keep their present values (a new stack uses
-        the template's defaults).
-
-        Args:
-            name: of the stack.
-            template: its text.
-            parameters: by name.
-            tags: of the stack.
-            timeout: seconds.
-
-        Raises:
-            DeployFailed: naming the resource that failed first, and why.
-        """
-        _refuse_too_long(name, template)
-        self._settle(name, timeout)
-        stack = self._describe(name)
-        if stack is not None and stack["StackStatus"] in DEAD:
-            # Left by a failed creation: it contains nothing of value.
-            self.delete(name, timeout=timeout)
-            stack = None
-        request: dict[str, Any] = {
-            "StackName": name,
-            "TemplateBody": template,
-            "Capabilities": ["CAPABILITY_NAMED_IAM"],
-            "Tags": [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())],
-        }
-        change: Change
-        since: str | None = None
-        if stack is None:
-            request["Parameters"] = _parameters(parameters, keep=())
-            # A creation that is rolled back then also removes what has DeletionPolicy Retain.
-            # Otherwise its buckets would make the next attempt fail.
-            request["RetainExceptOnCreate"] = True
-            with aws_call("cloudformation:CreateStack", f"stack {name}"):
-                self._client.create_stack(**request)
-            change = "created"
-        else:
-            since = self._last_event(name)
-            keep = self._parameters_to_keep(name, template, stack, parameters)
-            request["Parameters"] = _parameters(parameters, keep=keep)
-            if not self._update(name, request):
-                return StackResult(name, "up to date", outputs_of(stack))
-            change = "updated"
-        stack = self._wait(name, timeout, since)
-        if stack is None or stack["StackStatus"] not in GOOD:
-            raise self._failure(name, "gone" if stack is None else stack["StackStatus"], change)
-        return StackResult(name, change, outputs_of(stack))
-
     def outputs(self, name: str) -> dict[str, str] | None:
         """The outputs of a stack; None if there is no such stack."""
-        stack = self._describe(name)
+        stack = self.describe(name)
         return None if stack is None else outputs_of(stack)
 
     def status(self, name: str) -> str | None:
         """The stack's status; None if there is no such stack."""
-        stack = self._describe(name)
+        stack = self.describe(name)
         return None if stack is None else str(stack["StackStatus"])
 
     def delete(self, name: str, *, timeout: float = TIMEOUT) -> bool:
@@ -143,75 +74,60 @@ class Stacks:
         Raises:
             DeployFailed: something in it could not be deleted.
         """
-        self._settle(name, timeout)
-        stack = self._describe(name)
+        self.settle(name, timeout)
+        stack = self.describe(name)
         if stack is None:
             return False
         stack_id = str(stack["StackId"])
-        since = self._last_event(name)
+        since = self.last_event(name)
         with aws_call("cloudformation:DeleteStack", f"stack {name}"):
             self._client.delete_stack(StackName=name)
         # A deleted stack is found by its id only, with its last status.
-        stack = self._wait(stack_id, timeout, since)
+        stack = self.wait(stack_id, timeout, since)
         if stack is not None and stack["StackStatus"] != "DELETE_COMPLETE":
-            raise self._failure(stack_id, stack["StackStatus"], "deleted")
+            raise self.failure(stack_id, stack["StackStatus"], "deleted")
         return True
 
-    def _settle(self, name: str, timeout: float) -> None:
+    def settle(self, name: str, timeout: float) -> None:
         """Wait for the end of an operation that somebody else has started."""
-        stack = self._describe(name)
+        stack = self.describe(name)
         if stack is not None and is_in_progress(stack["StackStatus"]):
-            self._wait(str(stack["StackId"]), timeout, self._last_event(name))
+            self.wait(str(stack["StackId"]), timeout, self.last_event(name))
 
-    def _parameters_to_keep(
-        self, name: str, template: str, stack: Mapping[str, Any], given: Mapping[str, str]
-    ) -> list[str]:
-        with aws_call("cloudformation:ValidateTemplate", f"the template of stack {name}"):
-            answer = self._client.validate_template(TemplateBody=template)
-        known = {parameter["ParameterKey"] for parameter in answer.get("Parameters", [])}
-        present = {parameter["ParameterKey"] for parameter in stack.get("Parameters", [])}
-        return sorted((known & present) - set(given))
-
-    def _update(self, name: str, request: dict[str, Any]) -> bool:
-        """Update the stack; False if there is nothing to update."""
-        with aws_call(
-            "cloudformation:UpdateStack", f"stack {name}", expected_codes=("ValidationError",)
-        ):
-            try:
-                self._client.update_stack(**request)
-            except Exception as error:
-                # CloudFormation has no error code for this.
-                if "No updates are to be performed" in str(error):
-                    return False
-                if error_code(error) == "ValidationError":
-                    raise DeployFailed(
-                        f"stack {name} cannot be updated",
-                        reason=str(error),
-                        fix="if it is in UPDATE_ROLLBACK_FAILED: aws cloudformation "
-                        f"continue-update-rollback --stack-name {name}; if it is in DELETE_FAILED: "
-                        f"aws cloudformation delete-stack --stack-name {name}, then deploy again",
-                    ) from error
-                raise
-        return True
-
-    def _describe(self, name: str) -> Mapping[str, Any] | None:
+    def describe(self, name: str) -> Mapping[str, Any] | None:
+        """The answer of DescribeStacks for the stack; None if there is none."""
         return raw_stack(self._client, name)
 
-    def _wait(self, name: str, timeout: float, since: str | None) -> Mapping[str, Any] | None:
-        """Report the stack's events until no operation is in progress. None: it is gone."""
+    def wait(
+        self, name: str, timeout: float, since: str | None, *, starting: bool = False
+    ) -> Mapping[str, Any] | None:
+        """Report the stack's events until no operation is in progress. None: it is gone.
+
+        Args:
+            name: of the stack, or its id.
+            timeout: seconds.
+            since: the last event before the operation.
+            starting: whether the operation may not have begun yet; its first event tells.
+        """
         seen = {since} if since else set()
+        before = len(seen)
         gone: Mapping[str, Any] = {}
 
         def poll() -> Mapping[str, Any] | None:
-            stack = self._describe(name)
+            begun = not starting or len(seen) > before
+            stack = self.describe(name)
             if stack is None:
                 return gone
             self._show_events(name, seen, since)
-            return None if is_in_progress(stack["StackStatus"]) else stack
+            # The description may be older than the first event.
+            return stack if begun and not is_in_progress(stack["StackStatus"]) else None
 
-        waiter = Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
-        stack = waiter.until(poll, what=f"stack {name} to be ready", timeout=timeout)
+        stack = self.waiter().until(poll, what=f"stack {name} to be ready", timeout=timeout)
         return stack or None
+
+    def waiter(self) -> Waiter:
+        """A waiter with the delays of stack operations."""
+        return Waiter(self._backoff, sleep=self._sleep, clock=self._clock)
 
     def _show_events(self, name: str, seen: set[str], since: str | None) -> None:
         new = []
@@ -236,7 +152,8 @@ class Stacks:
         with aws_call("cloudformation:DescribeStackEvents", f"stack {name}"):
             return list(self._client.describe_stack_events(StackName=name)["StackEvents"])
 
-    def _last_event(self, name: str) -> str | None:
+    def last_event(self, name: str) -> str | None:
+        """Id of the stack's newest event."""
         events = self._events(name)
         return str(events[0]["EventId"]) if events else None
 
@@ -254,7 +171,14 @@ class Stacks:
             if event.get("EventType") == "VALIDATION_ERROR" and event.get("OperationId") == last
         ]
 
-    def _failure(self, name: str, status: str, change: str) -> DeployFailed:
+    def failure(self, name: str, status: str, change: str) -> DeployFailed:
+        """What failed first in the stack's last operation.
+
+        Args:
+            name: of the stack, or its id.
+            status: of the stack.
+            change: what was to become of the stack, as in "was not updated".
+        """
         first: Mapping[str, Any] | None = None
         for event in self._events(name):
             # Newest first, so the last match is the first failure of this operation.
@@ -273,21 +197,12 @@ class Stacks:
         fix = f"correct it and run {command} again: it goes on from here"
         if "already exists" in cause:
             fix = (
-                "something of that name is there that this stack did not make (left by an earlier "
-                "installation?): delete it, or choose another XACCT_SUFFIX, then deploy again"
+                "something of that name is there that this stack did not make. To use it as it is, "
+                "adopt it (docs/deploy.md); otherwise choose another name or XACCT_SUFFIX. Then "
+                "deploy again"
             )
         return DeployFailed(
             f"stack {name} was not {change}: it is {status}", reason=cause or None, fix=fix
-        )
-
-
-def _refuse_too_long(name: str, template: str) -> None:
-    size = len(template.encode())
-    if size > MAX_TEMPLATE_BYTES:
-        raise DeployFailed(
-            f"the template of stack {name} is too long",
-            reason=f"{size:,} bytes; CloudFormation takes {MAX_TEMPLATE_BYTES:,}",
-            fix="split it",
         )
 
 
@@ -299,11 +214,3 @@ def _begins_operation(event: Mapping[str, Any]) -> bool:
     return event.get("ResourceType") == "AWS::CloudFormation::Stack" and event[
         "ResourceStatus"
     ] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
-
-
-def _parameters(
-    given: Mapping[str, str], keep: tuple[str, ...] | list[str]
-) -> list[dict[str, Any]]:
-    return [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(given.items())
-    ] + [{"ParameterKey": key, "UsePreviousValue": True} for key in keep]

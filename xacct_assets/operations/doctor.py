@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.feed.deployment import FeedNotDeployed, naming_what_is_not_deployed
-from xacct_assets.operations import doctor_checks
+from xacct_assets.operations import adopted_checks, doctor_checks
 
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
@@ -136,6 +136,14 @@ class Doctor:
                 prerequisite=CREDENTIALS,
                 skipped_as="deployment of the feeds",
                 skip_reason="no usable credentials",
+            ),
+            CheckGroup(
+                {
+                    name: partial(adopted_checks.adopted_bucket, aws.settings, access)
+                    for name, access in adopted_checks.needs_of_buckets(
+                        aws.settings, self._feeds
+                    ).items()
+                }
             ),
         ]
 

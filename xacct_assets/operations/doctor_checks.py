@@ -234,7 +234,8 @@ def unload_role_chain(aws: AwsClients) -> str:
         raise NotFound(
             f"{settings.role_b_arn} is not attached to namespace {namespace_name}",
             reason="COPY and UNLOAD need an attached role at the start of their role chain",
-            fix="attach it (infra/account_b.yaml does), or set XACCT_ROLE_B_ARN to an attached one",
+            fix="run `xacct deploy`, which attaches it, also to an adopted namespace; or set "
+            "XACCT_ROLE_B_ARN to an attached one",
         )
     return (
         f"workgroup {name} is AVAILABLE; UNLOAD assumes {settings.role_b_arn}, then "

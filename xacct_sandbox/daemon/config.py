@@ -218,7 +218,7 @@ class SandboxConfig:
         """See ``faults/signal_file.py``."""
         return self.home / "faults.signal"
 
-    # -- names that the CloudFormation templates give ----------------------------------------
+    # -- names of the deployed resources -----------------------------------------------------
 
     @property
     def orchestrator_role_arn(self) -> str:
@@ -231,6 +231,14 @@ class SandboxConfig:
     @property
     def input_bucket(self) -> str:
         return f"sample-inp-bucket-etl-{self.suffix}"
+
+    @property
+    def export_bucket(self) -> str:
+        return f"sample-opt-bucket-etl-{self.suffix}"
+
+    @property
+    def processing_bucket(self) -> str:
+        return f"xacct-processing-{self.suffix}"
 
 
 def read_sandbox_json(path: Path) -> dict[str, Any]:

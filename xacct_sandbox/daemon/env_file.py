@@ -41,6 +41,10 @@ def variables(config: SandboxConfig) -> dict[str, str]:
         "XACCT_ACCOUNT_A": config.account_a,
         "XACCT_ACCOUNT_B": config.account_b,
         "XACCT_SUFFIX": config.suffix,
+        # Without account ids: nobody else can have taken these names here.
+        "XACCT_INPUT_BUCKET": config.input_bucket,
+        "XACCT_EXPORT_BUCKET": config.export_bucket,
+        "XACCT_PROCESSING_BUCKET": config.processing_bucket,
         "XACCT_ACCOUNT_A_PROFILE": "account-a-admin",
         "XACCT_ACCOUNT_B_PROFILE": "account-b-admin",
         # `xacct deploy` lets this user assume the orchestrator role.

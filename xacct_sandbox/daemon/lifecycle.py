@@ -38,6 +38,23 @@ STOP_SECONDS = 20.0
 DAGSTER_ENDS_SECONDS = 10.0
 """How long the processes of a UI that was ended may take to end."""
 LOG_TAIL_LINES = 25
+HOME_ENTRIES = (
+    "aws",
+    "dagster",
+    "dagster-dev.pid",
+    "daemon.lock",
+    "faults.jsonl",
+    "faults.signal",
+    "log",
+    "ministack",
+    "postgres",
+    "redshift-data",
+    "service-overruns.jsonl",
+    "service-times.json",
+    "spark",
+    "tls",
+)
+"""What the sandbox writes to its home, besides the two files that tell that it is one."""
 
 Say = Callable[[str], None]
 
@@ -190,7 +207,7 @@ def deploy(config: SandboxConfig, folder: Path) -> int:
     """
     return subprocess.run(
         # --no-env-file: a user's own .env in the folder may name real accounts.
-        [sys.executable, "-m", "xacct_assets.operations.cli", "--no-env-file", "deploy"],
+        [sys.executable, "-m", "xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes"],
         env=client_environment(config),
         cwd=folder,
         check=False,
@@ -290,8 +307,13 @@ def end_users_of_home(config: SandboxConfig, say: Say) -> None:
         )
 
 
-def wipe(config: SandboxConfig) -> None:
-    """Removes the whole home. The sandbox must be down.
+def wipe(config: SandboxConfig) -> list[Path]:
+    """Removes what the sandbox wrote to its home, and the home if it is empty then.
+
+    The sandbox must be down.
+
+    Returns:
+        What others put into the home, which stays.
 
     Raises:
         SandboxError: the sandbox is running, the folder is not the home of a sandbox, or a file
@@ -300,7 +322,7 @@ def wipe(config: SandboxConfig) -> None:
     if daemon_pid(config) is not None:
         raise SandboxError("the sandbox is running; run `xacct-sandbox down` first")
     if not config.home.exists():
-        return
+        return []
     # Removed last: they tell that the folder is a sandbox's.
     signs = (config.token_path, config.sandbox_json)
     if not any(sign.exists() for sign in signs):
@@ -308,14 +330,17 @@ def wipe(config: SandboxConfig) -> None:
             f"{config.home} is not removed: it holds no sandbox (no token, no sandbox.json)"
         )
     try:
-        for path in config.home.iterdir():
+        for path in map(config.home.joinpath, HOME_ENTRIES):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path not in signs:
-                path.unlink()
+            else:
+                path.unlink(missing_ok=True)
         for sign in signs:
             sign.unlink(missing_ok=True)
-        config.home.rmdir()
+        left = sorted(config.home.iterdir())
+        if not left:
+            config.home.rmdir()
+        return left
     except OSError as problem:
         raise SandboxError(
             f"{problem.filename} cannot be removed ({problem.strerror}): a process still writes "

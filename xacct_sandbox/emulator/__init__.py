@@ -7,6 +7,7 @@ at the start (``hooks.py``). What is patched:
   ministack's own evaluator, its checks inside services and its other entry points are switched off;
 - ``iam:PassRole`` is checked where a role is passed to a service;
 - ``x-amz-expected-bucket-owner`` is checked;
+- notifications that overlap are refused;
 - listings show RestoreStatus, and archived objects are not copied;
 - ministack's built-in root keys are refused;
 - CloudFormation applies all bucket properties that it accepts, Ref of a secret is its ARN, and
@@ -44,6 +45,7 @@ from xacct_sandbox.emulator.loader import (
     set_environment,
 )
 from xacct_sandbox.emulator.logs import write_log
+from xacct_sandbox.emulator.notifications import patch_notifications
 from xacct_sandbox.emulator.permissions import (
     require_pass_role,
     require_permission,
@@ -52,6 +54,7 @@ from xacct_sandbox.emulator.permissions import (
 from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
+from xacct_sandbox.emulator.service_secrets import create_service_secret, delete_service_secret
 from xacct_sandbox.emulator.stack_rights import patch_stack_rights
 from xacct_sandbox.emulator.stacks import patch_stacks
 from xacct_sandbox.emulator.stacks.generated_names import patch_generated_names
@@ -76,6 +79,8 @@ __all__ = [
     "assume_service_role",
     "boot",
     "caller_arn",
+    "create_service_secret",
+    "delete_service_secret",
     "emulated_glue",
     "error_response",
     "glue",
@@ -116,6 +121,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_sessions(emulator, judged_call)
     patch_documents(emulator)
     patch_buckets(emulator)
+    patch_notifications(emulator)
     patch_archives(emulator)
     patch_foreign_copies(emulator)
     patch_uploads(emulator)

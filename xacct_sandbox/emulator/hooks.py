@@ -105,8 +105,10 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "_foreign_bucket_allows",
         "_get_object",
         "_get_object_data",
+        "_invalid_notification_config",
         "_multipart_uploads",
         "_object_disk_path",
+        "_parse_notification_config",
         "_object_versions",
         "_persist_object",
         "_put_object",
@@ -125,6 +127,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "_upload_part",
         "_merge_hoisted_amz_headers",
         "_upload_part_copy",
+        "_validate_notification_configs",
         "_xml_body",
         "cors_preflight",
         "fromstring",
@@ -155,6 +158,8 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "_put_resource_policy",
         "_resource_policies",
         "_secrets",
+        "create_secret_in_process",
+        "delete_secret_in_process",
         "resolve_secret_string",
     ),
     "ministack.services.sqs": (
@@ -203,6 +208,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "handle_request",
     ),
     "ministack.services.cloudformation.changesets": (
+        "_diff_resources",
         "_find_change_set",
         "_resolve_props_for_diff",
         "validate_template_support",
@@ -238,6 +244,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
     ),
     "ministack.services.cloudformation.stacks": (
         "_add_event",
+        "_intrinsic_references",
         "_replacing_change",
         "_roll_back_operation",
         "_runs_on_worker_thread",

@@ -33,8 +33,9 @@ def test_a_day_without_files_fails_and_nothing_else_is_touched(
 ) -> None:
     result = pipeline.run(DAY)
     assert not result.success
-    assert "nothing has landed under s3://sample-inp-bucket-etl-test/products/2026/01/02/" in (
-        pipeline.failures(result)
+    assert (
+        "nothing has landed under s3://sample-inp-bucket-etl-test-111111111111/products/2026/01/02/"
+        in (pipeline.failures(result))
     )
     assert state.count("crawl") == state.count("job") == state.count("call") == 0
 
@@ -91,7 +92,7 @@ def test_a_folder_that_the_crawler_passes_over_gets_its_partition_all_the_same(
 ) -> None:
     # Its first files were malformed; an incremental crawl does not look at a folder twice.
     state.land(DAY)
-    state.table_location = "s3://sample-inp-bucket-etl-test/products/"
+    state.table_location = "s3://sample-inp-bucket-etl-test-111111111111/products/"
     state.hooks["crawled"] = lambda state: state.partitions.clear()
     result = pipeline.run(DAY)
     assert result.success, pipeline.failures(result)
@@ -145,7 +146,10 @@ def test_nothing_is_added_to_a_table_of_other_files(
     state.hooks["crawled"] = lambda state: state.partitions.clear()
     failures = pipeline.failures(pipeline.run(DAY))
     assert "crawl crawl-1 of xacct-test-products made no partition 2026/01/02 for s3://" in failures
-    assert "describes other files than s3://sample-inp-bucket-etl-test/products/" in failures
+    assert (
+        "describes other files than s3://sample-inp-bucket-etl-test-111111111111/products/"
+        in failures
+    )
     assert (state.count("add partition"), state.count("job")) == (0, 0)
 
 
@@ -298,11 +302,15 @@ def test_links_in_metadata_lead_to_the_console_of_the_installation(
     assert crawler.startswith(f"{url}/glue/home?")
     assert crawler.endswith("/crawlers/view/xacct-test-products")
     staged = pipeline.metadata("staging_table", DAY)
-    assert staged["rejects in S3"].startswith(f"{url}/s3/buckets/xacct-processing-test?")
+    assert staged["rejects in S3"].startswith(
+        f"{url}/s3/buckets/xacct-processing-test-222222222222?"
+    )
     assert staged["rejects in S3"].endswith(
         f"=rejects/products/2026/01/02/{staged['xacct/load_id']}/"
     )
-    assert staged["rejects"].startswith("s3://xacct-processing-test/rejects/products/2026/01/02/")
+    assert staged["rejects"].startswith(
+        "s3://xacct-processing-test-222222222222/rejects/products/2026/01/02/"
+    )
 
 
 def test_running_a_day_again_loads_it_again_with_another_load_id(

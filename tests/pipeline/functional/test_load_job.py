@@ -79,7 +79,7 @@ def test_the_load_request_is_plain_data(pipeline: InMemoryPipeline, state: AwsSt
     extras = load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).to_json()
     assert json.loads(json.dumps(extras)) == extras
     assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
-    assert extras["rejects"] == "s3://xacct-processing-test/rejects/products/"
+    assert extras["rejects"] == "s3://xacct-processing-test-222222222222/rejects/products/"
     assert extras["copy_role"] == "arn:aws:iam::222222222222:role/xacct-RoleB-test"
     assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
 

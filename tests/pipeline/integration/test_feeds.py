@@ -173,7 +173,7 @@ def life(feeds_sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory
         *("reconcile", "--json", "--feed", "passing", "--feed", "orders", "--partition", DAY),
         check=False,
     )
-    xacct("deploy")
+    xacct("deploy", "--yes")
     sandbox.client("account-a-admin", "s3").put_object(
         Bucket=sandbox.config.input_bucket, Key="passing/a.csv", Body=b""
     )
@@ -184,7 +184,7 @@ def life(feeds_sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory
         reconcile_before=reconcile_before,
         refused=refused,
         doctor_after=doctor(),
-        deploy_after=xacct("deploy").stdout,
+        deploy_after=xacct("deploy", "--yes").stdout,
         unanswered=xacct("feed", "retire", "passing", check=False),
         retired=xacct("feed", "retire", "passing", "--yes").stdout,
         doctor_at_last=doctor(),

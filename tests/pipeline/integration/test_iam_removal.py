@@ -13,10 +13,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.support.pipeline import CHAIN, Pipeline
+from tests.support.pipeline import ADMIN_SECRET, CHAIN, Pipeline
 from tests.support.sandbox import RunningSandbox
-from xacct_assets.aws.errors import AccessDenied
+from xacct_assets.aws.errors import AccessDenied, StatementFailed
 from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_assets.feed.reconciliation.equation import DayReconciliation
 
@@ -364,3 +365,80 @@ def test_without_a_grant_its_asset_fails_by_name_and_succeeds_once_it_is_restore
     now = State.of(pipeline)
     assert now.numbers.ok, now.numbers.problems
     assert now.fact == before.fact
+
+
+# -- the database user -----------------------------------------------------------------------------
+
+# A right that `xacct deploy` grants, the asset that fails without it, and the relation or procedure
+# that the database names.
+DATABASE_GRANTS = [
+    ("INSERT ON public.products", "staging_table", "relation products"),
+    ("DELETE ON public.products", "staging_table", "relation products"),
+    ("INSERT ON public.xacct_load_audit", "staging_table", "relation xacct_load_audit"),
+    ("DELETE ON public.xacct_load_audit", "staging_table", "relation xacct_load_audit"),
+    ("SELECT ON public.products", "fact_table", "relation products"),
+    ("SELECT ON public.xacct_load_audit", "fact_table", "relation xacct_load_audit"),
+    ("UPDATE ON public.xacct_load_audit", "fact_table", "relation xacct_load_audit"),
+    ("SELECT ON public.products_f", "fact_table", "relation products_f"),
+    ("INSERT ON public.products_f", "fact_table", "relation products_f"),
+    ("DELETE ON public.products_f", "fact_table", "relation products_f"),
+    ("EXECUTE ON PROCEDURE public.sp_products(DATE, DATE)", "fact_table", "procedure sp_products"),
+]
+
+
+@pytest.fixture(scope="module")
+def loaded(pipeline: Pipeline, before: State) -> None:
+    """The day is in staging: only such a day has something to transform."""
+    run = pipeline.run(DAY, assets=["staging_table"])
+    assert run.success, run.why
+
+
+@pytest.mark.parametrize(("grant", "asset", "named"), DATABASE_GRANTS)
+def test_every_grant_of_the_database_user_is_needed_and_named(
+    grant: str, asset: str, named: str, pipeline: Pipeline, loaded: None
+) -> None:
+    user = pipeline.aws.settings.database_user
+    pipeline.execute(f"REVOKE {grant} FROM {user}")
+    try:
+        run = pipeline.run(DAY, assets=[asset])
+    finally:
+        pipeline.execute(f"GRANT {grant} TO {user}")
+    assert set(run.failures) == {asset}, run.why
+    assert f"permission denied for {named}" in run.why
+    assert "xacct deploy" in run.why or asset == "staging_table"
+
+
+def test_the_database_user_may_do_nothing_beside_the_feeds(pipeline: Pipeline) -> None:
+    pipeline.execute("CREATE SCHEMA payroll")
+    pipeline.execute("CREATE TABLE payroll.salaries (amount INT)")
+    pipeline.execute("CREATE TABLE public.not_a_feeds (id INT)")
+    try:
+        for statement, refusal in (
+            ("SELECT * FROM payroll.salaries", "permission denied for schema payroll"),
+            ("SELECT * FROM public.not_a_feeds", "permission denied for relation not_a_feeds"),
+            ("CREATE USER mallory PASSWORD 'Mallory-1234'", "CREATE USER requires a superuser"),
+            ("ALTER USER xacct PASSWORD 'Mallory-1234'", "requires a superuser"),
+            ("UPDATE public.products_f SET price = 0", "permission denied for relation products_f"),
+            ("DROP TABLE public.products_f", "must be owner of relation products_f"),
+            ("CREATE OR REPLACE PROCEDURE public.sp_products(a IN DATE, b IN DATE) AS "
+             "$$ BEGIN DELETE FROM public.products_f; END; $$ LANGUAGE plpgsql",
+             "must be owner of"),
+        ):  # fmt: skip
+            with pytest.raises(StatementFailed, match=refusal), pipeline.environment():
+                pipeline.aws.warehouse.execute(statement)
+    finally:
+        pipeline.execute("DROP TABLE public.not_a_feeds")
+        pipeline.execute("DROP TABLE payroll.salaries")
+        pipeline.execute("DROP SCHEMA payroll")
+
+
+def test_the_pipelines_roles_cannot_read_the_admins_password(pipeline: Pipeline) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        pipeline.sandbox.client("orchestrator", "secretsmanager").get_secret_value(
+            SecretId=ADMIN_SECRET
+        )
+
+
+def test_every_grant_of_the_database_user_is_restored(pipeline: Pipeline) -> None:
+    run = pipeline.run(DAY)
+    assert run.success, run.why

@@ -20,9 +20,9 @@ REQUIRED = {
 
 def test_four_variables_are_enough_and_the_other_names_follow():
     settings = Settings.load(REQUIRED)
-    assert settings.input_bucket == "sample-inp-bucket-etl-local"
-    assert settings.export_bucket == "sample-opt-bucket-etl-local"
-    assert settings.processing_bucket == "xacct-processing-local"
+    assert settings.input_bucket == "sample-inp-bucket-etl-local-111111111111"
+    assert settings.export_bucket == "sample-opt-bucket-etl-local-111111111111"
+    assert settings.processing_bucket == "xacct-processing-local-222222222222"
     assert settings.role_a_arn == "arn:aws:iam::111111111111:role/xacct-RoleA-local"
     assert settings.role_b_arn == "arn:aws:iam::222222222222:role/xacct-RoleB-local"
     assert settings.orchestrator_role_arn.endswith(":role/xacct-orchestrator-local")
@@ -37,6 +37,22 @@ def test_four_variables_are_enough_and_the_other_names_follow():
     )
 
 
+def test_the_namespace_is_named_after_the_workgroup_and_the_user_after_the_suffix():
+    settings = Settings.load(REQUIRED | {"XACCT_WORKGROUP": "team", "XACCT_SUFFIX": "a-b"})
+    assert settings.namespace == "team"
+    assert settings.database_user == "xacct_a_b"
+
+
+def test_what_is_adopted_is_a_list_and_a_typing_error_is_told():
+    settings = Settings.load(REQUIRED | {"XACCT_ADOPT": "input-bucket, secret,"})
+    assert settings.adopted == {"input-bucket", "secret"}
+    assert Settings.load(REQUIRED).adopted == frozenset()
+    for wrong in ("bucket", "secret workgroup", "Secret"):
+        with pytest.raises(SettingsError, match="XACCT_ADOPT") as refusal:
+            Settings.load(REQUIRED | {"XACCT_ADOPT": f"input-bucket,{wrong}"})
+        assert "export-bucket" in refusal.value.problems["XACCT_ADOPT"]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "attribute"),
     [
@@ -46,6 +62,9 @@ def test_four_variables_are_enough_and_the_other_names_follow():
         ("XACCT_ROLE_A_ARN", "arn:aws:iam::111111111111:role/p/A", "role_a_arn"),
         ("XACCT_ROLE_B_ARN", "arn:aws:iam::222222222222:role/B", "role_b_arn"),
         ("XACCT_WORKGROUP", "ours", "workgroup"),
+        ("XACCT_NAMESPACE", "our-data", "namespace"),
+        ("XACCT_DATABASE_USER", "loader", "database_user"),
+        ("XACCT_ADMIN_SECRET", "team/admin", "admin_secret"),
         ("XACCT_DATABASE", "prod", "database"),
         ("XACCT_REDSHIFT_SECRET", "airflow/connections/redshift", "redshift_secret"),
         ("XACCT_DATA_API_SECRET", "other", "data_api_secret"),
@@ -87,7 +106,7 @@ def test_every_missing_variable_is_named_at_once_with_an_example():
         ("AWS_REGION", "virginia"),
         ("XACCT_INPUT_BUCKET", "Bad_Bucket"),
         ("XACCT_INPUT_BUCKET", "a..b"),
-        ("XACCT_EXPORT_BUCKET", "sample-inp-bucket-etl-local"),
+        ("XACCT_EXPORT_BUCKET", "sample-inp-bucket-etl-local-111111111111"),
         ("XACCT_ROLE_A_ARN", "RoleA"),
         ("XACCT_ROLE_A_ARN", "arn:aws:iam::222222222222:role/A"),
         ("XACCT_WORKGROUP", "no spaces"),

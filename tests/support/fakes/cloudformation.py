@@ -6,6 +6,10 @@ from tests.support.fakes.modelled_client import ModelledClient, client_error
 
 STACK = "AWS::CloudFormation::Stack"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NO_CHANGES = (
+    "The submitted information didn't contain changes. Submit different information to create a "
+    "change set."
+)
 
 
 class FakeCloudFormation:
@@ -19,7 +23,10 @@ class FakeCloudFormation:
         next: status and resource events of each next description while an operation is running.
         events: the stack's events, oldest first.
         operation_events: answer of DescribeEvents.
-        nothing_to_update: whether an update changes nothing.
+        changes: the changes of the next change set, as DescribeChangeSet gives them.
+        change_set: (status, reason) of the next change set.
+        change_sets: ids of the change sets that there are.
+        delay: number of descriptions of the stack before an execution begins.
     """
 
     def __init__(self):
@@ -29,11 +36,18 @@ class FakeCloudFormation:
         self.next: list[tuple[str, list[tuple[str, str, str]]]] = []
         self.events: list[dict] = []
         self.operation_events: list[dict] = []
-        self.nothing_to_update = False
+        self.changes: list[dict] = [change("Raw")]
+        self.change_set = ("CREATE_COMPLETE", "")
+        self.change_sets: list[str] = []
+        self.delay = 0
+        self._waiting: str | None = None
         self.client = ModelledClient(
             "cloudformation",
-            create_stack=self.create,
-            update_stack=self.update,
+            create_change_set=self.create_change_set,
+            describe_change_set=self.describe_change_set,
+            execute_change_set=self.execute_change_set,
+            delete_change_set=self.delete_change_set,
+            continue_update_rollback=self.continue_rollback,
             delete_stack=self.delete,
             describe_stacks=self.describe,
             describe_stack_events=lambda StackName: {"StackEvents": list(reversed(self.events))},
@@ -42,6 +56,14 @@ class FakeCloudFormation:
                 "Parameters": [{"ParameterKey": key} for key in self.known]
             },
         )
+
+    @property
+    def nothing_to_update(self) -> bool:
+        return self.change_set[0] == "FAILED"
+
+    @nothing_to_update.setter
+    def nothing_to_update(self, nothing: bool) -> None:
+        self.change_set = ("FAILED", NO_CHANGES) if nothing else ("CREATE_COMPLETE", "")
 
     def event(self, resource, status, reason="", type_="AWS::S3::Bucket"):
         self.events.append(
@@ -61,21 +83,48 @@ class FakeCloudFormation:
         self.status = status
         self.event("s", status, type_=STACK)
 
-    def create(self, **_):
-        self._go("CREATE_IN_PROGRESS")
-        return {"StackId": "id"}
+    def create_change_set(self, ChangeSetName, ChangeSetType, **_):
+        if ChangeSetType == "CREATE":
+            self._go("REVIEW_IN_PROGRESS")
+        id_ = f"arn:aws:cloudformation:us-east-1:111111111111:changeSet/{ChangeSetName}"
+        self.change_sets.append(id_)
+        return {"Id": id_, "StackId": "id"}
 
-    def update(self, Parameters, **_):
-        if self.nothing_to_update:
-            raise client_error("ValidationError", "No updates are to be performed.")
-        self._go("UPDATE_IN_PROGRESS")
-        return {"StackId": "id"}
+    def describe_change_set(self, StackName, ChangeSetName, NextToken="0"):
+        status, reason = self.change_set
+        start = int(NextToken)
+        more = {"NextToken": str(start + 1)} if len(self.changes) > start + 1 else {}
+        return {
+            "ChangeSetId": ChangeSetName,
+            "Status": status,
+            "StatusReason": reason,
+            "Changes": self.changes[start : start + 1],
+            **more,
+        }
+
+    def execute_change_set(self, **_):
+        operation = "CREATE" if self.status == "REVIEW_IN_PROGRESS" else "UPDATE"
+        self._waiting = f"{operation}_IN_PROGRESS"
+        return {}
+
+    def delete_change_set(self, StackName, ChangeSetName):
+        self.change_sets.remove(ChangeSetName)
+        return {}
+
+    def continue_rollback(self, **_):
+        self._go("UPDATE_ROLLBACK_IN_PROGRESS")
+        return {}
 
     def delete(self, StackName):
         self._go("DELETE_IN_PROGRESS")
         return {}
 
     def describe(self, StackName):
+        if self._waiting is not None:
+            self.delay -= 1
+            if self.delay < 0:
+                self._go(self._waiting)
+                self._waiting = None
         moving = str(self.status).endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
         if moving and self.next:
             self.status, events = self.next.pop(0)
@@ -98,3 +147,18 @@ class FakeCloudFormation:
                 }
             ]
         }
+
+
+def change(logical_id, action="Add", type_="AWS::S3::Bucket", **members):
+    """An entry of the changes that DescribeChangeSet gives."""
+    resource = {"Action": action, "LogicalResourceId": logical_id, "ResourceType": type_}
+    return {"Type": "Resource", "ResourceChange": {**resource, **members}}
+
+
+def target(name, recreation="Never"):
+    """An entry of a change's details: one property."""
+    return {
+        "Target": {"Attribute": "Properties", "Name": name, "RequiresRecreation": recreation},
+        "Evaluation": "Static",
+        "ChangeSource": "DirectModification",
+    }

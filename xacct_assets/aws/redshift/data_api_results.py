@@ -16,6 +16,7 @@ from xacct_assets.aws.errors import (
     ResultExpired,
     StatementFailed,
 )
+from xacct_assets.aws.redshift.database_errors import not_granted_fix
 from xacct_assets.aws.transient_errors import is_lost_connection
 from xacct_assets.contract.conflicts import is_conflict
 from xacct_assets.contract.logins import is_login_refused, login_fix, refused_user
@@ -138,7 +139,9 @@ def statement_failure(described: Mapping[str, Any], name: str | None) -> AwsFail
     elif lost:
         fix = "the database ended the session: try again once the workgroup is AVAILABLE"
     else:
-        fix = "read the database's message; sys_query_history has the statement"
+        fix = not_granted_fix(text) or (
+            "read the database's message; sys_query_history has the statement"
+        )
     details = {"resource": f"statement {described['Id']}" + (f": {sql}" if sql else ""), "fix": fix}
     return StatementFailed(
         f"{name or 'statement'}{position} ended as {status}",

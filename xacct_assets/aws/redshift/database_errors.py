@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import struct
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ _CONFLICT_CODES = {"40001", "40P01"}
 _LOST_CODES = {"57P01", "57P02", "57P03", "57P05", "25P03", "53300"}
 _CONNECTION_CLASS = "08"
 _LOGIN_CODES = {"28000", "28P01"}
+#: A right that was not granted. Not in a message about IAM, which names an action of AWS.
+_NOT_GRANTED = re.compile(r"permission denied for (?:relation|table|schema|procedure|function) ")
 _CONFLICT_FIX = "another transaction changed the same rows: try again"
 
 
@@ -97,7 +100,17 @@ def _translate_response(
         reason=text,
         code=code,
         retryable=conflict,
-        **{"fix": _CONFLICT_FIX if conflict else None, **denial_in(text)},
+        **{"fix": _CONFLICT_FIX if conflict else not_granted_fix(text), **denial_in(text)},
+    )
+
+
+def not_granted_fix(text: str) -> str | None:
+    """What to do if the database's message says that the user lacks a right; else None."""
+    if not _NOT_GRANTED.search(text):
+        return None
+    return (
+        "run `xacct deploy`, which grants the pipeline's database user what the feeds need; what a "
+        "procedure reads beside the feed's own tables must be granted by their owner"
     )
 
 

@@ -20,10 +20,12 @@ from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import NotFound
 
 if TYPE_CHECKING:
+    from botocore.paginate import PageIterator
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import (
         ListObjectsV2OutputTypeDef,
         ListObjectsV2RequestTypeDef,
+        ListObjectVersionsOutputTypeDef,
         ObjectIdentifierTypeDef,
         ObjectTypeDef,
     )
@@ -32,6 +34,22 @@ _SHA = "sha256"
 _DELETE_BATCH = 1000
 #: Listings at the same time, of folders with more than a page of objects.
 _LISTINGS = 8
+
+
+@dataclass(frozen=True)
+class BucketContents:
+    """How much is in a bucket.
+
+    Attributes:
+        objects: number of versions and delete markers of all objects.
+        size: their bytes.
+    """
+
+    objects: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.objects:,} object versions, {self.size:,} bytes"
 
 
 @dataclass(frozen=True)
@@ -227,14 +245,26 @@ class Bucket:
             return False
         return True
 
+    def contents(self) -> BucketContents:
+        """How much is in the bucket: every version and delete marker of every object."""
+        objects = size = 0
+        with self.call("s3:ListBucketVersions"):
+            for page in self._version_pages():
+                versions = page.get("Versions", [])
+                objects += len(versions) + len(page.get("DeleteMarkers", []))
+                size += sum(version["Size"] for version in versions)
+        return BucketContents(objects, size)
+
+    def _version_pages(self) -> PageIterator[ListObjectVersionsOutputTypeDef]:
+        return self.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self.name, ExpectedBucketOwner=self.owner
+        )
+
     def empty(self) -> int:
         """Delete every version and delete marker of every object; how many there were."""
         deleted = 0
         with self.call("s3:ListBucketVersions"):
-            pages = self.s3.get_paginator("list_object_versions").paginate(
-                Bucket=self.name, ExpectedBucketOwner=self.owner
-            )
-            for page in pages:
+            for page in self._version_pages():
                 items: list[ObjectIdentifierTypeDef] = [
                     {"Key": item["Key"], "VersionId": item["VersionId"]}
                     for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]

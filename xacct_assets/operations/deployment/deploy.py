@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from xacct_assets.aws.cloudformation import StackEvent, StackResult, Stacks
-from xacct_assets.aws.errors import AccessDenied, DeployFailed, SecretInvalid
-from xacct_assets.aws.redshift.data_api import DataApi
-from xacct_assets.aws.redshift.warehouse import Warehouse
+from xacct_assets.aws.errors import AccessDenied, DeployFailed
 from xacct_assets.aws.s3.bucket import Bucket
-from xacct_assets.aws.secretsmanager import read_warehouse_credentials
 from xacct_assets.operations.deployment import plan
+from xacct_assets.operations.deployment.account_a_files import outputs_of_b
 from xacct_assets.operations.deployment.accounts import Accounts
+from xacct_assets.operations.deployment.adoption import Adoption
+from xacct_assets.operations.deployment.changes import PlannedStack, describe, refuse_data_loss
+from xacct_assets.operations.deployment.deployed_stacks import DeployedStacks
 from xacct_assets.operations.deployment.job_libraries import libraries_zip
-from xacct_assets.operations.deployment.retired import INSTALLATION_TAG, find_retired
-from xacct_assets.operations.deployment.warehouse_sql import (
-    SqlScript,
-    apply_over_data_api,
-    apply_over_wire,
-)
+from xacct_assets.operations.deployment.retired import find_retired
+from xacct_assets.operations.deployment.warehouse_setup import SqlRoute, WarehouseSetup
+from xacct_assets.operations.deployment.warehouse_sql import SqlScript
 
 if TYPE_CHECKING:
+    from xacct_assets.aws.stack_changes import StackResult
     from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.operations.deployment.plan import Account
     from xacct_assets.settings import Settings
 
-SqlRoute = Literal["wire", "data-api"]
+Outcome = Literal["deployed", "up to date", "declined"]
 
 
 class Deployment:
     """Deploys one installation.
+
+    All changes are planned and shown, and agreed to, before the first is made. Where stacks do not
+    exist yet, those that need their outputs are planned once they do.
 
     Args:
         settings: names of the installation.
         feeds: the feeds to deploy.
         root: the folder with infra/, glue/ and sql/.
         report: called with a line about each step.
+        agree: asked a question before anything is changed.
         overrides: template parameters that take precedence over the settings.
+        allowed_losses: names of namespaces, buckets and secrets that may be replaced or deleted.
     """
 
     def __init__(
@@ -47,23 +51,35 @@ class Deployment:
         feeds: Sequence[FeedSpec],
         root: Path,
         report: Callable[[str], None],
+        agree: Callable[[str], bool],
+        *,
         overrides: Mapping[str, str] | None = None,
+        allowed_losses: Collection[str] = (),
     ) -> None:
         self._settings = settings
         self._feeds = feeds
         self._root = root
         self._report = report
+        self._agree = agree
         self._overrides = dict(overrides or {})
+        self._allowed_losses = frozenset(allowed_losses)
         self._accounts = Accounts(settings)
+        self._adoption = Adoption(settings, self._accounts, report)
+        self._stacks = DeployedStacks(settings, self._accounts, report, self._overrides)
+        self._changed = False
 
-    def run(self, *, sql_over: SqlRoute = "wire") -> bool:
-        """Deploy everything.
+    def run(
+        self, *, sql_over: SqlRoute = "wire", accounts: Sequence[Account] = plan.ACCOUNTS
+    ) -> Outcome:
+        """Deploy everything, or the part of one account.
 
         Args:
             sql_over: how SQL is sent to Redshift.
+            accounts: which accounts are deployed. Account B needs no rights in A; account A's
+                stack is made from the outputs of B's.
 
         Returns:
-            Whether a stack, the job script or its libraries changed.
+            Whether a stack, the job script or its libraries changed, or the changes were declined.
 
         Raises:
             AwsFailure: a step failed; names the step, the reason and the fix.
@@ -76,25 +92,100 @@ class Deployment:
         job_script = (self._root / "glue" / "load.py").read_bytes()
         libraries = libraries_zip(self._root / "glue")
         self._check_overrides()
-        for account in plan.ACCOUNTS:
+        for account in accounts:
             arn = self._accounts.verify(account)
             self._report(f"account {account.upper()}: {arn}")
-        self._name_retired_feeds()
-        stack_b = self._deploy_stack(plan.account_b(self._settings, self._root))
-        stack_a = self._deploy_stack(
-            plan.account_a(self._settings, self._root, stack_b.outputs, self._feeds)
+            self._adoption.require_names(account)
+        warehouse = WarehouseSetup(
+            self._settings, self._accounts.sessions["b"], sql_over, self._report
         )
-        results = [stack_b, stack_a]
-        # Uploaded before the feeds' stacks, whose Glue jobs refer to the script.
-        uploaded = self._upload(job_script, libraries)
-        for feed in self._feeds:
-            results.append(
-                self._deploy_stack(
-                    plan.feed_stack(self._settings, self._root, feed, stack_b.outputs)
-                )
-            )
-        self._apply_sql(scripts, sql_over)
-        return uploaded or any(result.change != "up to date" for result in results)
+        with closing(self._stacks):
+            others = self._begin(accounts, warehouse)
+            if others is None:
+                return "declined"
+            for planned in others:
+                if planned.account == "a":
+                    self._execute(planned)
+                    for left in self._adoption.join_buckets(planned.plan, self._feeds):
+                        self._report(left)
+            if "b" in accounts:
+                # Uploaded before the feeds' stacks, whose Glue jobs refer to the script.
+                self._upload(job_script, libraries)
+                for planned in others:
+                    if planned.account == "b":
+                        self._execute(planned)
+                warehouse.apply(scripts, self._feeds, self._display_path)
+        return "deployed" if self._changed else "up to date"
+
+    def _begin(
+        self, accounts: Sequence[Account], warehouse: WarehouseSetup
+    ) -> list[PlannedStack] | None:
+        """Plan everything and ask, then deploy account B's stack, which the others depend on.
+
+        Returns:
+            The planned other stacks, agreed to; None if the changes were declined.
+        """
+        settings = self._settings
+        outputs = outputs_of_b(settings, self._accounts)
+        if "b" not in accounts:
+            others = self._plan_others(outputs, accounts)
+            return others if self._agreed(others) else None
+        self._name_retired_feeds()
+        adopted = self._adoption.find()
+        stack_b = self._stacks.plan(plan.account_b(settings, self._root, adopted))
+        # The stack of an older version may lack some.
+        known = all(name in outputs for name in plan.OUTPUTS_B)
+        others = self._plan_others(outputs, accounts) if known else []
+        if not known:
+            self._report("the other stacks are planned when account B's stack is there")
+        if not self._agreed([stack_b, *others]):
+            return None
+        result = self._execute(stack_b)
+        self._adoption.join_warehouse(adopted, result.outputs)
+        warehouse.make_user(secret_is_new=result.change == "created")
+        if all(result.outputs[name] == outputs.get(name) for name in plan.OUTPUTS_B):
+            return others
+        for planned in others:
+            self._stacks.discard(planned)
+        others = self._plan_others(result.outputs, accounts)
+        return others if self._agreed(others, asked_for_new=True) else None
+
+    def _plan_others(
+        self, outputs_b: Mapping[str, str], accounts: Sequence[Account]
+    ) -> list[PlannedStack]:
+        settings, root = self._settings, self._root
+        stacks = []
+        if "a" in accounts:
+            stacks.append(plan.account_a(settings, root, outputs_b, self._feeds))
+        if "b" in accounts:
+            stacks += [plan.feed_stack(settings, root, feed, outputs_b) for feed in self._feeds]
+        return [self._stacks.plan(stack) for stack in stacks]
+
+    def _execute(self, planned: PlannedStack) -> StackResult:
+        result = self._stacks.execute(planned)
+        self._changed |= result.change != "up to date"
+        return result
+
+    def _agreed(self, stacks: Sequence[PlannedStack], *, asked_for_new: bool = False) -> bool:
+        """Show the changes, and ask whether to make them.
+
+        Args:
+            stacks: the planned stacks.
+            asked_for_new: whether a question about new stacks was answered with yes.
+
+        Raises:
+            DeployFailed: data would be lost that no flag names.
+        """
+        for planned in stacks:
+            for line in describe(planned):
+                self._report(line)
+        refuse_data_loss(stacks, self._allowed_losses)
+        to_ask = [
+            planned.changes
+            for planned in stacks
+            if planned.changes.id is not None and not (asked_for_new and planned.changes.new)
+        ]
+        return not to_ask or self._agree("Make these changes?")
 
     def _name_retired_feeds(self) -> None:
         client = self._accounts.sessions["b"].client("cloudformation")
@@ -117,58 +208,13 @@ class Deployment:
                     fix="see the Parameters of infra/*.yaml for the names",
                 )
 
-    def _deploy_stack(self, planned: plan.StackPlan) -> StackResult:
-        planned = plan.with_overrides(planned, self._overrides)
-        client = self._accounts.sessions[planned.account].client("cloudformation")
-        stacks = Stacks(client, on_event=self._report_event)
-        result = stacks.deploy(
-            planned.name,
-            planned.template,
-            planned.parameters,
-            tags={INSTALLATION_TAG: self._settings.suffix},
-        )
-        self._report(f"stack {planned.name} (account {planned.account.upper()}): {result.change}")
-        return result
-
-    def _report_event(self, event: StackEvent) -> None:
-        if event.status.endswith("_IN_PROGRESS") and "ROLLBACK" not in event.status:
-            return
-        reason = f": {event.reason}" if event.reason and "FAILED" in event.status else ""
-        self._report(f"  {event.resource} {event.status}{reason}")
-
-    def _upload(self, job_script: bytes, libraries: bytes) -> bool:
+    def _upload(self, job_script: bytes, libraries: bytes) -> None:
         s3 = self._accounts.sessions["b"].client("s3")
         bucket = Bucket(s3, self._settings.processing_bucket, self._settings.account_b)
-        any_uploaded = False
         for key, body in ((plan.SCRIPT_KEY, job_script), (plan.LIBRARIES_KEY, libraries)):
             uploaded = bucket.put_if_changed(key, body)
-            any_uploaded = any_uploaded or uploaded
+            self._changed |= uploaded
             self._report(f"{bucket.url(key)}: {'uploaded' if uploaded else 'up to date'}")
-        return any_uploaded
-
-    def _apply_sql(self, scripts: Sequence[SqlScript], route: SqlRoute) -> None:
-        sessions = self._accounts.sessions["b"]
-        secret = self._settings.redshift_secret
-        read = partial(read_warehouse_credentials, sessions.client("secretsmanager"), secret)
-        credentials = read()
-        if route == "wire":
-            apply_over_wire(scripts, self._feeds, Warehouse(read))
-        elif credentials.secret_arn is not None and credentials.data_api_compatible:
-            api = DataApi(
-                sessions.client("redshift-data"),
-                self._settings.workgroup,
-                self._settings.database,
-                credentials.secret_arn,
-            )
-            apply_over_data_api(scripts, self._feeds, api)
-        else:
-            raise SecretInvalid(
-                f"the Data API cannot log in with {secret}",
-                reason='it accepts only JSON with "username" and "password"',
-                fix="deploy with --sql-over wire",
-            )
-        names = ", ".join(self._display_path(script.path) for script in scripts)
-        self._report(f"SQL applied as {credentials.user} over {route}: {names}")
 
     def _display_path(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Literal
 
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.operations.deployment.adopted import Adopted
 from xacct_assets.settings import Settings
 
 SCRIPT_KEY = "scripts/load.py"
 LIBRARIES_KEY = "scripts/load_libraries.zip"
 Account = Literal["a", "b"]
 ACCOUNTS: tuple[Account, ...] = ("a", "b")
+NOTHING_ADOPTED = Adopted()
+#: Outputs of account B's stack that account A's and the feeds' are made from.
+OUTPUTS_B = ("DatabaseUser", "GlueRoleArn", "OrchestratorRoleArn", "RoleBArn", "ArrivalQueueArn")
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,10 @@ def template(root: Path, name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def account_b(settings: Settings, root: Path) -> StackPlan:
+def account_b(settings: Settings, root: Path, adopted: Adopted = NOTHING_ADOPTED) -> StackPlan:
     """The stack of account B; deployed first, since account A's bucket policies name its roles."""
     parameters = {
+        **adopted.parameters(settings),
         "AccountAId": settings.account_a,
         "Suffix": settings.suffix,
         "InputBucket": settings.input_bucket,
@@ -72,23 +78,39 @@ def account_a(
 
     S3 notifies the arrival queue only if a feed reads it: otherwise nothing would delete the
     messages.
+
+    Raises:
+        DeployFailed: account B's stack is not there, or is of an earlier release.
     """
-    reads_queue = any(
-        feed.arrival.mode == "events"
-        and feed.arrival.queue in (None, f"xacct-arrivals-{settings.suffix}")
-        for feed in feeds
-    )
+    missing = [name for name in OUTPUTS_B if name not in outputs_b]
+    if missing:
+        raise DeployFailed(
+            f"account A needs {', '.join(missing)} of stack {settings.stack_b}, which has no such "
+            "output" + ("" if outputs_b else ": it is not deployed"),
+            fix="run `xacct deploy --account b` first: a bucket policy can only name roles that "
+            "exist",
+        )
+    is_notified = any(reads_queue(feed, settings.suffix) for feed in feeds)
     parameters = {
         "AccountBId": settings.account_b,
         "Suffix": settings.suffix,
         "InputBucket": settings.input_bucket,
+        "AdoptInputBucket": str("input-bucket" in settings.adopted).lower(),
         "ExportBucket": settings.export_bucket,
+        "AdoptExportBucket": str("export-bucket" in settings.adopted).lower(),
+        "DatabaseUser": outputs_b["DatabaseUser"],
         "GlueRoleArn": outputs_b["GlueRoleArn"],
         "OrchestratorRoleArn": outputs_b["OrchestratorRoleArn"],
         "RoleBArn": outputs_b["RoleBArn"],
-        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if reads_queue else "",
+        "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if is_notified else "",
     }
     return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
+
+
+def reads_queue(feed: FeedSpec, suffix: str) -> bool:
+    """Whether the feed reads notifications from the queue of account B's stack."""
+    arrival = feed.arrival
+    return arrival.mode == "events" and arrival.queue in (None, f"xacct-arrivals-{suffix}")
 
 
 def feed_stack(
@@ -145,6 +167,12 @@ def has_parameter(template_text: str, name: str) -> bool:
             break
         section.append(line)
     return any(line.rstrip() == f"  {name}:" for line in section)
+
+
+def resource_types(template_text: str) -> dict[str, str]:
+    """The type of each resource of a template, by its logical id."""
+    _, _, resources = template_text.partition("\nResources:\n")
+    return dict(re.findall(r"(?m)^  (\w+):\n    Type: (\S+)$", resources))
 
 
 def scripts(

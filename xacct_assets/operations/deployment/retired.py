@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from xacct_assets.aws.stack_reading import StackDescription, describe_stack, stack_names
 from xacct_assets.feed.spec.names import feed_stack_name
+from xacct_assets.operations.deployment.ownership import INSTALLATION_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
 
     from xacct_assets.feed.spec import FeedSpec
-
-#: Tag of every stack of an installation; its value is the suffix.
-INSTALLATION_TAG = "xacct"
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.cloudformation import StackEvent, Stacks
-from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.stack_reading import stack_resources
 from xacct_assets.contract.reject_manifest import feed_prefix
+from xacct_assets.operations.deployment.stack_contents import describe_resources
 
 if TYPE_CHECKING:
     from xacct_assets.aws.sessions import Sessions
     from xacct_assets.operations.deployment.retired import RetiredFeed
-
-_CRAWLER, _DATABASE, _JOB = (f"AWS::Glue::{kind}" for kind in ("Crawler", "Database", "Job"))
 
 
 class Retirement:
@@ -33,17 +30,8 @@ class Retirement:
 
     def goes(self) -> list[str]:
         """What the stack has, and what will be deleted with it."""
-        lines = []
-        for resource in stack_resources(self._cloudformation, self._feed.stack.name):
-            if resource.type == _CRAWLER:
-                lines.append(f"crawler {resource.id}, with the history of its crawls")
-            elif resource.type == _JOB:
-                lines.append(f"Glue job {resource.id}, with the history of its runs")
-            elif resource.type == _DATABASE:
-                lines.append(f"catalog database {resource.id}{self._with_tables(resource.id)}")
-            else:
-                lines.append(f"{resource.type} {resource.id}")
-        return [*sorted(lines), f"stack {self._feed.stack.name}"]
+        resources = stack_resources(self._cloudformation, self._feed.stack.name)
+        return [*describe_resources(self._glue, resources), f"stack {self._feed.stack.name}"]
 
     def stays(self) -> list[str]:
         """What the feed has left elsewhere."""
@@ -77,23 +65,3 @@ class Retirement:
         name = self._feed.stack.name
         removed = Stacks(self._cloudformation, on_event=show).delete(name)
         report(f"stack {name}: {'deleted' if removed else 'is gone already'}")
-
-    def _with_tables(self, database: str) -> str:
-        tables = self._tables(database)
-        if not tables:
-            return ", which has no tables"
-        return f" with its table{'' if len(tables) == 1 else 's'} {', '.join(tables)}"
-
-    def _tables(self, database: str) -> list[str]:
-        names: list[str] = []
-        next_page: Any = {}
-        while True:
-            try:
-                with aws_call("glue:GetTables", f"database {database}"):
-                    page = self._glue.get_tables(DatabaseName=database, **next_page)
-            except NotFound:
-                return []
-            names += [table["Name"] for table in page["TableList"]]
-            if not page.get("NextToken"):
-                return sorted(names)
-            next_page = {"NextToken": page["NextToken"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from xacct_assets.aws.errors import DeployFailed, StatementFailed
 from xacct_assets.aws.redshift.data_api import MAX_BATCH, DataApi
@@ -36,51 +36,80 @@ class SqlScript:
             raise DeployFailed(f"{path} cannot be read as SQL", reason=str(error)) from error
 
 
-def apply_over_wire(
-    scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec], warehouse: Warehouse
-) -> None:
-    """Apply the scripts and verify the tables in one transaction over the wire protocol.
+class Sql(Protocol):
+    """A login to Redshift for the statements of a deployment."""
 
-    Raises:
-        StatementFailed: a statement failed, or a table lacks columns.
-    """
+    route: str
 
-    def apply(connection: Any) -> None:
-        with connection.cursor() as cursor:
-            for script in scripts:
-                for number, sql in enumerate(script.statements, 1):
-                    statement = f"statement {number} of {script.path}"
-                    with database_errors("the wire", statement=statement):
-                        cursor.execute(sql)
-            for feed, table in _tables(feeds):
-                cursor.execute(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608
-                names = [column[0] for column in cursor.description]
-                _require_columns(feed, table, [_as_text(name) for name in names])
+    def apply(self, scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec]) -> None:
+        """Apply the scripts, and verify the columns of the feeds' tables.
 
-    warehouse.transaction(apply, idempotent=True)
+        Raises:
+            StatementFailed: a statement failed, or a table lacks columns.
+        """
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a SELECT without parameters."""
 
 
-def apply_over_data_api(
-    scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec], api: DataApi
-) -> None:
-    """Apply the scripts through the Data API, in batches that are a transaction each; verify.
+class WireSql:
+    """Over the wire protocol: scripts and verification are one transaction."""
 
-    Raises:
-        StatementFailed: a statement failed, or a table lacks columns.
-    """
-    for script in scripts:
-        for start in range(0, len(script.statements), MAX_BATCH):
-            api.batch(script.statements[start : start + MAX_BATCH], name=script.path.name)
-    for feed, table in _tables(feeds):
-        schema, _, name = table.rpartition(".")
-        columns = api.execute(
-            "SELECT column_name FROM information_schema.columns "
-            "WHERE table_schema = :schema AND table_name = :name "
-            "ORDER BY ordinal_position",
-            {"schema": schema or "public", "name": name},
-            name=f"columns of {table}",
-        )
-        _require_columns(feed, table, [row["column_name"] for row in columns.rows])
+    route = "wire"
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a SELECT without parameters."""
+        return self._warehouse.query(sql)
+
+    def apply(self, scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec]) -> None:
+        """See `Sql`."""
+
+        def apply_all(connection: Any) -> None:
+            with connection.cursor() as cursor:
+                for script in scripts:
+                    for number, sql in enumerate(script.statements, 1):
+                        statement = f"statement {number} of {script.path}"
+                        with database_errors("the wire", statement=statement):
+                            cursor.execute(sql)
+                for feed, table in _tables(feeds):
+                    cursor.execute(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608
+                    names = [column[0] for column in cursor.description]
+                    _require_columns(feed, table, [_as_text(name) for name in names])
+
+        self._warehouse.transaction(apply_all, idempotent=True)
+
+
+class DataApiSql:
+    """Over the Data API: each batch of statements is a transaction."""
+
+    route = "data-api"
+
+    def __init__(self, api: DataApi) -> None:
+        self._api = api
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of a SELECT without parameters."""
+        return list(self._api.execute(sql).rows)
+
+    def apply(self, scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec]) -> None:
+        """See `Sql`."""
+        for script in scripts:
+            for start in range(0, len(script.statements), MAX_BATCH):
+                batch = script.statements[start : start + MAX_BATCH]
+                self._api.batch(batch, name=script.path.name)
+        for feed, table in _tables(feeds):
+            schema, _, name = table.rpartition(".")
+            columns = self._api.execute(
+                "SELECT column_name FROM information_schema.columns "
+                "WHERE table_schema = :schema AND table_name = :name "
+                "ORDER BY ordinal_position",
+                {"schema": schema or "public", "name": name},
+                name=f"columns of {table}",
+            )
+            _require_columns(feed, table, [row["column_name"] for row in columns.rows])
 
 
 def _tables(feeds: Sequence[FeedSpec]) -> Iterator[tuple[FeedSpec, str]]:

@@ -7,7 +7,7 @@ Sources: API reference of CreateChangeSet, DescribeChangeSet and ExecuteChangeSe
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from xacct_sandbox.emulator.loader import Emulator, Response
@@ -35,6 +35,7 @@ class _Attributes(dict[str, str]):
 def patch_change_sets(emulator: Emulator) -> None:
     """Installs the patches of this module."""
     emulator.change_sets._resolve_props_for_diff = _comparable(emulator)
+    emulator.change_sets._diff_resources = _without_vain_references(emulator)
     handlers = emulator.cloudformation_handlers._ACTION_HANDLERS
     handlers["CreateChangeSet"] = _create(emulator, handlers["CreateChangeSet"])
     handlers["ExecuteChangeSet"] = _execute(emulator, handlers["ExecuteChangeSet"])
@@ -59,9 +60,14 @@ def _comparable(emulator: Emulator) -> Callable[..., dict[str, Any]]:
             name: {"PhysicalResourceId": name, "Attributes": _Attributes(name)} for name in present
         }
 
-        def resolved(node: Any) -> Any:
+        def resolved(properties: Mapping[str, Any]) -> dict[str, Any]:
+            # One by one: a property that cannot be resolved must not hide that others are the same.
+            found = {name: resolved_value(value) for name, value in properties.items()}
+            return {name: value for name, value in found.items() if value is not engine._NO_VALUE}
+
+        def resolved_value(node: Any) -> Any:
             try:
-                found = engine._resolve_refs(
+                return engine._resolve_refs(
                     copy.deepcopy(node),
                     stand_ins,
                     parameters,
@@ -73,7 +79,6 @@ def _comparable(emulator: Emulator) -> Callable[..., dict[str, Any]]:
             except (IndexError, KeyError, TypeError, ValueError):
                 # It depends on values that are known only when resources exist: as it is written.
                 return node
-            return {key: value for key, value in found.items() if value is not engine._NO_VALUE}
 
         return {
             "Resources": {
@@ -88,6 +93,37 @@ def _comparable(emulator: Emulator) -> Callable[..., dict[str, Any]]:
         }
 
     return resources_of
+
+
+def _without_vain_references(emulator: Emulator) -> Callable[..., list[Any]]:
+    """A parameter changes nothing if every property that names it has the same value as before.
+
+    Such is a new parameter whose value takes the place of another's.
+    """
+    diff = emulator.change_sets._diff_resources
+    references = emulator.stacks._intrinsic_references
+
+    def diff_resources(
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        resources: Any = None,
+        template: Mapping[str, Any] | None = None,
+        changed_params: Collection[str] = (),
+        *rest: Any,
+    ) -> list[Any]:
+        before, after = old.get("Resources", {}), new.get("Resources", {})
+        effective = {
+            name
+            for logical_id, resource in (template or new).get("Resources", {}).items()
+            for key, node in (resource.get("Properties") or {}).items()
+            if before.get(logical_id, {}).get("Properties", {}).get(key)
+            != after.get(logical_id, {}).get("Properties", {}).get(key)
+            for name, _ in references(node)
+        }
+        changed = [name for name in changed_params if name in effective]
+        return list(diff(old, new, resources, template, changed, *rest))
+
+    return diff_resources
 
 
 def _create(emulator: Emulator, create: Handler) -> Handler:

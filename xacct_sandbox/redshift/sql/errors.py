@@ -23,6 +23,7 @@ IN_FAILED_TRANSACTION = "25P02"
 UNDEFINED_COLUMN = "42703"
 INVALID_BYTE_SEQUENCE = "22021"
 
+_DENIED_TABLE = re.compile(r"^(permission denied for|must be owner of) (?:table|view) ")
 _BYTE_CHECK = re.compile(r"^\$bytes:(?P<attnum>\d+):(?P<kind>varchar|char):(?P<size>\d+)$")
 _TABLE_IN_DETAIL = re.compile(r"relation (\d+)")
 
@@ -129,6 +130,10 @@ def translate(fields: Mapping[str, str]) -> dict[str, str] | None:
         translated["H"] = "Run COPY as a statement of its own."
         translated.pop("D", None)
         return translated
+    if code == INSUFFICIENT_PRIVILEGE:
+        # Redshift calls tables and views relations here, as PostgreSQL 8 did.
+        message = _DENIED_TABLE.sub(r"\1 relation ", fields.get("M", ""))
+        return {**fields, "M": message}
     return None
 
 

@@ -186,6 +186,28 @@ CREATE EVENT TRIGGER sandbox_after_ddl ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
     EXECUTE FUNCTION sandbox_internal.after_ddl();
 
+-- A new procedure can be called by its owner and by superusers only (Redshift guide, "Security and
+-- privileges for stored procedures"); in PostgreSQL by everybody. CREATE OR REPLACE keeps the rights.
+CREATE OR REPLACE FUNCTION sandbox_internal.after_procedure() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $fn$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT c.object_identity
+        FROM pg_catalog.pg_event_trigger_ddl_commands() AS c
+        JOIN pg_catalog.pg_proc AS p ON p.oid = c.objid AND p.prokind = 'p' AND p.proacl IS NULL
+        WHERE c.classid = 'pg_catalog.pg_proc'::regclass
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON PROCEDURE %s FROM PUBLIC', item.object_identity);
+    END LOOP;
+END
+$fn$;
+
+DROP EVENT TRIGGER IF EXISTS sandbox_after_procedure;
+CREATE EVENT TRIGGER sandbox_after_procedure ON ddl_command_end
+    WHEN TAG IN ('CREATE PROCEDURE') EXECUTE FUNCTION sandbox_internal.after_procedure();
+
 -- Limits of an earlier release counted trailing blanks. Once dropped, the trigger adds them anew.
 DO $do$
 DECLARE

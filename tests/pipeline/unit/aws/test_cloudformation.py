@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.fakes.cloudformation import NOW, STACK, FakeCloudFormation
+from tests.support.fakes.cloudformation import NOW, STACK, FakeCloudFormation, change, target
+from xacct_assets.aws.change_sets import ResourceChange
 from xacct_assets.aws.cloudformation import Stacks
 from xacct_assets.aws.errors import DeployFailed
+from xacct_assets.aws.stack_changes import StackChanges
 
 
 @pytest.fixture
@@ -19,45 +21,166 @@ def stacks(cloud, clock):
     return Stacks(cloud.client, sleep=clock.sleep, clock=clock)
 
 
-def test_a_new_stack_is_created_and_its_outputs_returned(cloud, stacks):
+@pytest.fixture
+def changes(cloud, stacks):
+    return StackChanges(cloud.client, stacks)
+
+
+def deploy(changes, parameters=None, template="t"):
+    return changes.execute(changes.plan("s", template, parameters or {}))
+
+
+def test_a_new_stack_is_created_and_its_outputs_returned(cloud, changes):
     cloud.next = [("CREATE_COMPLETE", [("Raw", "CREATE_COMPLETE", "")])]
-    result = stacks.deploy("s", "t", {"New": "x"})
+    result = deploy(changes, {"New": "x"})
     assert (result.change, result.outputs) == ("created", {"Out": "1"})
-    (request,) = cloud.client.named("create_stack")
+    (request,) = cloud.client.named("create_change_set")
     assert request["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
+    assert (request["ChangeSetType"], "DeploymentMode" in request) == ("CREATE", False)
+    (request,) = cloud.client.named("execute_change_set")
     assert request["RetainExceptOnCreate"] is True
 
 
-def test_an_unchanged_stack_is_left_alone(cloud, stacks):
+@pytest.mark.parametrize("status", [None, "CREATE_COMPLETE"])
+def test_nothing_is_changed_by_a_plan(cloud, changes, status):
+    cloud.status = status
+    planned = changes.plan("s", "t", {})
+    assert (planned.new, len(planned.changes)) == (status is None, 1)
+    assert cloud.client.named("execute_change_set") == []
+
+
+@pytest.mark.parametrize("status", [None, "CREATE_COMPLETE"])
+def test_a_plan_that_is_discarded_leaves_nothing(cloud, changes, status):
+    cloud.status = status
+    cloud.next = [("DELETE_COMPLETE", [])]
+    changes.discard(changes.plan("s", "t", {}))
+    assert cloud.change_sets == []
+    assert cloud.status == (status or "DELETE_COMPLETE")
+
+
+@pytest.mark.parametrize("polls", [1, 3])
+def test_an_execution_that_begins_late_is_waited_for(cloud, changes, polls):
+    for status, kind, end in (
+        (None, "created", "CREATE"),
+        ("CREATE_COMPLETE", "updated", "UPDATE"),
+    ):
+        cloud.status, cloud.delay = status, polls
+        cloud.next = [(f"{end}_COMPLETE", [])]
+        assert deploy(changes).change == kind
+
+
+def test_all_pages_of_a_change_set_are_read(cloud, changes):
+    cloud.changes = [change(name) for name in ("A", "B", "C")]
+    assert [entry.logical_id for entry in changes.plan("s", "t", {}).changes] == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "effect"),
+    [
+        (change("X"), "added"),
+        (change("X", "Modify", Replacement="False"), "changed"),
+        (change("X", "Modify", Replacement="True"), "replaced"),
+        (change("X", "Modify", Replacement="Conditional"), "may be replaced"),
+        (change("X", "Dynamic"), "may be replaced"),
+        (change("X", "Remove"), "removed"),
+        (change("X", "Add", ResourceDriftStatus="DELETED"), "restored"),
+        (change("X", "Modify", ResourceDriftStatus="DELETED"), "restored"),
+        (change("X", "Remove", ResourceDriftStatus="DELETED"), "removed"),
+        (change("X", "SyncWithActual"), "recorded"),
+        (change("X", "Import"), "imported"),
+    ],
+)
+def test_the_effect_on_a_resource(cloud, changes, entry, effect):
+    cloud.changes = [entry]
+    assert changes.plan("s", "t", {}).changes[0].effect == effect
+
+
+def test_a_change_names_its_properties_and_that_it_reverts_one_by_hand(cloud, changes):
+    cloud.changes = [
+        change(
+            "X",
+            "Modify",
+            PhysicalResourceId="raw",
+            PolicyAction="ReplaceAndRetain",
+            ResourceDriftStatus="MODIFIED",
+            Details=[target("Tags"), target("BucketName"), target("Tags")],
+        )
+    ]
+    (entry,) = changes.plan("s", "t", {}).changes
+    assert (entry.properties, entry.drifted, entry.kept) == (("BucketName", "Tags"), True, True)
+
+
+@pytest.mark.parametrize(
+    ("id_", "name"),
+    [
+        ("raw", "raw"),
+        ("arn:aws:secretsmanager:us-east-1:222222222222:secret:a/b-c-AbC123", "a/b-c"),
+        ("", "X"),
+    ],
+)
+def test_the_name_of_a_resource_is_its_physical_id_and_of_a_secret_its_name(id_, name):
+    assert ResourceChange("removed", "X", id_, "t").name == name
+
+
+def test_the_change_set_of_an_existing_stack_reverts_drift(cloud, changes):
+    cloud.status = "CREATE_COMPLETE"
+    changes.plan("s", "t", {})
+    (request,) = cloud.client.named("create_change_set")
+    assert (request["ChangeSetType"], request["DeploymentMode"]) == ("UPDATE", "REVERT_DRIFT")
+
+
+def test_a_change_set_that_cannot_be_made_says_why_and_is_removed(cloud, changes):
+    cloud.status = "CREATE_COMPLETE"
+    cloud.change_set = ("FAILED", "Parameter Port must be one of 5439")
+    with pytest.raises(DeployFailed, match="Parameter Port must be one of 5439"):
+        changes.plan("s", "t", {})
+    assert cloud.change_sets == []
+
+
+def test_a_rollback_that_failed_is_continued_first(cloud, changes):
+    cloud.status = "UPDATE_ROLLBACK_FAILED"
+    cloud.next = [("UPDATE_ROLLBACK_COMPLETE", []), ("UPDATE_COMPLETE", [])]
+    assert deploy(changes).change == "updated"
+    assert len(cloud.client.named("continue_update_rollback")) == 1
+
+
+def test_a_rollback_that_fails_again_names_the_resource(cloud, changes):
+    cloud.status = "UPDATE_ROLLBACK_FAILED"
+    cloud.next = [("UPDATE_ROLLBACK_FAILED", [("Raw", "UPDATE_FAILED", "is being deleted")])]
+    with pytest.raises(DeployFailed, match=r"Raw \(AWS::S3::Bucket\): is being deleted"):
+        deploy(changes)
+
+
+def test_an_unchanged_stack_is_left_alone(cloud, changes):
     cloud.status, cloud.nothing_to_update = "CREATE_COMPLETE", True
-    assert stacks.deploy("s", "t", {"New": "x"}).change == "up to date"
+    assert deploy(changes, {"New": "x"}).change == "up to date"
 
 
-def test_an_update_keeps_parameters_that_are_not_given(cloud, stacks):
+def test_an_update_keeps_parameters_that_are_not_given(cloud, changes):
     cloud.status = "CREATE_COMPLETE"
     cloud.next = [("UPDATE_COMPLETE", [])]
-    assert stacks.deploy("s", "t", {"New": "x"}).change == "updated"
-    assert cloud.client.named("update_stack")[0]["Parameters"] == [
+    assert deploy(changes, {"New": "x"}).change == "updated"
+    assert cloud.client.named("create_change_set")[0]["Parameters"] == [
         {"ParameterKey": "New", "ParameterValue": "x"},
         {"ParameterKey": "Old", "UsePreviousValue": True},
     ]
 
 
 @pytest.mark.parametrize("dead", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
-def test_what_a_failed_creation_left_is_removed_first(cloud, stacks, dead):
+def test_what_a_failed_creation_left_is_removed_first(cloud, changes, dead):
     cloud.status = dead
     cloud.next = [("DELETE_COMPLETE", []), ("CREATE_COMPLETE", [])]
-    assert stacks.deploy("s", "t", {}).change == "created"
+    assert deploy(changes).change == "created"
     assert len(cloud.client.named("delete_stack")) == 1
 
 
-def test_a_stack_that_somebody_else_is_updating_is_waited_for(cloud, stacks):
+def test_a_stack_that_somebody_else_is_updating_is_waited_for(cloud, changes):
     cloud.status, cloud.nothing_to_update = "UPDATE_IN_PROGRESS", True
     cloud.next = [("UPDATE_COMPLETE", [])]
-    assert stacks.deploy("s", "t", {}).change == "up to date"
+    assert deploy(changes).change == "up to date"
 
 
-def test_a_failure_names_the_resource_that_failed_first(cloud, stacks):
+def test_a_failure_names_the_resource_that_failed_first(cloud, changes):
     cloud.event("Old", "CREATE_FAILED", "of another time")
     cloud.next = [
         (
@@ -70,18 +193,18 @@ def test_a_failure_names_the_resource_that_failed_first(cloud, stacks):
         )
     ]
     with pytest.raises(DeployFailed) as caught:
-        stacks.deploy("s", "t", {})
+        deploy(changes)
     assert "Policy (AWS::S3::Bucket): Invalid principal in policy" in str(caught.value)
     assert "ROLLBACK_COMPLETE" in str(caught.value)
 
 
-def test_a_name_that_is_taken_gets_advice(cloud, stacks):
+def test_a_name_that_is_taken_gets_advice(cloud, changes):
     cloud.next = [("ROLLBACK_COMPLETE", [("Raw", "CREATE_FAILED", "raw already exists")])]
     with pytest.raises(DeployFailed, match="XACCT_SUFFIX"):
-        stacks.deploy("s", "t", {})
+        deploy(changes)
 
 
-def test_a_stack_refused_by_validation_names_what_was_refused(cloud, stacks):
+def test_a_stack_refused_by_validation_names_what_was_refused(cloud, changes):
     stack = ("s", "CREATE_FAILED", "Validation failed. Call DescribeEvents", STACK)
     cloud.next = [("ROLLBACK_COMPLETE", [stack])]
     cloud.operation_events = [
@@ -96,21 +219,20 @@ def test_a_stack_refused_by_validation_names_what_was_refused(cloud, stacks):
         for operation, resource, minute in (("1", "Past", 0), ("2", "Raw", 1))
     ]
     with pytest.raises(DeployFailed) as caught:
-        stacks.deploy("s", "t", {})
+        deploy(changes)
     assert "Raw (AWS::S3::Bucket): identifier raw already exists" in str(caught.value)
     assert "Past" not in str(caught.value)
 
 
-def test_an_update_that_is_refused_says_how_to_go_on(cloud, stacks, refusal):
-    cloud.status = "UPDATE_ROLLBACK_FAILED"
+def test_an_update_that_is_refused_says_how_to_go_on(cloud, changes, refusal):
+    cloud.status = "DELETE_FAILED"
 
     def refuse(**_):
-        raise refusal("ValidationError", "is in UPDATE_ROLLBACK_FAILED state")
+        raise refusal("ValidationError", "is in DELETE_FAILED state and can not be updated")
 
-    cloud.update = refuse
-    cloud.client._operations["update_stack"] = refuse
-    with pytest.raises(DeployFailed, match="continue-update-rollback"):
-        stacks.deploy("s", "t", {})
+    cloud.client._operations["create_change_set"] = refuse
+    with pytest.raises(DeployFailed, match="run `xacct destroy` again"):
+        deploy(changes)
 
 
 def test_events_are_shown_once_each_and_only_those_of_this_deployment(cloud, clock):
@@ -127,7 +249,7 @@ def test_events_are_shown_once_each_and_only_those_of_this_deployment(cloud, clo
         sleep=clock.sleep,
         clock=clock,
     )
-    stacks.deploy("s", "t", {})
+    deploy(StackChanges(cloud.client, stacks))
     assert shown == [
         ("s", "UPDATE_IN_PROGRESS"),
         ("Raw", "UPDATE_IN_PROGRESS"),
@@ -165,7 +287,7 @@ def test_a_stack_that_somebody_else_is_deleting_is_waited_for(cloud, stacks):
     assert cloud.client.named("delete_stack") == []
 
 
-def test_a_template_that_is_too_long_is_refused_before_anything_is_done(cloud, stacks):
+def test_a_template_that_is_too_long_is_refused_before_anything_is_done(cloud, changes):
     with pytest.raises(DeployFailed, match="51,200"):
-        stacks.deploy("s", "x" * 51_201, {})
+        deploy(changes, template="x" * 51_201)
     assert cloud.client.calls == []

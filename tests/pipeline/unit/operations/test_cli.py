@@ -79,11 +79,6 @@ def test_the_env_file_can_be_left_unread(configured, capsys):
     assert "XACCT_SUFFIX" in capsys.readouterr().err
 
 
-def test_destroy_does_nothing_without_yes_and_lists_what_it_would_delete(configured, capsys):
-    assert cli.main(["destroy"]) == 2
-    assert "sample-opt-bucket-etl-local" in capsys.readouterr().err
-
-
 def test_an_aws_failure_ends_with_1_and_shows_its_fix(configured, capsys, monkeypatch):
     def fail(*_args, **_options):
         raise AccessDenied("s3:ListBucket on raw was denied", fix="let it")

@@ -178,6 +178,23 @@ def test_a_file_that_cannot_be_removed_is_told_and_the_reset_can_be_repeated(
     assert not config.home.exists()
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", "postgres-dump", "tls.bak", ".hidden"])
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_others_put_into_the_home_stays(tmp_path: Path, name: str, folder: bool) -> None:
+    config = stopped_home(tmp_path)
+    theirs = config.home / name
+    if folder:
+        theirs.mkdir()
+        (theirs / "content").write_text("theirs")
+    else:
+        theirs.write_text("theirs")
+    assert lifecycle.wipe(config) == [theirs]
+    assert list(config.home.iterdir()) == [theirs]
+    # It is no sandbox any more, so it is not touched again.
+    with pytest.raises(SandboxError, match="holds no sandbox"):
+        lifecycle.wipe(config)
+
+
 def test_a_folder_that_is_no_sandbox_is_not_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(SandboxError, match="holds no sandbox"):

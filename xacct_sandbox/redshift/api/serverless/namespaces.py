@@ -8,16 +8,16 @@ from typing import Any
 from xacct_sandbox import emulator
 from xacct_sandbox.redshift.api.control import Control
 from xacct_sandbox.redshift.api.data_folders import DataFolders
+from xacct_sandbox.redshift.api.serverless import admin_password
 from xacct_sandbox.redshift.api.serverless.answers import listed, shown_namespace
 from xacct_sandbox.redshift.api.serverless.checks import (
     Request,
-    check_admin,
     checked_name,
     invalid,
     refuse_options,
     role_arn,
 )
-from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore, new_password
+from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore
 from xacct_sandbox.redshift.api.serverless.snapshots import Snapshots
 from xacct_sandbox.redshift.api.serverless.state import (
     SET_ASIDE,
@@ -58,11 +58,7 @@ class Namespaces:
     def create(self, request: Request) -> dict[str, Any]:
         """CreateNamespace."""
         refuse_options(
-            request,
-            "manageAdminPassword",
-            "adminPasswordSecretKmsKeyId",
-            "redshiftIdcApplicationArn",
-            "kmsKeyId",
+            request, "adminPasswordSecretKmsKeyId", "redshiftIdcApplicationArn", "kmsKeyId"
         )
         name = checked_name(request.get("namespaceName"), "namespaceName")
         with self._publisher.lock:
@@ -76,13 +72,12 @@ class Namespaces:
                     "dbName out"
                 )
             roles = self._checked_roles(request.get("iamRoles"), request.get("defaultIamRoleArn"))
-            admin, password = request.get("adminUsername"), request.get("adminUserPassword")
-            check_admin(admin, password)
+            admin, password, shown = admin_password.admin_of_new(request)
             identifier = str(uuid.uuid4())
-            username: str = admin or "admin"
             namespace_arn = arn("namespace", identifier)
             namespace: Document = {
-                "adminUsername": username,
+                "adminUsername": admin,
+                **shown,
                 "creationDate": timestamp(),
                 "dbName": database,
                 "defaultIamRoleArn": request.get("defaultIamRoleArn") or "",
@@ -97,7 +92,7 @@ class Namespaces:
             if replaced is not None:
                 self._set_aside(replaced)
             try:
-                self._control.set_user(username, password or new_password(), superuser=True)
+                self._control.set_user(admin, password, superuser=True)
             except Exception:
                 self._bring_back()
                 raise
@@ -119,7 +114,6 @@ class Namespaces:
         """UpdateNamespace."""
         refuse_options(
             request,
-            "manageAdminPassword",
             "adminPasswordSecretKmsKeyId",
             "kmsKeyId",
             "logDestinationType",
@@ -138,12 +132,10 @@ class Namespaces:
                 namespace["defaultIamRoleArn"] = default or ""
             if "logExports" in request:
                 namespace["logExports"] = list(request["logExports"] or [])
-            admin, password = request.get("adminUsername"), request.get("adminUserPassword")
-            if admin or password:
-                check_admin(admin or namespace["adminUsername"], password)
-                if not password:
-                    raise invalid("adminUsername can only be changed with adminUserPassword")
-                namespace["adminUsername"] = admin or namespace["adminUsername"]
+            admin = admin_password.changed_admin(namespace, request)
+            if admin is not None:
+                namespace["adminUsername"], password, shown = admin
+                namespace.update(shown)
                 self._control.set_user(namespace["adminUsername"], password, superuser=True)
             namespaces()[namespace["namespaceName"]] = namespace
             self._publisher.publish()
@@ -160,6 +152,7 @@ class Namespaces:
                         f"Namespace {namespace['namespaceName']} still has workgroup "
                         f"{workgroup['workgroupName']}; delete that first.",
                     )
+            admin_password.forget(dict(namespace))
             if "finalSnapshotName" in request or "finalSnapshotRetentionPeriod" in request:
                 self._keep_data(namespace, request)
             else:

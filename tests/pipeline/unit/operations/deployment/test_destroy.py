@@ -1,54 +1,190 @@
-"""Destroying an installation removes the stacks of its retired feeds too, and no other's."""
+"""A removal deletes what the stacks created, and nothing else."""
+
+from __future__ import annotations
 
 import pytest
 
-from tests.support.fakes.stacks import FakeStacks
-from xacct_assets.aws.errors import AccessDenied
-from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.operations.deployment.accounts import Accounts
+from tests.pipeline.unit.operations.deployment.conftest import KILL_STEP, Installation
+from tests.support.fakes.deployed import Killed
+from tests.support.fakes.templates import CREATE_ONLY
+from xacct_assets.aws.errors import AccessDenied, AwsFailure
 from xacct_assets.operations.deployment.destroy import Removal
-from xacct_assets.settings import Settings
-
-
-class FakeSessions:
-    """Clients of an account that has stacks only."""
-
-    def __init__(self, stacks: FakeStacks) -> None:
-        self.stacks = stacks
-
-    def client(self, service: str) -> object:
-        return self.stacks.client if service == "cloudformation" else None
 
 
 @pytest.fixture
-def stacks(monkeypatch: pytest.MonkeyPatch) -> FakeStacks:
-    stacks = FakeStacks()
-
-    def init(self: Accounts, settings: Settings) -> None:
-        self.sessions = {"a": FakeSessions(FakeStacks()), "b": FakeSessions(stacks)}  # type: ignore[dict-item]
-
-    monkeypatch.setattr(Accounts, "__init__", init)
-    monkeypatch.setattr(Accounts, "verify", lambda *_: "arn")
-    monkeypatch.setattr(Removal, "_delete_bucket", lambda *_: "does not exist")
-    return stacks
+def deployed(installation: Installation) -> Installation:
+    installation.deploy()
+    return installation
 
 
-def test_stacks_of_retired_feeds_are_removed_and_those_of_others_stay(
-    stacks: FakeStacks, feed: FeedSpec, settings: Settings
+def stacks(installation: Installation) -> list[str]:
+    return [
+        *installation.accounts.a.cloudformation.stacks,
+        *installation.accounts.b.cloudformation.stacks,
+    ]
+
+
+def test_all_that_the_stacks_created_goes_with_the_named_data(deployed: Installation) -> None:
+    raw, exports, working = deployed.buckets
+    assert deployed.destroy(raw, exports, working) == []
+    assert deployed.accounts.a.things == deployed.accounts.b.things == {}
+    assert stacks(deployed) == []
+
+
+def test_a_bucket_with_objects_stays_unless_it_is_named(deployed: Installation) -> None:
+    raw, _, working = deployed.buckets
+    deployed.accounts.a.objects[raw] = {"products/a.csv": b"12345"}
+    assert deployed.destroy(working) == []
+    assert list(deployed.accounts.a.things) == [("AWS::S3::Bucket", raw)]
+    assert deployed.has(f"bucket {raw}: it has 1 object versions, 5 bytes")
+    assert deployed.accounts.a.objects == {raw: {"products/a.csv": b"12345"}}
+
+
+def test_an_object_that_arrives_after_the_plan_is_not_deleted(
+    deployed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, suffix in ((feed.name, "test"), ("orders", "test"), ("orders", "other-test")):
-        stacks.add_feed(name, suffix)
-    shown: list[str] = []
-    assert Removal(settings, [feed], shown.append).run() == []
-    assert list(stacks.stacks) == ["xacct-feed-orders-other-test"]
-    assert "stack xacct-feed-orders-test: deleted" in shown
+    raw, _, working = deployed.buckets
+    removal = Removal(deployed.settings, deployed.feeds, print, delete_data=[working])
+    plan = removal.plan()
+    deployed.accounts.a.objects[raw] = {"late.csv": b"1"}
+    problems = removal.run(plan)
+    assert "not empty" in problems[0]
+    assert deployed.accounts.a.objects[raw] == {"late.csv": b"1"}
+    # Its stack stays: it tells that the bucket is the installation's.
+    assert stacks(deployed) == [deployed.settings.stack_a]
+    assert deployed.destroy(raw) == []
+    assert stacks(deployed) == []
+
+
+@pytest.mark.parametrize("type_", sorted(CREATE_ONLY))
+def test_what_was_made_by_hand_inside_the_naming_scheme_stays(
+    deployed: Installation, type_: str
+) -> None:
+    names = (
+        "xacct-test-more",
+        "xacct/redshift-test2",
+        "sample-inp-bucket-etl-test2",
+        "xacct-x-test",
+    )
+    for account in (deployed.accounts.a, deployed.accounts.b):
+        for name in names:
+            account.by_hand(type_, name)
+    made = {(type_, name) for name in names}
+    assert deployed.destroy(*deployed.buckets) == []
+    assert set(deployed.accounts.a.things) == set(deployed.accounts.b.things) == made
+
+
+def test_what_was_made_by_hand_under_the_very_names_of_the_settings_stays(
+    installation: Installation,
+) -> None:
+    settings = installation.settings
+    for account, type_, name in (
+        (installation.accounts.a, "AWS::S3::Bucket", settings.input_bucket),
+        (installation.accounts.a, "AWS::S3::Bucket", settings.export_bucket),
+        (installation.accounts.b, "AWS::S3::Bucket", settings.processing_bucket),
+        (installation.accounts.b, "AWS::RedshiftServerless::Namespace", settings.workgroup),
+        (installation.accounts.b, "AWS::SecretsManager::Secret", settings.redshift_secret),
+        (installation.accounts.a, "AWS::IAM::Role", "xacct-RoleA-test"),
+    ):
+        account.by_hand(type_, name)
+    before = dict(installation.accounts.a.things), dict(installation.accounts.b.things)
+    assert installation.destroy() == []
+    assert (installation.accounts.a.things, installation.accounts.b.things) == before
+    assert installation.has(f"bucket {settings.input_bucket}: no stack of this installation")
+    assert installation.accounts.b.snapshots == []
+
+
+@pytest.mark.parametrize("name", ["stack_a", "stack_b"])
+def test_a_stack_of_the_installations_name_without_its_tag_stays(
+    installation: Installation, name: str
+) -> None:
+    account = installation.accounts.a if name == "stack_a" else installation.accounts.b
+    account.cloudformation.add_stack(getattr(installation.settings, name))
+    assert installation.destroy() == []
+    assert stacks(installation) == [getattr(installation.settings, name)]
+    assert installation.has("it has no tag xacct=test, so somebody else made it")
+
+
+def test_a_bucket_that_no_stack_created_cannot_be_named(deployed: Installation) -> None:
+    deployed.accounts.a.by_hand("AWS::S3::Bucket", "theirs")
+    removal = Removal(
+        deployed.settings,
+        deployed.feeds,
+        print,
+        delete_data=["theirs", "gone", deployed.buckets[0]],
+    )
+    # One that is gone is no mistake: an interrupted removal may have deleted it.
+    assert removal.foreign_buckets(removal.plan()) == ["theirs"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_snapshot_of_the_warehouse_is_taken_first(deployed: Installation, wanted: bool) -> None:
+    deployed.destroy(*deployed.buckets, final_snapshot=wanted)
+    assert [name.startswith("xacct-test-final-") for name in deployed.accounts.b.snapshots] == (
+        [True] if wanted else []
+    )
+
+
+def test_without_its_snapshot_the_warehouse_stays(
+    deployed: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AwsFailure("no snapshot today")
+
+    monkeypatch.setattr("xacct_assets.operations.deployment.destroy.take_snapshot", refuse)
+    problems = deployed.destroy(*deployed.buckets)
+    assert "no snapshot today" in problems[0]
+    assert stacks(deployed) == [deployed.settings.stack_b]
+    assert ("AWS::RedshiftServerless::Namespace", "xacct-test") in deployed.accounts.b.things
+    monkeypatch.undo()
+
+
+def test_a_namespace_that_is_gone_needs_no_snapshot(deployed: Installation) -> None:
+    del deployed.accounts.b.things["AWS::RedshiftServerless::Namespace", "xacct-test"]
+    assert deployed.destroy(*deployed.buckets) == []
+    assert stacks(deployed) == []
+
+
+def test_stacks_of_retired_feeds_go_and_those_of_other_installations_stay(
+    deployed: Installation,
+) -> None:
+    cloudformation = deployed.accounts.b.cloudformation
+    for feed, suffix in (("orders", "test"), ("orders", "other-test"), ("bare", "test")):
+        stack = cloudformation.add_stack(f"xacct-feed-{feed}-{suffix}")
+        stack["parameters"] = {"Feed": feed}
+        stack["tags"] = {} if feed == "bare" else {"xacct": suffix}
+    assert deployed.destroy(*deployed.buckets) == []
+    assert stacks(deployed) == ["xacct-feed-orders-other-test", "xacct-feed-bare-test"]
 
 
 def test_nothing_is_removed_if_the_stacks_cannot_be_listed(
-    stacks: FakeStacks, feed: FeedSpec, settings: Settings
+    deployed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stacks.add_feed(feed.name, "test")
-    stacks.denied = {"ListStacks"}
+    def deny(*_: object) -> None:
+        raise AccessDenied("cloudformation:ListStacks was denied")
+
+    monkeypatch.setattr("xacct_assets.operations.deployment.destroy.find_retired", deny)
     with pytest.raises(AccessDenied):
-        Removal(settings, [feed], lambda _: None).run()
-    assert len(stacks.stacks) == 1
+        deployed.destroy()
+    assert len(stacks(deployed)) == 3
+
+
+def test_a_removal_that_is_killed_at_any_call_is_finished_by_the_next(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    kills = 0
+    for calls in range(1, 400, KILL_STEP):
+        installation.deploy()
+        installation.accounts.kill_after(calls)
+        try:
+            installation.destroy(*installation.buckets)
+        except Killed:
+            kills += 1
+        else:
+            break
+        installation.accounts.kill_after(None)
+        assert installation.destroy(*installation.buckets) == []
+        assert installation.accounts.a.things == installation.accounts.b.things == {}
+        assert stacks(installation) == []
+    assert kills > 20 / KILL_STEP

@@ -27,6 +27,7 @@ OUTPUTS_B = {
     "OrchestratorRoleArn": SETTINGS.orchestrator_role_arn,
     "RoleBArn": SETTINGS.role_b_arn,
     "ArrivalQueueArn": "arn:aws:sqs:us-east-1:222222222222:q",
+    "DatabaseUser": "etl",
 }
 ROOT = sources_root()
 
@@ -94,6 +95,32 @@ def test_s3_notifies_the_queue_only_if_a_feed_reads_it(mode, queue, notified):
     assert parameters["ArrivalQueueArn"] == notified
 
 
+def test_role_a_trusts_the_user_that_is_deployed_in_account_b():
+    planned = plan.account_a(SETTINGS, ROOT, OUTPUTS_B, load_feeds())
+    assert planned.parameters["DatabaseUser"] == "etl"
+    assert not declared(planned.template)["DatabaseUser"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        ({}, "it is not deployed"),
+        ({name: OUTPUTS_B[name] for name in OUTPUTS_B if name != "DatabaseUser"}, "DatabaseUser"),
+    ],
+    ids=["no stack", "an earlier release's"],
+)
+def test_account_a_is_not_planned_before_account_b(outputs, told):
+    with pytest.raises(DeployFailed, match=told) as refusal:
+        plan.account_a(SETTINGS, ROOT, outputs, load_feeds())
+    assert "xacct deploy --account b" in refusal.value.fix
+
+
+def test_the_admins_password_is_redshifts_to_keep():
+    template = plan.template(ROOT, "account_b.yaml")
+    assert "ManageAdminPassword: true" in template
+    assert "AdminUserPassword" not in template
+
+
 def test_a_feed_in_another_bucket_is_refused_since_no_policy_covers_it():
     (feed, *_) = load_feeds()
     other = feed.model_copy(
@@ -128,10 +155,10 @@ def test_a_feed_without_sql_is_named():
 
 
 def test_no_parameter_can_change_the_generated_password():
-    """A change would generate a new password, and the namespace would keep the old one."""
+    """A change would generate a new password, and the Redshift secret would keep the old one."""
     template = plan.template(ROOT, "account_b.yaml")
     (generated,) = re.findall(r"(?m)^      GenerateSecretString:\n((?:        .*\n)+)", template)
     assert "PasswordLength" in generated
     assert not re.search(r"!|Fn::|\$\{", generated)
     references = re.findall(r"\{\{resolve:secretsmanager:[^}]*\}[^}]*\}\}", template)
-    assert references == ["{{resolve:secretsmanager:${AdminPassword}:SecretString}}"] * 2
+    assert references == ["{{resolve:secretsmanager:${AdminPassword}:SecretString}}"]

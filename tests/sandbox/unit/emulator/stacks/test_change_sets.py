@@ -288,3 +288,18 @@ def test_an_option_without_effect_is_refused_by_name(
             TemplateBody="{}",
             **{option: value},
         )
+
+
+def test_a_new_parameter_with_the_value_of_the_old_one_replaces_nothing(stacks: Stacks) -> None:
+    def of(parameter: str, delay: int) -> dict[str, object]:
+        name = {"Ref": parameter}
+        return {
+            "Parameters": {parameter: {"Type": "String"}},
+            **template(Queue=(QUEUE, {"QueueName": name, "DelaySeconds": delay})),
+        }
+
+    stacks.create("cs-parameter", of("Old", 1), Old="cs-same")
+    changes = stacks.changes("cs-parameter", of("New", 2), New="cs-same")
+    assert changes["Queue"]["Replacement"] == "False"
+    changes = stacks.changes("cs-parameter", of("New", 2), New="cs-other")
+    assert changes["Queue"]["Replacement"] == "True"

@@ -29,6 +29,8 @@ EMULATOR_FUNCTIONS = (
     "require_permission",
     "require_pass_role",
     "secret_of_caller",
+    "create_service_secret",
+    "delete_service_secret",
     "acting_in",
     "is_replacing",
 )
@@ -76,6 +78,14 @@ class FakeAws:
         if secret_id not in self.secrets:
             raise ServiceError("ResourceNotFoundException", "can't find the specified secret")
         return secret_id, self.secrets[secret_id]
+
+    def create_service_secret(self, name: str, text: str, description: str) -> str:
+        self.require_permission("secretsmanager:CreateSecret", name)
+        self.secrets[f"arn:{name}"] = text
+        return f"arn:{name}"
+
+    def delete_service_secret(self, arn: str) -> None:
+        del self.secrets[arn]
 
     @contextmanager
     def acting_in(self, account: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,67 @@ def test_a_namespace_creates_its_admin_and_is_written_to_the_database(bench):
     shown = bench.serverless.namespaces.get({"namespaceName": "ns-one"})["namespace"]
     assert shown["namespaceArn"].endswith(f":namespace/{shown['namespaceId']}")
     assert "Secret1234" not in str(bench.aws.states)
+
+
+MANAGED = {"namespaceName": "ns-one", "adminUsername": "boss", "manageAdminPassword": True}
+
+
+def managed_secret(bench):
+    (arn,) = [name for name in bench.aws.secrets if "redshift!" in name]
+    return arn, json.loads(bench.aws.secrets[arn])
+
+
+def test_a_managed_admin_password_is_in_a_secret_that_goes_with_the_namespace(empty):
+    shown = empty.serverless.namespaces.create(MANAGED)["namespace"]
+    arn, login = managed_secret(empty)
+    assert shown["adminPasswordSecretArn"] == arn == "arn:redshift!ns-one-boss"
+    assert login == {"username": "boss", "password": empty.control.users["boss"]["password"]}
+    assert login["password"] not in str(empty.aws.states)
+    # An update of something else keeps it.
+    empty.serverless.namespaces.update(
+        {"namespaceName": "ns-one", "manageAdminPassword": True, "logExports": ["userlog"]}
+    )
+    assert managed_secret(empty) == (arn, login)
+    empty.serverless.namespaces.delete({"namespaceName": "ns-one"})
+    assert arn not in empty.aws.secrets
+
+
+def test_a_password_can_be_handed_to_redshift_and_taken_back(bench):
+    bench.serverless.namespaces.update({"namespaceName": "ns-one", "manageAdminPassword": True})
+    arn, login = managed_secret(bench)
+    assert bench.control.users["xacct"]["password"] == login["password"] != "Secret1234"
+    bench.serverless.namespaces.update(
+        {
+            "namespaceName": "ns-one",
+            "manageAdminPassword": False,
+            "adminUserPassword": "Changed1234",
+        }
+    )
+    assert bench.control.users["xacct"]["password"] == "Changed1234"
+    assert arn not in bench.aws.secrets
+    shown = bench.serverless.namespaces.get({"namespaceName": "ns-one"})["namespace"]
+    assert "adminPasswordSecretArn" not in shown
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        ({"manageAdminPassword": True, "adminUserPassword": "Secret1234"}, "cannot be given"),
+        ({"adminUserPassword": "Secret1234"}, "cannot be given"),
+        ({"manageAdminPassword": False}, "needs an adminUserPassword"),
+    ],
+)
+def test_a_managed_password_cannot_be_given_too(empty, request_, text):
+    empty.serverless.namespaces.create(MANAGED)
+    with pytest.raises(ServiceError, match=text):
+        empty.serverless.namespaces.update({"namespaceName": "ns-one", **request_})
+
+
+def test_a_managed_password_needs_the_right_to_make_a_secret(empty):
+    empty.aws.denied.add("secretsmanager:CreateSecret")
+    with pytest.raises(ServiceError, match="secretsmanager:CreateSecret"):
+        empty.serverless.namespaces.create(MANAGED)
+    assert empty.control.users == {}
 
 
 def test_without_a_workgroup_nobody_can_connect(bench):
@@ -168,7 +230,7 @@ def test_what_cannot_be_done_is_refused_by_name(bench, call, request_, code, tex
 @pytest.mark.parametrize(
     ("option", "text"),
     [
-        ({"manageAdminPassword": True}, "manageAdminPassword"),
+        ({"manageAdminPassword": True, "adminUserPassword": "Secret1234"}, "cannot be given"),
         ({"kmsKeyId": "k"}, "kmsKeyId"),
         ({"dbName": "other"}, "'other'"),
         ({"adminUsername": "a"}, "together"),
