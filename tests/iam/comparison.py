@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.iam.scenarios import ROLE, SESSION, Scenario
+from tests.iam.scenarios import ASSUME, ROLE, SERVICE, SESSION, Scenario
 from xacct_sandbox.emulator.authorization.documents import Kind, parse
 from xacct_sandbox.emulator.authorization.evaluation import Caller, Request, Resource, decide
 
@@ -76,22 +76,28 @@ def sandbox_allows(scenario: Scenario) -> bool:
     if "sessionPolicy" in scenario:
         limits.append(policy(scenario["sessionPolicy"], "identity"))
     arn = request["principal"]
-    caller = Caller(
-        arn=arn,
-        account=arn.split(":")[4],
-        role_arn=ROLE if arn == SESSION else "",
-        unique_id="AROAREADER" if arn == SESSION else "AIDAANN",
-        identity=identity,
-        limits=tuple(limits),
-        has_boundary="permissionBoundaryPolicies" in scenario,
+    is_trust = request["action"] == ASSUME
+    caller = (
+        Caller(service=SERVICE)
+        if arn == SERVICE
+        else Caller(
+            arn=arn,
+            account=arn.split(":")[4],
+            role_arn=ROLE if arn == SESSION else "",
+            unique_id="AROAREADER" if arn == SESSION else "AIDAANN",
+            identity=identity,
+            limits=tuple(limits),
+            has_boundary="permissionBoundaryPolicies" in scenario,
+        )
     )
     resource = Resource(
         request["resource"]["resource"],
         request["resource"]["accountId"],
-        policy(scenario.get("resourcePolicy"), "resource"),
+        policy(scenario.get("resourcePolicy"), "trust" if is_trust else "resource"),
     )
     context = {name.lower(): value for name, value in request["contextVariables"].items()}
-    return decide(Request(caller, request["action"], resource, context.get)).allowed
+    decided = Request(caller, request["action"], resource, context.get)
+    return decide(decided, resource_must_allow=is_trust).allowed
 
 
 def shrunk(scenario: Scenario, disagree: Callable[[Scenario], bool]) -> Scenario:

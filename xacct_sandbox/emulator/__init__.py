@@ -10,6 +10,7 @@ at the start (``hooks.py``). What is patched:
 - notifications that overlap are refused;
 - listings show RestoreStatus, and archived objects are not copied;
 - ministack's built-in root keys are refused;
+- topics deliver to queues, and to nothing else;
 - CloudFormation applies all bucket properties that it accepts, Ref of a secret is its ARN, and
   ``stacks/`` makes change sets, replacements, drift and names that exist as they are on AWS;
 - STS sessions and all other state survive a kill; large objects are streamed to and from disk.
@@ -22,7 +23,9 @@ from __future__ import annotations
 from xacct_sandbox.daemon.asgi import Application
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.emulator.archives import patch_archives
+from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.enforcement import (
+    caller_userid,
     judged_call,
     patch_enforcement,
     tls_version,
@@ -66,9 +69,11 @@ from xacct_sandbox.emulator.state import (
     watch_changes,
     write_state,
 )
+from xacct_sandbox.emulator.topics import patch_topics
 from xacct_sandbox.emulator.uploads import patch_uploads
 
 __all__ = [
+    "Check",
     "Operation",
     "Response",
     "account_id",
@@ -79,6 +84,7 @@ __all__ = [
     "assume_service_role",
     "boot",
     "caller_arn",
+    "caller_userid",
     "create_service_secret",
     "delete_service_secret",
     "emulated_glue",
@@ -127,6 +133,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_uploads(emulator)
     patch_glue(emulator)
     patch_cloudformation(emulator)
+    patch_topics(emulator)
     patch_stacks(emulator)
     patch_stack_rights(emulator)
     patch_generated_names(emulator)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.loader import Emulator, Operation, Response, booted
 from xacct_sandbox.emulator.state import observed
 from xacct_sandbox.service_errors import ServiceError
@@ -37,7 +38,7 @@ def add_service(
     target_prefix: str,
     iam_namespace: str,
     operations: dict[str, Operation],
-    resource_arn: Callable[[str, dict[str, Any]], str],
+    checks: Callable[[str, dict[str, Any]], list[Check]],
 ) -> None:
     """Registers a JSON 1.1 service.
 
@@ -46,7 +47,7 @@ def add_service(
         target_prefix: of the ``X-Amz-Target`` header.
         iam_namespace: prefix of the service's IAM actions.
         operations: by name.
-        resource_arn: returns the ARN on which a request (operation, body) is authorized.
+        checks: returns what the caller of a request (operation, body) must be allowed.
     """
     emulator = booted()
 
@@ -67,7 +68,7 @@ def add_service(
     emulator.app.SERVICE_HANDLERS[name] = observed(emulator, handle, frozenset())
     emulator.router.SERVICE_PATTERNS[name] = {"target_prefixes": [f"{target_prefix}."]}
     emulator.actions.SERVICE_TO_IAM_NAMESPACE[name] = iam_namespace
-    emulator.resource_arns[name] = resource_arn
+    emulator.service_checks[name] = checks
 
 
 async def run_operation(emulator: Emulator, label: str, run: Operation, body: bytes) -> Response:

@@ -66,7 +66,7 @@ class Emulator:
         self.stacks: Any = modules["ministack.services.cloudformation.stacks"]
         self.acl_allows: Callable[..., bool] = self.s3._foreign_bucket_allows
         self.state: dict[str, Any] = {}
-        self.resource_arns: dict[str, Callable[[str, dict[str, Any]], str]] = {}
+        self.service_checks: dict[str, Callable[[str, dict[str, Any]], list[Any]]] = {}
         self.glue_operations: dict[str, Operation] = {}
         self.glue_originals: dict[str, Callable[[dict[str, Any]], Any]] = {}
         self.worker_thread_types: set[str] = set()

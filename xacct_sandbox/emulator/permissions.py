@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from xacct_sandbox.emulator.authorization.callers import Principal, principal_of_key
 from xacct_sandbox.emulator.authorization.checks import Check
+from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.judgement import judge
 from xacct_sandbox.emulator.authorization.messages import denial
+from xacct_sandbox.emulator.authorization.resources import secret_value_keys
 from xacct_sandbox.emulator.loader import as_service, booted, caller_key
 from xacct_sandbox.emulator.requests import account_id, region
 from xacct_sandbox.service_errors import ServiceError
@@ -25,14 +29,14 @@ def require_pass_role(role_arn: str, service: str, resource_arn: str = "") -> No
     Raises:
         ServiceError: AccessDeniedException, naming principal, action and resource.
     """
-    context = {"iam:PassedToService": service}
+    context: dict[str, Values] = {"iam:PassedToService": service}
     if resource_arn:
         context["iam:AssociatedResourceArn"] = resource_arn
     require_permission("iam:PassRole", role_arn, context)
 
 
 def require_permission(
-    action: str, resource_arn: str, context: dict[str, str] | None = None
+    action: str, resource_arn: str, context: Mapping[str, Values] | None = None
 ) -> None:
     """Checks that the caller has a permission.
 
@@ -77,7 +81,7 @@ def secret_of_caller(secret_id: str) -> tuple[str, str]:
     emulator = booted()
     _, secret = emulator.secrets._resolve(secret_id)
     arn = secret["ARN"] if secret else _secret_arn(secret_id)
-    require_permission("secretsmanager:GetSecretValue", arn)
+    require_permission("secretsmanager:GetSecretValue", arn, secret_value_keys(arn))
     text = emulator.secrets.resolve_secret_string(secret_id) if secret else None
     if text is None:
         raise ServiceError(

@@ -39,6 +39,7 @@ _RESOURCE_PARAMETERS = (
     "DatabaseName",
     "SecretId",
     "QueueUrl",
+    "TopicArn",
     "Sql",
     "Id",
     "logGroupName",

@@ -18,7 +18,11 @@ from xacct_sandbox.emulator.authorization.documents import MalformedPolicy
 from xacct_sandbox.emulator.authorization.enforcement import judged_call
 from xacct_sandbox.emulator.authorization.judgement import judge
 from xacct_sandbox.emulator.authorization.messages import denial
-from xacct_sandbox.emulator.authorization.resources import CLOUDFORMATION_SERVICE, secret_arn
+from xacct_sandbox.emulator.authorization.resources import (
+    CLOUDFORMATION_SERVICE,
+    secret_arn,
+    secret_value_keys,
+)
 from xacct_sandbox.emulator.authorization.stack_reads import READS
 from xacct_sandbox.emulator.authorization.stack_resources import (
     RESOURCE_TYPES,
@@ -262,9 +266,12 @@ def _patch_secret_references(emulator: Emulator) -> None:
             raise ServiceError(
                 "ValidationError", f"The sandbox supports no dynamic reference like {literal}."
             )
-        secret = re.split(r":(?:SecretString|SecretBinary)\b", match[2])[0].rstrip(":")
-        arn = secret_arn(emulator, secret)
-        _require_allowed(emulator, Check("secretsmanager:GetSecretValue", arn))
+        # secret-id:SecretString:json-key:version-stage:version-id ("Dynamic references").
+        secret, *rest = re.split(r":(?:SecretString|SecretBinary)\b", match[2], maxsplit=1)
+        _, _, stage, version, *_ = [*"".join(rest).split(":"), "", "", "", ""]
+        arn = secret_arn(emulator, secret.rstrip(":"))
+        keys = secret_value_keys(arn, stage, version)
+        _require_allowed(emulator, Check("secretsmanager:GetSecretValue", arn, keys))
         return resolve(literal)
 
     engine._resolve_dynamic_reference = resolve_dynamic_reference

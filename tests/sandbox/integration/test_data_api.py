@@ -92,11 +92,11 @@ def stranger(sandbox: Any) -> tuple[str, Any]:
         region_name=sandbox.config.region,
     )
 
-    def allow(*actions: str) -> Any:
-        document = {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}],
-        }
+    def allow(*actions: str, denied: dict[str, Any] | None = None) -> Any:
+        statements = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]
+        if denied:
+            statements.append({"Effect": "Deny", "Resource": "*", **denied})
+        document = {"Version": "2012-10-17", "Statement": statements}
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(document))
         return sandbox.client_of(session, "redshift-data")
 
@@ -299,6 +299,35 @@ def test_without_a_secret_the_iam_user_is_a_database_user_with_no_rights(warehou
     assert own.rows("SELECT current_user") == [[f"IAM:{name}"]]
     described = own.end(own.submit("SELECT * FROM public.products_f"))
     assert "permission denied" in described["Error"]
+
+
+def test_a_policy_can_be_about_the_statements_of_others_and_about_one_workgroup(
+    sandbox, warehouse, stranger
+):
+    _, allow = stranger
+    rights = ("redshift-data:*", "redshift-serverless:GetCredentials")
+    not_owner = {"StringNotEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}}
+    own = Warehouse(allow(*rights), warehouse.workgroup, None)
+    identifier = own.run("SELECT 1")["Id"]
+    own.data = allow(*rights, denied={"Action": "redshift-data:*", "Condition": not_owner})
+    assert own.data.describe_statement(Id=identifier)["Status"] == "FINISHED"
+    of_others = warehouse.run("SELECT 1")["Id"]
+    with pytest.raises(ClientError, match="with an explicit deny"):
+        own.data.describe_statement(Id=of_others)
+    reading = {"Action": "redshift-data:GetStatementResult"}
+    with pytest.raises(ClientError, match="redshift-data:GetStatementResult "):
+        allow(*rights, denied=reading).get_statement_result_v2(Id=identifier)
+    serverless = sandbox.client("account-b-admin", "redshift-serverless")
+    found = serverless.get_workgroup(workgroupName=warehouse.workgroup)["workgroup"]
+    serverless.tag_resource(
+        resourceArn=found["workgroupArn"], tags=[{"key": "team", "value": "data"}]
+    )
+    tagged = {"StringEquals": {"aws:ResourceTag/team": "data"}}
+    for action in ("redshift-data:ExecuteStatement", "redshift-serverless:GetCredentials"):
+        own.data = allow(*rights, denied={"Action": action, "Condition": tagged})
+        with pytest.raises(ClientError, match=f"not authorized to perform: {action}"):
+            own.submit("SELECT 1")
+    serverless.untag_resource(resourceArn=found["workgroupArn"], tagKeys=["team"])
 
 
 def test_another_caller_does_not_see_the_statement(warehouse, stranger):

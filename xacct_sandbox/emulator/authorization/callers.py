@@ -44,7 +44,7 @@ class Principal:
     keys: Mapping[str, Values]
 
 
-ANONYMOUS = Principal(Caller(), {"aws:principaltype": "Anonymous"})
+ANONYMOUS = Principal(Caller(), {"aws:principaltype": "Anonymous", "aws:userid": "anonymous"})
 
 
 def stored_policy(document: str | Mapping[str, Any] | None, kind: Kind) -> Policy:

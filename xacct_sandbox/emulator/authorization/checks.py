@@ -24,7 +24,7 @@ class Check:
 
 def unknown_operation(call: Call) -> Refused:
     """The refusal of an operation that the sandbox does not know."""
-    code = "InvalidAction" if call.service in ("iam", "sts", "cloudformation") else ""
+    code = "InvalidAction" if call.service in ("iam", "sts", "cloudformation", "sns") else ""
     return Refused(
         call.service,
         code or "UnknownOperationException",
@@ -44,3 +44,9 @@ def text(call: Call, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(name)
     return value
+
+
+def has_tags(call: Call) -> bool:
+    """Whether a call gives the tags of what it creates, in any of the protocols."""
+    given = (name.partition(".")[0].lower() for name, value in call.parameters.items() if value)
+    return any(name in ("tag", "tags") for name in given)

@@ -145,6 +145,11 @@ _SERVICE_KEYS = frozenset(
                 "versionstage",
             )
         ),
+        "redshift-data:glue-catalog-arn",
+        "redshift-data:session-owner-iam-userid",
+        "redshift-data:statement-owner-iam-userid",
+        "sns:endpoint",
+        "sns:protocol",
         *(
             f"sts:{name}"
             for name in (

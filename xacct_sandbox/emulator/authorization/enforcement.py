@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from xacct_sandbox.emulator.authorization.callers import (
@@ -22,7 +22,7 @@ from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.judgement import Verdict, judge, request_keys
 from xacct_sandbox.emulator.authorization.messages import denial, not_authorized
-from xacct_sandbox.emulator.authorization.resources import checks_of
+from xacct_sandbox.emulator.authorization.resources import checks_of, secret_value_keys
 from xacct_sandbox.emulator.authorization.s3_checks import s3_checks
 from xacct_sandbox.emulator.authorization.sessions import check_session_request
 from xacct_sandbox.emulator.loader import Emulator, Response
@@ -33,6 +33,9 @@ _judged: contextvars.ContextVar[Call | None] = contextvars.ContextVar(
 """The call that has been judged, while its handler runs."""
 
 _caller_arn: contextvars.ContextVar[str] = contextvars.ContextVar("sandbox_caller_arn", default="")
+
+caller_userid: contextvars.ContextVar[str] = contextvars.ContextVar("sandbox_userid", default="")
+"""``aws:userid`` of the principal of the current request; "" without one."""
 
 
 def patch_enforcement(emulator: Emulator) -> None:
@@ -103,6 +106,13 @@ def _patch_dispatch(emulator: Emulator) -> None:
 def _require_same_reading(emulator: Emulator, call: Call, headers: dict[str, str]) -> None:
     """Refuses a request that ministack would hand to another service, or to a virtual host."""
     http = call.http
+    if call.service not in emulator.app.SERVICE_HANDLERS:  # while the sandbox starts
+        raise Refused(
+            call.service,
+            "ServiceUnavailable",
+            f"The sandbox does not serve {call.service} yet; call again in a second.",
+            503,
+        )
     routing = emulator.app._routing_params(http.method, http.path, headers, http.body, http.query)
     served = emulator.router.detect_service(http.method, http.path, headers, routing)
     if served != call.service:
@@ -142,6 +152,7 @@ def _judge_call(
         )
         return refusal, ""
     _caller_arn.set(principal.caller.arn)
+    caller_userid.set(str(principal.keys.get("aws:userid", "")))
     emulator.evaluator._request_caller_arn.set(principal.caller.arn)
     checks = s3_checks(emulator, call) if call.service == "s3" else checks_of(emulator, call)
     scope = ""
@@ -262,6 +273,8 @@ def _patch_evaluator(emulator: Emulator) -> None:
         if not isinstance(principal, Principal):
             return evaluator.AuthError(principal.code, principal.message)
         keys = {name.lower(): value for name, value in (service_context or {}).items()}
+        if action == "secretsmanager:GetSecretValue":  # of BatchGetSecretValue
+            keys.update(secret_value_keys(resource_arn))
         verdict = judge(emulator, principal, Check(action, resource_arn, keys))
         if verdict.decision.allowed:
             return None
@@ -282,24 +295,27 @@ def _patch_evaluator(emulator: Emulator) -> None:
 
 def _patch_services(emulator: Emulator) -> None:
     """Switches off the checks inside services; deliveries by a service are judged here."""
-    s3, sqs = emulator.s3, emulator.sqs
+    s3, sns, sqs = emulator.s3, emulator.sns, emulator.sqs
     emulator.acl_allows = s3._foreign_bucket_allows
     s3._foreign_bucket_allows = lambda *_request: _judged.get() is not None
     s3._copy_source_denied = lambda *_request: None
     sqs._enforce_queue_policy = lambda *_request: None
+    sns._enforce_topic_policy = lambda *_request: None
 
-    def queue_policy_allows(
-        queue_arn: str, service: str, source_arn: str, source_account: str
-    ) -> bool:
-        keys = {
-            "aws:sourcearn": source_arn,
-            "aws:sourceaccount": source_account,
-            "aws:sourceowner": source_account,
-        }
-        check = Check("sqs:SendMessage", queue_arn)
-        return judge(emulator, service_principal(service), check, keys).decision.allowed
+    def delivering(action: str) -> Callable[[str, str, str, str], bool]:
+        def allowed(arn: str, service: str, source_arn: str, source_account: str) -> bool:
+            keys = {
+                "aws:sourcearn": source_arn,
+                "aws:sourceaccount": source_account,
+                "aws:sourceowner": source_account,
+            }
+            principal = service_principal(service)
+            return judge(emulator, principal, Check(action, arn), keys).decision.allowed
 
-    sqs.queue_policy_allows = queue_policy_allows
+        return allowed
+
+    sqs.queue_policy_allows = delivering("sqs:SendMessage")
+    sns.topic_policy_allows = delivering("sns:Publish")
 
 
-__all__ = ["judged_call", "not_authorized", "patch_enforcement", "tls_version"]
+__all__ = ["caller_userid", "judged_call", "not_authorized", "patch_enforcement", "tls_version"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from xacct_sandbox.emulator.authorization.calls import Call
-from xacct_sandbox.emulator.authorization.checks import Check, text, unknown_operation
+from xacct_sandbox.emulator.authorization.checks import Check, has_tags, text, unknown_operation
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.loader import Emulator
 
@@ -33,7 +33,6 @@ _IAM_RESOURCES = (
 )
 _IAM_WITHOUT_RESOURCE = frozenset(
     {
-        "GetAccessKeyLastUsed",
         "GetAccountAuthorizationDetails",
         "GetAccountPasswordPolicy",
         "GetAccountSummary",
@@ -64,16 +63,39 @@ def iam_checks(emulator: Emulator, call: Call) -> list[Check]:
     """What the caller of an IAM operation must be allowed."""
     operation, account = call.operation, emulator.responses.get_account_id()
     action = f"iam:{operation}"
+    if operation == "GetAccessKeyLastUsed":
+        key = emulator.iam._access_keys.get(text(call, "AccessKeyId")) or {}
+        user = emulator.iam._users.get(key.get("UserName", "")) or {}
+        return [Check(action, str(user.get("Arn", f"arn:aws:iam::{account}:user/")))]
     if operation in _IAM_WITHOUT_RESOURCE:
         return [Check(action, "*")]
     if operation not in emulator.iam._IAM_HANDLERS or _IAM_UNSUPPORTED.fullmatch(operation):
         raise unknown_operation(call)
     for pattern, parameter, kind in _IAM_RESOURCES:
         if pattern.fullmatch(operation):
-            return [
-                Check(action, _iam_arn(emulator, call, account, parameter, kind), _iam_keys(call))
-            ]
+            arn, keys = _iam_arn(emulator, call, account, parameter, kind), _iam_keys(call)
+            return [Check(action, arn, keys), *_iam_extras(emulator, call, arn, account)]
     raise unknown_operation(call)
+
+
+def _iam_extras(emulator: Emulator, call: Call, arn: str, account: str) -> list[Check]:
+    """What a call needs besides its own action (API reference, the pages of these operations)."""
+    tagging = _TAGGING.get(call.operation)
+    if tagging and has_tags(call):
+        return [Check(f"iam:{tagging}", arn)]
+    if call.operation == "AddRoleToInstanceProfile":
+        role = _iam_arn(emulator, call, account, "RoleName", "role")
+        return [Check("iam:PassRole", role, {"iam:passedtoservice": "ec2.amazonaws.com"})]
+    return []
+
+
+# "To create … with tags" (user guide, "Tags for IAM resources").
+_TAGGING = {
+    "CreateInstanceProfile": "TagInstanceProfile",
+    "CreatePolicy": "TagPolicy",
+    "CreateRole": "TagRole",
+    "CreateUser": "TagUser",
+}
 
 
 def _iam_arn(emulator: Emulator, call: Call, account: str, parameter: str, kind: str) -> str:

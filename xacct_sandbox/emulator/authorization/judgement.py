@@ -104,6 +104,10 @@ def _resource_policy(emulator: Emulator, check: Check) -> tuple[str, Any]:
         queue = emulator.sqs._queue_by_arn(arn)
         document = queue["attributes"].get("Policy") if queue else None
         return owner, stored_policy(document, "resource")
+    if arn.startswith("arn:aws:sns:"):
+        topic = emulator.sns._topic_by_arn_any_scope(arn)
+        document = topic["attributes"].get("Policy") if topic else None
+        return owner, stored_policy(document, "resource")
     if arn.startswith("arn:aws:secretsmanager:") and owner:
         with emulator.responses.request_scope(owner, region):
             document = emulator.secrets._resource_policies.get(arn)
@@ -119,8 +123,10 @@ def _for_foreign_bucket(
     bucket, _, key = check.resource.removeprefix("arn:aws:s3:::").partition("/")
     document = s3._bucket_policies.get_scoped(owner, None, bucket)
     if document:
-        restricted = s3._public_access_blocked(owner, bucket, "RestrictPublicBuckets")
-        if restricted and s3._policy_is_public(document) and not principal.caller.service:
+        public = (
+            decision.allowed and not principal.caller.service and s3._policy_is_public(document)
+        )
+        if public and s3._public_access_blocked(owner, bucket, "RestrictPublicBuckets"):
             return Decision(False, by="resource")
         return decision
     method = _ACL_METHODS.get(check.action)
@@ -208,7 +214,8 @@ class _Values:
         if key in ("aws:sourceip", "aws:securetransport"):
             address, secure = self._emulator.evaluator._request_origin.get()
             return str(address) if key == "aws:sourceip" else str(bool(secure)).lower()
-        if not condition_keys.is_known(key):
+        unfilled = key == "iam:associatedresourcearn" and self._check.action == "iam:PassRole"
+        if unfilled or not condition_keys.is_known(key):
             raise UnknownKey(key)
         return None
 

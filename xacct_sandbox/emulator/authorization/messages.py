@@ -31,7 +31,7 @@ def denial(service: str, principal_arn: str, verdict: Verdict, *, foreign: bool)
         return "Access Denied"
     return not_authorized(
         principal_arn,
-        check.action,
+        check.action.replace("sns:", "SNS:", 1),  # as SNS writes it
         f'"{check.resource}"' if service == "s3" else check.resource,
         explicit_deny=decision.explicit,
         policy=_POLICIES[decision.by],

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from xacct_sandbox.emulator.authorization.calls import Call, Refused
-from xacct_sandbox.emulator.authorization.checks import Check, text, unknown_operation
+from xacct_sandbox.emulator.authorization.checks import Check, has_tags, text, unknown_operation
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.identity_resources import iam_checks, sts_checks
+from xacct_sandbox.emulator.authorization.topic_resources import topic_checks
 from xacct_sandbox.emulator.glue_arns import glue_resource_arns
 from xacct_sandbox.emulator.loader import Emulator
 
@@ -24,12 +25,7 @@ def checks_of(emulator: Emulator, call: Call) -> list[Check]:
     Raises:
         Refused: the sandbox does not know what the operation needs.
     """
-    if call.service in emulator.resource_arns:
-        arn = emulator.resource_arns[call.service](call.operation, dict(call.parameters))
-        return [Check(f"{call.service}:{call.operation}", arn)]
-    reader = _READERS.get(call.service)
-    if reader is None:
-        raise unknown_operation(call)
+    reader = _READERS.get(call.service, _added_service)
     try:
         return reader(emulator, call)
     except (AttributeError, TypeError):
@@ -37,6 +33,15 @@ def checks_of(emulator: Emulator, call: Call) -> list[Check]:
         raise Refused(
             call.service, "SerializationException", "A parameter has the wrong type."
         ) from None
+
+
+def _added_service(emulator: Emulator, call: Call) -> list[Check]:
+    """A service of the sandbox's own (``json_services.py``)."""
+    added = emulator.service_checks.get(call.service)
+    checks = added(call.operation, dict(call.parameters)) if added else []
+    if not checks:
+        raise unknown_operation(call)
+    return checks
 
 
 # -- SQS, Secrets Manager, Logs, CloudFormation, Glue -------------------------------------------
@@ -85,7 +90,11 @@ def _sqs(emulator: Emulator, call: Call) -> list[Check]:
         owner, name = emulator.sqs._queue_ref_from_urlish(text(call, "QueueUrl"))
     if not owner or not re.fullmatch(r"\d{12}", owner):
         owner = account
-    return [Check(action, f"arn:aws:sqs:{region}:{owner}:{name}")]
+    # "To be able to tag a queue on creation, you must have the sqs:CreateQueue and sqs:TagQueue
+    # permissions" (CreateQueue).
+    tagged = call.operation == "CreateQueue" and has_tags(call)
+    actions = [action, *(["sqs:TagQueue"] if tagged else [])]
+    return [Check(name_of, f"arn:aws:sqs:{region}:{owner}:{name}") for name_of in actions]
 
 
 _SECRET_OPERATIONS = frozenset(
@@ -119,20 +128,33 @@ def _secretsmanager(emulator: Emulator, call: Call) -> list[Check]:
     if call.operation not in _SECRET_OPERATIONS:
         raise unknown_operation(call)
     secret = text(call, "Name" if call.operation == "CreateSecret" else "SecretId")
-    keys: dict[str, Values] = {}
+    arn = secret_arn(emulator, secret)
+    keys: dict[str, Values] = {"secretsmanager:secretid": arn}
     if call.operation == "GetSecretValue":
-        # "VersionStage: If you don't specify either a VersionStage or VersionId, … AWSCURRENT."
-        if call.parameters.get("VersionId"):
-            keys["secretsmanager:versionid"] = text(call, "VersionId")
-        if call.parameters.get("VersionStage") or not call.parameters.get("VersionId"):
-            keys["secretsmanager:versionstage"] = text(call, "VersionStage") or "AWSCURRENT"
+        keys = secret_value_keys(arn, text(call, "VersionStage"), text(call, "VersionId"))
+    elif call.operation == "CreateSecret":
+        keys = {}
     for parameter in ("Name", "Description", "KmsKeyId"):
         if call.operation == "CreateSecret" and call.parameters.get(parameter):
             keys[f"secretsmanager:{parameter.lower()}"] = text(call, parameter)
-    arn = secret_arn(emulator, secret)
-    if call.operation != "CreateSecret":
-        keys["secretsmanager:secretid"] = arn
-    return [Check(action, arn, keys)]
+    checks = [Check(action, arn, keys)]
+    if call.operation == "CreateSecret" and has_tags(call):
+        # "If you include tags in the secret, you also need secretsmanager:TagResource."
+        checks.append(Check("secretsmanager:TagResource", arn, keys))
+    return checks
+
+
+def secret_value_keys(arn: str, stage: str = "", version: str = "") -> dict[str, Values]:
+    """The condition keys of reading the value of a secret.
+
+    "VersionStage: If you don't specify either a VersionStage or VersionId, … AWSCURRENT."
+    """
+    keys: dict[str, Values] = {"secretsmanager:secretid": arn}
+    if version:
+        keys["secretsmanager:versionid"] = version
+    if stage or not version:
+        keys["secretsmanager:versionstage"] = stage or "AWSCURRENT"
+    return keys
 
 
 def secret_arn(emulator: Emulator, secret: str) -> str:
@@ -172,7 +194,9 @@ _LOG_OPERATIONS = {
     "UntagLogGroup": "logGroupName",
     "UntagResource": "resourceArn",
 }
-_STREAM_OPERATIONS = frozenset({"DeleteLogStream", "GetLogEvents", "PutLogEvents"})
+_STREAM_OPERATIONS = frozenset(
+    {"CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEvents"}
+)
 
 
 def _logs(emulator: Emulator, call: Call) -> list[Check]:
@@ -202,10 +226,10 @@ def _logs(emulator: Emulator, call: Call) -> list[Check]:
     return [Check(action, f"{prefix}{group}" + (f":log-stream:{stream}" if stream else ""))]
 
 
+# Their handlers read no StackName.
 _STACKLESS = frozenset(
     {
         "DescribeStackDriftDetectionStatus",
-        "GetTemplateSummary",
         "ListExports",
         "ListImports",
         "ListStacks",
@@ -219,11 +243,13 @@ def _cloudformation(emulator: Emulator, call: Call) -> list[Check]:
     operation = call.operation
     if operation not in emulator.cloudformation_handlers._ACTION_HANDLERS:
         raise unknown_operation(call)
-    name = text(call, "StackName") or (
-        text(call, "ChangeSetName") if text(call, "ChangeSetName").startswith("arn:") else ""
-    )
+    # A change set that is named by its ARN is found by that alone.
+    change_set = text(call, "ChangeSetName")
+    name = change_set if change_set.startswith("arn:") else text(call, "StackName")
+    if operation in _STACKLESS:
+        name = ""
     action = f"cloudformation:{operation}"
-    if not name and operation not in _STACKLESS | {"DescribeStacks"}:
+    if not name and operation not in _STACKLESS | {"DescribeStacks", "GetTemplateSummary"}:
         raise Refused("cloudformation", "ValidationError", f"{operation} needs StackName.")
     keys: dict[str, Values] = {}
     for parameter, key in (
@@ -262,6 +288,15 @@ def _stack_arn(emulator: Emulator, name: str) -> str:
 
 
 def _glue(emulator: Emulator, call: Call) -> list[Check]:
+    catalog = text(call, "CatalogId")
+    if catalog not in ("", emulator.responses.get_account_id()):
+        # Most handlers ignore it; what is judged must be what they read.
+        raise Refused(
+            "glue",
+            "InvalidInputException",
+            f"CatalogId {catalog} is another account's catalog; in the sandbox an account can use "
+            "its own catalog only",
+        )
     arns = glue_resource_arns(
         call.operation,
         dict(call.parameters),
@@ -279,6 +314,7 @@ _READERS: dict[str, Callable[[Emulator, Call], list[Check]]] = {
     "iam": iam_checks,
     "logs": _logs,
     "secretsmanager": _secretsmanager,
+    "sns": topic_checks,
     "sqs": _sqs,
     "sts": sts_checks,
 }

@@ -195,6 +195,31 @@ def _queues(action: str) -> Callable[[Target], list[Check]]:
     return checks
 
 
+def _tagged(service: str, create: str, tag: str) -> Callable[[Target], list[Check]]:
+    """The creation of a resource that may have tags."""
+
+    def checks(target: Target) -> list[Check]:
+        actions = [create, *([tag] if _own_tags(target.properties) else [])]
+        return _regional(service, "{}", *actions)(target)
+
+    return checks
+
+
+def _topics(target: Target) -> list[Check]:
+    topics = target.properties.get("Topics") or ()
+    return [Check("sns:SetTopicAttributes", str(arn)) for arn in topics]
+
+
+def _subscription(target: Target) -> list[Check]:
+    properties = {name: str(value) for name, value in target.properties.items()}
+    keys = {
+        f"sns:{name.lower()}": properties[name]
+        for name in ("Endpoint", "Protocol")
+        if name in properties
+    }
+    return [Check("sns:Subscribe", properties.get("TopicArn", ""), keys)]
+
+
 def _secret(*actions: str) -> Callable[[Target], list[Check]]:
     def checks(target: Target) -> list[Check]:
         found = _regional("secretsmanager", "secret:{}", *actions)(target)
@@ -287,15 +312,19 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
         lambda t: _on("s3", "PutBucketPolicy", arn=_bucket_of(t)),
         lambda t: _on("s3", "DeleteBucketPolicy", arn=_bucket_of(t)),
     ),
+    "AWS::SNS::Subscription": ResourceType(
+        "", _subscription, lambda _target: [Check("sns:Unsubscribe", "*")]
+    ),
     "AWS::SNS::Topic": ResourceType(
         "TopicName",
-        _regional("sns", "{}", "CreateTopic"),
+        _tagged("sns", "CreateTopic", "TagResource"),
         _regional("sns", "{}", "DeleteTopic"),
         _regional("sns", "{}", "SetTopicAttributes"),
     ),
+    "AWS::SNS::TopicPolicy": ResourceType("", _topics, _topics),
     "AWS::SQS::Queue": ResourceType(
         "QueueName",
-        _regional("sqs", "{}", "CreateQueue"),
+        _tagged("sqs", "CreateQueue", "TagQueue"),
         _regional("sqs", "{}", "DeleteQueue"),
         _regional("sqs", "{}", "SetQueueAttributes"),
     ),
@@ -309,6 +338,9 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
 """The types whose permissions are known; a stack with another type fails, and says so."""
 
 
+_POLICY_TYPES = ("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy")
+
+
 def documents_of(type_name: str, properties: Properties) -> list[tuple[Kind, str]]:
     """The policy documents in the properties of a resource, with what they must be."""
     found: list[tuple[Kind, Any]] = []
@@ -317,7 +349,7 @@ def documents_of(type_name: str, properties: Properties) -> list[tuple[Kind, str
         found += [("identity", p.get("PolicyDocument")) for p in properties.get("Policies") or ()]
     elif type_name in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
         found.append(("identity", properties.get("PolicyDocument")))
-    elif type_name in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+    elif type_name in _POLICY_TYPES:
         found.append(("resource", properties.get("PolicyDocument")))
     return [
         (kind, document if isinstance(document, str) else json.dumps(document))

@@ -222,10 +222,11 @@ def rename_principal(emulator: Emulator, arn: str, unique_id: str) -> None:
             policies._data[key] = renamed(document)
     for role in list(emulator.iam._roles._data.values()):
         role["AssumeRolePolicyDocument"] = renamed(role.get("AssumeRolePolicyDocument") or "{}")
-    for queue in list(emulator.sqs._queues._data.values()):
-        if queue["attributes"].get("Policy"):
-            queue["attributes"]["Policy"] = renamed(queue["attributes"]["Policy"])
-    emulator.snapshots.mark(["s3", "sqs", "iam", "secretsmanager"])
+    for store in (emulator.sqs._queues, emulator.sns._topics):
+        for stored in list(store._data.values()):
+            if stored["attributes"].get("Policy"):
+                stored["attributes"]["Policy"] = renamed(stored["attributes"]["Policy"])
+    emulator.snapshots.mark(["s3", "sns", "sqs", "iam", "secretsmanager"])
 
 
 def _replaced(names: Any, arn: str, unique_id: str) -> Any:

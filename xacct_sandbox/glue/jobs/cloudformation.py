@@ -48,9 +48,13 @@ def install() -> None:
     )
 
 
+def _arn(name: str) -> str:
+    return f"arn:aws:glue:{emulator.region()}:{emulator.account_id()}:job/{name}"
+
+
 def _create(logical_id: str, props: Properties, stack: str) -> tuple[str, dict[str, Any]]:
     name = props.get("Name") or f"{stack}-{logical_id}"
-    emulator.require_pass_role(emulator.role_arn(props["Role"]), GLUE_PRINCIPAL)
+    emulator.require_pass_role(emulator.role_arn(props["Role"]), GLUE_PRINCIPAL, _arn(name))
     create_job({**_request(props), "Name": name})
     return name, {}
 
@@ -59,7 +63,7 @@ def _update(
     physical_id: str, old: Properties, new: Properties, stack: str
 ) -> tuple[str, dict[str, Any]]:
     # A changed name replaces the job: it never comes here.
-    emulator.require_pass_role(emulator.role_arn(new["Role"]), GLUE_PRINCIPAL)
+    emulator.require_pass_role(emulator.role_arn(new["Role"]), GLUE_PRINCIPAL, _arn(physical_id))
     if old.get("Tags") != new.get("Tags"):
         raise invalid_input(f"changing Tags of job {physical_id} of stack {stack} is not supported")
     update = {key: value for key, value in _request(new).items() if key not in ("Name", "Tags")}

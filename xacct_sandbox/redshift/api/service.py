@@ -56,14 +56,14 @@ def install(config: SandboxConfig) -> None:
         "RedshiftServerless",
         "redshift-serverless",
         serverless.operations(),
-        serverless.resource_arn,
+        serverless.checks,
     )
     emulator.add_service(
         "redshift-data",
         "RedshiftData",
         "redshift-data",
         {**data_api.operations(), **metadata.operations()},
-        data_api.resource_arn,
+        data_api.checks,
     )
     cloudformation.install(serverless)
     _parts = _Parts(control, database, serverless, results)

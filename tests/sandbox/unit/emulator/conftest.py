@@ -10,39 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.support.signed_requests import Answer, sign
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.service_errors import ServiceError
 
 A, B = "111111111111", "222222222222"
 HOST = "127.0.0.1:4566"
-REGION = "us-east-1"
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes
-
-    @property
-    def allowed(self) -> bool:
-        """Whether the request got past authentication and IAM; its operation may have failed."""
-        refused = (
-            b"AccessDenied",
-            b"not authorized",
-            b"InvalidClientTokenId",
-            b"MissingAuthenticationToken",
-            b"SignatureDoesNotMatch",
-            b"The sandbox",
-        )
-        return self.status < 400 or not any(text in self.body for text in refused)
 
 
 @dataclass
@@ -66,20 +45,18 @@ class InProcess:
         presigned: bool = False,
     ) -> Answer:
         """Sign a request, send it, return the answer."""
-        body = body.encode() if isinstance(body, str) else body
-        url = f"https://{HOST}{quote(path)}"
-        if query:
-            url += "?" + urlencode(query, quote_via=quote)
-        request = AWSRequest(method, url, headers={"Host": HOST, **(headers or {})}, data=body)
-        if who is not None:
-            is_s3 = service == "s3"
-            if presigned:
-                kind = S3SigV4QueryAuth if is_s3 else SigV4QueryAuth
-            else:
-                kind = S3SigV4Auth if is_s3 else SigV4Auth
-            kind(who, service, REGION).add_auth(request)
-        prepared = request.prepare()
-        raw_path, _, raw_query = prepared.url.removeprefix(f"https://{HOST}").partition("?")
+        signed = sign(
+            who,
+            service,
+            method,
+            path,
+            host=HOST,
+            query=query,
+            headers=headers,
+            body=body,
+            presigned=presigned,
+        )
+        raw_path, _, raw_query = signed.target.partition("?")
         scope = {
             "type": "http",
             "method": method,
@@ -88,15 +65,9 @@ class InProcess:
             "query_string": raw_query.encode(),
             "scheme": "https",
             "client": ("127.0.0.1", 50000),
-            "headers": [
-                (name.encode(), str(value).encode("latin-1"))
-                for name, value in {
-                    **{name.lower(): value for name, value in prepared.headers.items()},
-                    "content-length": len(body),
-                }.items()
-            ],
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in signed.headers],
         }
-        return self.loop.run_until_complete(self._run(scope, body))
+        return self.loop.run_until_complete(self._run(scope, signed.body))
 
     def finish(self) -> None:
         """Wait for what requests started in the background, such as a stack."""

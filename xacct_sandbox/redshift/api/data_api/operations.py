@@ -46,7 +46,7 @@ from xacct_sandbox.redshift.api.data_api.statements import (
     Statement,
     SubStatement,
 )
-from xacct_sandbox.redshift.api.serverless import Serverless, database_user
+from xacct_sandbox.redshift.api.serverless import Serverless, database_user, tag_keys
 from xacct_sandbox.service_errors import ServiceError
 
 MAX_SQLS = 40
@@ -56,6 +56,21 @@ LIST_PAGE = 100
 LOGIN_SECONDS = 900
 """Validity of the password for a login by IAM identity; the shortest that GetCredentials gives."""
 
+_ON_A_WORKGROUP = {
+    "BatchExecuteStatement",
+    "DescribeTable",
+    "ExecuteStatement",
+    "ListDatabases",
+    "ListSchemas",
+    "ListTables",
+}
+_ON_A_STATEMENT = {
+    "CancelStatement",
+    "DescribeStatement",
+    "GetStatementResult",
+    "GetStatementResultV2",
+}
+_OWNER_KEY = "redshift-data:statement-owner-iam-userid"
 _STATUSES = {SUBMITTED, PICKED, STARTED, FINISHED, ABORTED, FAILED, "ALL"}
 
 
@@ -91,16 +106,27 @@ class DataApi:
             "CancelStatement": self.cancel_statement,
         }
 
-    def resource_arn(self, operation: str, request: Request) -> str:
-        """The resource that an operation is authorized on: the workgroup, for submits."""
-        workgroup = request.get("WorkgroupName")
-        if not workgroup or operation == "ListStatements":
-            return "*"
-        found = self._serverless.workgroups.by_name_or_arn(workgroup)
-        if found is None:
-            return self._serverless.workgroups.arn_of(workgroup)
-        arn: str = found["workgroupArn"]
-        return arn
+    def checks(self, operation: str, request: Request) -> list[emulator.Check]:
+        """What the caller of an operation must be allowed.
+
+        Resource types and keys are those of the service authorization reference. What has a
+        workgroup is authorized on it; what has a statement, by the key with the statement's owner.
+        """
+        if operation in _ON_A_WORKGROUP:
+            name = request.get("WorkgroupName") or ""
+            found = self._serverless.workgroups.by_name_or_arn(name)
+            known = found["workgroupArn"] if found else self._serverless.workgroups.arn_of(name)
+            resource = known if name else "*"
+            return [emulator.Check(f"redshift-data:{operation}", resource, tag_keys(resource))]
+        if operation == "ListStatements":
+            owner = emulator.caller_userid.get()
+        elif operation in _ON_A_STATEMENT:
+            owner = self._store.owner_userid(request.get("Id"))
+        else:
+            return []
+        # "GetStatementResultV2: redshift-data:GetStatementResult"
+        action = f"redshift-data:{operation.removesuffix('V2')}"
+        return [emulator.Check(action, "*", {_OWNER_KEY: owner} if owner else {})]
 
     # -- submitting ------------------------------------------------------------------------
 
@@ -136,6 +162,7 @@ class DataApi:
             id=str(uuid.uuid4()),
             owner=owner,
             caller=caller,
+            caller_userid=emulator.caller_userid.get(),
             workgroup=workgroup["workgroupName"],
             database=request["Database"],
             subs=[SubStatement(sql, now, now) for sql in sqls],
@@ -182,7 +209,8 @@ class DataApi:
             _, text = emulator.secret_of_caller(request["SecretArn"])
             user, password = read_secret(request["SecretArn"], text)
             return workgroup, lambda: Login(database, user, password)
-        emulator.require_permission("redshift-serverless:GetCredentials", workgroup["workgroupArn"])
+        arn = workgroup["workgroupArn"]
+        emulator.require_permission("redshift-serverless:GetCredentials", arn, tag_keys(arn))
         user = database_user(emulator.caller_arn())
 
         def login() -> Login:

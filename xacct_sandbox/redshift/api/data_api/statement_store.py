@@ -79,6 +79,14 @@ class StatementStore:
             raise not_found("Query does not exist.")
         return live, number
 
+    def owner_userid(self, identifier: str | None) -> str:
+        """``aws:userid`` of who submitted a statement of this account; "" if there is none."""
+        base = (identifier or "").partition(":")[0]
+        live = self._live.get(base)
+        if live is not None:
+            return live.statement.caller_userid
+        return str(_saved().get(base, {}).get("caller_userid", ""))
+
     def known(self) -> list[Statement]:
         """Every statement of the account and region, running ones as they are now."""
         known = []

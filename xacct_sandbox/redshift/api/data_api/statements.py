@@ -56,6 +56,8 @@ class Statement:
     name: str | None = None
     parameters: list[dict[str, str]] = field(default_factory=list)
     secret_arn: str | None = None
+    caller_userid: str = ""
+    """``aws:userid`` of that session."""
     db_user: str | None = None
     pid: int = -1
     status: str = SUBMITTED

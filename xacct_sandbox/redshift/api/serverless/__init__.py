@@ -2,5 +2,6 @@
 
 from xacct_sandbox.redshift.api.serverless.credentials import database_user
 from xacct_sandbox.redshift.api.serverless.operations import Serverless
+from xacct_sandbox.redshift.api.serverless.state import tag_keys
 
-__all__ = ["Serverless", "database_user"]
+__all__ = ["Serverless", "database_user", "tag_keys"]

@@ -31,6 +31,7 @@ from xacct_sandbox.redshift.api.serverless.state import (
     namespaces,
     set_tags,
     snapshots,
+    tag_keys,
     workgroups,
 )
 from xacct_sandbox.redshift.api.serverless.workgroups import Workgroups
@@ -95,21 +96,29 @@ class Serverless:
             "ListTagsForResource": self.list_tags,
         }
 
-    def resource_arn(self, operation: str, request: Request) -> str:
-        """The resource that an operation is authorized on."""
-        if operation.endswith("TagResource") or operation == "ListTagsForResource":
-            return request.get("resourceArn") or "*"
-        if operation.endswith("Snapshot"):
-            return self.snapshots.arn_of(request)
-        if operation == "ListSnapshots":
-            return "*"
-        if "workgroupName" in request:
-            return self.workgroups.arn_of(request["workgroupName"])
-        if "namespaceName" in request:
-            namespace = namespaces().get(request["namespaceName"])
-            found: str = namespace["namespaceArn"] if namespace else arn("namespace", "*")
-            return found
-        return "*"
+    def checks(self, operation: str, request: Request) -> list[emulator.Check]:
+        """What the caller of an operation must be allowed.
+
+        Resource types and keys are those of the service authorization reference.
+        """
+        if operation not in self.operations():
+            return []
+        action = f"redshift-serverless:{operation}"
+        if operation.startswith("List") and operation != "ListTagsForResource":
+            return [emulator.Check(action, "*")]
+        if operation in ("TagResource", "UntagResource", "ListTagsForResource"):
+            resource = request.get("resourceArn") or "*"
+        elif operation.endswith("Snapshot"):
+            resource = self.snapshots.arn_of(request)
+        elif operation.endswith("Namespace"):
+            namespace = namespaces().get(request.get("namespaceName") or "")
+            resource = namespace["namespaceArn"] if namespace else arn("namespace", "*")
+        else:
+            resource = self.workgroups.arn_of(request.get("workgroupName") or "")
+        keys = tag_keys(resource)
+        if operation == "UntagResource":
+            keys["aws:tagkeys"] = list(request.get("tagKeys") or ())
+        return [emulator.Check(action, resource, keys)]
 
     def get_credentials(self, request: Request) -> dict[str, Any]:
         """GetCredentials: the caller's IAM identity becomes a database user."""

@@ -75,6 +75,12 @@ def set_tags(resource_arn: str, tags: Tags | None) -> None:
     all_tags()[resource_arn] = [{"key": key, "value": value} for key, value in by_key.items()]
 
 
+def tag_keys(resource_arn: str) -> dict[str, Any]:
+    """The condition keys ``aws:ResourceTag/...`` of a resource, in lower case."""
+    tags = all_tags().get(resource_arn, [])
+    return {f"aws:resourcetag/{tag['key']}".lower(): tag["value"] for tag in tags}
+
+
 def timestamp() -> str:
     """The time as the API writes it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.credentials import Credentials
 
@@ -44,6 +46,30 @@ def test_a_trust_within_the_account_that_names_the_caller_suffices(
     assert assume(aws, who).status == 200
     aws.role("target", trust=trusting(f"arn:aws:iam::{B}:root"))
     assert not assume(aws, who).allowed
+
+
+def test_a_trust_within_the_account_that_names_a_user_suffices(aws: InProcess) -> None:
+    emulator.iam(B, "CreateUser", UserName="bob")
+    text = emulator.iam(B, "CreateAccessKey", UserName="bob")
+    who = credentials_in(Answer(200, text.encode()))
+    aws.role("target", trust=trusting(f"arn:aws:iam::{B}:user/bob"))
+    assert assume(aws, who).status == 200
+    aws.role("target", trust=trusting(f"arn:aws:iam::{B}:user/admin"))
+    assert not assume(aws, who).allowed
+
+
+@pytest.mark.parametrize("everyone", [{"AWS": "*"}, "*"])
+def test_a_service_may_become_a_role_that_trusts_everyone(aws: InProcess, everyone: Any) -> None:
+    role = aws.role(
+        "open", trust={"Effect": "Allow", "Principal": everyone, "Action": "sts:AssumeRole"}
+    )
+    crawler = f"arn:aws:glue:us-east-1:{B}:crawler/c"
+    session = emulator.assume_service_role(
+        "glue.amazonaws.com", role, source_arn=crawler, session_name="s"
+    )
+    who = Credentials(session.access_key_id, session.secret_access_key, session.session_token)
+    answer = aws.query_call(who, "sts", Action="GetCallerIdentity")
+    assert b"assumed-role/open/s" in answer.body
 
 
 def test_a_deny_in_the_identity_policy_wins_over_the_trust(aws: InProcess) -> None:

@@ -187,6 +187,26 @@ def test_a_key_of_a_read_is_there(
     assert not aws.send(who, "s3", "GET", f"/{name}/{path}", **request).allowed
 
 
+def test_the_version_of_an_object_is_a_key(aws: InProcess) -> None:
+    admin, bucket = aws.keys[B], "judged-versions"
+    aws.send(admin, "s3", "PUT", f"/{bucket}")
+    enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    aws.send(admin, "s3", "PUT", f"/{bucket}", query={"versioning": ""}, body=enabled)
+    versions = []
+    for text in (b"one", b"two"):
+        aws.send(admin, "s3", "PUT", f"/{bucket}/versioned", body=text)
+        listed = aws.send(admin, "s3", "GET", f"/{bucket}", query={"versions": ""}).body.decode()
+        versions.append(listed.partition("<VersionId>")[2].partition("<")[0])
+    denied = deny("s3:*", **when("StringEquals", "s3:VersionId", versions[0]))
+    who = session(aws, allow("s3:GetObject*"), denied)
+    allowed = [
+        aws.send(who, "s3", "GET", f"/{bucket}/versioned", query={"versionId": version}).allowed
+        for version in versions
+    ]
+    assert allowed == [False, True]
+    assert aws.send(who, "s3", "GET", f"/{bucket}/versioned").body == b"two"
+
+
 def test_a_presigned_request_has_its_own_kind_of_authentication(
     aws: InProcess, bucket: str
 ) -> None:

@@ -202,3 +202,30 @@ def test_a_reference_to_a_secret_needs_permission_to_read_it(aws: InProcess) -> 
     queues = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
     caller = aws.become(aws.role("stacks-and-more", STACKS, queues))
     assert create(aws, caller, "with-secret", body) == "ROLLBACK_COMPLETE"
+
+
+def test_a_change_set_is_judged_by_the_stack_that_it_changes(aws: InProcess) -> None:
+    def change(who: Credentials, action: str, **more: str) -> Any:
+        return aws.query_call(who, "cloudformation", Action=action, Version="2010-05-15", **more)
+
+    admin = aws.keys[B]
+    made = change(
+        admin,
+        "CreateChangeSet",
+        StackName="theirs",
+        ChangeSetName="c",
+        ChangeSetType="CREATE",
+        TemplateBody=template("queue"),
+    )
+    aws.finish()
+    arn = made.body.decode().partition("<Id>")[2].partition("<")[0]
+    own = f"arn:aws:cloudformation:us-east-1:{B}:stack/mine/*"
+    who = aws.become(
+        aws.role("one-stack", {"Effect": "Allow", "Action": "cloudformation:*", "Resource": own})
+    )
+    for action in ("DescribeChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "GetTemplate"):
+        refused = change(who, action, StackName="mine", ChangeSetName=arn)
+        assert b"stack/theirs" in refused.body, action
+    for action in ("ListStacks", "ListExports", "ValidateTemplate"):
+        assert not change(who, action, StackName="mine", TemplateBody="{}").allowed, action
+    delete(aws, admin, "theirs")
