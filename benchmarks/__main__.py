@@ -13,6 +13,11 @@ BENCHMARKS = {
         "COPY and UNLOAD beside PostgreSQL's own COPY, S3 requests, a small job in warm Spark, "
         "start-up (3 minutes)",
     ),
+    "counting": (
+        "benchmarks.counting",
+        "counting the records of a file beside Python's csv module and pyarrow, and eight files "
+        "at once (a minute)",
+    ),
     "history": (
         "benchmarks.history",
         "the UI's queries, a sensor tick and loading beside a history of 1,000 days (5 minutes)",

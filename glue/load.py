@@ -14,6 +14,9 @@ that fails leaves staging, load audit and the published rejects as they were.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import boto3
@@ -22,6 +25,7 @@ from awsglue.job import Job
 from awsglue.utils import getResolvedOptions
 from botocore.config import Config
 from pyspark.context import SparkContext
+from pyspark.sql import DataFrame
 
 try:
     from dagster_pipes import PipesCliArgsParamsLoader, PipesContext, open_dagster_pipes
@@ -31,15 +35,27 @@ try:
     from xacct_assets.contract.load_report import LoadReport
     from xacct_assets.contract.load_request import LOAD_ID_ARGUMENT, LoadRequest
     from xacct_load.catalog import check_connection, find_partitions
-    from xacct_load.counts import count_rows
+    from xacct_load.counts import LoadCounts, count_rows
     from xacct_load.errors import LoadError
-    from xacct_load.failures import naming_broken_gzip, naming_refused_login, spark_failures
+    from xacct_load.failures import (
+        naming_broken_gzip,
+        naming_denied_file,
+        naming_refused_login,
+        spark_failures,
+    )
     from xacct_load.headers import read_headers
+    from xacct_load.own_count import (
+        count_uncounted,
+        differing_days,
+        with_own_counts,
+        without_days,
+    )
     from xacct_load.pipes import ContextLoader, MessageWriter
     from xacct_load.records import read_records
     from xacct_load.rejects import publish_rejects, sample_rejects, write_rejects
     from xacct_load.s3 import check_bucket, delete_objects, expect_owners, region_of, split_uri
     from xacct_load.source_files import THREADS, list_files
+    from xacct_load.split_headers import without_headers
     from xacct_load.staging import write_staging
     from xacct_load.validation import reject_duplicates, validate
 except ImportError as missing:
@@ -53,6 +69,8 @@ if TYPE_CHECKING:
 
 #: Tasks in which Spark lists the files of a load.
 LISTING_TASKS = 64
+#: Bytes of a generated method that Java still compiles (HotSpot's HugeMethodLimit).
+LARGEST_METHOD = 8000
 
 
 def main() -> None:
@@ -68,7 +86,8 @@ def main() -> None:
     job.init(arguments["JOB_NAME"], arguments)
     # One connection per thread: with a smaller pool, further requests need a handshake each.
     s3 = boto3.client("s3", config=Config(max_pool_connections=THREADS))
-    expect_owners(s3, parse_owners(arguments[BUCKET_OWNERS]))
+    owners = parse_owners(arguments[BUCKET_OWNERS])
+    expect_owners(s3, owners)
     with open_dagster_pipes(
         context_loader=ContextLoader(client=s3),
         message_writer=MessageWriter(client=s3),
@@ -82,19 +101,27 @@ def main() -> None:
                 f"{request.load_id!r}: they belong to different loads"
             )
         with spark_failures():
-            report = load(glue_context, s3, request, pipes)
+            report = load(glue_context, s3, request, pipes, owners)
         pipes.report_custom_message(report.to_json())
     job.commit()
 
 
 def load(
-    glue_context: GlueContext, s3: S3Client, request: LoadRequest, pipes: PipesContext
+    glue_context: GlueContext,
+    s3: S3Client,
+    request: LoadRequest,
+    pipes: PipesContext,
+    owners: Mapping[str, str],
 ) -> LoadReport:
-    """Replace the requested days in the staging table."""
+    """Replace the days in the staging table, except those of which two counts differ."""
     spark = glue_context.spark_session
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     # Spark lists more than 32 paths in a job of its own, by default with a task for each path.
     spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", LISTING_TASKS)
+    # The JVM compiles no method above 8,000 bytes: Spark then evaluates the plan in smaller ones.
+    spark.conf.set("spark.sql.codegen.hugeMethodLimit", LARGEST_METHOD)
+    # Spark gives its settings to the codecs. The temporary files live for a minute only.
+    spark.conf.set("zlib.compress.level", "BEST_SPEED")
     # Spark warns about every file whose header does not fit the schema; see `records`.
     spark.sparkContext.setLogLevel("ERROR")
     glue = boto3.client("glue", region_name=region_of(s3, request.tmp_dir))
@@ -106,27 +133,45 @@ def load(
     files = list_files(s3, request, locations)
     headers = read_headers(s3, request, files)
     pipes.log.info(f"reading {len(files)} files of {len(request.days)} days")
+    own = count_uncounted(spark, s3, request, files, owners)
+    request = replace(request, splittable_files=request.splittable_files + own.splittable_files)
 
-    records = read_records(spark, request, headers)
-    rows = reject_duplicates(validate(records, request), request)
-    rows.persist()
     try:
-        with naming_broken_gzip(s3, files):
+        with naming_broken_gzip(s3, files), naming_denied_file(s3, files):
+            validated = validate(read_records(spark, request, headers), request)
+            cached = reject_duplicates(validated, request).persist()
+            rows = without_headers(cached, request, headers)
             counts = count_rows(rows, request, files)
         pipes.log.info(
             f"read {counts.loaded + counts.rejected} rows: {counts.loaded} to load, "
             f"{counts.rejected} rejected"
         )
-        reject_files = write_rejects(spark, s3, rows, request, counts)
-        with naming_refused_login(glue, request.connection):
-            write_staging(glue_context, rows, request, counts)
+        differing = differing_days(request, counts, own)
+        for day, problem in differing.items():
+            pipes.log.warning(f"{day} is not loaded: {problem}")
+        samples: dict[date, list[dict[str, str]]] = {day: [] for day in differing}
+        if len(differing) < len(request.days):
+            agreed = without_days(rows, request, counts, differing)
+            with naming_refused_login(glue, request.connection):
+                samples |= replace_days(glue_context, s3, *agreed)
     finally:
-        rows.unpersist()
-    pipes.log.info(f"committed {counts.loaded} rows to {request.staging_table}")
-
-    publish_rejects(s3, request, counts, reject_files)
+        spark.catalog.clearCache()
     delete_objects(s3, *split_uri(request.tmp_dir))
-    return counts.report(request.load_id, sample_rejects(s3, request, reject_files))
+    return with_own_counts(counts.report(request.load_id, samples), own)
+
+
+def replace_days(
+    glue_context: GlueContext,
+    s3: S3Client,
+    rows: DataFrame,
+    request: LoadRequest,
+    counts: LoadCounts,
+) -> dict[date, list[dict[str, str]]]:
+    """Write rows and rejects of the request's days; a few of the rejects of each day."""
+    reject_files = write_rejects(glue_context.spark_session, s3, rows, request, counts)
+    write_staging(glue_context, rows, request, counts)
+    publish_rejects(s3, request, counts, reject_files)
+    return sample_rejects(s3, request, reject_files)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ import csv
 import io
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.contract.headers import header_problem
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_load.errors import LoadError
@@ -35,14 +38,38 @@ def read_headers(
 ) -> dict[SourceFile, Header]:
     """The header of each file. Files without a row are left out.
 
+    Files in which raw_partition has found the request's header, and which have not been replaced
+    since, are not read again.
+
     Raises:
         LoadError: a file cannot be read, or its header differs from the feed's columns.
     """
+    known = _days_with_known_header(request, files)
+
+    def header_of(file: SourceFile) -> Header | None:
+        if file.day in known:
+            return request.header if file.size else None
+        return _header_of(s3, request, file)
+
     with ThreadPoolExecutor(THREADS) as pool:
-        headers = pool.map(lambda file: _header_of(s3, request, file), files)
+        headers = pool.map(header_of, files)
         return {
             file: header for file, header in zip(files, headers, strict=True) if header is not None
         }
+
+
+def _days_with_known_header(request: LoadRequest, files: Sequence[SourceFile]) -> set[date]:
+    """The days whose files are still those in which raw_partition found the request's header."""
+    if not request.header:
+        return set()
+    by_day: dict[date, list[SourceFile]] = defaultdict(list)
+    for file in files:
+        by_day[file.day].append(file)
+    return {
+        item.day
+        for item in request.days
+        if item.day in by_day and item.version == fingerprint(by_day[item.day])
+    }
 
 
 def _header_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> Header | None:

@@ -24,12 +24,13 @@ THREADS = 16
 
 @dataclass(frozen=True)
 class SourceFile:
-    """An object of a day; ``size`` in bytes."""
+    """An object of a day; ``size`` in bytes, ``etag`` as a listing shows it."""
 
     bucket: str
     key: str
     size: int
     day: date
+    etag: str = ""
 
     @property
     def uri(self) -> str:
@@ -55,7 +56,7 @@ def list_files(
         bucket, prefix = split_uri(location)
         try:
             return [
-                SourceFile(bucket, item["Key"], item["Size"], locations[location])
+                SourceFile(bucket, item["Key"], item["Size"], locations[location], item["ETag"])
                 for item in list_objects(s3, bucket, prefix)
                 if not is_hidden(item["Key"]) and patterns.match(item["Key"][len(prefix) :])
             ]

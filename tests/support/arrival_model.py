@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.contract.days import DayFolders, DayLayout
 from xacct_assets.contract.file_patterns import FilePatterns
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.feed.arrival.cursor import Cursor
-from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.arrival.policy import Policy
 from xacct_assets.feed.arrival.request_history import PastRequest
 from xacct_assets.feed.arrival.tick import TickOutcome, evaluate_tick

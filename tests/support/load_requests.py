@@ -38,4 +38,6 @@ def request_json() -> dict[str, Any]:
         "tmp_dir": "s3://working/glue-tmp/products/w-1/",
         "copy_role": "arn:aws:iam::222222222222:role/RoleB",
         "rejects": "s3://working/rejects/products/",
+        "header": [],
+        "splittable_files": [],
     }

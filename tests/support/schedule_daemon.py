@@ -19,7 +19,7 @@ from dagster._scheduler.scheduler import launch_scheduled_runs
 
 from tests.support.arrival_daemon import YAML, ArrivalWorkspace, put
 from tests.support.arrival_location import BUCKET_VARIABLE, FolderBucket
-from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.contract.fingerprint import fingerprint
 
 #: The schedule is due at 6:00 UTC (defs.yaml); the daemon checks a little later.
 DUE = time(6, 0, 20, tzinfo=UTC)

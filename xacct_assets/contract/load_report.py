@@ -20,6 +20,8 @@ class DayLoad:
     Attributes:
         reasons: kind of reason -> rejected rows.
         sample: a few rejected rows: source_file, reason, raw_record (its beginning).
+        rows_counted: rows that the job counted itself, apart from reading them; None if the request
+            said how many there are.
     """
 
     files: int
@@ -28,6 +30,7 @@ class DayLoad:
     rows_rejected: int
     reasons: Mapping[str, int]
     sample: Sequence[Mapping[str, str]] = ()
+    rows_counted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class LoadReport:
                     "rows_rejected": load.rows_rejected,
                     "reasons": dict(load.reasons),
                     "sample": [dict(row) for row in load.sample],
+                    **({} if load.rows_counted is None else {"rows_counted": load.rows_counted}),
                 }
                 for day, load in self.days.items()
             },
@@ -70,6 +74,7 @@ class LoadReport:
                         {name: str(row[name]) for name in _SAMPLE_FIELDS}
                         for row in counts.get("sample", ())
                     ],
+                    rows_counted=counts.get("rows_counted"),
                 )
                 for day, counts in data["days"].items()
             },

@@ -48,11 +48,13 @@ class RequestedDay:
         values: of its catalog partition.
         rows: rows counted in its raw files; None if nobody counted. A crawler makes no partition
             for files without rows: such a day needs none.
+        version: fingerprint of the raw files that were counted; None if nobody looked.
     """
 
     day: date
     values: tuple[str, ...]
     rows: int | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class LoadRequest:
         tmp_dir: ``s3://…/`` for temporary files of this load.
         copy_role: ARN of the role that COPY reads the temporary files with.
         rejects: ``s3://…/`` that holds the rejects of all days of the feed.
+        header: of every file that is not empty, if the day's files are still those of its version;
+            no names if the files differ, or if nobody looked.
+        splittable_files: URIs of large files that may be read in parts: they are not compressed,
+            and the count has proved that no line break is inside quotes.
 
     Raises:
         InvalidLoadRequest: naming the field that cannot be used.
@@ -96,6 +102,8 @@ class LoadRequest:
     tmp_dir: str
     copy_role: str
     rejects: str
+    header: tuple[str, ...] = ()
+    splittable_files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field, text in (("feed", self.feed), ("load_id", self.load_id)):
@@ -112,7 +120,17 @@ class LoadRequest:
         _require(days, "days", days, "must name at least one day")
         _require(len(set(days)) == len(days), "days", days, "must not repeat")
         FilePatterns(self.patterns)
+        self._check_splittable_files()
         self._check_columns()
+
+    def _check_splittable_files(self) -> None:
+        files, field = self.splittable_files, "splittable_files"
+        _require(len(set(files)) == len(files), field, list(files), "must not repeat")
+        for uri in files:
+            found = _S3_URI.fullmatch(uri)
+            is_file = found and found[2] and not found[2].endswith("/")
+            _require(is_file, field, uri, "must be s3://bucket/key of a file")
+            _require(not uri.endswith(".gz"), field, uri, "must not be compressed")
 
     def _check_columns(self) -> None:
         names = [column.name for column in self.columns]
@@ -120,6 +138,9 @@ class LoadRequest:
         _require(names and len(set(names)) == len(names), "columns", names, "must not repeat")
         for name in names:
             _require(_COLUMN.fullmatch(name), "column", name, "must be lower case")
+        if self.header:
+            is_header = sorted(self.header) == sorted(names)
+            _require(is_header, "header", self.header, "must be the feed's columns in any order")
         by_name = {column.name: column for column in self.columns}
         for name in self.key:
             _require(name in by_name, "key", name, "must be a column of the feed")
@@ -142,7 +163,12 @@ class LoadRequest:
             "feed": self.feed,
             "load_id": self.load_id,
             "days": [
-                {"day": item.day.isoformat(), "values": list(item.values), "rows": item.rows}
+                {
+                    "day": item.day.isoformat(),
+                    "values": list(item.values),
+                    "rows": item.rows,
+                    **({} if item.version is None else {"version": item.version}),
+                }
                 for item in self.days
             ],
             "catalog": {"database": self.catalog_database, "table": self.catalog_table},
@@ -165,6 +191,8 @@ class LoadRequest:
             "tmp_dir": self.tmp_dir,
             "copy_role": self.copy_role,
             "rejects": self.rejects,
+            "header": list(self.header),
+            "splittable_files": list(self.splittable_files),
         }
 
     @classmethod
@@ -201,7 +229,10 @@ class LoadRequest:
             load_id=data["load_id"],
             days=tuple(
                 RequestedDay(
-                    date.fromisoformat(item["day"]), tuple(item["values"]), item.get("rows")
+                    date.fromisoformat(item["day"]),
+                    tuple(item["values"]),
+                    item.get("rows"),
+                    item.get("version"),
                 )
                 for item in data["days"]
             ),
@@ -224,6 +255,8 @@ class LoadRequest:
             tmp_dir=data["tmp_dir"],
             copy_role=data["copy_role"],
             rejects=data["rejects"],
+            header=tuple(data.get("header", ())),
+            splittable_files=tuple(data.get("splittable_files", ())),
         )
 
 

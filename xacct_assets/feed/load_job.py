@@ -23,6 +23,7 @@ from xacct_assets.feed.raw_files import csv_dialect
 if TYPE_CHECKING:
     from xacct_assets.aws.glue.job_result import JobRunResult
     from xacct_assets.aws_clients import AwsClients
+    from xacct_assets.feed.metadata import RawFiles
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.settings import Settings
 
@@ -41,7 +42,7 @@ def load_prefix(feed: FeedSpec, load_id: str) -> str:
 
 
 def load_request(
-    feed: FeedSpec, aws: AwsClients, load_id: str, raw_rows: Mapping[date, int]
+    feed: FeedSpec, aws: AwsClients, load_id: str, raw: Mapping[date, RawFiles]
 ) -> LoadRequest:
     """The request for the job script.
 
@@ -49,15 +50,17 @@ def load_request(
         feed: what to load.
         aws: whose settings name buckets, connection and role.
         load_id: identifies the load.
-        raw_rows: rows counted in the raw files of each day.
+        raw: the raw files of each day.
     """
     settings = aws.settings
     bucket = settings.processing_bucket
+    headers = {tuple(files.header or ()) for files in raw.values() if files.rows != 0}
     return LoadRequest(
         feed=feed.name,
         load_id=load_id,
         days=tuple(
-            RequestedDay(day, tuple(day_values(day)), raw_rows[day]) for day in sorted(raw_rows)
+            RequestedDay(day, tuple(day_values(day)), raw[day].rows, raw[day].version)
+            for day in sorted(raw)
         ),
         catalog_database=feed.catalog.database,
         catalog_table=feed.catalog.table,
@@ -76,6 +79,12 @@ def load_request(
         tmp_dir=f"s3://{bucket}/glue-tmp/{feed.name}/{load_id}/",
         copy_role=settings.role_b_arn,
         rejects=f"s3://{bucket}/{feed_prefix(feed.name)}",
+        header=headers.pop() if len(headers) == 1 else (),
+        splittable_files=tuple(
+            f"s3://{aws.input_bucket(feed)}/{key}"
+            for day in sorted(raw)
+            for key in raw[day].splittable_files or ()
+        ),
     )
 
 
@@ -94,7 +103,7 @@ def run_load_job(
     feed: FeedSpec,
     aws: AwsClients,
     load_id: str,
-    raw_rows: Mapping[date, int],
+    raw: Mapping[date, RawFiles],
     *,
     first_attempt: bool = False,
     past_seconds: Sequence[float] = (),
@@ -102,7 +111,7 @@ def run_load_job(
     """Runs the job for these days, or reattaches to the job run of an earlier attempt.
 
     Args:
-        raw_rows: rows counted in the raw files of each day.
+        raw: the raw files of each day.
         first_attempt: True if there cannot be an earlier job run of this load.
         past_seconds: durations of earlier, similar job runs, newest first.
 
@@ -122,7 +131,7 @@ def run_load_job(
         context=context,
         context_injector=LoadContextInjector(bucket, prefix),
         message_reader=LoadMessageReader(bucket, prefix),
-        extras=load_request(feed, aws, load_id, raw_rows).to_json(),
+        extras=load_request(feed, aws, load_id, raw).to_json(),
     ) as session:
         result = aws.glue_job.run(
             feed.job_name(settings.suffix),

@@ -65,15 +65,21 @@ class RawFiles(Facts):
     """raw_partition: the day's files.
 
     Attributes:
-        rows: records, without headers.
         newest_object: when the newest of the files was written.
         empty_files: keys of files without rows, each with the reason.
+        rows: records, without headers; None if the load job counts them.
+        splittable_files: keys of large files that several readers can read parts of.
+        version: fingerprint of the listing; it is the event's data version too.
+        header: of every file; None if they differ, or a file that is not empty has none.
     """
 
     files: int
-    rows: int
     newest_object: datetime
     empty_files: Sequence[str]
+    rows: int | None = None
+    splittable_files: Sequence[str] | None = None
+    version: str | None = None
+    header: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class LoadedRows(Facts):
     Attributes:
         job_run_days: days that the job run loaded.
         job_run_seconds: from its start to its end.
+        raw_version: fingerprint of the raw files that it loaded.
     """
 
     rows_read: int
@@ -100,6 +107,7 @@ class LoadedRows(Facts):
     job_run_id: str
     job_run_days: int | None = None
     job_run_seconds: float | None = None
+    raw_version: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
 
+#: Files that are inspected at the same time. A small file takes the time of its request.
+FILES_AT_ONCE = 16
 #: Files of a day whose problems are told; the others are counted.
 PROBLEMS_SHOWN = 50
 
@@ -65,11 +67,16 @@ def inspect_day(
     aws: AwsClients,
     objects: Sequence[RawObject],
     *,
+    is_counted: bool = True,
+    days_at_once: int = 1,
     stop: Event | None = None,
 ) -> list[FileVerdict]:
     """Read the files and count their rows; report a file that cannot be loaded as a whole.
 
     Args:
+        objects: the files.
+        is_counted: whether large files are read to their end and counted.
+        days_at_once: days that the caller inspects at the same time.
         stop: ends the reading early once it is set.
 
     Returns:
@@ -78,7 +85,17 @@ def inspect_day(
     Raises:
         ReadingStopped: ``stop`` was set.
     """
-    return aws.raw_bucket(feed).inspect(objects, csv_dialect(feed), feed.column_names(), stop=stop)
+    return aws.raw_bucket(feed).inspect(
+        *(objects, csv_dialect(feed), feed.column_names()),
+        is_counted=is_counted,
+        workers=max(1, FILES_AT_ONCE // days_at_once),
+        stop=stop,
+    )
+
+
+def is_counted_here(feed: FeedSpec, objects: Sequence[RawObject]) -> bool:
+    """Whether raw_partition counts the day's rows, and not the load job."""
+    return sum(item.size for item in objects) <= feed.source.count_until_mb * 1_000_000
 
 
 def problems_of(verdicts: Sequence[FileVerdict]) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from xacct_assets.aws_clients import AwsClients
-from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.feed.arrival.run_history import PRIORITY_TAGS, days_of_run
 from xacct_assets.feed.assets import raw_partition, s3_export
 from xacct_assets.feed.assets.defaults import asset_key

@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from tests.support.fakes.aws_clients import LANDED_AT
+from tests.support.fakes.aws_clients import LANDED_AT, fake_load_job
 from tests.support.fakes.aws_state import AwsState
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import Unavailable
+from xacct_assets.contract.fingerprint import fingerprint
+from xacct_assets.feed.metadata import RawFiles
+from xacct_assets.feed.raw_files import is_counted_here
+from xacct_assets.feed.retention import Retention
 
 CHAIN = ["raw_partition", "catalog_table", "staging_table", "fact_table", "s3_export"]
 DAY = "2026-01-02"
+RAW = "xacct_assets.feed.assets.raw_partition"
 
 
 def test_a_day_goes_through_all_five_assets_and_every_row_is_accounted_for(
@@ -501,3 +507,129 @@ def test_of_many_bad_files_the_verdict_names_some_and_counts_the_others(
     assert "1200 of 1200 files cannot be loaded" in failures
     assert "- 1,150 more files cannot be loaded" in failures
     assert failures.count("restore-object") == 50
+
+
+# -- a day that is too large to be counted by raw_partition ---------------------------------------
+
+
+def count_until(patch: pytest.MonkeyPatch, pipeline: InMemoryPipeline, megabytes: int) -> None:
+    """Change the feed's setting. (The assets have a feed of their own, which all tests share.)"""
+    source = pipeline.feed.source.model_copy(update={"count_until_mb": megabytes})
+    feed = pipeline.feed.model_copy(update={"source": source})
+    patch.setattr(f"{RAW}.is_counted_here", lambda _, objects: is_counted_here(feed, objects))
+
+
+@pytest.fixture
+def uncounted(pipeline: InMemoryPipeline, monkeypatch: pytest.MonkeyPatch) -> InMemoryPipeline:
+    """No day is counted before its load."""
+    count_until(monkeypatch, pipeline, 0)
+    return pipeline
+
+
+def test_a_day_that_the_load_job_counts_goes_through_all_assets(
+    uncounted: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(DAY, rows=10)
+    result = uncounted.run(DAY, checks=True)
+    assert result.success, uncounted.failures(result)
+    assert all(uncounted.materialized_days(name) == {DAY} for name in CHAIN)
+    raw = uncounted.metadata("raw_partition", DAY)
+    assert "dagster/partition_row_count" not in raw
+    assert "xacct/rows" not in raw
+    assert uncounted.metadata("staging_table", DAY)["dagster/partition_row_count"] == 10
+    assert uncounted.check_results(result, "files_have_rows") == {DAY: True}
+    assert uncounted.check_results(result, "row_counts_reconcile") == {DAY: True}
+    # The rows in the files are those that the job counted: they are not read once more.
+    assert state.count("inspect") == 1
+
+
+def test_what_the_job_counted_is_known_until_the_files_change(
+    uncounted: InMemoryPipeline, state: AwsState
+) -> None:
+    def is_right() -> bool | None:
+        result = uncounted.run(DAY, assets=["s3_export"], checks=True)
+        return uncounted.check_results(result, "row_counts_reconcile")[DAY]
+
+    state.land(DAY, rows=10)
+    assert uncounted.run(DAY).success
+    assert is_right()
+    assert uncounted.run(DAY, assets=["raw_partition"]).success
+    assert is_right()
+    assert state.count("inspect") == 2  # by raw_partition, twice
+    state.land(DAY, rows=11)
+    assert uncounted.run(DAY, assets=["raw_partition"]).success
+    assert not is_right()
+    assert state.count("inspect") == 4
+
+
+def test_a_day_is_counted_by_raw_partition_up_to_the_limit_and_by_the_job_beyond(
+    pipeline: InMemoryPipeline, state: AwsState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_until(monkeypatch, pipeline, 1)
+    state.land("2026-01-02", rows=100_000)  # of ten bytes each
+    state.land("2026-01-03", rows=100_001)
+    result = pipeline.run("2026-01-02", "2026-01-03")
+    assert result.success, pipeline.failures(result)
+    assert pipeline.metadata("raw_partition", "2026-01-02")["xacct/rows"] == 100_000
+    assert "xacct/rows" not in pipeline.metadata("raw_partition", "2026-01-03")
+
+
+@pytest.mark.parametrize("read", [9, 11])
+def test_a_day_of_which_the_job_reads_other_rows_than_it_counted_fails_by_both_numbers(
+    uncounted: InMemoryPipeline, state: AwsState, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    state.land(DAY, rows=10)
+
+    def misread(*args: Any, **hints: Any) -> Any:
+        outcome = fake_load_job(*args, **hints)
+        days = {
+            day: replace(load, rows_read=read, rows_loaded=read)
+            for day, load in outcome.days.items()
+        }
+        return replace(outcome, days=days)
+
+    monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", misread)
+    result = uncounted.run(DAY)
+    failures = uncounted.failures(result)
+    assert f"the job read {read} rows, but its own count found 10: the day was not" in failures
+    assert uncounted.materialized_days("staging_table") == set()
+
+
+def test_a_day_that_nobody_counted_fails(
+    uncounted: InMemoryPipeline, state: AwsState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.land(DAY, rows=10)
+
+    def older_job(*args: Any, **hints: Any) -> Any:
+        outcome = fake_load_job(*args, **hints)
+        days = {day: replace(load, rows_counted=None) for day, load in outcome.days.items()}
+        return replace(outcome, days=days)
+
+    monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", older_job)
+    result = uncounted.run(DAY)
+    assert "left the day's rows to the job to count, and the job did not" in (
+        uncounted.failures(result)
+    )
+
+
+def test_a_day_whose_retention_is_over_is_counted_whatever_its_size(
+    uncounted: InMemoryPipeline, state: AwsState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{RAW}.retention_of", lambda *_: Retention(5, is_over=True))
+    state.land(DAY, rows=10)
+    result = uncounted.run(DAY)
+    assert result.success, uncounted.failures(result)
+    assert uncounted.metadata("raw_partition", DAY)["xacct/rows"] == 10
+
+
+def test_the_load_is_told_what_the_files_are_so_that_it_need_not_look(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land(DAY, rows=10)
+    state.land(DAY, "b.csv", rows=5)
+    pipeline.run(DAY)
+    facts = RawFiles.from_metadata(pipeline.metadata("raw_partition", DAY))
+    assert list(facts.header or ()) == pipeline.feed.column_names()
+    listed = pipeline.aws.raw_bucket(pipeline.feed).list_objects("products/2026/01/02/", ["*.csv"])
+    assert facts.version == fingerprint(listed)
+    assert facts.splittable_files is None

@@ -152,9 +152,12 @@ def test_the_daemon_finds_a_sensor_of_thirty_seconds_due_every_thirty(
     assert next(look for look in range(5, 61, 5) if look >= least) == 30
 
 
-def test_how_long_raw_files_are_kept_makes_no_asset_stale() -> None:
+@pytest.mark.parametrize("setting", [{"retention_days": 90}, {"count_until_mb": 0}])
+def test_how_long_raw_files_are_kept_and_who_counts_them_makes_no_asset_stale(
+    setting: dict[str, int],
+) -> None:
     feed = load_feed("products")
-    source = feed.source.model_copy(update={"retention_days": 90})
+    source = feed.source.model_copy(update=setting)
     kept = feed.model_copy(update={"source": source})
     versions, others = (
         [asset.code_versions_by_key for asset in feed_assets(one)] for one in (feed, kept)

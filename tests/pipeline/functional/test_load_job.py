@@ -1,7 +1,9 @@
 """The request to the load job, and how its report is read."""
 
+import base64
 import json
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from dagster_pipes import encode_param
 
+from tests.support.fakes.aws_clients import LANDED_AT
 from tests.support.fakes.aws_state import AwsState
 from tests.support.fakes.modelled_client import ModelledClient
 from tests.support.fakes.s3 import FakeBucket
@@ -17,14 +20,18 @@ from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.contract.load_report import DayLoad
+from xacct_assets.contract.load_request import LoadRequest
 from xacct_assets.feed.load_job import _loaded_days, load_prefix, load_request
 from xacct_assets.feed.load_pipes import (
     INLINE_CHARACTERS,
     LoadContextInjector,
     LoadMessageReader,
 )
+from xacct_assets.feed.loader import load_feed
+from xacct_assets.feed.metadata import RawFiles
 
 DAY = date(2026, 1, 2)
+COLUMNS = tuple(load_feed("products").column_names())
 # So long that it does not shrink below what arguments take.
 LONG = random.Random(1).randbytes(INLINE_CHARACTERS).hex()
 ACCOUNT = {
@@ -40,6 +47,12 @@ ACCOUNT = {
         }
     },
 }
+
+
+def raw(rows: int | None, *splittable: str) -> RawFiles:
+    """What raw_partition found of a day."""
+    version = base64.urlsafe_b64encode(random.Random(rows).randbytes(16)).decode().rstrip("=")
+    return RawFiles(1, LANDED_AT, [], rows, splittable or None, version, COLUMNS)
 
 
 def pipes_bucket() -> FakeBucket:
@@ -76,28 +89,65 @@ def read(bucket: FakeBucket) -> list[Any]:
 
 
 def test_the_load_request_is_plain_data(pipeline: InMemoryPipeline, state: AwsState) -> None:
-    extras = load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).to_json()
+    extras = load_request(state.feed, pipeline.aws, "w1", {DAY: raw(10)}).to_json()
     assert json.loads(json.dumps(extras)) == extras
-    assert extras["days"] == [{"day": "2026-01-02", "values": ["2026", "01", "02"], "rows": 10}]
+    assert extras["days"] == [
+        {
+            "day": "2026-01-02",
+            "values": ["2026", "01", "02"],
+            "rows": 10,
+            "version": raw(10).version,
+        }
+    ]
     assert extras["rejects"] == "s3://xacct-processing-test-222222222222/rejects/products/"
     assert extras["copy_role"] == "arn:aws:iam::222222222222:role/xacct-RoleB-test"
     assert extras["columns"][4] == {"name": "price", "type": "decimal(12,2)", "nullable": False}
 
 
+def test_the_load_request_says_which_files_can_be_split_and_which_rows_nobody_counted(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    days = {DAY + timedelta(days=1): raw(None), DAY: raw(10, "products/a.csv", "products/é b.csv")}
+    sent = load_request(state.feed, pipeline.aws, "w1", days)
+    assert sent.splittable_files == (
+        "s3://sample-inp-bucket-etl-test-111111111111/products/a.csv",
+        "s3://sample-inp-bucket-etl-test-111111111111/products/é b.csv",
+    )
+    assert [day.rows for day in sent.days] == [10, None]
+    assert sent.header == COLUMNS
+    assert LoadRequest.from_json(json.loads(json.dumps(sent.to_json()))) == sent
+
+
+def test_the_load_request_names_a_header_only_if_all_files_with_rows_have_it(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    def header(*days: RawFiles) -> tuple[str, ...]:
+        raw_days = {DAY + timedelta(days=number): found for number, found in enumerate(days)}
+        return load_request(state.feed, pipeline.aws, "w1", raw_days).header
+
+    other = replace(raw(10), header=COLUMNS[::-1])
+    unknown = replace(raw(10), header=None)
+    assert header(raw(10), raw(None)) == COLUMNS
+    assert header(raw(10), replace(raw(0), header=None)) == COLUMNS
+    assert header(raw(10), other) == header(raw(10), unknown) == header(unknown) == ()
+
+
 def test_the_load_request_says_what_becomes_of_trailing_blanks(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
-    assert load_request(state.feed, pipeline.aws, "w1", {DAY: 10}).trailing_blanks == "reject"
+    assert load_request(state.feed, pipeline.aws, "w1", {DAY: raw(10)}).trailing_blanks == "reject"
     load = state.feed.load.model_validate({"trailing_blanks": "cut"})
     cuts = state.feed.model_copy(update={"load": load})
-    assert load_request(cuts, pipeline.aws, "w1", {DAY: 10}).to_json()["trailing_blanks"] == "cut"
+    assert (
+        load_request(cuts, pipeline.aws, "w1", {DAY: raw(10)}).to_json()["trailing_blanks"] == "cut"
+    )
 
 
 @pytest.mark.parametrize("days", [366, 3000])
 def test_the_jobs_arguments_do_not_grow_with_the_days(
     pipeline: InMemoryPipeline, state: AwsState, days: int
 ) -> None:
-    rows = {DAY + timedelta(days=n): 7919**n % 10_000_019 for n in range(days)}
+    rows = {DAY + timedelta(days=n): raw(7919**n % 10_000_019) for n in range(days)}
     context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, rows).to_json()}
     injector = LoadContextInjector(load_bucket(pipes_bucket().client), "pipes/products/w1/")
     with injector.inject_context(context) as params:
@@ -120,7 +170,7 @@ def test_the_context_of_a_month_goes_with_the_jobs_arguments(
     pipeline: InMemoryPipeline, state: AwsState
 ) -> None:
     bucket = pipes_bucket()
-    month = {DAY + timedelta(days=n): 1_000_000 + n for n in range(31)}
+    month = {DAY + timedelta(days=n): raw(1_000_000 + n) for n in range(31)}
     context = {"extras": load_request(state.feed, pipeline.aws, "f" * 32, month).to_json()}
     injector = LoadContextInjector(load_bucket(bucket.client), "pipes/products/w1/")
     with injector.inject_context(context) as params:

@@ -16,7 +16,8 @@ from datetime import date
 import pytest
 
 from tests.support.pipeline import Pipeline
-from xacct_assets.aws.s3.csv_count import MalformedCsv, count_records
+from xacct_assets.contract.csv_count import count_records
+from xacct_assets.contract.malformed_csv import MalformedCsv
 
 DAY = "2026-07-01"
 FILES = 120

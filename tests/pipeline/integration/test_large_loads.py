@@ -27,6 +27,7 @@ from xacct_assets.contract.load_request import LoadRequest
 if str(ROOT / "glue") not in sys.path:
     sys.path.append(str(ROOT / "glue"))
 
+from xacct_load.own_count import SEGMENT_BYTES
 from xacct_load.records import read_records
 from xacct_load.source_files import SourceFile
 from xacct_load.validation import reject_duplicates, validate
@@ -103,6 +104,39 @@ def test_a_load_does_not_grow_with_the_headers_of_its_files(sandbox: RunningSand
         assert sorted(rows) == sorted(
             tuple(f"{name}{number}" for name in names) for number in range(len(orders))
         )
+
+
+def requested(day: str, rows: int | None) -> dict[str, Any]:
+    return {"day": day, "values": day.split("-"), "rows": rows}
+
+
+def test_a_large_file_is_counted_in_segments_and_a_day_that_differs_is_left_as_it_was(
+    sandbox: RunningSandbox,
+) -> None:
+    """Nearly all of the file is inside quoted fields, and so is the start of its second segment."""
+    large, other = YEAR[:2]
+    columns: list[Column] = [("id", "bigint", False), ("note", "varchar(65535)", True)]
+    rows = SEGMENT_BYTES // 7000 + 500
+    note = "line, and\n" * 700
+    job = LoadJob(sandbox, "load_counted", columns)
+    with job.tables([large, other]):
+        job.put(other, "a.csv", "id,note\n1,a\n2,b\n")
+        run, _ = job.run([other], request={"days": [requested(other, 2)]})
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        job.put(other, "a.csv", "id,note\n1,a\n2,b\n3,c\n")
+        text = "".join(f'{number},"{note}{number}"\n' for number in range(rows))
+        job.put(large, "a.csv", f"id,note\n{text}")
+        days = [requested(large, None), requested(other, 4)]
+        run, report = job.run([large, other], seconds=SECONDS, request={"days": days})
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        assert report[large]["rows_counted"] == report[large]["rows_loaded"] == rows
+        assert (report[other].get("rows_counted"), report[other]["rows_read"]) == (None, 3)
+        assert job.load_audit() == [(large, rows), (other, 2)]
+        per_day = (
+            "SELECT COUNT(*) FROM public.load_counted GROUP BY partition_date "
+            "ORDER BY partition_date"
+        )
+        assert job.query(per_day) == [(rows,), (2,)]
 
 
 # -- the plan ------------------------------------------------------------------------------------

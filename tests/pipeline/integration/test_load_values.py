@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.support.load_job import LoadJob
 from tests.support.sandbox import RunningSandbox
-from xacct_assets.aws.s3.csv_count import count_records
+from xacct_assets.contract.csv_count import count_records
 from xacct_assets.contract.csv_dialect import MAX_FIELDS
 
 DAY, BAD_DAY = "2031-06-01", "2031-06-02"
@@ -314,3 +315,34 @@ def test_keys_of_several_columns_are_compared_as_redshift_compares_them(
         assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
         assert report[DAY]["rows_loaded"] == 6
         assert report[DAY]["reasons"] == {"a, b, c, d, e, f: duplicate key": 5}
+
+
+TIMES = {
+    "2031-06-01 10:20": datetime(2031, 6, 1, 10, 20),
+    "2031-06-01T10:20:30": datetime(2031, 6, 1, 10, 20, 30),
+    "2031-06-01 10:20:30Z": datetime(2031, 6, 1, 10, 20, 30),
+    "2031-06-01T10:20:30.5": datetime(2031, 6, 1, 10, 20, 30, 500_000),
+    "2031-06-01T10:20:30.123456Z": datetime(2031, 6, 1, 10, 20, 30, 123_456),
+    "2031-06-01T10:20:30.123456000": datetime(2031, 6, 1, 10, 20, 30, 123_456),
+    "2031-06-01T10:20:30.5-00:30": datetime(2031, 6, 1, 10, 50, 30, 500_000),
+    "0001-01-01T00:00": datetime(1, 1, 1),
+    "9999-12-31T23:59:59.999999": datetime(9999, 12, 31, 23, 59, 59, 999_999),
+}
+NO_TIMES = [
+    "2031-06-31T10:20",
+    "2031-06-01T24:00",
+    "0001-01-01T00:00+00:01",
+    "2031-06-01T10:20:60Z",
+]
+
+
+def test_each_form_of_a_timestamp_is_loaded_as_its_moment(sandbox: RunningSandbox) -> None:
+    job = LoadJob(sandbox, "load_times", [("id", "integer", False), ("at", "timestamp", True)])
+    lines = [f"{number},{text}" for number, text in enumerate([*TIMES, *NO_TIMES])]
+    with job.tables([DAY]):
+        job.put(DAY, "a.csv", "id,at\n" + "\n".join(lines))
+        run, report = job.run([DAY])
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        rows = job.query("SELECT id, at FROM public.load_times ORDER BY id")
+        assert [at for _, at in rows] == list(TIMES.values())
+        assert report[DAY]["reasons"] == {"at: not a timestamp": len(NO_TIMES)}

@@ -27,6 +27,7 @@ from xacct_assets.aws.secretsmanager import WarehouseCredentials
 from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
+from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.spec import FeedSpec
 
 LANDED_AT = datetime(2026, 1, 31, tzinfo=UTC)
@@ -67,7 +68,14 @@ class FakeRawBucket:
         return self.survey(prefix, patterns).objects
 
     def inspect(
-        self, objects: Sequence[RawObject], format_: Any, columns: Sequence[str], *, stop: Any
+        self,
+        objects: Sequence[RawObject],
+        format_: Any,
+        columns: Sequence[str],
+        *,
+        is_counted: bool,
+        workers: int,
+        stop: Any,
     ) -> list[FileVerdict]:
         self.state.calls.append(("inspect", len(objects)))
         verdicts = []
@@ -78,7 +86,7 @@ class FakeRawBucket:
                 problem = describe_archived("bucket", item.key, item.archive, owner)
             text = problem and f"s3://bucket/{item.key}: {problem}"
             note = None if rows else "a header and no rows"
-            counted = 0 if problem else rows
+            counted = 0 if problem else rows if is_counted else None
             header = tuple(columns)
             verdicts.append(
                 FileVerdict(item, counted, header, item.size, text, note, bool(item.archive))
@@ -385,13 +393,13 @@ def fake_load_job(
     feed: FeedSpec,
     aws: FakeAwsClients,
     load_id: str,
-    raw_rows: Mapping[date, int],
+    raw: Mapping[date, RawFiles],
     **hints: Any,
 ) -> load_job.LoadOutcome:
     """Fake of `run_load_job`: loads the files of the raw bucket, once per load id."""
     state = aws.state
     state.job_hints.append(hints)
-    state.calls.append(("job", (load_id, tuple(sorted(raw_rows)))))
+    state.calls.append(("job", (load_id, tuple(sorted(raw)))))
     state.reach("job")
     attached = load_id in state.job_runs
     state.job_runs.setdefault(
@@ -402,7 +410,7 @@ def fake_load_job(
         ),
     )
     loads = {}
-    for day in raw_rows:
+    for day, files in raw.items():
         read, rejected = state.rows_of(day), state.reject.get(day, 0)
         loaded = read - rejected
         if not attached:
@@ -416,6 +424,8 @@ def fake_load_job(
             state.reject_manifests[day] = RejectManifest(feed.name, day, load_id, rejected)
         sample = [{"source_file": "f", "reason": "bad", "raw_record": "x"}] if rejected else []
         reasons = {"bad": rejected} if rejected else {}
-        loads[day] = load_job.DayLoad(1, read, loaded, rejected, reasons, sample)
+        loads[day] = load_job.DayLoad(
+            *(1, read, loaded, rejected, reasons, sample), read if files.rows is None else None
+        )
     state.reach("job ended")
     return load_job.LoadOutcome(replace(state.job_runs[load_id], attached=attached), loads)

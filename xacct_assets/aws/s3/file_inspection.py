@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from xacct_assets.aws.s3.csv_count import MalformedCsv, RecordCounter
 from xacct_assets.aws.s3.file_signatures import SIGNATURE_BYTES, foreign_format
+from xacct_assets.contract.csv_count import WORTH_SPLITTING_BYTES, RecordCounter
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.gzip_stream import gunzip
 from xacct_assets.contract.headers import header_problem
+from xacct_assets.contract.malformed_csv import MalformedCsv, check_end
 
-#: Bytes read, decompressed and counted at a time.
-CHUNK = 1024 * 1024
+#: Bytes at each end of a file that are read if somebody else counts its rows. (The load job reads
+#: as many to find the header.)
+END_BYTES = 64 * 1024
+#: The second to fourth bytes of a character in UTF-8.
+_CONTINUATIONS = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +43,29 @@ class RawObject:
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """The result of reading one whole file.
+    """The result of reading one file.
 
     Attributes:
         object: the file.
-        rows: data records (the header and empty lines are none); 0 if there is a problem.
+        rows: data records (the header and empty lines are none); 0 if there is a problem; None if
+            only the file's ends were read.
         header: its column names in the file's order.
-        size: bytes after decompression.
+        size: bytes after decompression; 0 if only the ends were read.
         problem: why no row of the file can be used, and the fix; None if there is no problem.
         note: what is unusual but harmless (there are no rows).
         is_archived: whether the problem is that it must be restored before it can be read.
+        is_splittable: whether it is large and every line end in it ends a record (or an empty
+            line), so that several readers can read parts of it.
     """
 
     object: RawObject
-    rows: int
+    rows: int | None
     header: tuple[str, ...]
     size: int
     problem: str | None = None
     note: str | None = None
     is_archived: bool = False
+    is_splittable: bool = False
 
 
 def inspect_content(
@@ -74,7 +82,7 @@ def inspect_content(
         columns: the feed's column names.
     """
     counter = RecordCounter(dialect)
-    is_gzip = item.key.endswith(".gz") and item.size > 0
+    is_gzip = _is_gzip(item)
     size = 0
     try:
         for chunk in _refuse_foreign(gunzip(body) if is_gzip else body):
@@ -90,7 +98,62 @@ def inspect_content(
         note = "zero bytes" if size == 0 else "only empty lines"
     elif counter.rows == 0:
         note = "a header and no rows"
-    return FileVerdict(item, counter.rows, counter.header, size, note=note)
+    is_splittable = not (
+        is_gzip or counter.has_inner_line_ends or item.size < WORTH_SPLITTING_BYTES
+    )
+    return FileVerdict(
+        item, counter.rows, counter.header, size, note=note, is_splittable=is_splittable
+    )
+
+
+def inspect_ends(
+    item: RawObject, head: bytes, tail: bytes, dialect: CsvDialect, columns: Sequence[str]
+) -> FileVerdict:
+    """Check the header, the encoding and the last line of a file from its ends only.
+
+    The end of a gzip file says nothing before all of it is decompressed.
+
+    Args:
+        item: the file; its key says whether it is gzip.
+        head: its first `END_BYTES`.
+        tail: its last `END_BYTES`; not looked at if it is gzip.
+        dialect: of the feed.
+        columns: the feed's column names.
+    """
+    counter = RecordCounter(dialect)
+    is_gzip = _is_gzip(item)
+    try:
+        for chunk in _refuse_foreign(gunzip([head], is_whole=False) if is_gzip else [head]):
+            counter.feed(chunk)
+            _check_header(counter, columns)
+            if counter.header:
+                break
+        else:
+            raise MalformedCsv(
+                f"its header row does not end within its first {END_BYTES:,} bytes: this is not a "
+                "CSV file with line ends, or it begins with many empty lines"
+            )
+        if not is_gzip:
+            _check_tail(tail)
+    except MalformedCsv as problem:
+        return FileVerdict(item, 0, counter.header, 0, problem=str(problem))
+    return FileVerdict(item, None, counter.header, 0)
+
+
+def _is_gzip(item: RawObject) -> bool:
+    return item.key.endswith(".gz") and item.size > 0
+
+
+def _check_tail(tail: bytes) -> None:
+    """Check the last bytes of a file, which may begin within a character."""
+    cut = len(tail[:3]) - len(tail[:3].lstrip(_CONTINUATIONS))
+    try:
+        tail[cut:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedCsv(
+            f"it is not UTF-8 near its end ({error.reason}); convert the file to UTF-8"
+        ) from None
+    check_end(tail.rpartition(b"\n")[2])
 
 
 def _refuse_foreign(body: Iterable[bytes]) -> Iterator[bytes]:
@@ -111,38 +174,3 @@ def _check_header(counter: RecordCounter, columns: Sequence[str]) -> None:
         problem = header_problem(counter.header, columns, counter.dialect.delimiter)
         if problem:
             raise MalformedCsv(problem)
-
-
-def gunzip(body: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress gzip, of several members too, never holding more than a chunk in memory.
-
-    Raises:
-        MalformedCsv: not gzip, damaged, or cut off.
-    """
-    inflater = zlib.decompressobj(wbits=31)
-    read = 0
-    in_member = False
-    for piece in body:
-        data = piece
-        while data:
-            if inflater.eof:
-                inflater = zlib.decompressobj(wbits=31)
-                in_member = False
-            try:
-                out = inflater.decompress(data, CHUNK)
-            except zlib.error as error:
-                if read == 0 and not piece.startswith(b"\x1f\x8b"):
-                    raise MalformedCsv(
-                        "its name ends in .gz but its content is not gzip: compress it, or rename "
-                        "it to *.csv"
-                    ) from None
-                raise MalformedCsv(
-                    f"it is damaged gzip (near byte {read:,}: {error}): upload it again"
-                ) from None
-            in_member = True
-            if out:
-                yield out
-            data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-        read += len(piece)
-    if in_member and not inflater.eof:
-        raise MalformedCsv(f"its gzip content is cut off after {read:,} bytes: upload it again")

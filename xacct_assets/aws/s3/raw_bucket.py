@@ -18,14 +18,17 @@ from xacct_assets.aws.errors import AwsFailure, ObjectArchived, ObjectChanged, U
 from xacct_assets.aws.s3.archived import archive_of, describe_archived, is_being_restored
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.file_inspection import (
-    CHUNK,
+    END_BYTES,
     FileVerdict,
     RawObject,
     inspect_content,
+    inspect_ends,
 )
+from xacct_assets.aws.s3.inspection_process import WORTH_A_PROCESS_BYTES, inspect_in_process
 from xacct_assets.aws.s3.keys import key_problem, printable
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.file_patterns import FilePatterns
+from xacct_assets.contract.gzip_stream import CHUNK
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -62,13 +65,11 @@ class RawBucket:
         s3: boto3's ``s3`` client.
         bucket: name of the raw bucket.
         owner_account: id of the account that must own it.
-        workers: files that are inspected at the same time.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, owner_account: str, *, workers: int = 4) -> None:
+    def __init__(self, s3: S3Client, bucket: str, owner_account: str) -> None:
         self._bucket = Bucket(s3, bucket, owner_account)
         self.bucket = bucket
-        self._workers = workers
 
     def list_objects(self, prefix: str, patterns: Sequence[str]) -> list[RawObject]:
         """List the data files under the prefix, in key order. See `survey`."""
@@ -126,9 +127,11 @@ class RawBucket:
         dialect: CsvDialect,
         columns: Sequence[str],
         *,
+        is_counted: bool = True,
+        workers: int = 4,
         stop: Event | None = None,
     ) -> list[FileVerdict]:
-        """Read each file once.
+        """Read each file once, in one request.
 
         A file with a problem gives a verdict, not an exception, so that one message can name all
         bad files of a day.
@@ -137,6 +140,9 @@ class RawBucket:
             objects: the files.
             dialect: of the feed.
             columns: the feed's column names.
+            is_counted: whether to read the files to their end and count their rows. If not, both
+                ends of each large file are read, in two requests.
+            workers: files that are inspected at the same time.
             stop: once another thread has set it, reading ends within a chunk.
 
         Returns:
@@ -153,11 +159,13 @@ class RawBucket:
             return failed.is_set() or (stop is not None and stop.is_set())
 
         def inspect_one(item: RawObject) -> FileVerdict:
-            return self._inspect_one(item, dialect, columns, stopped)
+            is_read = is_counted or item.size <= 2 * END_BYTES
+            inspect = self._inspect_whole if is_read else self._inspect_ends
+            return self._inspect_one(item, lambda: inspect(item, dialect, columns, stopped))
 
         if len(objects) <= 1:
             return [inspect_one(item) for item in objects]
-        pool = ThreadPoolExecutor(min(self._workers, len(objects)), thread_name_prefix="inspect")
+        pool = ThreadPoolExecutor(min(workers, len(objects)), thread_name_prefix="inspect")
         try:
             futures = [pool.submit(inspect_one, item) for item in objects]
             return [future.result() for future in futures]
@@ -169,32 +177,55 @@ class RawBucket:
             # After a failure or an interrupt, files whose reading has not begun are left out.
             pool.shutdown(wait=not failed.is_set(), cancel_futures=True)
 
-    def _inspect_one(
+    def _inspect_one(self, item: RawObject, inspect: Callable[[], FileVerdict]) -> FileVerdict:
+        found = self._refused(item)
+        if found is None:
+            try:
+                found = inspect()
+            except ObjectArchived as refused:
+                found = self._archived(item, refused.archive)
+        url = self._bucket.url(printable(item.key))
+        return replace(found, problem=found.problem and f"{url}: {found.problem}")
+
+    def _refused(self, item: RawObject) -> FileVerdict | None:
+        """The verdict on a file that is not read at all; None of others."""
+        if problem := key_problem(item.key):
+            return FileVerdict(item, 0, (), 0, problem=problem)
+        return self._archived(item, item.archive) if item.archive else None
+
+    def _inspect_whole(
         self,
         item: RawObject,
         dialect: CsvDialect,
         columns: Sequence[str],
         stopped: Callable[[], bool],
     ) -> FileVerdict:
-        url = self._bucket.url(printable(item.key))
-        if problem := key_problem(item.key):
-            return FileVerdict(item, 0, (), 0, problem=f"{url}: {problem}")
-        if item.archive:
-            return self._archived(item, item.archive)
-
         def chunks(body: Iterable[bytes]) -> Iterator[bytes]:
             for chunk in body:
                 if stopped():
-                    raise ReadingStopped(f"reading {url} was stopped")
+                    raise ReadingStopped(f"reading {self._bucket.url(item.key)} was stopped")
                 yield chunk
 
+        is_large = item.size >= WORTH_A_PROCESS_BYTES
+        inspect = inspect_in_process if is_large else inspect_content
         # Closed here: the traceback of a failure would keep the connection open.
-        with closing(self._read(item)) as body:
-            try:
-                found = inspect_content(item, chunks(body), dialect, columns)
-            except ObjectArchived as refused:
-                return self._archived(item, refused.archive)
-        return replace(found, problem=found.problem and f"{url}: {found.problem}")
+        with closing(self._read(item, 0, item.size)) as body:
+            return inspect(item, chunks(body), dialect, columns)
+
+    def _inspect_ends(
+        self,
+        item: RawObject,
+        dialect: CsvDialect,
+        columns: Sequence[str],
+        stopped: Callable[[], bool],
+    ) -> FileVerdict:
+        def read(start: int, stop: int) -> bytes:
+            if stopped():
+                raise ReadingStopped(f"reading {self._bucket.url(item.key)} was stopped")
+            return b"".join(self._read(item, start, stop))
+
+        tail = b"" if item.key.endswith(".gz") else read(item.size - END_BYTES, item.size)
+        return inspect_ends(item, read(0, END_BYTES), tail, dialect, columns)
 
     def _archived(self, item: RawObject, archive: str) -> FileVerdict:
         problem = describe_archived(
@@ -204,20 +235,18 @@ class RawBucket:
             self._bucket.owner,
             is_being_restored=item.is_being_restored,
         )
-        return FileVerdict(
-            item, 0, (), 0, problem=f"{self._bucket.url(item.key)}: {problem}", is_archived=True
-        )
+        return FileVerdict(item, 0, (), 0, problem=problem, is_archived=True)
 
-    def _read(self, item: RawObject) -> Generator[bytes, None, None]:
-        """The object's bytes in chunks; continued from the same place if the connection breaks."""
-        position, resumes = 0, 0
-        while position < item.size:
+    def _read(self, item: RawObject, start: int, stop: int) -> Generator[bytes, None, None]:
+        """Bytes of the object in chunks; continued from the same place if the connection breaks."""
+        position, resumes = start, 0
+        while position < stop:
             before = position
             try:
-                for chunk in self._read_from(item, position):
+                for chunk in self._read_from(item, position, stop):
                     position += len(chunk)
                     yield chunk
-                if position < item.size:
+                if position < stop:
                     raise Unavailable(
                         f"s3:GetObject on {self._bucket.url(item.key)} ended early",
                         reason=f"{position} of {item.size} bytes came",
@@ -229,9 +258,11 @@ class RawBucket:
                     raise
                 logger.warning("continuing %s at byte %d of %d", item.key, position, item.size)
 
-    def _read_from(self, item: RawObject, start: int) -> Iterator[bytes]:
+    def _read_from(self, item: RawObject, start: int, stop: int) -> Iterator[bytes]:
         bucket = self._bucket
-        part: Any = {"Range": f"bytes={start}-"} if start else {}
+        part: Any = {}
+        if start or stop < item.size:
+            part["Range"] = f"bytes={start}-" if stop == item.size else f"bytes={start}-{stop - 1}"
         try:
             with bucket.call("s3:GetObject", bucket.arn(item.key)):
                 body = bucket.s3.get_object(

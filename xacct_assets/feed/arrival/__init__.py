@@ -1,8 +1,8 @@
 """The arrival sensor: requests a run for each day whose raw files are new or changed.
 
-A *fingerprint* (`fingerprint.py`) stands for a day's set of (key, size, ETag). It is *settled* when
-it has been the day's fingerprint for ``settle_seconds`` (or when a marker is newer than every
-file), and the day has ``min_files``. For every day that the sensor lists:
+A *fingerprint* (`contract/fingerprint.py`) stands for a day's set of (key, size, ETag). It is
+*settled* when it has been the day's fingerprint for ``settle_seconds`` (or when a marker is newer
+than every file), and the day has ``min_files``. For every day that the sensor lists:
 
 1. A settled fingerprint that differs from the one requested last is requested.
 2. A fingerprint that did not change is not requested again, whatever happens to the cursor.

@@ -24,8 +24,8 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from xacct_assets.contract.fingerprint import NO_FILES
 from xacct_assets.feed.arrival.cursor import DayState
-from xacct_assets.feed.arrival.fingerprint import NO_FILES
 from xacct_assets.feed.arrival.listing import DayListing, to_milliseconds
 from xacct_assets.feed.arrival.planned_runs import DayRequest
 from xacct_assets.feed.arrival.policy import Policy

@@ -13,8 +13,8 @@ from datetime import date
 from typing import Protocol
 
 from xacct_assets.aws.s3.keys import KeySample
+from xacct_assets.contract.fingerprint import NO_FILES, ListedObject, RollingHash
 from xacct_assets.feed.arrival.cursor import PartialListing
-from xacct_assets.feed.arrival.fingerprint import NO_FILES, ListedObject, RollingHash
 from xacct_assets.feed.arrival.policy import Policy
 
 

@@ -75,7 +75,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             verb = "Reused the crawl" if crawl.reused else "Crawled:"
             context.log.info(f"{verb} {crawl.crawl_id}, {crawl.state}: {crawl.summary}")
             partitions = in_catalog()
-            with_rows = {day: files.newest_object for day, files in raw.items() if files.rows}
+            with_rows = {day: files.newest_object for day, files in raw.items() if files.rows != 0}
             repaired = repair(feed, aws, list(batch.ready), with_rows, partitions)
             if repaired:
                 context.log.warning("Catalog partitions were repaired: %s", by_text(repaired))
@@ -83,7 +83,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             results = {}
             for day in list(batch.ready):
                 partition = partitions.get(tuple(day_values(day)))
-                problem = _problem(feed, aws, day, partition, crawl, has_rows=raw[day].rows > 0)
+                problem = _problem(feed, aws, day, partition, crawl, has_rows=day in with_rows)
                 if problem:
                     batch.fail(day, problem)
                 else:

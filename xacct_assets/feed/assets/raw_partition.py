@@ -11,7 +11,7 @@ from xacct_assets.aws.s3.file_inspection import FileVerdict
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws_clients import AwsClients
-from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.feed.assets.defaults import (
     ROWS_SHOWN,
     asset_defaults,
@@ -24,6 +24,7 @@ from xacct_assets.feed.partitions import today_utc
 from xacct_assets.feed.raw_files import (
     describe_unmatched,
     inspect_day,
+    is_counted_here,
     problems_of,
     raw_prefix,
     survey_days,
@@ -43,15 +44,16 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         **asset_defaults(
-            # How long files are kept does not change what they hold.
+            # How long files are kept and who counts them does not change what they hold.
             *(feed, NAME, "1"),
-            feed.source.model_dump(mode="json", exclude={"retention_days"}),
+            feed.source.model_dump(mode="json", exclude={"retention_days", "count_until_mb"}),
             feed.column_names(),
         ),
         kinds={"s3", "csv"},
         description=(
             f"A day's files of {feed.name} in the central account's bucket: listed, read and "
-            "counted. Fails if nothing has landed or a file as a whole is malformed."
+            "counted (of a very large day: checked, and counted by the Glue job). Fails if nothing "
+            "has landed or a file as a whole is malformed."
         ),
     )
     def raw_partition(
@@ -85,13 +87,22 @@ def _inspect(
     feed: FeedSpec, aws: AwsClients, days: Sequence[date]
 ) -> list[tuple[date, Listing, list[FileVerdict]]]:
     listings = survey_days(feed, aws, days)
+    today = today_utc()
+    at_once = min(CONCURRENT_DAYS, len(days))
     stop = Event()
 
     def inspect(day: date) -> tuple[date, Listing, list[FileVerdict]]:
         listing = listings[day]
-        return day, listing, inspect_day(feed, aws, listing.objects, stop=stop)
+        # Whether files are missing of an old day shows by the rows in those that are left.
+        is_counted = (
+            is_counted_here(feed, listing.objects) or retention_of(feed, day, today).is_over
+        )
+        verdicts = inspect_day(
+            feed, aws, listing.objects, is_counted=is_counted, days_at_once=at_once, stop=stop
+        )
+        return day, listing, verdicts
 
-    threads = ThreadPoolExecutor(min(CONCURRENT_DAYS, len(days)), "raw")
+    threads = ThreadPoolExecutor(at_once, "raw")
     try:
         return list(threads.map(inspect, days))
     except BaseException:
@@ -102,20 +113,27 @@ def _inspect(
         threads.shutdown(wait=not stop.is_set(), cancel_futures=True)
 
 
+def _rows(verdicts: Sequence[FileVerdict]) -> int | None:
+    """Rows of the files; None if those of one were not counted."""
+    rows = [verdict.rows for verdict in verdicts if verdict.rows is not None]
+    return sum(rows) if len(rows) == len(verdicts) else None
+
+
 def _files_gone(
-    feed: FeedSpec, aws: AwsClients, rows: Mapping[date, Sequence[int]]
+    feed: FeedSpec, aws: AwsClients, rows: Mapping[date, Sequence[int | None]]
 ) -> dict[date, str]:
     """Why days must not be loaded that were loaded from files which are gone since.
 
     Args:
-        rows: of each file, by day.
+        rows: of each file, by day; None if they were not counted.
     """
     today = today_utc()
     retention = {day: retention_of(feed, day, today) for day in rows}
     suspected = [day for day in rows if not rows[day] or retention[day].is_over]
     loads = read_load_audit(feed, aws, suspected) if suspected else {}
+    # All days whose retention is over were counted.
     problems = {
-        day: refusal(len(rows[day]), sum(rows[day]), loads.get(day), retention[day])
+        day: refusal(len(rows[day]), sum(n or 0 for n in rows[day]), loads.get(day), retention[day])
         for day in suspected
     }
     return {day: problem for day, problem in problems.items() if problem is not None}
@@ -153,16 +171,21 @@ def _result(
     verdicts: Sequence[FileVerdict],
 ) -> PartitionResult:
     objects = listing.objects
+    headers = {verdict.header for verdict in verdicts if verdict.object.size}
     facts = RawFiles(
         files=len(objects),
-        rows=sum(verdict.rows for verdict in verdicts),
+        rows=_rows(verdicts),
         newest_object=max(item.last_modified for item in objects),
         empty_files=[f"{v.object.key}: {v.note}" for v in verdicts if v.rows == 0],
+        splittable_files=[v.object.key for v in verdicts if v.is_splittable] or None,
+        version=fingerprint(objects),
+        header=list(headers.pop()) or None if len(headers) == 1 else None,
     )
+    counted = {} if facts.rows is None else {"dagster/partition_row_count": facts.rows}
     return PartitionResult(
         metadata={
             "dagster/uri": f"s3://{aws.input_bucket(feed)}/{raw_prefix(feed, day)}",
-            "dagster/partition_row_count": facts.rows,
+            **counted,
             **facts.to_metadata(),
             "bytes": sum(item.size for item in objects),
             "files that no pattern matches": listing.unmatched[:ROWS_SHOWN],
@@ -171,12 +194,12 @@ def _result(
                     {
                         "key": verdict.object.key,
                         "bytes": verdict.object.size,
-                        "rows": verdict.rows,
+                        "rows": "not counted" if verdict.rows is None else verdict.rows,
                         "etag": verdict.object.etag,
                     }
                     for verdict in verdicts
                 ]
             ),
         },
-        data_version=fingerprint(objects),
+        data_version=facts.version,
     )

@@ -10,10 +10,10 @@ import dagster as dg
 
 from xacct_assets.aws.glue.job_result import JobRunResult
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.contract.load_report import DayLoad
 from xacct_assets.contract.reject_manifest import day_rejects, feed_prefix
 from xacct_assets.feed import advice
-from xacct_assets.feed.arrival.fingerprint import fingerprint
 from xacct_assets.feed.assets.catalog_table import NAME as CATALOG_TABLE
 from xacct_assets.feed.assets.defaults import (
     asset_defaults,
@@ -70,7 +70,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 context.instance, asset_key(feed, RAW_PARTITION), batch.ready
             )
             _fail_days_without_raw(batch, raw)
-            landed = {day: RawFiles.from_metadata(raw[day].metadata).rows for day in batch.ready}
+            landed = {day: RawFiles.from_metadata(raw[day].metadata) for day in batch.ready}
             # Days that this run has just listed are compared once, after they are loaded.
             lineage = run_lineage(context.run)
             earlier = [day for day in batch.ready if raw[day].run_id not in lineage]
@@ -99,10 +99,12 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 load = outcome.days.get(day)
                 if load is None:
                     batch.fail(day, NOT_REPORTED)
-                elif problem := _problem(load, landed[day]):
+                elif problem := _problem(load, landed[day].rows):
                     batch.fail(day, problem)
                 else:
-                    results[day] = _result(feed, aws, day, load, outcome, load_id)
+                    results[day] = _result(
+                        *(feed, aws, day, load, outcome, load_id), raw[day].data_version
+                    )
             yield from batch.report(results)
 
     return staging_table
@@ -181,12 +183,20 @@ def _past_seconds(context: dg.AssetExecutionContext, days: int) -> list[float]:
 
 
 NOT_REPORTED = "the job run reported nothing for this day; run `xacct deploy` to update the job"
+NOT_COUNTED = (
+    "raw_partition left the day's rows to the job to count, and the job did not; run `xacct "
+    "deploy` to update the job"
+)
 
 
-def _problem(load: DayLoad, rows_landed: int) -> str | None:
-    if load.rows_read != rows_landed:
+def _problem(load: DayLoad, rows_landed: int | None) -> str | None:
+    counted = load.rows_counted if rows_landed is None else rows_landed
+    if counted is None:
+        return NOT_COUNTED
+    if load.rows_read != counted:
+        who = "its own count found" if rows_landed is None else "raw_partition counted"
         return (
-            f"the job read {load.rows_read} rows, but raw_partition counted {rows_landed}. The "
+            f"the job read {load.rows_read} rows, but {who} {counted}: the day was not loaded. The "
             f"files may have been replaced meanwhile: {advice.LOAD_CHANGED_FILES}. If that does "
             "not help, the files hold records that are parsed in two ways."
         )
@@ -219,6 +229,7 @@ def _result(
     load: DayLoad,
     outcome: LoadOutcome,
     load_id: str,
+    raw_version: str | None,
 ) -> PartitionResult:
     job_run = outcome.job_run
     facts = LoadedRows(
@@ -228,6 +239,7 @@ def _result(
         job_run_id=job_run.run_id,
         job_run_days=len(outcome.days),
         job_run_seconds=_seconds(job_run),
+        raw_version=raw_version,
     )
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": load.rows_loaded,

@@ -70,7 +70,8 @@ def _describe(result: DayReconciliation) -> str:
 def _known_numbers(given: CheckInput, feed: FeedSpec) -> KnownNumbers:
     """The numbers that this run has verified itself.
 
-    Raw counts of other runs are used too, since they carry the version of the listing.
+    Raw counts of other runs are used too, since they carry the version of the listing. Rows that
+    raw_partition left to the load job are those that the job counted in the same files.
     """
     instance, run_id = given.context.instance, given.context.run.run_id
     raw = latest_materializations(instance, asset_key(feed, raw_partition.NAME), given.days)
@@ -86,7 +87,11 @@ def _known_numbers(given: CheckInput, feed: FeedSpec) -> KnownNumbers:
         if event.run_id == run_id
     }
     return KnownNumbers(
-        raw={day: _raw_day(event) for day, event in raw.items()},
+        raw={
+            day: counted
+            for day, event in raw.items()
+            if (counted := _raw_day(event, staged.get(day))) is not None
+        },
         rejected={
             day: RejectedRows(load.rows_rejected, load.load_id) for day, load in loads.items()
         },
@@ -99,6 +104,12 @@ def _known_numbers(given: CheckInput, feed: FeedSpec) -> KnownNumbers:
     )
 
 
-def _raw_day(event: Materialization) -> RawDay:
+def _raw_day(event: Materialization, staged: Materialization | None) -> RawDay | None:
     raw = RawFiles.from_metadata(event.metadata)
-    return RawDay(files=raw.files, rows=raw.rows, version=event.data_version or "")
+    rows = raw.rows
+    if rows is None:
+        loaded = None if staged is None else LoadedRows.from_metadata(staged.metadata)
+        if loaded is None or loaded.raw_version != event.data_version:
+            return None
+        rows = loaded.rows_read
+    return RawDay(files=raw.files, rows=rows, version=event.data_version or "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.days import day_prefix
-from xacct_assets.feed.arrival.fingerprint import fingerprint
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.feed.partitions import (
     contiguous,
     describe_days,
@@ -148,7 +148,7 @@ def raw_days(
         verdicts = inspect_day(feed, aws, objects)
         return RawDay(
             files=len(objects),
-            rows=sum(verdict.rows for verdict in verdicts),
+            rows=sum(verdict.rows or 0 for verdict in verdicts),
             version=version,
             problems=tuple(problems_of([each for each in verdicts if not each.is_archived])),
             archived=tuple(problems_of([each for each in verdicts if each.is_archived])),

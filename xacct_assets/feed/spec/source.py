@@ -49,4 +49,12 @@ class Source(Section):
         "Expiration, Days); by default they are kept. Older days are expected without files: the "
         "sensor does not look at them, and reconciling them compares what was loaded.",
     )
+    count_until_mb: int = Field(
+        default=2000,
+        ge=0,
+        description="Megabytes (10^6 bytes, as stored) of a day's files up to which raw_partition "
+        "reads them whole and counts their rows. Of the large files of a larger day it reads both "
+        "ends, and the Glue job counts, in parallel. Either way a day whose counts differ is not "
+        "loaded.",
+    )
     csv: Csv = Field(default_factory=Csv, description="Dialect of the files.")

@@ -118,7 +118,7 @@ def execute(order: dict[str, Any], orders: Orders, spark: SparkSession) -> str |
         The error message that Glue would report; None if the script succeeded.
     """
     try:
-        with _script_environment(order, orders), _script_session(spark):
+        with _script_environment(order, orders, spark), _script_session(spark):
             runpy.run_path(order["script"], run_name="__main__")
     except SystemExit as end:
         if end.code not in (None, 0):
@@ -138,8 +138,16 @@ def _print_failure(problem: BaseException, script: str) -> None:
 
 
 @contextlib.contextmanager
-def _script_environment(order: dict[str, Any], orders: Orders) -> Iterator[None]:
+def _script_environment(
+    order: dict[str, Any], orders: Orders, spark: SparkSession
+) -> Iterator[None]:
     """Arguments, environment, modules and credentials of one script, undone afterwards."""
+    # Spark starts the Python processes of its tasks with these variables. In Glue they have the
+    # job's role and the modules of --extra-py-files too. (Here their credentials are not renewed.)
+    of_tasks = spark.sparkContext.environment
+    tasks_before = dict(of_tasks)
+    of_tasks.update(_aws_environment(order["credentials"]))
+    of_tasks["PYTHONPATH"] = os.pathsep.join(order["py_files"])
     environment, arguments, path = dict(os.environ), sys.argv, list(sys.path)
     folder, modules = os.getcwd(), set(sys.modules)
     finder = ExtraModules(order["py_files"])
@@ -153,6 +161,8 @@ def _script_environment(order: dict[str, Any], orders: Orders) -> Iterator[None]
         yield
     finally:
         boto3.DEFAULT_SESSION = None
+        of_tasks.clear()
+        of_tasks.update(tasks_before)
         sys.meta_path.remove(finder)
         sys.path[:] = path
         sys.argv = arguments

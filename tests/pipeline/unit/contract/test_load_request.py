@@ -22,6 +22,11 @@ def test_a_request_is_read_as_it_was_sent(data: dict[str, Any]) -> None:
     assert sent.to_json() == data
 
 
+def test_without_splittable_files_every_file_is_read_whole(data: dict[str, Any]) -> None:
+    del data["splittable_files"]
+    assert LoadRequest.from_json(data).splittable_files == ()
+
+
 @pytest.mark.parametrize("version", [None, 0, CONTRACT_VERSION + 1])
 def test_a_request_of_another_contract_version_is_refused_with_the_fix(
     data: dict[str, Any], version: int | None
@@ -48,6 +53,12 @@ def test_a_missing_field_is_named_with_the_fix(data: dict[str, Any]) -> None:
         ("days", [], "at least one day"),
         ("key", ["nope"], "must be a column of the feed"),
         ("key", ["price"], "not null"),
+        ("header", ["id", "name"], "the feed's columns in any order"),
+        ("header", ["id", "name", "name"], "the feed's columns in any order"),
+        ("splittable_files", ["s3://b/a.csv.gz"], "must not be compressed"),
+        ("splittable_files", ["s3://b/a/"], "must be s3://bucket/key of a file"),
+        ("splittable_files", ["/local/a.csv"], "must be s3://bucket/key of a file"),
+        ("splittable_files", ["s3://b/a.csv", "s3://b/a.csv"], "must not repeat"),
     ],
 )
 def test_what_could_reach_sql_or_lose_rows_is_refused(

@@ -70,6 +70,15 @@ def test_a_retention_that_the_sensor_reaches_past_is_refused(
         FeedSpec.model_validate(values)
 
 
+@pytest.mark.parametrize("megabytes", [-1, 1.5, "90", None])
+def test_the_size_until_which_rows_are_counted_is_a_number_of_megabytes(megabytes: Any) -> None:
+    assert "source.count_until_mb" in refused(put("source.count_until_mb", megabytes))
+    values = attributes()
+    assert FeedSpec.model_validate(values).source.count_until_mb == 2000
+    values["source"]["count_until_mb"] = 0
+    assert FeedSpec.model_validate(values).source.count_until_mb == 0
+
+
 @pytest.mark.parametrize("retention", [0, -1, 1.5, "90"])
 def test_a_retention_is_a_number_of_days(retention: Any) -> None:
     assert "source.retention_days" in refused(put("source.retention_days", retention))

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.fakes.s3 import FakeBucket
+from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.contract.load_request import LoadRequest, RequestedDay
 from xacct_load import headers, records, s3
 from xacct_load.catalog import check_connection, find_partitions
@@ -63,6 +65,31 @@ def test_a_file_without_a_row_has_no_header(load_request: LoadRequest, data: byt
 
 def test_a_byte_order_mark_is_not_part_of_the_first_column(load_request: LoadRequest) -> None:
     assert head(load_request, b"\xef\xbb\xbf" + HEADER)[0] == "id"
+
+
+def test_a_header_that_raw_partition_found_is_not_read_again_unless_a_file_was_replaced(
+    load_request: LoadRequest,
+) -> None:
+    first, second = (item.day for item in load_request.days)
+    bucket = FakeBucket({"1/a.csv": HEADER, "1/empty.csv": b"", "2/a.csv": b"name,id,price\n"})
+    files = [
+        SourceFile("raw", key, len(body), first if key[0] == "1" else second, bucket.etag(body))
+        for key, body in bucket.objects.items()
+    ]
+    versions = [fingerprint(files[:2]), fingerprint([replace(files[2], etag="other")])]
+    days = tuple(
+        replace(item, version=version)
+        for item, version in zip(load_request.days, versions, strict=True)
+    )
+    request = replace(load_request, days=days, header=("id", "name", "price"))
+    found = headers.read_headers(bucket.client, request, files)  # type: ignore[arg-type]
+    assert found == {files[0]: ("id", "name", "price"), files[2]: ("name", "id", "price")}
+    assert bucket.reads == ["2/a.csv"]
+    # Without a version, or a header, every file is read.
+    for unknown in (replace(request, days=load_request.days), replace(request, header=())):
+        bucket.reads.clear()
+        headers.read_headers(bucket.client, unknown, files)  # type: ignore[arg-type]
+        assert sorted(bucket.reads) == ["1/a.csv", "2/a.csv"]
 
 
 def test_glob_characters_of_a_key_are_taken_literally() -> None:
