@@ -16,6 +16,7 @@ from pyspark.errors import PySparkException
 
 from xacct_assets.contract.logins import ROTATION_WINDOW, is_login_refused, login_fix, refused_user
 from xacct_load.errors import LoadError
+from xacct_load.s3 import denial
 from xacct_load.source_files import THREADS, SourceFile
 
 if TYPE_CHECKING:
@@ -104,6 +105,36 @@ def naming_broken_gzip(s3: S3Client, files: Sequence[SourceFile]) -> Iterator[No
                         f"{file.uri}: is a broken gzip file ({fault}); deliver it again"
                     ) from problem
         raise
+
+
+@contextmanager
+def naming_denied_file(s3: S3Client, files: Sequence[SourceFile]) -> Iterator[None]:
+    """Context manager: if Spark may not read a file, say which one, and which right is missing.
+
+    Raises:
+        LoadError: naming the file, in IAM's words.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if not re.search(r"Access ?Denied|Forbidden|Status Code: 403", str(problem)):
+            raise
+        with ThreadPoolExecutor(THREADS) as pool:
+            for file, why in zip(files, pool.map(partial(_denial, s3), files), strict=True):
+                if why:
+                    raise LoadError(f"cannot read {file.uri}: {why}") from problem
+        raise
+
+
+def _denial(s3: S3Client, file: SourceFile) -> str | None:
+    """Why an object may not be read; None if it may."""
+    if file.size == 0:
+        return None
+    try:
+        s3.get_object(Bucket=file.bucket, Key=file.key, Range="bytes=0-0")["Body"].close()
+    except ClientError as problem:
+        return denial(s3, problem, "s3:GetObject", f"arn:aws:s3:::{file.bucket}/{file.key}")
+    return None
 
 
 def _gzip_fault(s3: S3Client, file: SourceFile) -> str | None:

@@ -1,4 +1,11 @@
-"""Reads the files with Spark: one row per CSV record, with the record's raw text."""
+"""Reads the files with Spark: one row per CSV record, with the record's raw text.
+
+A file is cut into records in one of two ways, which give the same records:
+
+- **Split.** The count has proved that every line end outside quotes ends a record, and that none is
+  inside. So a line is a record, and Spark reads as many parts of the file at once as it has cores.
+- **Whole.** One task reads the file from its beginning to its end.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +30,13 @@ SURPLUS_FIELDS = 100
 def read_records(
     spark: SparkSession, request: LoadRequest, headers: Mapping[SourceFile, Header]
 ) -> DataFrame:
-    """One row per record.
+    """One row per record. The header of a file that is read split is one too (`split_headers`).
 
     The plan has the same depth and size for any number of days, files and headers: what differs
     between the files is a table that is joined, not a part of the plan. (Files that
     `spark_paths` reads alone are the exception; their plans are joined as a balanced tree.)
 
-    Positions grow within a file: a multi-line CSV file is never split, so one task reads it from
-    beginning to end.
+    Positions grow within a file: one task reads it, or each of its blocks, from beginning to end.
 
     Args:
         spark: the session.
@@ -38,9 +44,9 @@ def read_records(
         headers: the files that have a row, with the header of each.
 
     Returns:
-        Columns day (NULL if the file is none of these), source_file, position, raw_record, and
-        fields: a struct of texts in the feed's order, or NULL if the record has the wrong number
-        of fields.
+        Columns day (NULL if the file is none of these), source_file, position (a struct of the
+        block's offset and the row's id), raw_record, and fields: a struct of texts in the feed's
+        order, or NULL if the record has the wrong number of fields.
     """
     names = request.column_names
     fields = [f"f{number}" for number in range(len(names))]
@@ -68,22 +74,51 @@ def read_records(
     )
 
 
+def split_files(request: LoadRequest, files: Iterable[SourceFile]) -> list[SourceFile]:
+    """The files that are read split. In a feed of one column, a header may look like a value."""
+    allowed = set(request.splittable_files) if len(request.columns) > 1 else set()
+    return [file for file in files if file.uri in allowed]
+
+
 def _cut_records(
     spark: SparkSession, request: LoadRequest, files: Sequence[SourceFile]
 ) -> DataFrame:
     """The raw text of each record: columns source_file, position, raw_record."""
-    parts = [
-        _cut_files(spark, request, paths, options) for paths, options in spark_paths(files)
-    ] or [spark.createDataFrame([], "source_file STRING, position BIGINT, raw_record STRING")]
+    split = split_files(request, files)
+    whole = [file for file in files if file not in set(split)]
+    parts = [_cut_files(spark, request, paths, options) for paths, options in spark_paths(whole)]
+    parts += [_cut_lines(spark, paths, options) for paths, options in spark_paths(split)]
+    if not parts:
+        columns = (
+            "source_file STRING, position STRUCT<block: BIGINT, id: BIGINT>, raw_record STRING"
+        )
+        return spark.createDataFrame([], columns)
     while len(parts) > 1:
         parts = [reduce(DataFrame.union, parts[n : n + 2]) for n in range(0, len(parts), 2)]
     return parts[0]
 
 
+def _cut_lines(spark: SparkSession, paths: list[str], path_options: Mapping[str, str]) -> DataFrame:
+    """The records of files that are read split."""
+    line = F.col("value")
+    # The carriage return of CRLF belongs to the line end.
+    record = F.when(line.endswith("\r"), F.expr("LEFT(value, LENGTH(value) - 1)")).otherwise(line)
+    return (
+        spark.read.options(lineSep="\n", **path_options)
+        .text(paths)
+        .select(
+            file_path().alias("source_file"),
+            _position(F.col("_metadata.file_block_start")),
+            record.alias("raw_record"),
+        )
+        .where("raw_record <> ''")
+    )
+
+
 def _cut_files(
     spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
 ) -> DataFrame:
-    """The records of files that Spark reads at once.
+    """The records of files that are read whole.
 
     Spark keeps the text of a record only if the record does not fit the schema. So the schema has
     far more fields than a record can be expected to have. (Not more than any can: planning takes
@@ -100,9 +135,14 @@ def _cut_files(
     is_empty = F.col("f0").eqNullSafe("\r") & F.col("record").eqNullSafe("")
     return cut.where(~is_empty).select(
         file_path().alias("source_file"),
-        F.monotonically_increasing_id().alias("position"),
+        _position(F.lit(0)),
         F.col("record").alias("raw_record"),
     )
+
+
+def _position(block: Column) -> Column:
+    identifier = F.monotonically_increasing_id()
+    return F.struct(block.cast("bigint").alias("block"), identifier.alias("id")).alias("position")
 
 
 def _file_table(

@@ -377,24 +377,23 @@ def login(pipeline: Pipeline) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def uri_secret(pipeline: Pipeline, login: dict[str, Any]) -> Iterator[str]:
     """The login as Airflow keeps it, in a secret that the orchestrator may read."""
-    secrets, iam = (
-        pipeline.sandbox.client("account-b-admin", name) for name in ("secretsmanager", "iam")
-    )
+    secrets = pipeline.sandbox.client("account-b-admin", "secretsmanager")
     user, password = (quote(login[part], safe="") for part in ("username", "password"))
     address = f"{login['host']}:{login['port']}/{login['dbname']}"
     arn = secrets.create_secret(
         Name=URI_SECRET,
         SecretString=f"redshift://{user}:{password}@{address}?region=us-east-1&timeout=20",
     )["ARN"]
-    role = pipeline.sandbox.config.orchestrator_role_arn.rpartition("/")[2]
-    allow = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": arn}
-    iam.put_role_policy(
-        RoleName=role,
-        PolicyName="uri-secret",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-    )
+    # Not a policy of the role: a deployment would take it away again, as drift.
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"AWS": pipeline.sandbox.config.orchestrator_role_arn},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    secrets.put_resource_policy(SecretId=arn, ResourcePolicy=policy)
     yield URI_SECRET
-    iam.delete_role_policy(RoleName=role, PolicyName="uri-secret")
     secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
@@ -532,7 +531,7 @@ def stocks(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) ->
         with folder.load_component_and_build_defs(home) as (_, definitions):
             made = Pipeline(sandbox, feed=(feed, definitions))
             with made.environment():
-                Deployment(Settings.load(), [feed], root, lambda line: None).run()
+                Deployment(Settings.load(), [feed], root, lambda _: None, lambda _: True).run()
             yield made
 
 

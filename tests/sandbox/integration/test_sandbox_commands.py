@@ -269,7 +269,7 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
     role_a = sandbox.client_of(first, "sts").assume_role(
         RoleArn=f"arn:aws:iam::{sandbox.config.account_a}:role/xacct-RoleA-local",
         RoleSessionName="unload",
-        ExternalId=f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct",
+        ExternalId=f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct_local",
     )["Credentials"]
     last = boto3.Session(
         role_a["AccessKeyId"], role_a["SecretAccessKey"], role_a["SessionToken"], region

@@ -59,10 +59,15 @@ def test_operations_on_a_snapshot_are_judged_on_it(bench):
         ("DeleteSnapshot", {"snapshotName": "s"}),
         ("RestoreFromSnapshot", whole),
     ):
-        assert serverless.resource_arn(operation, request) == arn
+        assert _judged_on(serverless, operation, request) == arn
     new = {"namespaceName": "ns-one", "snapshotName": "new"}
-    assert serverless.resource_arn("CreateSnapshot", new).endswith(":snapshot/*")
-    assert serverless.resource_arn("ListSnapshots", {"namespaceName": "ns-one"}) == "*"
+    assert _judged_on(serverless, "CreateSnapshot", new).endswith(":snapshot/*")
+    assert _judged_on(serverless, "ListSnapshots", {"namespaceName": "ns-one"}) == "*"
+
+
+def _judged_on(serverless, operation, request):
+    (check,) = serverless.checks(operation, request)
+    return check.resource
 
 
 def test_a_final_snapshot_outlives_its_namespace(bench):

