@@ -1,6 +1,6 @@
 """What the sandbox says of CloudFormation's resource types is what their schemas say.
 
-cfn-lint (extra ``lint``) carries the schemas of the CloudFormation registry.
+cfn-lint carries the schemas of the CloudFormation registry.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import pytest
 from xacct_sandbox.emulator.authorization.stack_resources import RESOURCE_TYPES
 from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
-schema = pytest.importorskip("cfnlint.schema", reason="cfn-lint is in the extra `lint`")
+schema = pytest.importorskip("cfnlint.schema")
 
 
 def create_only(type_name: str) -> set[str]:
-    """The properties that replace a resource, by its schema; top-level ones."""
+    """The properties that replace a resource, by its schema; a dot leads into one."""
     document = schema.PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_name).schema
     paths = document.get("createOnlyProperties", [])
-    return {path.split("/")[2] for path in paths}
+    return {path.removeprefix("/properties/").replace("/", ".") for path in paths}
 
 
 def test_every_type_of_the_sandbox_has_its_create_only_properties() -> None:

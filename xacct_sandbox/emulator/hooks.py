@@ -248,6 +248,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "validate_template_support",
     ),
     "ministack.services.cloudformation.provisioners": (
+        "_CONDITIONALLY_REPLACING_PROPERTIES",
         "_CUSTOM_NAME_REPLACEMENT",
         "_DEFERRED_PREDECESSOR_DELETES",
         "_NAME_SEED",

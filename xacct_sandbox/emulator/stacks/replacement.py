@@ -22,7 +22,12 @@ _REPLACED_BY_HANDLER = frozenset({"AWS::Glue::Table"})
 def patch_replacement(emulator: Emulator) -> None:
     """Tells ministack what replaces a resource, for change sets and for updates."""
     provisioners = emulator.provisioners
-    provisioners._REPLACING_PROPERTIES.update(CREATE_ONLY)
+    for type_name, paths in CREATE_ONLY.items():
+        whole = tuple(path for path in paths if "." not in path)
+        provisioners._REPLACING_PROPERTIES[type_name] = whole
+        # Change sets name a whole property; whether the part of it changes is known at the update.
+        containers = tuple({path.partition(".")[0] for path in paths if "." in path})
+        provisioners._CONDITIONALLY_REPLACING_PROPERTIES[type_name] = containers
     for type_name, resource_type in RESOURCE_TYPES.items():
         name = resource_type.name
         if name and "." not in name:
@@ -30,7 +35,12 @@ def patch_replacement(emulator: Emulator) -> None:
     replacing = provisioners._replacing_change
 
     def replacing_change(type_name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-        return type_name not in _REPLACED_BY_HANDLER and bool(replacing(type_name, old, new))
+        if type_name in _REPLACED_BY_HANDLER:
+            return False
+        parts = [path.split(".") for path in CREATE_ONLY.get(type_name, ()) if "." in path]
+        return bool(replacing(type_name, old, new)) or any(
+            old.get(name, {}).get(part) != new.get(name, {}).get(part) for name, part in parts
+        )
 
     # Imported by name, so it is replaced in both modules.
     provisioners._replacing_change = replacing_change

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::CloudFormation::WaitCondition": (),
     "AWS::CloudFormation::WaitConditionHandle": (),
-    "AWS::Glue::Connection": ("CatalogId",),
+    "AWS::Glue::Connection": ("CatalogId", "ConnectionInput.Name"),
     "AWS::Glue::Crawler": ("Name",),
     "AWS::Glue::Database": ("DatabaseName",),
     "AWS::Glue::Job": ("Name",),
-    "AWS::Glue::Table": ("CatalogId", "DatabaseName", "Name"),
+    "AWS::Glue::Table": ("CatalogId", "DatabaseName", "Name", "TableInput.Name"),
     "AWS::IAM::ManagedPolicy": ("Description", "ManagedPolicyName", "Path"),
     "AWS::IAM::Policy": (),
     "AWS::IAM::Role": ("Path", "RoleName"),
@@ -24,12 +24,14 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::RedshiftServerless::Workgroup": ("NamespaceName", "WorkgroupName"),
     "AWS::S3::Bucket": ("BucketName", "BucketNamePrefix", "BucketNamespace"),
     "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SNS::Subscription": ("Endpoint", "Protocol", "TopicArn"),
     "AWS::SNS::Topic": ("FifoTopic", "TopicName"),
+    "AWS::SNS::TopicPolicy": (),
     "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
     "AWS::SQS::QueuePolicy": (),
     "AWS::SecretsManager::Secret": ("Name",),
 }
-"""Resource type -> the properties whose change replaces the resource."""
+"""Resource type -> the properties whose change replaces the resource; a dot leads into one."""
 
 SNAPSHOT_POLICY: frozenset[str] = frozenset()
 """The types that may have the policy Snapshot.

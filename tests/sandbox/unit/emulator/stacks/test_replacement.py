@@ -162,3 +162,30 @@ def test_a_stack_policy_is_refused_by_name(stacks: Stacks) -> None:
     stacks.create("with-policy", body)
     with pytest.raises(ClientError, match="does not support StackPolicyBody of SetStackPolicy"):
         stacks.api.set_stack_policy(StackName="with-policy", StackPolicyBody="{}")
+
+
+def test_a_renamed_connection_is_replaced_and_another_change_of_it_is_not(stacks: Stacks) -> None:
+    def template(name: str, url: str) -> dict[str, Any]:
+        properties = {"JDBC_CONNECTION_URL": url, "USERNAME": "u", "PASSWORD": "p"}
+        connection = {
+            "Name": name,
+            "ConnectionType": "JDBC",
+            "ConnectionProperties": properties,
+        }
+        resource = {
+            "Type": "AWS::Glue::Connection",
+            "Properties": {"CatalogId": {"Ref": "AWS::AccountId"}, "ConnectionInput": connection},
+        }
+        return {"Resources": {"C": resource}}
+
+    first, second = "jdbc:redshift://h:5439/one", "jdbc:redshift://h:5439/two"
+    glue = stacks.client("glue")
+    assert stacks.create("renamed", template("before", first)) == "CREATE_COMPLETE"
+    assert stacks.update("renamed", template("before", second)) == "UPDATE_COMPLETE"
+    found = glue.get_connection(Name="before")["Connection"]["ConnectionProperties"]
+    assert found["JDBC_CONNECTION_URL"] == second
+    assert stacks.update("renamed", template("after", second)) == "UPDATE_COMPLETE"
+    assert stacks.resources("renamed") == {"C": "after"}
+    names = {entry["Name"] for entry in glue.get_connections()["ConnectionList"]}
+    assert "after" in names
+    assert "before" not in names
