@@ -153,7 +153,7 @@ def load(
         if len(differing) < len(request.days):
             agreed = without_days(rows, request, counts, differing)
             with naming_refused_login(glue, request.connection):
-                samples |= replace_days(glue_context, s3, *agreed)
+                samples |= replace_days(glue_context, s3, pipes, *agreed)
     finally:
         spark.catalog.clearCache()
     delete_objects(s3, *split_uri(request.tmp_dir))
@@ -163,6 +163,7 @@ def load(
 def replace_days(
     glue_context: GlueContext,
     s3: S3Client,
+    pipes: PipesContext,
     rows: DataFrame,
     request: LoadRequest,
     counts: LoadCounts,
@@ -170,6 +171,7 @@ def replace_days(
     """Write rows and rejects of the request's days; a few of the rejects of each day."""
     reject_files = write_rejects(glue_context.spark_session, s3, rows, request, counts)
     write_staging(glue_context, rows, request, counts)
+    pipes.log.info(f"committed {counts.loaded} rows to {request.staging_table}")
     publish_rejects(s3, request, counts, reject_files)
     return sample_rejects(s3, request, reject_files)
 

@@ -6,16 +6,15 @@ cfn-lint carries the schemas of the CloudFormation registry.
 from __future__ import annotations
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from xacct_sandbox.emulator.authorization.stack_resources import RESOURCE_TYPES
 from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
-schema = pytest.importorskip("cfnlint.schema")
-
 
 def create_only(type_name: str) -> set[str]:
     """The properties that replace a resource, by its schema; a dot leads into one."""
-    document = schema.PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_name).schema
+    document = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_name).schema
     paths = document.get("createOnlyProperties", [])
     return {path.removeprefix("/properties/").replace("/", ".") for path in paths}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.support.fakes.cloudformation import NO_CHANGES, NOW, STACK, change, target
 from tests.support.fakes.modelled_client import client_error
-from tests.support.fakes.templates import CREATE_ONLY, Evaluation, at, load_template
+from tests.support.fakes.templates import Evaluation, at, load_template
+from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
 BUCKET = "AWS::S3::Bucket"
 #: Not in the user guide's list "Resource type support".

@@ -9,22 +9,6 @@ from typing import Any
 
 import yaml
 
-#: Properties of each type whose change replaces the resource. `test_replacement` compares them with
-#: the schemas that cfn-lint carries.
-CREATE_ONLY = {
-    "AWS::Glue::Connection": ("CatalogId", "ConnectionInput.Name"),
-    "AWS::Glue::Crawler": ("Name",),
-    "AWS::Glue::Database": ("DatabaseName",),
-    "AWS::Glue::Job": ("Name",),
-    "AWS::IAM::Role": ("Path", "RoleName"),
-    "AWS::RedshiftServerless::Namespace": ("NamespaceName",),
-    "AWS::RedshiftServerless::Workgroup": ("NamespaceName", "WorkgroupName"),
-    "AWS::S3::Bucket": ("BucketName", "BucketNamePrefix", "BucketNamespace"),
-    "AWS::S3::BucketPolicy": ("Bucket",),
-    "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
-    "AWS::SQS::QueuePolicy": (),
-    "AWS::SecretsManager::Secret": ("Name",),
-}
 _NAMES = {
     "AWS::Glue::Connection": "ConnectionInput.Name",
     "AWS::Glue::Crawler": "Name",

@@ -6,9 +6,9 @@ import pytest
 
 from tests.pipeline.unit.operations.deployment.conftest import KILL_STEP, Installation
 from tests.support.fakes.deployed import Killed
-from tests.support.fakes.templates import CREATE_ONLY
 from xacct_assets.aws.errors import AccessDenied, AwsFailure
 from xacct_assets.operations.deployment.destroy import Removal
+from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
 
 @pytest.fixture
