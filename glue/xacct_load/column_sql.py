@@ -44,11 +44,9 @@ def value_sql(
     """The SQL that validates the SQL expression ``text`` as a value of the type."""
     name = column_type.name
     if name in _INTEGERS:
-        number = f"CAST(TRY_CAST({text} AS {_INTEGERS[name]}) AS STRING)"
         return ValueSql(
-            # As Spark writes the number, it needs no closer look: most do not.
-            f"CASE WHEN {number} = {text} THEN {text} "
-            f"WHEN {_matches(text, '[+-]?[0-9]+')} THEN {number} END",
+            f"CASE WHEN {_matches(text, '[+-]?[0-9]+')} "
+            f"THEN CAST(TRY_CAST({text} AS {_INTEGERS[name]}) AS STRING) END",
             f"not {'an' if name == 'integer' else 'a'} {name}",
         )
     if name == "decimal":
@@ -64,7 +62,7 @@ def value_sql(
     if name == "date":
         return ValueSql(
             f"CASE WHEN {_matches(text, '(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}')} "
-            f"AND TRY_CAST({text} AS DATE) IS NOT NULL THEN {text} END",
+            f"THEN CAST(TRY_CAST({text} AS DATE) AS STRING) END",
             "not a date",
         )
     if name == "timestamp":
@@ -75,11 +73,10 @@ def value_sql(
 def _decimal(column_type: ColumnType, text: str) -> ValueSql:
     decimals = f"([.][0-9]{{0,{column_type.scale}}}0*)?"
     plain = f"[+-]?(?=[.]?[0-9])[0-9]*{decimals}"
-    number = (
-        f"CAST(TRY_CAST({text} AS DECIMAL({column_type.precision},{column_type.scale})) AS STRING)"
-    )
+    spark_type = f"DECIMAL({column_type.precision},{column_type.scale})"
     return ValueSql(
-        f"CASE WHEN {_matches(text, plain)} THEN {number} END",
+        f"CASE WHEN {_matches(text, plain)} "
+        f"THEN CAST(TRY_CAST({text} AS {spark_type}) AS STRING) END",
         f"not a {column_type}",
     )
 
@@ -99,17 +96,10 @@ def _timestamp(text: str) -> ValueSql:
     time_of_day = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
     zone = "(Z|[+-][0-9]{2}:[0-9]{2})?"
     pattern = f"(?!0000)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{time_of_day}{zone}"
-    moment = f"TRY_CAST({text} AS TIMESTAMP)"
-    in_utc = f"DATE_FORMAT({moment}, 'yyyy-MM-dd HH:mm:ss.SSSSSS')"
-    # Without an offset the text has the digits that COPY gets: Spark need not format the moment.
-    time = f"TRIM(TRAILING 'Z' FROM SUBSTRING({text}, 12))"
-    rest = f"SUBSTRING('00:00:00.000000', LENGTH({time}) + 1)"
-    written = f"LEFT(CONCAT(LEFT({text}, 10), ' ', {time}, {rest}), 26)"
+    in_utc = f"DATE_FORMAT(TRY_CAST({text} AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss.SSSSSS')"
     # An offset can lead out of the years 0001-9999; the text is then longer.
     return ValueSql(
-        f"CASE WHEN NOT {_matches(text, pattern)} OR {moment} IS NULL THEN NULL "
-        f"WHEN SUBSTRING({text}, -6, 1) NOT IN ('+', '-') THEN {written} "
-        f"WHEN LENGTH({in_utc}) = 26 THEN {in_utc} END",
+        f"CASE WHEN {_matches(text, pattern)} AND LENGTH({in_utc}) = 26 THEN {in_utc} END",
         "not a timestamp",
     )
 
