@@ -54,27 +54,33 @@ def kill_after(sandbox: RunningSandbox, arguments: tuple[str, ...], seconds: flo
     return process.returncode == -signal.SIGKILL
 
 
-def survive_kills(sandbox: RunningSandbox, cycles: int, seed: int = 1) -> int:
-    """Kill a deployment and a removal at random moments, so many times; the next ones finish.
+def survive_kills(sandbox: RunningSandbox, each: int, seed: int = 1) -> dict[str, int]:
+    """Kill deployments and removals at random moments, each so many times; the next ones finish.
 
     Returns:
-        The number of kills.
+        The number of times that each was started to get them.
     """
     chance = random.Random(seed)
-    seconds = {"deploy": 12.0, "destroy": 12.0}
-    kills = 0
-    for _ in range(cycles):
-        for arguments in (("deploy", "--yes"), DESTROY):
-            kills += kill_after(sandbox, arguments, chance.uniform(0.3, seconds[arguments[0]]))
-            started = time.monotonic()
+    commands = {"deploy": ("deploy", "--yes"), "destroy": DESTROY}
+    seconds = {name: _seconds(sandbox, arguments) for name, arguments in commands.items()}
+    starts, kills = dict.fromkeys(commands, 0), dict.fromkeys(commands, 0)
+    while min(kills.values()) < each:
+        for name, arguments in commands.items():
+            starts[name] += 1
+            kills[name] += kill_after(sandbox, arguments, chance.uniform(0.3, seconds[name]))
             xacct(sandbox, *arguments)
-            # The rest may take less than the whole: the longest so far is the measure.
-            if seconds[arguments[0]] == 12.0 or time.monotonic() - started > seconds[arguments[0]]:
-                seconds[arguments[0]] = time.monotonic() - started
         assert stacks(sandbox) == []
         buckets = sandbox.client("account-a-admin", "s3").list_buckets()["Buckets"]
         assert [bucket["Name"] for bucket in buckets] == []
-    return kills
+        assert max(starts.values()) <= 3 * each, f"of {starts} only {kills} could be killed"
+    return starts
+
+
+def _seconds(sandbox: RunningSandbox, arguments: tuple[str, ...]) -> float:
+    """Run a command to its end and return how long it took."""
+    started = time.monotonic()
+    xacct(sandbox, *arguments)
+    return time.monotonic() - started
 
 
 def stacks(sandbox: RunningSandbox) -> list[str]:

@@ -111,7 +111,7 @@ def test_a_killed_deployment_and_a_killed_removal_are_finished_by_the_next(
     own: RunningSandbox,
 ) -> None:
     _drop_bucket(own, "account-b-admin", WORKING)
-    survive_kills(own, cycles=1, seed=7)
+    survive_kills(own, each=1, seed=7)
 
 
 def test_a_removal_leaves_what_was_made_by_hand_inside_the_naming_scheme(
