@@ -22,6 +22,12 @@ BENCHMARKS = {
         "benchmarks.history",
         "the UI's queries, a sensor tick and loading beside a history of 1,000 days (5 minutes)",
     ),
+    "load": (
+        "benchmarks.load.speed",
+        "the Glue job beside the simplest Spark job over the same files, and beside the "
+        "reference's job, under both compilers of the JVM (an hour; BENCH_LOAD_ROWS, "
+        "BENCH_LOAD_TURNS, BENCH_LOAD_JITS and BENCH_LOAD_CASES make it smaller)",
+    ),
     "pipeline": (
         "benchmarks.pipeline",
         "a day, 30 days and a year: Airflow's reference DAG and ours on one sandbox (20 minutes; "

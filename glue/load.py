@@ -25,7 +25,6 @@ from awsglue.job import Job
 from awsglue.utils import getResolvedOptions
 from botocore.config import Config
 from pyspark.context import SparkContext
-from pyspark.sql import DataFrame
 
 try:
     from dagster_pipes import PipesCliArgsParamsLoader, PipesContext, open_dagster_pipes
@@ -35,7 +34,7 @@ try:
     from xacct_assets.contract.load_report import LoadReport
     from xacct_assets.contract.load_request import LOAD_ID_ARGUMENT, LoadRequest
     from xacct_load.catalog import check_connection, find_partitions
-    from xacct_load.counts import LoadCounts, count_rows
+    from xacct_load.counts import LoadCounts
     from xacct_load.errors import LoadError
     from xacct_load.failures import (
         naming_broken_gzip,
@@ -54,10 +53,11 @@ try:
     from xacct_load.records import read_records
     from xacct_load.rejects import publish_rejects, sample_rejects, write_rejects
     from xacct_load.s3 import check_bucket, delete_objects, expect_owners, region_of, split_uri
+    from xacct_load.settings import set_shuffle_tasks, set_up_spark
     from xacct_load.source_files import THREADS, list_files
-    from xacct_load.split_headers import without_headers
     from xacct_load.staging import write_staging
-    from xacct_load.validation import reject_duplicates, validate
+    from xacct_load.validation import validate
+    from xacct_load.verdicts import Verdicts, settle
 except ImportError as missing:
     raise ImportError(
         f"{missing}: the zip that --extra-py-files names is missing or older than this script; run "
@@ -66,11 +66,6 @@ except ImportError as missing:
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-#: Tasks in which Spark lists the files of a load.
-LISTING_TASKS = 64
-#: Bytes of a generated method that Java still compiles (HotSpot's HugeMethodLimit).
-LARGEST_METHOD = 8000
 
 
 def main() -> None:
@@ -115,15 +110,7 @@ def load(
 ) -> LoadReport:
     """Replace the days in the staging table, except those of which two counts differ."""
     spark = glue_context.spark_session
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    # Spark lists more than 32 paths in a job of its own, by default with a task for each path.
-    spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", LISTING_TASKS)
-    # The JVM compiles no method above 8,000 bytes: Spark then evaluates the plan in smaller ones.
-    spark.conf.set("spark.sql.codegen.hugeMethodLimit", LARGEST_METHOD)
-    # Spark gives its settings to the codecs. The temporary files live for a minute only.
-    spark.conf.set("zlib.compress.level", "BEST_SPEED")
-    # Spark warns about every file whose header does not fit the schema; see `records`.
-    spark.sparkContext.setLogLevel("ERROR")
+    set_up_spark(spark)
     glue = boto3.client("glue", region_name=region_of(s3, request.tmp_dir))
     check_connection(glue, request)
     for bucket in {split_uri(uri)[0] for uri in (request.tmp_dir, request.rejects)}:
@@ -135,13 +122,13 @@ def load(
     pipes.log.info(f"reading {len(files)} files of {len(request.days)} days")
     own = count_uncounted(spark, s3, request, files, owners)
     request = replace(request, splittable_files=request.splittable_files + own.splittable_files)
+    expected = sum(own.rows.values()) + sum(item.rows or 0 for item in request.days)
+    set_shuffle_tasks(spark, expected)
 
     try:
         with naming_broken_gzip(s3, files), naming_denied_file(s3, files):
-            validated = validate(read_records(spark, request, headers), request)
-            cached = reject_duplicates(validated, request).persist()
-            rows = without_headers(cached, request, headers)
-            counts = count_rows(rows, request, files)
+            rows = validate(read_records(spark, request, headers), request)
+            verdicts, counts = settle(rows, request, files, expected)
         pipes.log.info(
             f"read {counts.loaded + counts.rejected} rows: {counts.loaded} to load, "
             f"{counts.rejected} rejected"
@@ -151,7 +138,7 @@ def load(
             pipes.log.warning(f"{day} is not loaded: {problem}")
         samples: dict[date, list[dict[str, str]]] = {day: [] for day in differing}
         if len(differing) < len(request.days):
-            agreed = without_days(rows, request, counts, differing)
+            agreed = without_days(verdicts, request, counts, differing)
             with naming_refused_login(glue, request.connection):
                 samples |= replace_days(glue_context, s3, pipes, *agreed)
     finally:
@@ -164,13 +151,13 @@ def replace_days(
     glue_context: GlueContext,
     s3: S3Client,
     pipes: PipesContext,
-    rows: DataFrame,
+    verdicts: Verdicts,
     request: LoadRequest,
     counts: LoadCounts,
 ) -> dict[date, list[dict[str, str]]]:
     """Write rows and rejects of the request's days; a few of the rejects of each day."""
-    reject_files = write_rejects(glue_context.spark_session, s3, rows, request, counts)
-    write_staging(glue_context, rows, request, counts)
+    reject_files = write_rejects(glue_context.spark_session, s3, verdicts.rejected, request, counts)
+    write_staging(glue_context, verdicts.good, request, counts)
     pipes.log.info(f"committed {counts.loaded} rows to {request.staging_table}")
     publish_rejects(s3, request, counts, reject_files)
     return sample_rejects(s3, request, reject_files)

@@ -106,7 +106,7 @@ def _timestamp(text: str) -> ValueSql:
 
 def _varchar(column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks) -> ValueSql:
     length = column_type.length
-    nul = f"INSTR({text}, CHR(0)) > 0"
+    nul = f"CONTAINS({text}, CHR(0))"
     cut = ""
     if trailing_blanks is TrailingBlanks.CUT:
         # As Redshift does (its guide, "Significance of trailing blanks"): to n bytes, not to none.

@@ -6,18 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from xacct_assets.contract.load_report import DayLoad, LoadReport
-from xacct_assets.contract.load_request import LoadRequest
-from xacct_load.errors import LoadError
-from xacct_load.records import SURPLUS_FIELDS
-from xacct_load.source_files import SourceFile
-from xacct_load.validation import NO_TEXT, OTHER_HEADER
-
-#: Characters of a record in an error message.
-SHOWN_CHARACTERS = 200
 
 
 @dataclass
@@ -70,46 +59,3 @@ class LoadCounts:
                 for day, counts in self.days.items()
             },
         )
-
-
-def count_rows(rows: DataFrame, request: LoadRequest, files: Sequence[SourceFile]) -> LoadCounts:
-    """Count good and rejected rows by day and kind. Fills the cache of ``rows``.
-
-    Raises:
-        LoadError: rows come from a file outside the partitions' locations, or follow a second
-            header in another order, so that their fields cannot be told; or the text of a record is
-            not known.
-    """
-    counts = LoadCounts({item.day: DayCounts() for item in request.days})
-    for file in files:
-        counts.days[file.day].files += 1
-    by_kind = rows.groupBy("day", F.col("problem.kind").alias("kind")).count()
-    for row in by_kind.orderBy("day", "kind").collect():
-        if row["day"] is None:
-            raise LoadError(
-                f"{row['count']} rows were read from files outside the partitions' locations; "
-                "an object key may be written in a way this script does not expect"
-            )
-        day = counts.days[date.fromisoformat(row["day"])]
-        if row["kind"] is None:
-            day.loaded = row["count"]
-        else:
-            day.reasons[row["kind"]] = row["count"]
-            if row["kind"] in (OTHER_HEADER, NO_TEXT):
-                raise _unloadable(rows, row["kind"], len(request.columns))
-    return counts
-
-
-def _unloadable(rows: DataFrame, kind: str, columns: int) -> LoadError:
-    """The error for a file with a row of a kind that stops the load."""
-    (row,) = rows.where(F.col("problem.kind") == kind).limit(1).collect()
-    if kind == NO_TEXT:
-        return LoadError(
-            f"{row['source_file']}: holds a record of {columns + SURPLUS_FIELDS} fields, and the "
-            f"feed has {columns} columns: remove the record"
-        )
-    return LoadError(
-        f"{row['source_file']}: holds a second header row, in another order than the first "
-        f"({row['raw_record'][:SHOWN_CHARACTERS]}): several files were put together; deliver them "
-        "one by one"
-    )

@@ -24,8 +24,7 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
 )
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 from urllib3.exceptions import HTTPError
 
 from xacct_assets.contract.csv_count import WORTH_SPLITTING_BYTES, RecordCounter
@@ -38,6 +37,7 @@ from xacct_load.counts import LoadCounts
 from xacct_load.errors import LoadError
 from xacct_load.s3 import denial, expect_owners, region_of
 from xacct_load.source_files import SourceFile
+from xacct_load.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -329,14 +329,14 @@ def differing_days(request: LoadRequest, counts: LoadCounts, own: OwnCount) -> d
 
 
 def without_days(
-    rows: DataFrame, request: LoadRequest, counts: LoadCounts, days: Collection[date]
-) -> tuple[DataFrame, LoadRequest, LoadCounts]:
+    verdicts: Verdicts, request: LoadRequest, counts: LoadCounts, days: Collection[date]
+) -> tuple[Verdicts, LoadRequest, LoadCounts]:
     """The same without some of the days; not all of them may go."""
     if not days:
-        return rows, request, counts
+        return verdicts, request, counts
     left = tuple(item for item in request.days if item.day not in days)
     return (
-        rows.where(~F.col("day").isin([str(day) for day in days])),
+        verdicts.without_days(days),
         replace(request, days=left),
         LoadCounts({item.day: counts.days[item.day] for item in left}),
     )

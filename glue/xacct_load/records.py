@@ -1,10 +1,15 @@
-"""Reads the files with Spark: one row per CSV record, with the record's raw text.
+"""Reads the files with Spark: one row per CSV record, with its fields and its raw text.
 
-A file is cut into records in one of two ways, which give the same records:
+A file is cut into records in one of two ways, which give the same records, and each record is
+parsed once:
 
 - **Split.** The count has proved that every line end outside quotes ends a record, and that none is
   inside. So a line is a record, and Spark reads as many parts of the file at once as it has cores.
 - **Whole.** One task reads the file from its beginning to its end.
+
+What a reader of CSV could be wrong about (quotes inside fields, a wrong number of fields) is not
+taken from that one parse: such a record is not *plain*. Of a file that is read whole it is parsed
+again by itself, and `validation` looks at its quotes.
 """
 
 from __future__ import annotations
@@ -13,30 +18,32 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.load_request import LoadRequest
+from xacct_load.column_sql import sql_text
 from xacct_load.headers import Header
 from xacct_load.source_files import SourceFile
 
 #: Where from_csv puts a record whose number of fields is not that of the header.
 _MALFORMED = "malformed"
-#: Fields of the schema that no record fits, beyond the feed's columns.
+#: The empty field that from_csv is given before those of a record.
+_SKIPPED = "skipped"
+#: Fields of the schema that no record of a whole file fits, beyond the feed's columns.
 SURPLUS_FIELDS = 100
 
 
 def read_records(
     spark: SparkSession, request: LoadRequest, headers: Mapping[SourceFile, Header]
 ) -> DataFrame:
-    """One row per record. The header of a file that is read split is one too (`split_headers`).
+    """One row per record. The header of a file that is read split is one too.
 
     The plan has the same depth and size for any number of days, files and headers: what differs
     between the files is a table that is joined, not a part of the plan. (Files that
     `spark_paths` reads alone are the exception; their plans are joined as a balanced tree.)
-
-    Positions grow within a file: one task reads it, or each of its blocks, from beginning to end.
 
     Args:
         spark: the session.
@@ -44,34 +51,33 @@ def read_records(
         headers: the files that have a row, with the header of each.
 
     Returns:
-        Columns day (NULL if the file is none of these), source_file, position (a struct of the
-        block's offset and the row's id), raw_record, and fields: a struct of texts in the feed's
-        order, or NULL if the record has the wrong number of fields.
+        Columns file_path (as Spark writes it, see `uri_of`), block (where the part of the file
+        begins that was read), id (of the row; grows within a part), day (NULL if the file is none
+        of these), raw_record, is_plain, is_row (False if the record has the wrong number of
+        fields), and the fields: texts named by `text_name`, in the feed's order.
     """
-    names = request.column_names
-    fields = [f"f{number}" for number in range(len(names))]
-    parsed = F.from_csv(
-        F.col("raw_record"),
-        f"{_text_columns([*fields, _MALFORMED])}",
-        {**_csv_options(request), "header": "false", "columnNameOfCorruptRecord": _MALFORMED},
-    )
-    is_row = F.col("parsed").isNotNull() & F.col(f"parsed.{_MALFORMED}").isNull()
-    in_feed_order = F.struct(
-        *(F.col("texts")[F.col("positions")[n]].alias(name) for n, name in enumerate(names))
-    )
-    return (
-        _cut_records(spark, request, list(headers))
-        .select("*", parsed.alias("parsed"))
-        .select(
-            *("source_file", "position", "raw_record", is_row.alias("is_row")),
-            F.array(*(F.col(f"parsed.{field}") for field in fields)).alias("texts"),
-        )
-        .join(F.broadcast(_file_table(spark, request, headers)), "source_file", "left")
-        .select(
-            *("day", "source_file", "position", "raw_record"),
-            F.when(F.col("is_row"), in_feed_order).alias("fields"),
-        )
-    )
+    split = split_files(request, headers)
+    whole = [file for file in headers if file not in set(split)]
+    parts = [_whole_files(spark, request, paths, options) for paths, options in spark_paths(whole)]
+    parts += [_split_files(spark, request, paths, options) for paths, options in spark_paths(split)]
+    if not parts:
+        fields = _text_columns(_fields(request))
+        parts = [
+            spark.createDataFrame(
+                [],
+                "file_path STRING, block BIGINT, raw_record STRING, is_plain BOOLEAN, "
+                f"is_row BOOLEAN, {fields}",
+            )
+        ]
+    while len(parts) > 1:
+        parts = [reduce(DataFrame.union, parts[n : n + 2]) for n in range(0, len(parts), 2)]
+    numbered = parts[0].withColumn("id", F.monotonically_increasing_id())
+    return _in_feed_order(spark, request, headers, numbered)
+
+
+def text_name(column: str) -> str:
+    """Name of the column that has a feed's column as it is in the file."""
+    return f"text {column}"
 
 
 def split_files(request: LoadRequest, files: Iterable[SourceFile]) -> list[SourceFile]:
@@ -80,42 +86,33 @@ def split_files(request: LoadRequest, files: Iterable[SourceFile]) -> list[Sourc
     return [file for file in files if file.uri in allowed]
 
 
-def _cut_records(
-    spark: SparkSession, request: LoadRequest, files: Sequence[SourceFile]
+def _split_files(
+    spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
 ) -> DataFrame:
-    """The raw text of each record: columns source_file, position, raw_record."""
-    split = split_files(request, files)
-    whole = [file for file in files if file not in set(split)]
-    parts = [_cut_files(spark, request, paths, options) for paths, options in spark_paths(whole)]
-    parts += [_cut_lines(spark, paths, options) for paths, options in spark_paths(split)]
-    if not parts:
-        columns = (
-            "source_file STRING, position STRUCT<block: BIGINT, id: BIGINT>, raw_record STRING"
-        )
-        return spark.createDataFrame([], columns)
-    while len(parts) > 1:
-        parts = [reduce(DataFrame.union, parts[n : n + 2]) for n in range(0, len(parts), 2)]
-    return parts[0]
-
-
-def _cut_lines(spark: SparkSession, paths: list[str], path_options: Mapping[str, str]) -> DataFrame:
     """The records of files that are read split."""
-    line = F.col("value")
     # The carriage return of CRLF belongs to the line end.
-    record = F.when(line.endswith("\r"), F.expr("LEFT(value, LENGTH(value) - 1)")).otherwise(line)
+    record = "IF(ENDSWITH(value, '\r'), LEFT(value, LENGTH(value) - 1), value)"
+    fields, quote = _fields(request), sql_text(request.dialect.quote)
     return (
         spark.read.options(lineSep="\n", **path_options)
         .text(paths)
-        .select(
-            file_path().alias("source_file"),
-            _position(F.col("_metadata.file_block_start")),
-            record.alias("raw_record"),
+        .selectExpr(
+            "_metadata.file_path AS file_path",
+            "_metadata.file_block_start AS block",
+            f"{record} AS raw_record",
         )
         .where("raw_record <> ''")
+        .withColumn("parsed", _parsed(request))
+        .select(
+            *("file_path", "block", "raw_record"),
+            F.expr(f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request)}").alias("is_plain"),
+            F.col(f"parsed.{_MALFORMED}").isNull().alias("is_row"),
+            *(F.col(f"parsed.{name}") for name in fields),
+        )
     )
 
 
-def _cut_files(
+def _whole_files(
     spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
 ) -> DataFrame:
     """The records of files that are read whole.
@@ -124,31 +121,92 @@ def _cut_files(
     far more fields than a record can be expected to have. (Not more than any can: planning takes
     Spark seconds for a thousand.) Of a record of just as many fields, raw_record is NULL.
     """
-    fields = [f"f{number}" for number in range(len(request.columns) + SURPLUS_FIELDS)]
+    fields = _fields(request)
+    surplus = [f"s{number}" for number in range(SURPLUS_FIELDS)]
     cut = (
-        spark.read.schema(f"{_text_columns([*fields, 'record'])}")
+        spark.read.schema(f"{_text_columns([*fields, *surplus, 'raw_record'])}")
         .options(**_csv_options(request), **path_options)
-        .options(header="true", encoding="UTF-8", columnNameOfCorruptRecord="record")
+        .options(header="true", encoding="UTF-8", columnNameOfCorruptRecord="raw_record")
         .csv(paths)
     )
     # Spark skips empty lines. With the given line end, an empty line that ends in CRLF is a CR.
-    is_empty = F.col("f0").eqNullSafe("\r") & F.col("record").eqNullSafe("")
-    return cut.where(~is_empty).select(
-        file_path().alias("source_file"),
-        _position(F.lit(0)),
-        F.col("record").alias("raw_record"),
+    is_empty = F.col("f0").eqNullSafe("\r") & F.col("raw_record").eqNullSafe("")
+    return (
+        cut.where(~is_empty)
+        .select(
+            *("_metadata.file_path", "raw_record", *fields),
+            # The reader leaves the carriage return of CRLF in a last field without quotes.
+            F.expr(
+                f"{_is_plain(request)} AND NOT ENDSWITH(COALESCE({fields[-1]}, ''), '\\r')"
+            ).alias("is_plain"),
+        )
+        .withColumn("again", F.when(~F.col("is_plain"), _parsed(request)))
+        .select(
+            *("file_path", F.lit(0).cast("bigint").alias("block"), "raw_record", "is_plain"),
+            F.expr(f"is_plain OR again IS NOT NULL AND again.{_MALFORMED} IS NULL").alias("is_row"),
+            *(F.expr(f"IF(is_plain, {name}, again.{name})").alias(name) for name in fields),
+        )
     )
 
 
-def _position(block: Column) -> Column:
-    identifier = F.monotonically_increasing_id()
-    return F.struct(block.cast("bigint").alias("block"), identifier.alias("id")).alias("position")
+def _parsed(request: LoadRequest) -> Column:
+    """The fields of raw_record.
+
+    They are parsed behind a delimiter, because the parser drops a byte order mark at the beginning
+    of the first text that it is given.
+    """
+    return F.from_csv(
+        F.concat(F.lit(request.dialect.delimiter), "raw_record"),
+        _text_columns([_SKIPPED, *_fields(request), _MALFORMED]),
+        {**_csv_options(request), "header": "false", "columnNameOfCorruptRecord": _MALFORMED},
+    )
+
+
+def _is_plain(request: LoadRequest) -> str:
+    """SQL that is true of a record with as many fields as the feed that all readers read alike.
+
+    Each field is without quotes, or is quoted and has none inside. (The possessive quantifiers keep
+    Java from going back, and it goes only one level deeper for each field.)
+    """
+    dialect = request.dialect
+    quote, delimiter, escape = (
+        f"\\x{ord(mark):02x}" for mark in (dialect.quote, dialect.delimiter, dialect.escape)
+    )
+    field = f"(?:{quote}[^{quote}{escape}]*+{quote}|[^{quote}{delimiter}]*+)"
+    pattern = f"^{field}(?:{delimiter}{field}){{{len(request.columns) - 1}}}\\z"
+    return f"COALESCE(raw_record RLIKE {sql_text(pattern)}, FALSE)"
+
+
+def _in_feed_order(
+    spark: SparkSession,
+    request: LoadRequest,
+    headers: Mapping[SourceFile, Header],
+    records: DataFrame,
+) -> DataFrame:
+    """Add the day, and the fields in the feed's order, which each file's header says."""
+    names = request.column_names
+    kept = ("file_path", "block", "id", "day", "raw_record", "is_plain", "is_row")
+    kinds = {(file.day, header) for file, header in headers.items()}
+    if len(kinds) == 1:
+        ((day, header),) = kinds
+        texts = [F.col(f"f{header.index(name)}") for name in names]
+        placed = records.withColumn("day", F.lit(str(day)))
+    else:
+        array = F.array(*_fields(request)).alias("texts")
+        table = _file_table(spark, request, headers)
+        texts = [F.col("texts")[F.col("positions")[number]] for number in range(len(names))]
+        placed = records.select("*", source_file(), array).join(
+            F.broadcast(table), "source_file", "left"
+        )
+    return placed.select(
+        *kept, *(text.alias(text_name(name)) for text, name in zip(texts, names, strict=True))
+    )
 
 
 def _file_table(
     spark: SparkSession, request: LoadRequest, headers: Mapping[SourceFile, Header]
 ) -> DataFrame:
-    """One row per file: source_file, its day, and the positions of the feed's columns in it.
+    """One row per file: file_path, its day, and the positions of the feed's columns in it.
 
     It is made from one JSON text, because a DataFrame made from Python's objects needs a Python
     process on the workers.
@@ -196,12 +254,23 @@ def _csv_options(request: LoadRequest) -> dict[str, str]:
     }
 
 
-def file_path() -> Column:
-    """The URI of the file that a row was read from.
+def source_file() -> Column:
+    """The URI of the file that a row was read from, of its file_path.
 
-    ``_metadata.file_path`` is percent-encoded, except that a plus stays a plus.
+    That is percent-encoded, except that a plus stays a plus.
     """
-    return F.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
+    decoded = "URL_DECODE(REPLACE(file_path, '+', '%2B'))"
+    return F.expr(f"IF(INSTR(file_path, '%') = 0, file_path, {decoded}) AS source_file")
+
+
+def uri_of(file_path: str) -> str:
+    """As `source_file`, in Python."""
+    return unquote(file_path)
+
+
+def _fields(request: LoadRequest) -> list[str]:
+    """Names of the fields in a file's own order."""
+    return [f"f{number}" for number in range(len(request.columns))]
 
 
 def _text_columns(names: Iterable[str]) -> str:

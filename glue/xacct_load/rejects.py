@@ -17,7 +17,7 @@ from xacct_assets.contract.load_request import LoadRequest
 from xacct_assets.contract.reject_manifest import MANIFEST, RejectManifest, day_rejects
 from xacct_load.counts import LoadCounts
 from xacct_load.errors import LoadError
-from xacct_load.records import escape_glob, file_path
+from xacct_load.records import escape_glob, source_file, uri_of
 from xacct_load.s3 import delete_objects, list_objects, split_uri
 from xacct_load.source_files import THREADS
 
@@ -33,7 +33,7 @@ RejectFiles = list[tuple[str, int]]
 
 
 def write_rejects(
-    spark: SparkSession, s3: S3Client, rows: DataFrame, request: LoadRequest, counts: LoadCounts
+    spark: SparkSession, s3: S3Client, rejected: DataFrame, request: LoadRequest, counts: LoadCounts
 ) -> dict[date, RejectFiles]:
     """Write the rejected rows under this load's folder of each day.
 
@@ -46,19 +46,20 @@ def write_rejects(
     days = [day for day, of_day in counts.days.items() if of_day.rejected]
     if not days:
         return written
-    kind, value = F.col("problem.kind"), F.col("problem.value")
-    reason = F.when(value.isNull(), kind).otherwise(F.concat(kind, F.lit(": "), value))
     # One write for all days, because a write for each takes Spark longer than their rows do. Its
     # folders are `day=…`, so the files are copied to their places afterwards.
     together = f"{request.tmp_dir}rejects/"
     (
-        rows.where(F.col("problem").isNotNull())
+        rejected
         # As a date: Spark would sort again by a text column that may be NULL, by that column only.
         .withColumn("day", F.to_date("day"))
-        .select("day", "source_file", "position", "raw_record", reason.alias("reason"))
+        .select(
+            *("day", "block", "id", source_file(), "raw_record"),
+            F.concat_ws(": ", "kind", "shown").alias("reason"),
+        )
         .coalesce(1 + counts.rejected // ROWS_PER_FILE)
-        .sortWithinPartitions("day", "source_file", "position")
-        .drop("position")
+        .sortWithinPartitions("day", "source_file", "block", "id")
+        .drop("block", "id")
         .write.partitionBy("day")
         .mode("overwrite")
         .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
@@ -107,13 +108,12 @@ def _count_written(
     folders = {_load_folder(request, day): day for day in days}
     counts = (
         spark.read.text([escape_glob(folder) for folder in folders])
-        .groupBy(file_path().alias("file"))
+        .groupBy("_metadata.file_path")
         .count()
-        .orderBy("file")
     )
+    found = sorted((uri_of(path), count) for path, count in counts.collect())
     return [
-        (folders[row["file"].rpartition("/")[0] + "/"], split_uri(row["file"])[1], row["count"])
-        for row in counts.collect()
+        (folders[uri.rpartition("/")[0] + "/"], split_uri(uri)[1], count) for uri, count in found
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from awsglue.context import GlueContext
 from awsglue.dynamicframe import DynamicFrame
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
 from xacct_assets.contract.days import PARTITION_COLUMN
@@ -20,7 +19,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0
 
 
 def write_staging(
-    glue_context: GlueContext, rows: DataFrame, request: LoadRequest, counts: LoadCounts
+    glue_context: GlueContext, good: DataFrame, request: LoadRequest, counts: LoadCounts
 ) -> None:
     """Replace the days in both tables.
 
@@ -30,18 +29,14 @@ def write_staging(
     again: reading and validating the files is most of a run. The connector reads the connection's
     secret at each write.
     """
-    good = (
-        rows.where(F.col("problem").isNull())
-        .select(
-            *(F.col(f"values.`{name}`") for name in request.column_names),
-            F.col("day").alias(PARTITION_COLUMN),
-        )
-        .coalesce(1 + counts.loaded // ROWS_PER_FILE)
+    columns = [f"values.`{name}`" for name in request.column_names]
+    frame = good.selectExpr(*columns, f"day AS {PARTITION_COLUMN}").coalesce(
+        1 + counts.loaded // ROWS_PER_FILE
     )
 
     def write(_attempt: int) -> None:
         glue_context.write_dynamic_frame.from_options(
-            frame=DynamicFrame.fromDF(good, glue_context, "staging"),
+            frame=DynamicFrame.fromDF(frame, glue_context, "staging"),
             connection_type="redshift",
             connection_options=connection_options(request, counts),
         )

@@ -30,7 +30,7 @@ if str(ROOT / "glue") not in sys.path:
 from xacct_load.own_count import SEGMENT_BYTES
 from xacct_load.records import read_records
 from xacct_load.source_files import SourceFile
-from xacct_load.validation import reject_duplicates, validate
+from xacct_load.validation import validate
 
 YEAR = [str(date(2028, 1, 1) + timedelta(days=number)) for number in range(366)]
 # A minute if the machine has nothing else to do.
@@ -181,8 +181,7 @@ def plan_of(spark: SparkSession, folder: Path, columns: int, days: int, files: i
             ],
         }
     )
-    rows = reject_duplicates(validate(read_records(spark, request, headers), request), request)
-    frame: Any = rows
+    frame: Any = validate(read_records(spark, request, headers), request)
     return str(frame._jdf.queryExecution().optimizedPlan().treeString())
 
 

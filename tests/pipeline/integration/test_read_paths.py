@@ -25,12 +25,13 @@ from xacct_assets.contract.load_request import LoadRequest
 if str(ROOT / "glue") not in sys.path:
     sys.path.append(str(ROOT / "glue"))
 
-from xacct_load.counts import count_rows
+from xacct_load import validation, verdicts
 from xacct_load.errors import LoadError
 from xacct_load.records import read_records
+from xacct_load.settings import SETTINGS
 from xacct_load.source_files import SourceFile
-from xacct_load.split_headers import without_headers
-from xacct_load.validation import reject_duplicates, validate
+from xacct_load.validation import validate
+from xacct_load.verdicts import settle
 
 SPLIT_BYTES = 1024
 FILES = 20
@@ -145,9 +146,15 @@ def written(random_: random.Random, number: int) -> Written:
 
 
 def read(
-    spark: SparkSession, folder: Path, files: dict[str, Written], split: Sequence[str], **more: Any
+    spark: SparkSession,
+    folder: Path,
+    files: dict[str, Written],
+    split: Sequence[str],
+    *,
+    few: bool = False,
+    **more: Any,
 ) -> Outcome:
-    """Read, validate and count as the job does, these files split."""
+    """Read, validate and count as the job does, these files split; as few rows or as many."""
     headers = {}
     for name, file in files.items():
         path = folder / name
@@ -163,22 +170,20 @@ def read(
         }
     )
     object.__setattr__(request, "splittable_files", tuple(f"file:{folder / n}" for n in split))
-    validated = validate(read_records(spark, request, headers), request)
-    cached = reject_duplicates(validated, request).persist()
     try:
-        rows = without_headers(cached, request, headers)
-        counts = count_rows(rows, request, list(headers))
+        rows = validate(read_records(spark, request, headers), request)
+        settled, counts = settle(rows, request, list(headers), 0 if few else 10**9)
         outcome = Outcome({n: [] for n in files}, {n: [] for n in files}, (0, 0))
-        for row in rows.orderBy("source_file", "position").collect():
-            name = row["source_file"].rpartition("/")[2]
-            if row["problem"] is None:
-                outcome.rows[name].append(tuple(row["values"]))
-            else:
-                outcome.rejects[name].append((row["raw_record"], row["problem"]["kind"]))
+        for row in settled.good.orderBy("file_path", "block", "id").collect():
+            name = row["file_path"].rpartition("/")[2]
+            outcome.rows[name].append(tuple(row["values"]))
+        for row in settled.rejected.orderBy("file_path", "block", "id").collect():
+            name = row["file_path"].rpartition("/")[2]
+            outcome.rejects[name].append((row["raw_record"], row["kind"]))
         outcome.counted = (counts.loaded, counts.rejected)
         return outcome
     finally:
-        cached.unpersist()
+        spark.catalog.clearCache()
 
 
 def test_what_was_written_is_what_is_loaded_and_rejected_split_and_whole(
@@ -188,8 +193,8 @@ def test_what_was_written_is_what_is_loaded_and_rejected_split_and_whole(
     files = {f"{number:03}.csv": written(random_, number) for number in range(FILES)}
     splittable = [name for name, file in files.items() if not file.breaks]
     assert sum(len(files[name].text.encode()) > 2 * SPLIT_BYTES for name in splittable) > 5
-    for split in ([], splittable):
-        outcome = read(spark, tmp_path, files, split)
+    for split, few in (([], True), (splittable, False)):
+        outcome = read(spark, tmp_path, files, split, few=few)
         for name, file in files.items():
             assert outcome.rows[name] == file.rows, (name, bool(split))
             assert outcome.rejects[name] == file.rejects, (name, bool(split))
@@ -247,3 +252,82 @@ def test_one_key_in_every_row_leaves_one_row(spark: SparkSession, tmp_path: Path
         spark.conf.set("spark.sql.files.maxPartitionBytes", str(SPLIT_BYTES))
     assert outcome.rows["a.csv"] == [("same", "0", "x")]
     assert outcome.counted == (1, rows - 1)
+
+
+def test_a_key_with_a_hash_of_another_key_is_no_duplicate_of_it(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashes say which keys to compare, not which are equal."""
+    monkeypatch.setattr(validation, "_key_hash", lambda _: "CAST(1 AS BIGINT)")
+    text = "code,name,note\n" + "".join(f"{n % 90},{n},x\n" for n in range(100))
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    outcome = read(spark, tmp_path, files, ["a.csv"])
+    assert outcome.rows["a.csv"] == [(str(n), str(n), "x") for n in range(90)]
+    assert outcome.rejects["a.csv"] == [
+        (f"{n % 90},{n},x", "code: duplicate key") for n in range(90, 100)
+    ]
+
+
+@pytest.mark.parametrize("limit", ["FEW_NUMBERS", "BROADCAST_NUMBERS"])
+def test_more_duplicates_than_a_plan_or_a_worker_can_hold_are_rejected_alike(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(verdicts, "FEW_NUMBERS", 5)
+    monkeypatch.setattr(verdicts, limit, 5)
+    text = "code,name,note\n" + "".join(f"{n % 20},{n},x\n" for n in range(50))
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    outcome = read(spark, tmp_path, files, ["a.csv"])
+    assert outcome.rows["a.csv"] == [(str(n), str(n), "x") for n in range(20)]
+    assert outcome.rejects["a.csv"] == [
+        (f"{n % 20},{n},x", "code: duplicate key") for n in range(20, 50)
+    ]
+    assert outcome.counted == (20, 30)
+
+
+def test_a_text_that_begins_with_quotes_is_no_text_behind_a_quote(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    text = 'code,name,note\n1,"""q"" x",""""\n"2" ,a,b\n3,"",a"b\n\ufeff4,"a","b"x\n5,a,\n'
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    for split in ([], ["a.csv"]):
+        outcome = read(spark, tmp_path, files, split)
+        assert outcome.rows["a.csv"] == [
+            ("1", '"q" x', '"'),
+            ("3", "", 'a"b'),
+            ("5", "a", None),
+        ]
+        assert outcome.rejects["a.csv"] == [
+            ('"2" ,a,b', AFTER_QUOTE),
+            ('\ufeff4,"a","b"x', AFTER_QUOTE),
+        ]
+
+
+@pytest.mark.parametrize("columns", [9, 100])
+def test_every_method_that_spark_generates_for_a_feed_is_short_enough_for_java_to_compile(
+    spark: SparkSession, tmp_path: Path, columns: int
+) -> None:
+    """HotSpot interprets methods above 8,000 bytes. Spark counts the bytes of all it generates."""
+    kinds = [
+        *("bigint", "varchar(40)", "decimal(12,2)", "timestamp", "date", "double precision"),
+        *("boolean", "integer", "real", "smallint"),
+    ]
+    names = [f"c{number:03}" for number in range(columns)]
+    good = ["{n}", "text {n}", "{n}.50", "2031-01-01 00:00:00", "2031-01-01", "1e3", "t", "{n}"]
+    good += ["1.5", "7"]
+    lines = [",".join(good[n % 10].format(n=row) for n in range(columns)) for row in range(50)]
+    text = "\n".join([",".join(names), *lines, "x" + lines[0], lines[0], lines[0] + ",", ""])
+    feed = [
+        {"name": name, "type": kinds[n % 10], "nullable": n > 0} for n, name in enumerate(names)
+    ]
+    files = {"a.csv": Written(tuple(names), text, [], [], breaks=False)}
+    sizes = spark._jvm.org.apache.spark.metrics.source.CodegenMetrics  # type: ignore[union-attr]
+    spark.conf.set("spark.sql.codegen.wholeStage", "false")
+    for name, value in SETTINGS.items():
+        spark.conf.set(name, value)
+    try:
+        for split in ([], ["a.csv"]):
+            outcome = read(spark, tmp_path, files, split, columns=feed, key=[names[0]])
+            assert outcome.counted == (50, 3)
+    finally:
+        spark.conf.set("spark.sql.codegen.wholeStage", "true")
+    assert sizes.METRIC_GENERATED_METHOD_BYTECODE_SIZE().getSnapshot().getMax() <= 8000

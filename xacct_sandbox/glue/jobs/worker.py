@@ -24,8 +24,9 @@ from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
 
 MEMORY_VARIABLE = "XACCT_SANDBOX_SPARK_MEMORY"
+JIT_VARIABLE = "XACCT_SANDBOX_SPARK_JIT"
 
-INHERITED = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD")
+INHERITED = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD", JIT_VARIABLE)
 """Variables of this process that a worker needs too: Python and Java find their libraries there."""
 
 LOCAL_AWSGLUE = Path(__file__).parents[1] / "local"

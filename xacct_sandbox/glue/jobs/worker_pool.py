@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
-from xacct_sandbox.glue.jobs.worker import MEMORY_VARIABLE, Worker, WorkerFailed
+from xacct_sandbox.glue.jobs.worker import JIT_VARIABLE, MEMORY_VARIABLE, Worker, WorkerFailed
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ class WorkerSettings:
         warm = env.get(WARM_VARIABLE) or "1"
         if warm not in ("0", "1"):
             raise SandboxError(f"{WARM_VARIABLE}={warm!r} must be 0 or 1")
+        jit = env.get(JIT_VARIABLE) or "c1"
+        if jit not in ("c1", "default"):  # the worker reads it itself
+            raise SandboxError(f"{JIT_VARIABLE}={jit!r} must be c1 or default")
         return cls(workers=int(workers), memory=memory, warm=warm == "1")
 
 

@@ -14,6 +14,7 @@ from xacct_sandbox.glue.jobs.worker_pool import WorkerSettings
         ("XACCT_SANDBOX_SPARK_WORKERS", "0"),
         ("XACCT_SANDBOX_SPARK_MEMORY", "lots"),
         ("XACCT_SANDBOX_SPARK_WARM", "yes"),
+        ("XACCT_SANDBOX_SPARK_JIT", "fast"),
     ],
 )
 def test_the_error_for_an_invalid_setting_names_its_variable(variable: str, value: str) -> None:
