@@ -26,6 +26,7 @@ from xacct_assets.aws.s3.inspection_process import inspect_in_process
 from xacct_assets.contract.csv_count import count_records
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.gzip_stream import CHUNK
+from xacct_assets.contract.headers import FileColumns
 from xacct_sandbox.sample_data import COLUMNS, ProductFile
 
 MEGABYTES = 32
@@ -129,7 +130,7 @@ def _files(text: bytes, inspect: Callable[..., object]) -> tuple[float, float]:
             yield from _chunks(text)
 
     def one(_: int) -> object:
-        return inspect(item, body(), CsvDialect(), COLUMNS)
+        return inspect(item, body(), CsvDialect(), FileColumns(tuple(COLUMNS)))
 
     began, before = time.perf_counter(), os.times()
     with ThreadPoolExecutor(4) as threads:

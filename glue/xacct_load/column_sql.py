@@ -1,4 +1,4 @@
-"""Spark SQL that validates a text as a value of a Redshift type.
+"""Spark SQL that validates a text as a value of a feed's column.
 
 A value is loaded only if nothing of it is lost:
     bigint, integer, smallint   digits with an optional sign, in range
@@ -6,21 +6,37 @@ A value is loaded only if nothing of it is lost:
     real, double precision      digits, optional exponent; finite
     boolean                     true/false, t/f, yes/no, y/n, 1/0 in any case
     date                        YYYY-MM-DD
-    timestamp                   YYYY-MM-DDThh:mm[:ss[.ffffff]][Z|+hh:mm|-hh:mm], or a blank for
-                                the T; with an offset it is converted to UTC
+    time                        hh:mm[:ss[.ffffff]]
+    timestamp, timestamptz      YYYY-MM-DDThh:mm[:ss[.ffffff]][Z|+hh:mm|-hh:mm], or a blank for
+                                the T; converted to UTC, in which they are without an offset
     varchar(n)                  at most n bytes (not characters) of UTF-8, no NUL character; with
                                 `TrailingBlanks.CUT`, blanks behind the n bytes are dropped
-An empty field is NULL, a quoted empty field is the empty string.
+    char(n)                     as varchar(n), and ASCII (Redshift's guide, "Character types": CHAR
+                                columns can only contain single-byte characters)
+    super                       JSON (its guide, "Using COPY to load data into SUPER columns": in
+                                text and CSV, SUPER is serialized JSON)
+With a `format`, numbers, dates and times are first brought into this form (`format_sql`). An empty
+field is NULL, a quoted empty field is the empty string.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xacct_assets.contract.column_types import ColumnType, TrailingBlanks
+from xacct_assets.contract.load_request import FeedColumn
+from xacct_assets.contract.value_formats import NUMBERS, MomentFormat, NumberFormat
+from xacct_load.format_sql import plain_moment, plain_number
+from xacct_load.sql_texts import matches as _matches
+from xacct_load.sql_texts import sql_text
 
 _INTEGERS = {"bigint": "BIGINT", "integer": "INT", "smallint": "SMALLINT"}
 _FLOATS = {"double precision": "DOUBLE", "real": "FLOAT"}
+_TIME_OF_DAY = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
+
+
+#: What a value begins and ends with that `trim` drops, as a class of a regular expression.
+_BLANK = "[\\s\\p{Z}\ufeff]"
 
 
 @dataclass(frozen=True)
@@ -30,12 +46,68 @@ class ValueSql:
     Attributes:
         loaded: SQL for the text that COPY gets; NULL if the text is no value of the type.
         fault: why it is none, for the reject.
-        special: a condition and its own fault, tested before `loaded`.
+        special: conditions and faults of their own of texts that are no values.
+        text: SQL of the text that is validated: NULL where it means NULL.
     """
 
     loaded: str
     fault: str
-    special: tuple[str, str] | None = None
+    special: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+
+
+def column_value_sql(
+    column: FeedColumn, text: str, trailing_blanks: TrailingBlanks = TrailingBlanks.REJECT
+) -> ValueSql:
+    """The SQL that validates the SQL expression ``text``, a field of a file, as a column's value.
+
+    `loaded` is NULL for a NULL, unless the column has a default.
+    """
+    if column.trim:
+        text = f"NULLIF({trimmed(text)}, '')"
+    if column.null_values:
+        values = ", ".join(map(sql_text, column.null_values))
+        text = f"CASE WHEN {text} IN ({values}) THEN NULL ELSE {text} END"
+    sql = _formatted(column, text, trailing_blanks)
+    loaded = sql.loaded
+    if column.default is not None:
+        loaded = f"CASE WHEN {text} IS NULL THEN {sql_text(column.default)} ELSE {loaded} END"
+    return replace(sql, loaded=loaded, text=text)
+
+
+def trimmed(text: str) -> str:
+    """SQL of a text without blanks at both ends."""
+    edges = sql_text(f"^{_BLANK}+|{_BLANK}+$")
+    return f"REGEXP_REPLACE({text}, {edges}, '')"
+
+
+def _formatted(column: FeedColumn, text: str, trailing_blanks: TrailingBlanks) -> ValueSql:
+    """The SQL for a text as the column's format has it."""
+    kind = column.type
+    if column.format is None:
+        return value_sql(kind, text, trailing_blanks)
+    if kind.name in NUMBERS:
+        plain = plain_number(
+            NumberFormat.parse(column.format, kind), text, is_whole=kind.name in _INTEGERS
+        )
+        found = value_sql(kind, plain)
+        return replace(found, fault=f"{found.fault} as {column.format!r}")
+    found = _moment(kind.name, plain_moment(MomentFormat.parse(column.format, kind), text))
+    return replace(found, fault=f"{found.fault} as {column.format}")
+
+
+def _moment(name: str, plain: str) -> ValueSql:
+    """The SQL for a text that `plain_moment` has made, or that is written as SQL does."""
+    if name == "date":
+        return ValueSql(f"CAST(TRY_CAST({plain} AS DATE) AS STRING)", "not a date")
+    # COPY would take a timestamptz without an offset in the zone of its session.
+    written = {"time": "HH:mm:ss.SSSSSS", "timestamptz": "yyyy-MM-dd HH:mm:ss.SSSSSSx"}
+    pattern = written.get(name, "yyyy-MM-dd HH:mm:ss.SSSSSS")
+    in_utc = f"DATE_FORMAT(TRY_CAST({plain} AS TIMESTAMP), '{pattern}')"
+    # An offset can lead out of the years 0001-9999; the text may then be longer. (x gives +00.)
+    length = {"time": 15, "timestamptz": 29}.get(name, 26)
+    is_inside = _matches(in_utc, f"(?!0000).{{{length}}}")
+    return ValueSql(f"CASE WHEN {is_inside} THEN {in_utc} END", f"not a {name}")
 
 
 def value_sql(
@@ -65,8 +137,12 @@ def value_sql(
             f"THEN CAST(TRY_CAST({text} AS DATE) AS STRING) END",
             "not a date",
         )
-    if name == "timestamp":
-        return _timestamp(text)
+    if name == "time":
+        return _time(text)
+    if name in ("timestamp", "timestamptz"):
+        return _timestamp(name, text)
+    if name == "super":
+        return _super(text)
     return _varchar(column_type, text, trailing_blanks)
 
 
@@ -92,22 +168,47 @@ def _float(name: str, text: str) -> ValueSql:
     )
 
 
-def _timestamp(text: str) -> ValueSql:
-    time_of_day = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
-    zone = "(Z|[+-][0-9]{2}:[0-9]{2})?"
-    pattern = f"(?!0000)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{time_of_day}{zone}"
-    in_utc = f"DATE_FORMAT(TRY_CAST({text} AS TIMESTAMP), 'yyyy-MM-dd HH:mm:ss.SSSSSS')"
-    # An offset can lead out of the years 0001-9999; the text is then longer.
-    return ValueSql(
-        f"CASE WHEN {_matches(text, pattern)} AND LENGTH({in_utc}) = 26 THEN {in_utc} END",
-        "not a timestamp",
+def _time(text: str) -> ValueSql:
+    found = _moment("time", f"CONCAT('1970-01-01 ', {text})")
+    return replace(
+        found, loaded=f"CASE WHEN {_matches(text, _TIME_OF_DAY)} THEN {found.loaded} END"
     )
+
+
+def _super(text: str) -> ValueSql:
+    """Spark's reader of JSON stops behind the first value, and takes strings in single quotes.
+
+    A text that goes on behind its first value, or ends the list around it, is not valid in an
+    object as well.
+    """
+    strings = sql_text(r'"(?:[^"\\]|\\.)*+"')
+    in_list = f"GET_JSON_OBJECT(CONCAT('[', {text}, ']'), '$')"
+    in_object = f"GET_JSON_OBJECT(CONCAT('{{\"v\":', {text}, '}}'), '$')"
+    return ValueSql(
+        f"CASE WHEN INSTR(REGEXP_REPLACE({text}, {strings}, ''), '\\'') = 0 "
+        f"AND {in_list} IS NOT NULL AND {in_list} <> '[]' AND {in_object} IS NOT NULL "
+        f"THEN {text} END",
+        "not JSON",
+    )
+
+
+def _timestamp(name: str, text: str) -> ValueSql:
+    zone = "(Z|[+-][0-9]{2}:[0-9]{2})?"
+    pattern = f"(?!0000)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_TIME_OF_DAY}{zone}"
+    found = _moment(name, text)
+    return replace(found, loaded=f"CASE WHEN {_matches(text, pattern)} THEN {found.loaded} END")
 
 
 def _varchar(column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks) -> ValueSql:
     length = column_type.length
     nul = f"CONTAINS({text}, CHR(0))"
+    refused = nul
+    special = [(nul, "holds a NUL character, which Redshift cannot")]
     cut = ""
+    if column_type.name == "char":
+        is_wide = f"OCTET_LENGTH({text}) <> LENGTH({text})"
+        refused += f" OR {is_wide}"
+        special.append((is_wide, "holds a character that is not ASCII, which a char cannot"))
     if trailing_blanks is TrailingBlanks.CUT:
         # As Redshift does (its guide, "Significance of trailing blanks"): to n bytes, not to none.
         bare = f"RTRIM({text})"
@@ -116,9 +217,9 @@ def _varchar(column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks
             f"THEN CONCAT({bare}, REPEAT(' ', {length} - OCTET_LENGTH({bare}))) "
         )
     return ValueSql(
-        f"CASE WHEN {nul} THEN NULL WHEN OCTET_LENGTH({text}) <= {length} THEN {text} {cut}END",
+        f"CASE WHEN {refused} THEN NULL WHEN OCTET_LENGTH({text}) <= {length} THEN {text} {cut}END",
         f"longer than {length} bytes",
-        (nul, "holds a NUL character, which Redshift cannot"),
+        tuple(special),
     )
 
 
@@ -129,18 +230,8 @@ def compared_sql(column_type: ColumnType, value: str) -> str:
     guide, "Significance of trailing blanks"). The other types have one text for each value, but for
     floats.
     """
-    if column_type.name == "varchar":
+    if column_type.name in ("varchar", "char"):
         return f"RTRIM({value})"
     if column_type.name in _FLOATS:
         return f"CAST({value} AS {_FLOATS[column_type.name]})"
     return value
-
-
-def _matches(text: str, pattern: str) -> str:
-    """SQL that is true if the whole text matches (``$`` would accept a final newline)."""
-    return f"{text} RLIKE {sql_text(f'^(?:{pattern})' + chr(92) + 'z')}"
-
-
-def sql_text(value: str) -> str:
-    """A Spark SQL string literal."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.encodings import to_utf8
 from xacct_assets.contract.fingerprint import fingerprint
-from xacct_assets.contract.headers import header_problem
 from xacct_assets.contract.load_request import LoadRequest
+from xacct_assets.contract.malformed_csv import MalformedCsv
 from xacct_load.errors import LoadError
 from xacct_load.s3 import denial
 from xacct_load.source_files import THREADS, SourceFile
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 
 
-#: The column names of a file in its own order.
+#: The column names of a file in its own order; without a header row, those of the feed.
 Header = tuple[str, ...]
 
 
@@ -86,15 +87,15 @@ def _header_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> Header |
         header = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
     except ValueError as problem:
         raise LoadError(f"{file.uri}: {problem}") from problem
-    if header is not None:
-        problem_text = header_problem(header, request.column_names, request.dialect.delimiter)
-        if problem_text:
-            raise LoadError(f"{file.uri}: {problem_text}")
-    return header
+    if header is None:
+        return None
+    if problem_text := request.file_columns.problem(header, request.dialect):
+        raise LoadError(f"{file.uri}: {problem_text}")
+    return header if request.dialect.header_row else request.file_columns.names
 
 
 def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> Header | None:
-    """The header in the first bytes of a file; None if the file has no row at all.
+    """The first row in the first bytes of a file; None if the file has no row at all.
 
     Args:
         head: the first bytes of the object.
@@ -105,7 +106,8 @@ def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> He
     Raises:
         ValueError: the content does not match the key or the dialect.
     """
-    text, is_whole = _decode_head(head, key, is_whole)
+    text, is_whole = _decode_head(head, key, is_whole, dialect.encoding)
+    text = _behind_preamble(text, dialect)
     rows = dialect.reader(io.StringIO(text, newline=""))
     try:
         header = next((row for row in rows if row), None)
@@ -120,16 +122,24 @@ def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> He
     if line_end and line_end[0] == "\r":
         raise ValueError("ends its lines with a lone carriage return; use LF or CRLF")
     # Spark skips empty lines that end in LF; it would take this one for the header.
-    if text.lstrip("\n").startswith("\r\n"):
+    if text.lstrip("\n").startswith("\r\n") and not dialect.preamble_lines:
         raise ValueError("begins with an empty line; remove it")
     return tuple(header)
 
 
-def _decode_head(head: bytes, key: str, is_whole: bool) -> tuple[str, bool]:
+def _behind_preamble(text: str, dialect: CsvDialect) -> str:
+    left = dialect.preamble_lines
+    while left and text:
+        line, _, text = text.partition("\n")
+        left -= line not in ("", "\r")
+    return text
+
+
+def _decode_head(head: bytes, key: str, is_whole: bool, encoding: str) -> tuple[str, bool]:
     """The text at the beginning of a file, and whether it is all of it.
 
     Raises:
-        ValueError: it is not UTF-8, or its name and its content disagree on gzip.
+        ValueError: it is not of the encoding, or its name and its content disagree on gzip.
     """
     is_gzip = head[:2] == b"\x1f\x8b"
     if key.endswith(".gz"):
@@ -141,6 +151,11 @@ def _decode_head(head: bytes, key: str, is_whole: bool) -> tuple[str, bool]:
             raise ValueError(f"is a broken gzip file ({problem}); deliver it again") from problem
     elif is_gzip:
         raise ValueError("is gzip without a name ending in .gz; rename it")
+    if encoding != "utf-8":
+        try:
+            head = b"".join(to_utf8([head], encoding, is_whole=is_whole))
+        except MalformedCsv as problem:
+            raise ValueError(str(problem)) from problem
     try:
         # The cut may be within a character.
         text = head.decode("utf-8-sig", errors="strict" if is_whole else "ignore")

@@ -29,6 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from xacct_assets.contract.csv_count import WORTH_SPLITTING_BYTES, RecordCounter
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.encodings import explain, to_utf8
 from xacct_assets.contract.gzip_stream import CHUNK, gunzip
 from xacct_assets.contract.load_report import LoadReport
 from xacct_assets.contract.load_request import LoadRequest
@@ -140,20 +141,22 @@ def count_uncounted(
     wanted = [file for file in files if file.day in rows and file.size]
     count = partial(count_segment, dialect=request.dialect, region=region, owners=dict(owners))
     known: dict[Segment, SegmentCount] = {}
-    missing = [segment for file in wanted for segment in segments_of(file)]
+    segments = partial(segments_of, encoding=request.dialect.encoding)
+    missing = [segment for file in wanted for segment in segments(file)]
     found: dict[SourceFile, FileCount] = {}
     while missing:
         known |= zip(missing, _in_parallel(spark, count, missing), strict=True)
-        found = {file: join(file, known) for file in wanted}
+        found = {file: join(segments(file), known) for file in wanted}
         missing = [segment for each in found.values() for segment in each.missing]
     _refuse(found)
     for file, counted in found.items():
         rows[file.day] += counted.rows
-    return OwnCount(rows, tuple(file.uri for file in wanted if _is_splittable(file, found[file])))
+    splittable = partial(_is_splittable, request.dialect)
+    return OwnCount(rows, tuple(file.uri for file in wanted if splittable(file, found[file])))
 
 
-def _is_splittable(file: SourceFile, count: FileCount) -> bool:
-    is_plain = not file.key.endswith(".gz")
+def _is_splittable(dialect: CsvDialect, file: SourceFile, count: FileCount) -> bool:
+    is_plain = dialect.is_read_by_line and not file.key.endswith(".gz")
     return is_plain and file.size >= WORTH_SPLITTING_BYTES and not count.has_inner_line_ends
 
 
@@ -176,15 +179,18 @@ def _in_parallel(
     return spark.sparkContext.parallelize(segments, tasks).map(count).collect()
 
 
-def segments_of(file: SourceFile) -> list[Segment]:
-    """The file in segments; a gzip file is one, because it can be read from its start only."""
-    if file.key.endswith(".gz"):
+def segments_of(file: SourceFile, encoding: str = "utf-8") -> list[Segment]:
+    """The file in segments.
+
+    A gzip file, and one that must be decoded first, are one: they are read from their start only.
+    """
+    if file.key.endswith(".gz") or encoding != "utf-8":
         return [Segment(file, 0, file.size)]
     starts = range(0, file.size, SEGMENT_BYTES)
     return [Segment(file, start, min(start + SEGMENT_BYTES, file.size)) for start in starts]
 
 
-def join(file: SourceFile, known: Mapping[Segment, SegmentCount]) -> FileCount:
+def join(segments: Sequence[Segment], known: Mapping[Segment, SegmentCount]) -> FileCount:
     """Join the counts of a file's segments.
 
     Of a segment that begins inside a quoted field, and was not counted so, it is taken that it ends
@@ -193,7 +199,7 @@ def join(file: SourceFile, known: Mapping[Segment, SegmentCount]) -> FileCount:
     rows, inner, in_quotes = 0, False, False
     open_quote: int | None = None
     missing: list[Segment] = []
-    for outside in segments_of(file):
+    for outside in segments:
         segment = replace(outside, in_quotes=in_quotes)
         found = known.get(segment)
         if found is None:
@@ -218,15 +224,17 @@ def count_segment(
     file = segment.file
     s3 = _client(region, tuple(owners.items()))
     try:
-        if file.key.endswith(".gz"):
+        if file.key.endswith(".gz") or dialect.encoding != "utf-8":
             counter = RecordCounter(dialect)
-            for chunk in gunzip(_read(s3, file, 0, file.size, REQUEST_BYTES)):
+            body = _read(s3, file, 0, file.size, REQUEST_BYTES)
+            plain = gunzip(body) if file.key.endswith(".gz") else body
+            for chunk in to_utf8(plain, dialect.encoding):
                 counter.feed(chunk)
             counter.finish()
         else:
             counter = _count_lines(segment, dialect, _lines(s3, segment))
     except MalformedCsv as problem:
-        return SegmentCount(problem=str(problem))
+        return SegmentCount(problem=explain(problem, dialect.encoding))
     except (ClientError, BotoCoreError, HTTPError) as problem:
         arn = f"arn:aws:s3:::{file.bucket}/{file.key}"
         why = denial(s3, problem, "s3:GetObject", arn) or problem

@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.load_request import LoadRequest
-from xacct_load.column_sql import sql_text
 from xacct_load.headers import Header
 from xacct_load.source_files import SourceFile
+from xacct_load.sql_texts import sql_text
 
 #: Where from_csv puts a record whose number of fields is not that of the header.
 _MALFORMED = "malformed"
@@ -34,6 +35,7 @@ _MALFORMED = "malformed"
 _SKIPPED = "skipped"
 #: Fields of the schema that no record of a whole file fits, beyond the feed's columns.
 SURPLUS_FIELDS = 100
+_BEFORE_FIELDS = ("file_path", "block", "raw_record", "is_plain", "is_row")
 
 
 def read_records(
@@ -56,12 +58,18 @@ def read_records(
         of these), raw_record, is_plain, is_row (False if the record has the wrong number of
         fields), and the fields: texts named by `text_name`, in the feed's order.
     """
-    split = split_files(request, headers)
-    whole = [file for file in headers if file not in set(split)]
-    parts = [_whole_files(spark, request, paths, options) for paths, options in spark_paths(whole)]
-    parts += [_split_files(spark, request, paths, options) for paths, options in spark_paths(split)]
+    # Files with further columns, or without some, have records of another width.
+    by_width: dict[int, dict[SourceFile, Header]] = defaultdict(dict)
+    for file, header in headers.items():
+        by_width[len(header)][file] = header
+    widest = max(by_width, default=len(request.columns))
+    parts = [
+        part.select(*_BEFORE_FIELDS, *_padded(width, widest))
+        for width, group in by_width.items()
+        for part in _of_width(spark, request, list(group), width)
+    ]
     if not parts:
-        fields = _text_columns(_fields(request))
+        fields = _text_columns(_fields(widest))
         parts = [
             spark.createDataFrame(
                 [],
@@ -72,7 +80,38 @@ def read_records(
     while len(parts) > 1:
         parts = [reduce(DataFrame.union, parts[n : n + 2]) for n in range(0, len(parts), 2)]
     numbered = parts[0].withColumn("id", F.monotonically_increasing_id())
-    return _in_feed_order(spark, request, headers, numbered)
+    return _in_feed_order(spark, request, headers, _without_preamble(numbered, request), widest)
+
+
+def _of_width(
+    spark: SparkSession, request: LoadRequest, files: Sequence[SourceFile], width: int
+) -> list[DataFrame]:
+    """The records of files whose headers have so many columns, in parts."""
+    split = split_files(request, files)
+    whole = [file for file in files if file not in set(split)]
+    return [
+        *(_whole_files(spark, request, width, *paths) for paths in spark_paths(whole)),
+        *(_split_files(spark, request, width, *paths) for paths in spark_paths(split)),
+    ]
+
+
+def _padded(width: int, widest: int) -> list[Column]:
+    """The fields of a record, and NULLs for those that wider records have."""
+    absent = [F.lit(None).cast("string").alias(name) for name in _fields(widest)[width:]]
+    return [*map(F.col, _fields(width)), *absent]
+
+
+def _without_preamble(records: DataFrame, request: LoadRequest) -> DataFrame:
+    """The records without those of the preamble, and the header behind it.
+
+    Each line of the preamble is a record: the count has proved that no quote is open at its end.
+    """
+    left_out = request.dialect.preamble_lines
+    if not left_out:
+        return records
+    number = F.row_number().over(Window.partitionBy("file_path").orderBy("block", "id"))
+    first = left_out + request.dialect.header_row
+    return records.withColumn("number", number).where(f"number > {first}").drop("number")
 
 
 def text_name(column: str) -> str:
@@ -87,12 +126,16 @@ def split_files(request: LoadRequest, files: Iterable[SourceFile]) -> list[Sourc
 
 
 def _split_files(
-    spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
+    spark: SparkSession,
+    request: LoadRequest,
+    width: int,
+    paths: list[str],
+    path_options: Mapping[str, str],
 ) -> DataFrame:
     """The records of files that are read split."""
     # The carriage return of CRLF belongs to the line end.
     record = "IF(ENDSWITH(value, '\r'), LEFT(value, LENGTH(value) - 1), value)"
-    fields, quote = _fields(request), sql_text(request.dialect.quote)
+    fields, quote = _fields(width), sql_text(request.dialect.quote)
     return (
         spark.read.options(lineSep="\n", **path_options)
         .text(paths)
@@ -102,10 +145,12 @@ def _split_files(
             f"{record} AS raw_record",
         )
         .where("raw_record <> ''")
-        .withColumn("parsed", _parsed(request))
+        .withColumn("parsed", _parsed(request, width))
         .select(
             *("file_path", "block", "raw_record"),
-            F.expr(f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request)}").alias("is_plain"),
+            F.expr(f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request, width)}").alias(
+                "is_plain"
+            ),
             F.col(f"parsed.{_MALFORMED}").isNull().alias("is_row"),
             *(F.col(f"parsed.{name}") for name in fields),
         )
@@ -113,7 +158,11 @@ def _split_files(
 
 
 def _whole_files(
-    spark: SparkSession, request: LoadRequest, paths: list[str], path_options: Mapping[str, str]
+    spark: SparkSession,
+    request: LoadRequest,
+    width: int,
+    paths: list[str],
+    path_options: Mapping[str, str],
 ) -> DataFrame:
     """The records of files that are read whole.
 
@@ -121,12 +170,17 @@ def _whole_files(
     far more fields than a record can be expected to have. (Not more than any can: planning takes
     Spark seconds for a thousand.) Of a record of just as many fields, raw_record is NULL.
     """
-    fields = _fields(request)
+    fields, dialect = _fields(width), request.dialect
     surplus = [f"s{number}" for number in range(SURPLUS_FIELDS)]
     cut = (
         spark.read.schema(f"{_text_columns([*fields, *surplus, 'raw_record'])}")
         .options(**_csv_options(request), **path_options)
-        .options(header="true", encoding="UTF-8", columnNameOfCorruptRecord="raw_record")
+        .options(
+            # Spark then leaves out the first record of each file.
+            header=str(dialect.header_row and not dialect.preamble_lines).lower(),
+            encoding=dialect.encoding,
+            columnNameOfCorruptRecord="raw_record",
+        )
         .csv(paths)
     )
     # Spark skips empty lines. With the given line end, an empty line that ends in CRLF is a CR.
@@ -137,10 +191,10 @@ def _whole_files(
             *("_metadata.file_path", "raw_record", *fields),
             # The reader leaves the carriage return of CRLF in a last field without quotes.
             F.expr(
-                f"{_is_plain(request)} AND NOT ENDSWITH(COALESCE({fields[-1]}, ''), '\\r')"
+                f"{_is_plain(request, width)} AND NOT ENDSWITH(COALESCE({fields[-1]}, ''), '\\r')"
             ).alias("is_plain"),
         )
-        .withColumn("again", F.when(~F.col("is_plain"), _parsed(request)))
+        .withColumn("again", F.when(~F.col("is_plain"), _parsed(request, width)))
         .select(
             *("file_path", F.lit(0).cast("bigint").alias("block"), "raw_record", "is_plain"),
             F.expr(f"is_plain OR again IS NOT NULL AND again.{_MALFORMED} IS NULL").alias("is_row"),
@@ -149,7 +203,7 @@ def _whole_files(
     )
 
 
-def _parsed(request: LoadRequest) -> Column:
+def _parsed(request: LoadRequest, width: int) -> Column:
     """The fields of raw_record.
 
     They are parsed behind a delimiter, because the parser drops a byte order mark at the beginning
@@ -157,13 +211,13 @@ def _parsed(request: LoadRequest) -> Column:
     """
     return F.from_csv(
         F.concat(F.lit(request.dialect.delimiter), "raw_record"),
-        _text_columns([_SKIPPED, *_fields(request), _MALFORMED]),
+        _text_columns([_SKIPPED, *_fields(width), _MALFORMED]),
         {**_csv_options(request), "header": "false", "columnNameOfCorruptRecord": _MALFORMED},
     )
 
 
-def _is_plain(request: LoadRequest) -> str:
-    """SQL that is true of a record with as many fields as the feed that all readers read alike.
+def _is_plain(request: LoadRequest, width: int) -> str:
+    """SQL that is true of a record with as many fields as the header that all readers read alike.
 
     Each field is without quotes, or is quoted and has none inside. (The possessive quantifiers keep
     Java from going back, and it goes only one level deeper for each field.)
@@ -173,7 +227,7 @@ def _is_plain(request: LoadRequest) -> str:
         f"\\x{ord(mark):02x}" for mark in (dialect.quote, dialect.delimiter, dialect.escape)
     )
     field = f"(?:{quote}[^{quote}{escape}]*+{quote}|[^{quote}{delimiter}]*+)"
-    pattern = f"^{field}(?:{delimiter}{field}){{{len(request.columns) - 1}}}\\z"
+    pattern = f"^{field}(?:{delimiter}{field}){{{width - 1}}}\\z"
     return f"COALESCE(raw_record RLIKE {sql_text(pattern)}, FALSE)"
 
 
@@ -182,6 +236,7 @@ def _in_feed_order(
     request: LoadRequest,
     headers: Mapping[SourceFile, Header],
     records: DataFrame,
+    widest: int,
 ) -> DataFrame:
     """Add the day, and the fields in the feed's order, which each file's header says."""
     names = request.column_names
@@ -189,11 +244,14 @@ def _in_feed_order(
     kinds = {(file.day, header) for file, header in headers.items()}
     if len(kinds) == 1:
         ((day, header),) = kinds
-        texts = [F.col(f"f{header.index(name)}") for name in names]
+        absent = F.lit(None).cast("string")
+        positions = request.file_columns.positions(header)
+        texts = [F.col(f"f{at}") if at >= 0 else absent for at in positions]
         placed = records.withColumn("day", F.lit(str(day)))
     else:
-        array = F.array(*_fields(request)).alias("texts")
+        array = F.array(*_fields(widest)).alias("texts")
         table = _file_table(spark, request, headers)
+        # The position of a column that a file lacks is -1: there is no such element.
         texts = [F.col("texts")[F.col("positions")[number]] for number in range(len(names))]
         placed = records.select("*", source_file(), array).join(
             F.broadcast(table), "source_file", "left"
@@ -212,7 +270,7 @@ def _file_table(
     process on the workers.
     """
     orders = {header: number for number, header in enumerate(dict.fromkeys(headers.values()))}
-    positions = [[header.index(name) for name in request.column_names] for header in orders]
+    positions = [request.file_columns.positions(header) for header in orders]
     files = {
         file.uri: {"day": str(file.day), "header": orders[header]}
         for file, header in headers.items()
@@ -268,9 +326,9 @@ def uri_of(file_path: str) -> str:
     return unquote(file_path)
 
 
-def _fields(request: LoadRequest) -> list[str]:
-    """Names of the fields in a file's own order."""
-    return [f"f{number}" for number in range(len(request.columns))]
+def _fields(width: int) -> list[str]:
+    """Names of so many fields in a file's own order."""
+    return [f"f{number}" for number in range(width)]
 
 
 def _text_columns(names: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from xacct_load.errors import LoadError
 from xacct_load.records import escape_glob, source_file, uri_of
 from xacct_load.s3 import delete_objects, list_objects, split_uri
 from xacct_load.source_files import THREADS
+from xacct_load.supplier_rows import hint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ROWS_PER_FILE = 100_000
 #: Rejected rows of a day that are reported, and how many characters of each.
 SAMPLED_ROWS, SAMPLED_CHARACTERS = 10, 300
+#: Stands for a record of a feed with sensitive columns.
+HIDDEN = "not shown, because the feed has sensitive columns; the file of rejects has it"
 
 #: Key and rows of each file.
 RejectFiles = list[tuple[str, int]]
@@ -46,6 +49,7 @@ def write_rejects(
     days = [day for day, of_day in counts.days.items() if of_day.rejected]
     if not days:
         return written
+    reason = F.concat_ws("", F.concat_ws(": ", "kind", "shown"), F.expr(hint("kind", "shown")))
     # One write for all days, because a write for each takes Spark longer than their rows do. Its
     # folders are `day=…`, so the files are copied to their places afterwards.
     together = f"{request.tmp_dir}rejects/"
@@ -55,7 +59,7 @@ def write_rejects(
         .withColumn("day", F.to_date("day"))
         .select(
             *("day", "block", "id", source_file(), "raw_record"),
-            F.concat_ws(": ", "kind", "shown").alias("reason"),
+            reason.alias("reason"),
         )
         .coalesce(1 + counts.rejected // ROWS_PER_FILE)
         .sortWithinPartitions("day", "source_file", "block", "id")
@@ -147,7 +151,11 @@ def publish_rejects(
 def sample_rejects(
     s3: S3Client, request: LoadRequest, files: Mapping[date, RejectFiles]
 ) -> dict[date, list[dict[str, str]]]:
-    """The first rejected rows of each day, for the report."""
+    """The first rejected rows of each day, for the report.
+
+    A record may hold a sensitive value anywhere, for it may be broken: then none is shown.
+    """
+    is_hidden = any(column.sensitive for column in request.columns)
     bucket, _ = split_uri(request.rejects)
 
     def sample(of_day: RejectFiles) -> list[dict[str, str]]:
@@ -161,7 +169,7 @@ def sample_rejects(
             {
                 "source_file": row["source_file"],
                 "reason": row["reason"],
-                "raw_record": row["raw_record"][:SAMPLED_CHARACTERS],
+                "raw_record": HIDDEN if is_hidden else row["raw_record"][:SAMPLED_CHARACTERS],
             }
             for row in rows
         ]

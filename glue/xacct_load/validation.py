@@ -8,9 +8,21 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.csv_dialect import CsvDialect
-from xacct_assets.contract.load_request import FeedColumn, LoadRequest
-from xacct_load.column_sql import ValueSql, compared_sql, sql_text, value_sql
+from xacct_assets.contract.headers import fold_header
+from xacct_assets.contract.load_request import MASK, FeedColumn, LoadRequest
+from xacct_load.column_sql import ValueSql, column_value_sql, compared_sql, trimmed
 from xacct_load.records import text_name
+from xacct_load.sql_texts import sql_text
+from xacct_load.supplier_rows import (
+    BACKSLASH_QUOTE,
+    EMPTY_ROW,
+    MYSQL_NULL,
+    MYSQL_NULL_KIND,
+    TEXT_AFTER_QUOTE,
+    WRONG_WIDTH,
+    has_backslash_quote,
+    wrong_width,
+)
 
 #: Characters of a rejected value that are quoted in the reason (the raw record has all of it).
 QUOTED_VALUE_CHARACTERS = 200
@@ -49,13 +61,13 @@ def validate(records: DataFrame, request: LoadRequest) -> DataFrame:
         problem; equal if Redshift compares the keys of two rows of a day as equal).
     """
     columns = [
-        (column, _text(column), value_sql(column.type, _text(column), request.trailing_blanks))
+        (column, _text(column), column_value_sql(column, _text(column), request.trailing_blanks))
         for column in request.columns
     ]
     found = problems(request)
     cases = [f"WHEN {problem.condition} THEN {n}" for n, problem in enumerate(found)]
     shown = [
-        f"WHEN {n} THEN {_text(column)}"
+        f"WHEN {n} THEN {shown_sql(column, _text(column))}"
         for n, problem in enumerate(found)
         for column in request.columns
         if column.name == problem.column
@@ -85,7 +97,16 @@ def kinds(request: LoadRequest) -> list[str]:
 
 def duplicate_kind(request: LoadRequest) -> str:
     """The kind of a row whose key a row before it has."""
-    return f"{', '.join(request.key)}: duplicate key"
+    types = {column.name: column.type.name for column in request.columns}
+    is_text = any(types[name] in ("varchar", "char") for name in request.key)
+    # Spark would tell such keys apart.
+    blanks = " (trailing blanks do not count, as in Redshift)" if is_text else ""
+    return f"{', '.join(request.key)}: duplicate key{blanks}"
+
+
+def shown_sql(column: FeedColumn, value: str) -> str:
+    """SQL of a value of a column as a reason shows it."""
+    return sql_text(MASK) if column.sensitive else value
 
 
 def compared_key(request: LoadRequest) -> list[Column]:
@@ -96,31 +117,41 @@ def compared_key(request: LoadRequest) -> list[Column]:
 
 def problems(request: LoadRequest) -> list[Problem]:
     """What can be wrong with a record, in the order of the search."""
+    after_quote = _text_after_quote(request.dialect)
+    backslash = has_backslash_quote(request.dialect.quote, request.dialect.delimiter)
     found = [
         Problem(NO_TEXT, "raw_record IS NULL"),
-        Problem(
-            "text after a closing quote (a quote inside a quoted field must be doubled)",
-            f"NOT is_plain AND {_text_after_quote(request.dialect)}",
-        ),
-        Problem("wrong number of fields", "NOT is_row"),
+        Problem(BACKSLASH_QUOTE, f"NOT is_plain AND {backslash} AND {after_quote}"),
+        Problem(TEXT_AFTER_QUOTE, f"NOT is_plain AND {after_quote}"),
+        *(Problem(kind, f"NOT is_row AND {condition}") for kind, condition in wrong_width()),
+        Problem(WRONG_WIDTH, "NOT is_row"),
         *_header_problems(request),
     ]
+    texts = [_text(column) for column in request.columns]
+    if len(texts) > 1:
+        found.append(Problem(EMPTY_ROW, f"COALESCE({', '.join(texts)}) IS NULL"))
+    may_be_null = [c for c in request.columns if MYSQL_NULL not in c.null_values]
+    if may_be_null:
+        listed = ", ".join(map(_text, may_be_null))
+        found.append(Problem(MYSQL_NULL_KIND, f"{sql_text(MYSQL_NULL)} IN ({listed})"))
     for column in request.columns:
-        sql = value_sql(column.type, _text(column), request.trailing_blanks)
+        sql = column_value_sql(column, _text(column), request.trailing_blanks)
         found += _value_problems(column, sql)
     return found
 
 
 def _value_problems(column: FeedColumn, sql: ValueSql) -> list[Problem]:
-    text, is_missing = _text(column), f"{_value(column)} IS NULL"
+    is_missing = f"{_value(column)} IS NULL"
+    is_null_refused = not column.nullable and column.default is None
     found = []
-    if not column.nullable:
-        found.append(Problem(f"{column.name}: missing", f"{text} IS NULL"))
-    if sql.special:
-        condition, fault = sql.special
-        problem = Problem(f"{column.name}: {fault}", f"{is_missing} AND {condition}", column.name)
-        found.append(problem)
-    is_wrong = f"{is_missing} AND {text} IS NOT NULL" if column.nullable else is_missing
+    if is_null_refused:
+        found.append(Problem(f"{column.name}: missing", f"{sql.text} IS NULL"))
+    found += [
+        Problem(f"{column.name}: {fault}", f"{is_missing} AND {condition}", column.name)
+        for condition, fault in sql.special
+    ]
+    has_text = f"{is_missing} AND {sql.text} IS NOT NULL"
+    is_wrong = is_missing if is_null_refused or column.default is not None else has_text
     found.append(Problem(f"{column.name}: {sql.fault}", is_wrong, column.name))
     return found
 
@@ -170,17 +201,30 @@ def _header_problems(request: LoadRequest) -> list[Problem]:
 
     Files that were put together have such rows. In a feed of one column it may be a value.
     """
-    names = request.column_names
-    if len(names) == 1:
+    names = list(request.file_columns.names)
+    if len(names) == 1 or not request.dialect.header_row:
         return []
-    # A file that was put behind another one may bring its byte order mark along.
-    first, *_ = texts = [f"TRIM(LEADING '\ufeff' FROM {_text(c)})" for c in request.columns]
+    if request.relaxed_header:
+        names = [fold_header(name, is_relaxed=True) for name in names]
+    first, *_ = texts = [_as_name(request, column) for column in request.columns]
     array = f"ARRAY({', '.join(texts)})"
     wanted = ", ".join(map(sql_text, names))
     may_be = f"{first} IN ({wanted})"
-    if never := [column for column in request.columns if column.type.name in _NEVER_A_NAME]:
+    if never := [c for c in request.columns if c.type.name in _NEVER_A_NAME and c.default is None]:
         may_be = f"{_value(never[0])} IS NULL AND {may_be}"
     return [
         Problem(HEADER_AGAIN, f"{may_be} AND {array} = ARRAY({wanted})"),
         Problem(OTHER_HEADER, f"{may_be} AND ARRAY_SORT({array}) = ARRAY_SORT(ARRAY({wanted}))"),
     ]
+
+
+def _as_name(request: LoadRequest, column: FeedColumn) -> str:
+    """SQL of a field as the name of a column; of a column that the file lacks, that name."""
+    # A file that was put behind another one may bring its byte order mark along.
+    text = f"TRIM(LEADING '\ufeff' FROM {_text(column)})"
+    if request.relaxed_header:
+        text = f"LOWER({trimmed(text)})"
+    if column.optional:
+        name = fold_header(column.header_name, is_relaxed=request.relaxed_header)
+        text = f"COALESCE({text}, {sql_text(name)})"
+    return text

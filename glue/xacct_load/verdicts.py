@@ -16,12 +16,19 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.load_request import LoadRequest
-from xacct_load.column_sql import sql_text
 from xacct_load.counts import DayCounts, LoadCounts
 from xacct_load.errors import LoadError
 from xacct_load.records import SURPLUS_FIELDS, source_file, split_files, uri_of
 from xacct_load.source_files import SourceFile
-from xacct_load.validation import HEADER_AGAIN, NO_TEXT, OTHER_HEADER, compared_key, kinds
+from xacct_load.sql_texts import sql_text
+from xacct_load.validation import (
+    HEADER_AGAIN,
+    NO_TEXT,
+    OTHER_HEADER,
+    compared_key,
+    kinds,
+    shown_sql,
+)
 
 #: Rows that this process looks at by itself: another plan takes Spark longer.
 FEW_ROWS = 10_000
@@ -186,6 +193,8 @@ def _is_one_of(column: str, numbers: Sequence[int]) -> str:
 
 def _take_headers(found: Found, request: LoadRequest, files: Sequence[SourceFile]) -> list[int]:
     """The id of the first row of each file that was read split, which is not counted."""
+    if not request.dialect.header_row:
+        return []
     ids, header = [], kinds(request).index(HEADER_AGAIN) if len(request.columns) > 1 else None
     for file in split_files(request, [file for file in files if file.size]):
         rows = found.get(file.uri, FileRows())
@@ -274,7 +283,8 @@ def _reject(
         of_day = counts.days[date.fromisoformat(day)]
         of_day.loaded -= count
         of_day.reasons[kind] = count
-    key = ", ".join(f"values.`{name}`" for name in request.key)
+    columns = {column.name: column for column in request.columns}
+    key = ", ".join(shown_sql(columns[name], f"values.`{name}`") for name in request.key)
     return marked.selectExpr(
         *(*_PLACE, "raw_record", "values"),
         f"CASE WHEN again THEN {len(kinds(request)) - 1} ELSE problem END AS problem",

@@ -22,7 +22,7 @@ def request_json() -> dict[str, Any]:
             "delimiter": ",",
             "quote": '"',
             "escape": '"',
-            "encoding": "UTF-8",
+            "encoding": "utf-8",
             "pattern": ["*.csv", "*.csv.gz"],
         },
         "columns": [

@@ -6,4 +6,4 @@ may import boto3, Dagster, pydantic or PySpark.
 
 #: Increased with every change that an older job script or orchestrator would misread. The request
 #: carries it, so that a zip in S3 that is older than the orchestrator is refused by name.
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3

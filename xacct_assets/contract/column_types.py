@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _SIMPLE_TYPES = frozenset(
-    {"bigint", "integer", "smallint", "double precision", "real", "boolean", "date", "timestamp"}
+    {
+        *("bigint", "integer", "smallint", "double precision", "real", "boolean"),
+        *("date", "time", "timestamp", "timestamptz", "super"),
+    }
 )
 _HIVE_TYPES = {
     "integer": "int",
     "double precision": "double",
     "real": "float",
     "varchar": "string",
+    "char": "string",
+    "time": "string",
     "timestamp": "string",
+    "timestamptz": "string",
+    "super": "string",
 }
+#: Longest char(n) and varchar(n) (Redshift's guide, "Character types").
+_LONGEST = {"char": 4096, "varchar": 65535}
 
 
 class TrailingBlanks(StrEnum):
@@ -32,7 +41,7 @@ class ColumnType:
     Attributes:
         name: without sizes, in lower case.
         precision, scale: of a decimal, else None.
-        length: bytes of a varchar, else None.
+        length: bytes of a varchar or char, else None.
     """
 
     name: str
@@ -50,11 +59,11 @@ class ColumnType:
         folded = " ".join(text.lower().split())
         if folded in _SIMPLE_TYPES:
             return cls(name=folded)
-        if match := re.fullmatch(r"varchar ?\( ?(\d{1,6}) ?\)", folded):
-            length = int(match[1])
-            if not 1 <= length <= 65535:
-                raise ValueError(f"{text!r}: the length of a varchar is 1 to 65535 bytes")
-            return cls(name="varchar", length=length)
+        if match := re.fullmatch(r"(varchar|char) ?\( ?(\d{1,6}) ?\)", folded):
+            name, length = match[1], int(match[2])
+            if not 1 <= length <= _LONGEST[name]:
+                raise ValueError(f"{text!r}: the length of a {name} is 1 to {_LONGEST[name]} bytes")
+            return cls(name=name, length=length)
         if match := re.fullmatch(r"(?:decimal|numeric) ?\( ?(\d{1,3}) ?, ?(\d{1,3}) ?\)", folded):
             precision, scale = int(match[1]), int(match[2])
             if not (1 <= precision <= 38 and scale <= precision):
@@ -64,7 +73,7 @@ class ColumnType:
             return cls(name="decimal", precision=precision, scale=scale)
         raise ValueError(
             f"{text!r} is not a supported type: use {', '.join(sorted(_SIMPLE_TYPES))}, "
-            "decimal(p,s) or varchar(n) with their sizes"
+            "decimal(p,s), varchar(n) or char(n) with their sizes"
         )
 
     @property
@@ -76,8 +85,8 @@ class ColumnType:
         return _HIVE_TYPES.get(self.name, self.name)
 
     def __str__(self) -> str:
-        if self.name == "varchar":
-            return f"varchar({self.length})"
+        if self.length is not None:
+            return f"{self.name}({self.length})"
         if self.name == "decimal":
             return f"decimal({self.precision},{self.scale})"
         return self.name

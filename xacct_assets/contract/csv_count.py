@@ -36,6 +36,7 @@ from xacct_assets.contract.malformed_csv import (
     check_encoding,
     check_end,
     check_first_line_end,
+    check_preamble,
     lone_carriage_return,
     never_closed,
     too_many_fields,
@@ -58,7 +59,8 @@ class RecordCounter:
 
     Attributes:
         dialect: of the file.
-        header: the fields of the first record; empty until it is complete.
+        header: the fields of the first record; empty until it is complete. If the dialect has no
+            header row, it is a row like others.
         rows: records after the header.
         has_inner_line_ends: whether a quoted field (of the header, too) has a line end in it.
         open_quote: offset in the file of the quote of the field that is open; None if none is, or
@@ -76,6 +78,7 @@ class RecordCounter:
         self._offset = 0  # of the first byte of _rest, in the file
         self._in_quotes = False
         self._header_is_read = False
+        self._preamble = self.dialect.preamble_lines  # that are still to come
         self._delimiters = 0  # so far, in the record that is open
         self._line_end_is_known = False
         self._begun = False
@@ -93,7 +96,7 @@ class RecordCounter:
         """
         counter = cls(dialect)
         counter._begun = counter._line_end_is_known = counter._header_is_read = True
-        counter._offset, counter._in_quotes = offset, in_quotes
+        counter._offset, counter._in_quotes, counter._preamble = offset, in_quotes, 0
         counter.has_inner_line_ends = in_quotes
         return counter
 
@@ -179,6 +182,8 @@ class RecordCounter:
         if not self._line_end_is_known:
             check_first_line_end(chunk, self._offset)
             self._line_end_is_known = True
+        if self._preamble:
+            chunk = self._skip_preamble(chunk)
         if not self._header_is_read:
             after = self._take_header(chunk)
             if after is None:
@@ -276,12 +281,22 @@ class RecordCounter:
             if self._delimiters >= MAX_FIELDS:
                 raise too_many_fields(self._offset)
 
+    def _skip_preamble(self, chunk: bytes) -> bytes:
+        """The chunk behind the lines of the preamble that are in it; empty lines do not count."""
+        while self._preamble and chunk:
+            line, _, chunk = chunk.partition(b"\n")
+            check_preamble(line, self._offset, self._quote)
+            self._offset += len(line) + 1
+            self._preamble -= line not in (b"", b"\r")
+        return chunk
+
     def _take_header(self, chunk: bytes) -> bytes | None:
         """Read the header from the chunk; the rest of the chunk, or None if it is incomplete."""
-        if chunk.lstrip(b"\n").startswith(b"\r\n"):
+        if chunk.lstrip(b"\n").startswith(b"\r\n") and not self.dialect.preamble_lines:
             raise MalformedCsv("it begins with an empty line instead of a header: remove that line")
         for start, end in self._records(chunk):
             self._header_is_read, self.open_quote = True, None
+            self.rows += not self.dialect.header_row
             line = chunk[start:end]
             self.header = _fields(line.removesuffix(b"\r"), self.dialect)
             if not self.header:

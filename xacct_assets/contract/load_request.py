@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -16,9 +16,13 @@ from xacct_assets.contract.column_types import ColumnType, TrailingBlanks
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.contract.file_patterns import FilePatterns
+from xacct_assets.contract.headers import FileColumns
 
 #: Job argument that identifies the load, without the leading dashes.
 LOAD_ID_ARGUMENT = "load_id"
+
+#: Stands for a value of a sensitive column where rows are shown.
+MASK = "***"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
@@ -32,11 +36,53 @@ class InvalidLoadRequest(ValueError):
 
 @dataclass(frozen=True)
 class FeedColumn:
-    """A column of the feed; an empty unquoted field is NULL and needs ``nullable``."""
+    """A column of the feed; an empty unquoted field is NULL and needs ``nullable``.
+
+    Attributes:
+        header: its name in the files; empty if that is the name.
+        format: how the files write it (`value_formats`); None for the usual way.
+        null_values: texts that mean NULL, too.
+        trim: whether blanks at both ends are dropped.
+        default: what is loaded for NULL.
+        sensitive: whether its values are shown nowhere.
+        optional: whether a file may lack it.
+    """
 
     name: str
     type: ColumnType
     nullable: bool
+    header: str = ""
+    format: str | None = None
+    null_values: tuple[str, ...] = ()
+    trim: bool = False
+    default: str | None = None
+    sensitive: bool = False
+    optional: bool = False
+
+    @property
+    def header_name(self) -> str:
+        """Its name in the files."""
+        return self.header or self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """The column as plain data, without what is not set."""
+        unset = FeedColumn(self.name, self.type, nullable=True)
+        data: dict[str, Any] = {
+            "name": self.name,
+            "type": str(self.type),
+            "nullable": self.nullable,
+        }
+        for name in [field.name for field in fields(self)][len(data) :]:
+            value = getattr(self, name)
+            if value != getattr(unset, name):
+                data[name] = list(value) if isinstance(value, tuple) else value
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FeedColumn:
+        """Read what `to_json` made."""
+        null_values = tuple(data.get("null_values", ()))
+        return cls(**{**data, "type": ColumnType.parse(data["type"]), "null_values": null_values})
 
 
 @dataclass(frozen=True)
@@ -78,6 +124,8 @@ class LoadRequest:
         rejects: ``s3://…/`` that holds the rejects of all days of the feed.
         header: of every file that is not empty, if the day's files are still those of its version;
             no names if the files differ, or if nobody looked.
+        relaxed_header: whether names in headers are compared without case and outer blanks.
+        ignores_other_columns: whether a file may have columns that are not the feed's.
         splittable_files: URIs of large files that may be read in parts: they are not compressed,
             and the count has proved that no line break is inside quotes.
 
@@ -104,6 +152,8 @@ class LoadRequest:
     rejects: str
     header: tuple[str, ...] = ()
     splittable_files: tuple[str, ...] = ()
+    relaxed_header: bool = False
+    ignores_other_columns: bool = False
 
     def __post_init__(self) -> None:
         for field, text in (("feed", self.feed), ("load_id", self.load_id)):
@@ -139,7 +189,7 @@ class LoadRequest:
         for name in names:
             _require(_COLUMN.fullmatch(name), "column", name, "must be lower case")
         if self.header:
-            is_header = sorted(self.header) == sorted(names)
+            is_header = self.file_columns.problem(self.header, self.dialect) is None
             _require(is_header, "header", self.header, "must be the feed's columns in any order")
         by_name = {column.name: column for column in self.columns}
         for name in self.key:
@@ -150,6 +200,16 @@ class LoadRequest:
     def column_names(self) -> list[str]:
         """Names of the columns, in warehouse order."""
         return [column.name for column in self.columns]
+
+    @property
+    def file_columns(self) -> FileColumns:
+        """Which columns the files have."""
+        return FileColumns(
+            names=tuple(column.header_name for column in self.columns),
+            optional=tuple(column.header_name for column in self.columns if column.optional),
+            is_relaxed=self.relaxed_header,
+            ignores_others=self.ignores_other_columns,
+        )
 
     @property
     def null_marker(self) -> str:
@@ -178,11 +238,12 @@ class LoadRequest:
                 "escape": self.dialect.escape,
                 "encoding": self.dialect.encoding,
                 "pattern": list(self.patterns),
+                **({} if self.dialect.header_row else {"header_row": False}),
+                **_if_set("preamble_lines", self.dialect.preamble_lines),
+                **_if_set("relaxed_header", self.relaxed_header),
+                **_if_set("ignores_other_columns", self.ignores_other_columns),
             },
-            "columns": [
-                {"name": column.name, "type": str(column.type), "nullable": column.nullable}
-                for column in self.columns
-            ],
+            "columns": [column.to_json() for column in self.columns],
             "key": list(self.key),
             "trailing_blanks": self.trailing_blanks.value,
             "staging": {"table": self.staging_table, "load_audit": self.load_audit_table},
@@ -239,13 +300,11 @@ class LoadRequest:
             catalog_database=data["catalog"]["database"],
             catalog_table=data["catalog"]["table"],
             dialect=CsvDialect(
-                source["delimiter"], source["quote"], source["escape"], source["encoding"]
+                *(source["delimiter"], source["quote"], source["escape"], source["encoding"]),
+                *(source.get("header_row", True), source.get("preamble_lines", 0)),
             ),
             patterns=tuple(source["pattern"]),
-            columns=tuple(
-                FeedColumn(item["name"], ColumnType.parse(item["type"]), item["nullable"])
-                for item in data["columns"]
-            ),
+            columns=tuple(FeedColumn.from_json(item) for item in data["columns"]),
             key=tuple(data["key"]),
             trailing_blanks=TrailingBlanks(data["trailing_blanks"]),
             staging_table=data["staging"]["table"],
@@ -257,7 +316,13 @@ class LoadRequest:
             rejects=data["rejects"],
             header=tuple(data.get("header", ())),
             splittable_files=tuple(data.get("splittable_files", ())),
+            relaxed_header=source.get("relaxed_header", False),
+            ignores_other_columns=source.get("ignores_other_columns", False),
         )
+
+
+def _if_set(name: str, value: int | bool) -> dict[str, Any]:
+    return {name: value} if value else {}
 
 
 def _require(condition: object, field: str, value: object, rule: str) -> None:

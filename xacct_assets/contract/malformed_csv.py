@@ -5,7 +5,7 @@ from __future__ import annotations
 from xacct_assets.contract.csv_dialect import MAX_FIELDS
 
 UTF8_BOM = b"\xef\xbb\xbf"
-_OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
+OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class MalformedCsv(Exception):
@@ -50,8 +50,11 @@ def without_mark(data: bytes) -> bytes:
             "its content is gzip but its name does not end in .gz, so readers would take the "
             "compressed bytes for text: rename it to *.csv.gz"
         )
-    if data.startswith(_OTHER_BOMS):
-        raise MalformedCsv("it is UTF-16, not UTF-8: convert it to UTF-8")
+    if data.startswith(OTHER_MARKS):
+        raise MalformedCsv(
+            "it is UTF-16, not UTF-8: convert it to UTF-8, or set the feed's source.csv.encoding: "
+            "utf-16"
+        )
     return data.removeprefix(UTF8_BOM)
 
 
@@ -68,8 +71,22 @@ def check_encoding(chunk: bytes, offset: int) -> None:
     except UnicodeDecodeError as error:
         raise MalformedCsv(
             f"it is not UTF-8: byte {offset + error.start:,} is 0x{chunk[error.start]:02x} "
-            f"({error.reason}); convert the file to UTF-8"
+            f"({error.reason}); convert the file to UTF-8, or set the feed's source.csv.encoding "
+            "to that of the file, e.g. windows-1252"
         ) from None
+
+
+def check_preamble(line: bytes, offset: int, quote: bytes) -> None:
+    """Check a line of the preamble, without its line end.
+
+    Raises:
+        MalformedCsv: it has an odd number of quotes, so that other readers read on behind its end.
+    """
+    if line.count(quote) % 2:
+        raise MalformedCsv(
+            f"the line at byte {offset:,} is one of the preamble (source.csv.preamble_lines) and "
+            f"has a quote that is not closed ({quote.decode()}): remove the quote"
+        )
 
 
 def check_first_line_end(text: bytes, offset: int) -> None:

@@ -10,6 +10,7 @@ these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from xacct_assets.aws.errors import NotFound
 from xacct_assets.contract.column_types import ColumnType
 from xacct_assets.contract.days import DayLayout, day_values
 from xacct_assets.feed.raw_files import raw_prefix
-from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.spec import Column, FeedSpec
 
 if TYPE_CHECKING:
     from xacct_assets.aws.glue.catalog import CatalogPartition
@@ -37,6 +38,9 @@ _INFERRED = {
     "date": {"date", "string"},
     "timestamp": {"timestamp", "date", "string"},
 }
+
+# Glue's API takes one to 255 characters, none of them a control character.
+_CATALOG_NAME = re.compile(r"[^\x00-\x1f]{1,255}")
 
 # Glue's timestamps are whole seconds, S3's may be more precise: without this, a file could seem to
 # be newer than the crawl that read it.
@@ -92,23 +96,59 @@ def table_location(feed: FeedSpec, aws: AwsClients) -> str:
 
 def missing_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
     """Columns of the feed that are not in the catalog; none if nothing was inferred."""
-    return [name for name in feed.column_names() if inferred and name not in inferred]
+    found = _by_feed_name(feed, inferred)
+    return [
+        column.name
+        for column in feed.columns
+        if inferred and not column.optional and column.name not in found
+    ]
 
 
 def unknown_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
-    """Columns of the catalog that are not the feed's."""
-    return [name for name in inferred if name not in feed.column_names()]
+    """Columns of the catalog that are not the feed's, unless the feed ignores such."""
+    if feed.source.csv.extra_columns == "ignore":
+        return []
+    return [name for name in _by_feed_name(feed, inferred) if name not in feed.column_names()]
 
 
 def type_drift(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
     """Columns for which the crawler inferred a type that does not fit the feed's."""
     drift = []
+    by_name = _by_feed_name(feed, inferred)
     for column in feed.columns:
         accepted = _INFERRED.get(ColumnType.parse(column.type).name)
-        found = inferred.get(column.name)
+        found = by_name.get(column.name)
+        if _is_written_otherwise(feed, column):
+            continue
         if found is not None and accepted is not None and found.split("(")[0] not in accepted:
             drift.append(f"{column.name}: {column.type} in the feed, {found} in the files")
     return drift
+
+
+def _is_written_otherwise(feed: FeedSpec, column: Column) -> bool:
+    """Whether the files write its values so that a crawler takes them for text."""
+    is_null_text = column.null_values or feed.source.csv.null_values
+    return bool(column.format or column.trim or is_null_text)
+
+
+def _catalog_names(feed: FeedSpec) -> list[str]:
+    """The name of each column in the catalog, as a crawler makes it.
+
+    A crawler takes the names of a header row in lower case, with their blanks and signs; without a
+    header row it counts the columns from col0 (Glue's guide, "Built-in CSV classifier"; it says
+    from 1, and crawled tables begin with 0).
+    """
+    if not feed.source.csv.header_row:
+        return [f"col{number}" for number in range(len(feed.columns))]
+    names = [column.header_name.strip().lower() for column in feed.columns]
+    can_be_used = len(set(names)) == len(names) and all(map(_CATALOG_NAME.fullmatch, names))
+    return names if can_be_used else feed.column_names()
+
+
+def _by_feed_name(feed: FeedSpec, inferred: Mapping[str, str]) -> dict[str, str]:
+    """The columns of the catalog, those of the feed by their names in it."""
+    names = dict(zip(_catalog_names(feed), feed.column_names(), strict=True))
+    return {names.get(name, name): kind for name, kind in inferred.items()}
 
 
 def _outdated(feed: FeedSpec, partition: CatalogPartition, newest: datetime) -> str | None:
@@ -142,6 +182,7 @@ def _ensure_table(feed: FeedSpec, aws: AwsClients) -> bool:
             partition_keys=_partition_keys(feed),
             delimiter=feed.source.csv.delimiter,
             crawler=feed.crawler_name(aws.settings.suffix),
+            header_lines=feed.source.csv.preamble_lines + feed.source.csv.header_row,
         )
         return True
     return table.location.rstrip("/") == location.rstrip("/")
@@ -160,7 +201,8 @@ def _write_partition(
 
 
 def _columns(feed: FeedSpec) -> Sequence[tuple[str, str]]:
-    return [(column.name, ColumnType.parse(column.type).hive) for column in feed.columns]
+    types = [ColumnType.parse(column.type).hive for column in feed.columns]
+    return list(zip(_catalog_names(feed), types, strict=True))
 
 
 def _partition_keys(feed: FeedSpec) -> Sequence[str]:

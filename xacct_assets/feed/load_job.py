@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.glue.job_result import JobRunResult
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.metadata import RawFiles
-    from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.feed.spec import Column, FeedSpec
     from xacct_assets.settings import Settings
 
 
@@ -66,10 +66,7 @@ def load_request(
         catalog_table=feed.catalog.table,
         dialect=csv_dialect(feed),
         patterns=tuple(feed.source.patterns),
-        columns=tuple(
-            FeedColumn(column.name, ColumnType.parse(column.type), column.nullable)
-            for column in feed.columns
-        ),
+        columns=tuple(_requested(feed, column) for column in feed.columns),
         key=tuple(feed.key),
         trailing_blanks=feed.load.trailing_blanks,
         staging_table=feed.warehouse.staging,
@@ -85,6 +82,23 @@ def load_request(
             for day in sorted(raw)
             for key in raw[day].splittable_files or ()
         ),
+        relaxed_header=feed.source.csv.header_match == "relaxed",
+        ignores_other_columns=feed.source.csv.extra_columns == "ignore",
+    )
+
+
+def _requested(feed: FeedSpec, column: Column) -> FeedColumn:
+    return FeedColumn(
+        name=column.name,
+        type=ColumnType.parse(column.type),
+        nullable=column.nullable,
+        header=column.header or "",
+        format=column.format,
+        null_values=tuple(dict.fromkeys([*feed.source.csv.null_values, *column.null_values])),
+        trim=column.trim,
+        default=column.default,
+        sensitive=column.sensitive,
+        optional=column.optional,
     )
 
 

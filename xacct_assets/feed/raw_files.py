@@ -11,6 +11,7 @@ from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import day_prefix
 from xacct_assets.contract.file_patterns import FilePatterns
+from xacct_assets.contract.headers import FileColumns
 
 if TYPE_CHECKING:
     from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
@@ -32,7 +33,25 @@ def raw_prefix(feed: FeedSpec, day: date) -> str:
 def csv_dialect(feed: FeedSpec) -> CsvDialect:
     """The dialect of the feed's raw files."""
     source = feed.source.csv
-    return CsvDialect(source.delimiter, source.quote, source.quote, source.encoding)
+    return CsvDialect(
+        delimiter=source.delimiter,
+        quote=source.quote,
+        escape=source.quote,
+        encoding=source.encoding,
+        header_row=source.header_row,
+        preamble_lines=source.preamble_lines,
+    )
+
+
+def file_columns(feed: FeedSpec) -> FileColumns:
+    """Which columns the feed's raw files have."""
+    source = feed.source.csv
+    return FileColumns(
+        names=tuple(column.header_name for column in feed.columns),
+        optional=tuple(column.header_name for column in feed.columns if column.optional),
+        is_relaxed=source.header_match == "relaxed",
+        ignores_others=source.extra_columns == "ignore",
+    )
 
 
 def file_patterns(feed: FeedSpec) -> FilePatterns:
@@ -86,7 +105,7 @@ def inspect_day(
         ReadingStopped: ``stop`` was set.
     """
     return aws.raw_bucket(feed).inspect(
-        *(objects, csv_dialect(feed), feed.column_names()),
+        *(objects, csv_dialect(feed), file_columns(feed)),
         is_counted=is_counted,
         workers=max(1, FILES_AT_ONCE // days_at_once),
         stop=stop,

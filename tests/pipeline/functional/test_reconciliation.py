@@ -11,6 +11,7 @@ from tests.support.fakes.aws_state import AwsState
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
 from xacct_assets.feed.reconciliation.equation import (
+    NO_KEY,
     DayNumbers,
     ExportDay,
     RawDay,
@@ -101,6 +102,14 @@ def test_a_file_that_landed_after_the_load_is_reported_though_the_counts_agree()
     assert judge(DAY, landed).ok
     verdict = judge(DAY, replace(landed, raw=RawDay(2, 100, "v2", newest=after)))
     assert "the raw files changed since they were loaded" in "; ".join(verdict.problems)
+
+
+def test_a_feed_without_a_key_says_what_is_not_proven() -> None:
+    verdict = judge(DAY, replace(RIGHT, fact_keys=None, has_key=False))
+    assert verdict.ok
+    assert verdict.notes == [NO_KEY]
+    assert "not proven" in NO_KEY
+    assert judge(DAY, RIGHT).notes == []
 
 
 def test_a_problem_names_the_asset_to_materialize() -> None:
@@ -265,6 +274,28 @@ def test_known_files_are_not_read_again(pipeline: InMemoryPipeline, state: AwsSt
     assert pipeline.run("2026-01-02", checks=True).success
     # Read once by raw_partition; the check of the export reuses that count.
     assert state.count("inspect") == 1
+
+
+def test_without_a_key_rows_are_counted_and_no_keys_compared(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    state.land("2026-01-02")
+    assert pipeline.run("2026-01-02").success
+    state.duplicates[date(2026, 1, 2)] = 1
+    keyless = state.feed.model_copy(update={"key": []})
+    (verdict,) = reconcile(keyless, pipeline.aws, [date(2026, 1, 2)])
+    assert (verdict.ok, verdict.notes) == (True, [NO_KEY])
+
+
+def test_a_sensitive_key_is_not_shown(pipeline: InMemoryPipeline, state: AwsState) -> None:
+    state.land("2026-01-02")
+    assert pipeline.run("2026-01-02").success
+    state.duplicates[date(2026, 1, 2)] = 1
+    first, *others = state.feed.columns
+    hidden = first.model_copy(update={"sensitive": True})
+    feed = state.feed.model_copy(update={"columns": [hidden, *others]})
+    (verdict,) = reconcile(feed, pipeline.aws, [date(2026, 1, 2)])
+    assert "(doubled: id=***)" in "; ".join(verdict.problems)
 
 
 def test_a_duplicate_row_that_hides_a_lost_one_is_reported(

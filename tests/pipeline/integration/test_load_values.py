@@ -28,6 +28,14 @@ COLUMNS = [
 HEADER = "code,name,note\n"
 
 AFTER_QUOTE = "text after a closing quote (a quote inside a quoted field must be doubled)"
+MYSQL_QUOTE = (
+    "a quote behind a backslash, as MySQL writes it (double it instead: in MySQL, FIELDS ESCAPED "
+    "BY '\"')"
+)
+EMPTY_ROW = "a row of delimiters only"
+CTRL_Z = "Ctrl-Z (U+001A), DOS's mark of a file's end"
+TRAILER = "a trailer line, which is no row"
+DUPLICATE = "code: duplicate key (trailing blanks do not count, as in Redshift)"
 FIELDS = "wrong number of fields"
 MISSING = "code: missing"
 AGAIN = "the header row again"
@@ -64,7 +72,7 @@ def rejects(text: str, reason: str) -> Record:
 
 RECORDS = {
     "quotes.csv": [
-        rejects('q1,x,"a\\"b"', AFTER_QUOTE),
+        rejects('q1,x,"a\\"b"', MYSQL_QUOTE),
         rejects('q2,x,"a"b', AFTER_QUOTE),
         rejects('q3,"x",""b', AFTER_QUOTE),
         rejects('q4,x,"x,"y', AFTER_QUOTE),
@@ -72,7 +80,7 @@ RECORDS = {
         rejects('q6,"a"\t,x', AFTER_QUOTE),
         rejects('"q7"x,a,b', AFTER_QUOTE),
         rejects('q8,x,"a\nb"c', AFTER_QUOTE),
-        rejects('q9,x,"say \\"hi, you\\""', AFTER_QUOTE),
+        rejects('q9,x,"say \\"hi, you\\""', MYSQL_QUOTE),
         rejects(f'q10,x,"{MANY}"z', AFTER_QUOTE),
         loads(f'q11,x,"{MANY}"', "q11", "x", HALF),
         loads('q12,x, "a"', "q12", "x", ' "a"'),
@@ -96,7 +104,10 @@ RECORDS = {
         loads("name,x,code", "name", "x", "code"),
     ],
     "texts.csv": [
-        rejects("\x1a", FIELDS),
+        rejects("\x1a", CTRL_Z),
+        rejects("TRAILER|000123", TRAILER),
+        rejects('"Total",7', TRAILER),
+        rejects("totally,other", FIELDS),
         rejects("   ", FIELDS),
         rejects("\x00", FIELDS),
         rejects("  x  ", FIELDS),
@@ -112,24 +123,27 @@ RECORDS = {
         rejects(" ,\x00,\x1a,\x85\u2028\ufeff\\", FIELDS),
         rejects("," * (MAX_FIELDS - 1), FIELDS),
         rejects("\x0c", FIELDS),
-        rejects(",,", MISSING),
+        rejects(",,", EMPTY_ROW),
+        rejects(",x,", MISSING),
+        rejects("n1,\\N,", "\\N, which is MySQL's NULL: add it to the feed's null_values"),
+        loads("n2,\\n,", "n2", "\\n", None),
         rejects(", \x00 , x ", MISSING),
         rejects('t1,"\x00",', "name: holds a NUL character, which Redshift cannot: \x00"),
         rejects(f"t2,x,{'y' * 1_000_000}", f"note: longer than 65535 bytes: {'y' * 200}"),
     ],
     "keys.csv": [
         loads("A,1,", "A", "1", None),
-        rejects("A ,2,", "code: duplicate key: A "),
-        rejects('"A   ",3,', "code: duplicate key: A   "),
+        rejects("A ,2,", f"{DUPLICATE}: A "),
+        rejects('"A   ",3,', f"{DUPLICATE}: A   "),
         loads("A\t,4,", "A\t", "4", None),
         loads(" A,5,", " A", "5", None),
         loads("a,6,", "a", "6", None),
         loads('"A\n",7,', "A\n", "7", None),
         loads("A\u00a0,8,", "A\u00a0", "8", None),
         loads('"",9,', "", "9", None),
-        rejects("  ,10,", "code: duplicate key:   "),
+        rejects("  ,10,", f"{DUPLICATE}:   "),
         loads("B  ,11,", "B  ", "11", None),
-        rejects("B,12,", "code: duplicate key: B"),
+        rejects("B,12,", f"{DUPLICATE}: B"),
     ],
     "lengths.csv": [
         Record("v1,abc ,", reason=f"{TOO_LONG}: abc ", cut=("v1", "abc", None)),
@@ -243,7 +257,7 @@ def test_line_ends_are_part_of_no_value(name: str, mark: str, loaded: Outcome) -
 
 def test_a_file_with_its_columns_in_another_order_loads_the_same(loaded: Outcome) -> None:
     assert ("s1", "x", "second") in loaded.rows
-    assert ("order.csv", ",s1 ,y", "code: duplicate key: s1 ") in loaded.rejects
+    assert ("order.csv", ",s1 ,y", f"{DUPLICATE}: s1 ") in loaded.rejects
 
 
 def test_blanks_beyond_the_length_are_cut_if_the_feed_says_so(job: LoadJob) -> None:
@@ -314,7 +328,8 @@ def test_keys_of_several_columns_are_compared_as_redshift_compares_them(
         run, report = job.run([DAY])
         assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
         assert report[DAY]["rows_loaded"] == 6
-        assert report[DAY]["reasons"] == {"a, b, c, d, e, f: duplicate key": 5}
+        kind = DUPLICATE.replace("code", "a, b, c, d, e, f")
+        assert report[DAY]["reasons"] == {kind: 5}
 
 
 TIMES = {

@@ -11,6 +11,7 @@ import pytest
 
 from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject, inspect_content
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.headers import FileColumns
 from xacct_sandbox.broken_files import KINDS
 from xacct_sandbox.sample_data import COLUMNS, ProductFile
 
@@ -25,7 +26,7 @@ def content(kind: str | None) -> bytes:
 def verdict(kind: str | None) -> FileVerdict:
     """What raw_partition says of the file."""
     item = RawObject("a.csv", 1, "e", datetime(2026, 1, 31, tzinfo=UTC))
-    return inspect_content(item, [content(kind)], CsvDialect(), COLUMNS)
+    return inspect_content(item, [content(kind)], CsvDialect(), FileColumns(tuple(COLUMNS)))
 
 
 @pytest.mark.parametrize(

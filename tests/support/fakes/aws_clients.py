@@ -25,6 +25,7 @@ from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject
 from xacct_assets.aws.s3.raw_bucket import Listing
 from xacct_assets.aws.secretsmanager import WarehouseCredentials
 from xacct_assets.contract.file_patterns import FilePatterns
+from xacct_assets.contract.headers import FileColumns
 from xacct_assets.contract.reject_manifest import RejectManifest
 from xacct_assets.feed import load_job
 from xacct_assets.feed.metadata import RawFiles
@@ -71,7 +72,7 @@ class FakeRawBucket:
         self,
         objects: Sequence[RawObject],
         format_: Any,
-        columns: Sequence[str],
+        columns: FileColumns,
         *,
         is_counted: bool,
         workers: int,
@@ -87,7 +88,7 @@ class FakeRawBucket:
             text = problem and f"s3://bucket/{item.key}: {problem}"
             note = None if rows else "a header and no rows"
             counted = 0 if problem else rows if is_counted else None
-            header = tuple(columns)
+            header = columns.names
             verdicts.append(
                 FileVerdict(item, counted, header, item.size, text, note, bool(item.archive))
             )

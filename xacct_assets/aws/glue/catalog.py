@@ -116,8 +116,9 @@ class Catalog:
         partition_keys: Sequence[str],
         delimiter: str,
         crawler: str,
+        header_lines: int = 1,
     ) -> None:
-        """Create a table for CSV files with a header row, as the crawler would create it.
+        """Create a table for CSV files, as the crawler would create it.
 
         No error if a table of that name exists.
 
@@ -128,6 +129,7 @@ class Catalog:
             partition_keys: names, all of type string as a crawler makes them.
             delimiter: of the files.
             crawler: becomes the table's owner (UPDATED_BY_CRAWLER) and goes on updating it.
+            header_lines: lines of a file before its first row.
         """
         parameters = {
             "CrawlerSchemaDeserializerVersion": "1.0",
@@ -139,7 +141,7 @@ class Catalog:
             "areColumnsQuoted": "false",
             "columnsOrdered": "true",
             "delimiter": delimiter,
-            "skip.header.line.count": "1",
+            **({"skip.header.line.count": str(header_lines)} if header_lines else {}),
         }
         table: Any = {
             "Name": name,

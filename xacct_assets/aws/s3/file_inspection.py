@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from xacct_assets.aws.s3.file_signatures import SIGNATURE_BYTES, foreign_format
 from xacct_assets.contract.csv_count import WORTH_SPLITTING_BYTES, RecordCounter
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.encodings import explain, to_utf8
 from xacct_assets.contract.gzip_stream import gunzip
-from xacct_assets.contract.headers import header_problem
+from xacct_assets.contract.headers import FileColumns
 from xacct_assets.contract.malformed_csv import MalformedCsv, check_end
 
 #: Bytes at each end of a file that are read if somebody else counts its rows. (The load job reads
@@ -49,7 +50,7 @@ class FileVerdict:
         object: the file.
         rows: data records (the header and empty lines are none); 0 if there is a problem; None if
             only the file's ends were read.
-        header: its column names in the file's order.
+        header: its column names in the file's order; none if the feed's files have no header row.
         size: bytes after decompression; 0 if only the ends were read.
         problem: why no row of the file can be used, and the fix; None if there is no problem.
         note: what is unusual but harmless (there are no rows).
@@ -69,7 +70,7 @@ class FileVerdict:
 
 
 def inspect_content(
-    item: RawObject, body: Iterable[bytes], dialect: CsvDialect, columns: Sequence[str]
+    item: RawObject, body: Iterable[bytes], dialect: CsvDialect, columns: FileColumns
 ) -> FileVerdict:
     """Read a file to its end, count its records and check its header.
 
@@ -79,51 +80,59 @@ def inspect_content(
         item: the file; its key says whether it is gzip.
         body: its bytes in chunks.
         dialect: of the feed.
-        columns: the feed's column names.
+        columns: of the feed.
     """
     counter = RecordCounter(dialect)
     is_gzip = _is_gzip(item)
     size = 0
     try:
-        for chunk in _refuse_foreign(gunzip(body) if is_gzip else body):
+        plain = _refuse_foreign(gunzip(body) if is_gzip else body, dialect)
+        for chunk in to_utf8(plain, dialect.encoding):
             size += len(chunk)
             counter.feed(chunk)
             _check_header(counter, columns)
         counter.finish()
         _check_header(counter, columns)
     except MalformedCsv as problem:
-        return FileVerdict(item, 0, counter.header, size, problem=str(problem))
+        text = explain(problem, dialect.encoding)
+        return FileVerdict(item, 0, _header(counter), size, problem=text)
     note = None
     if not counter.header:
         note = "zero bytes" if size == 0 else "only empty lines"
+        if size and dialect.preamble_lines:
+            note = "nothing behind the preamble"
     elif counter.rows == 0:
         note = "a header and no rows"
-    is_splittable = not (
-        is_gzip or counter.has_inner_line_ends or item.size < WORTH_SPLITTING_BYTES
+    is_splittable = (
+        dialect.is_read_by_line
+        and not (is_gzip or counter.has_inner_line_ends)
+        and item.size >= WORTH_SPLITTING_BYTES
     )
     return FileVerdict(
-        item, counter.rows, counter.header, size, note=note, is_splittable=is_splittable
+        item, counter.rows, _header(counter), size, note=note, is_splittable=is_splittable
     )
 
 
 def inspect_ends(
-    item: RawObject, head: bytes, tail: bytes, dialect: CsvDialect, columns: Sequence[str]
+    item: RawObject, head: bytes, tail: bytes, dialect: CsvDialect, columns: FileColumns
 ) -> FileVerdict:
     """Check the header, the encoding and the last line of a file from its ends only.
 
-    The end of a gzip file says nothing before all of it is decompressed.
+    The end of a gzip file says nothing before all of it is decompressed. That of a file in another
+    encoding than UTF-8 may begin within a character; who counts the file decodes all of it.
 
     Args:
         item: the file; its key says whether it is gzip.
         head: its first `END_BYTES`.
         tail: its last `END_BYTES`; not looked at if it is gzip.
         dialect: of the feed.
-        columns: the feed's column names.
+        columns: of the feed.
     """
     counter = RecordCounter(dialect)
     is_gzip = _is_gzip(item)
     try:
-        for chunk in _refuse_foreign(gunzip([head], is_whole=False) if is_gzip else [head]):
+        plain = _refuse_foreign(gunzip([head], is_whole=False) if is_gzip else [head], dialect)
+        for chunk in to_utf8(plain, dialect.encoding, is_whole=False):
             counter.feed(chunk)
             _check_header(counter, columns)
             if counter.header:
@@ -133,11 +142,12 @@ def inspect_ends(
                 f"its header row does not end within its first {END_BYTES:,} bytes: this is not a "
                 "CSV file with line ends, or it begins with many empty lines"
             )
-        if not is_gzip:
+        if not is_gzip and dialect.encoding == "utf-8":
             _check_tail(tail)
     except MalformedCsv as problem:
-        return FileVerdict(item, 0, counter.header, 0, problem=str(problem))
-    return FileVerdict(item, None, counter.header, 0)
+        text = explain(problem, dialect.encoding)
+        return FileVerdict(item, 0, _header(counter), 0, problem=text)
+    return FileVerdict(item, None, _header(counter), 0)
 
 
 def _is_gzip(item: RawObject) -> bool:
@@ -156,21 +166,23 @@ def _check_tail(tail: bytes) -> None:
     check_end(tail.rpartition(b"\n")[2])
 
 
-def _refuse_foreign(body: Iterable[bytes]) -> Iterator[bytes]:
+def _refuse_foreign(body: Iterable[bytes], dialect: CsvDialect) -> Iterator[bytes]:
     """The same bytes; raises MalformedCsv if the first of them are of another format."""
     chunks, head = iter(body), b""
     for chunk in chunks:
         head += chunk
         if len(head) >= SIGNATURE_BYTES:
             break
-    if problem := foreign_format(head[:SIGNATURE_BYTES]):
+    if problem := foreign_format(head[:SIGNATURE_BYTES], dialect.encoding):
         raise MalformedCsv(problem)
     yield head
     yield from chunks
 
 
-def _check_header(counter: RecordCounter, columns: Sequence[str]) -> None:
-    if counter.header:
-        problem = header_problem(counter.header, columns, counter.dialect.delimiter)
-        if problem:
-            raise MalformedCsv(problem)
+def _check_header(counter: RecordCounter, columns: FileColumns) -> None:
+    if counter.header and (problem := columns.problem(counter.header, counter.dialect)):
+        raise MalformedCsv(problem)
+
+
+def _header(counter: RecordCounter) -> tuple[str, ...]:
+    return counter.header if counter.dialect.header_row else ()

@@ -62,11 +62,12 @@ _TAR_MAGIC = slice(257, 262)
 _UTF16_BYTES = 64
 
 
-def foreign_format(head: bytes) -> str | None:
+def foreign_format(head: bytes, encoding: str = "utf-8") -> str | None:
     """What a file is instead of CSV, and the fix; None if it may be CSV.
 
     Args:
         head: its first `SIGNATURE_BYTES` bytes, or all of them.
+        encoding: that the file must have.
     """
     found = next((signature for signature in _SIGNATURES if signature.fits(head)), None)
     if found is not None and found.start == _EXCEL.start:
@@ -74,11 +75,11 @@ def foreign_format(head: bytes) -> str | None:
             found = _EXCEL
     elif head[_TAR_MAGIC] == b"ustar":
         found = _Signature(b"", "a tar archive", _UNPACK)
-    elif found is None and _is_unmarked_utf16(head):
+    elif found is None and encoding != "utf-16" and _is_unmarked_utf16(head):
         found = _Signature(b"", "UTF-16 without a byte order mark", _AS_UTF8)
     if found is None:
         return None
-    expected = "UTF-8" if found.fix == _AS_UTF8 else "CSV"
+    expected = encoding.upper() if found.fix == _AS_UTF8 else "CSV"
     return f"it is {found.name}, not {expected}: {found.fix}"
 
 

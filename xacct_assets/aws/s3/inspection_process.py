@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from xacct_assets.aws.errors import Unavailable
 from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject, inspect_content
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.gzip_stream import CHUNK
+from xacct_assets.contract.headers import FileColumns
 
 #: Starting a process takes a fraction of the time that this many bytes take to be counted.
 WORTH_A_PROCESS_BYTES = 128 * 1024 * 1024
@@ -35,7 +36,7 @@ _CODE = (
 
 
 def inspect_in_process(
-    item: RawObject, body: Iterable[bytes], dialect: CsvDialect, columns: Sequence[str]
+    item: RawObject, body: Iterable[bytes], dialect: CsvDialect, columns: FileColumns
 ) -> FileVerdict:
     """`inspect_content` in a child process; in this one if the machine has only one core.
 
@@ -76,7 +77,7 @@ def _inspect(
     item: RawObject,
     body: Iterable[bytes],
     dialect: CsvDialect,
-    columns: Sequence[str],
+    columns: FileColumns,
 ) -> bytes:
     assert child.stdin is not None
     assert child.stdout is not None
@@ -86,7 +87,12 @@ def _inspect(
         # Fewer changes between the processes than with 64 kB.
         with suppress(PermissionError):
             fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, 4 * CHUNK)
-    order = {"key": item.key, "size": item.size, "dialect": asdict(dialect), "columns": [*columns]}
+    order = {
+        "key": item.key,
+        "size": item.size,
+        "dialect": asdict(dialect),
+        "columns": asdict(columns),
+    }
     try:
         child.stdin.write(json.dumps(order).encode() + b"\n")
         for chunk in body:
@@ -105,7 +111,8 @@ def main() -> None:
     order = json.loads(stdin.readline())
     item = RawObject(order["key"], order["size"], "", datetime.now(UTC))
     body = iter(lambda: stdin.read(CHUNK), b"")
-    verdict = inspect_content(item, body, CsvDialect(**order["dialect"]), order["columns"])
+    columns = FileColumns(**order["columns"])
+    verdict = inspect_content(item, body, CsvDialect(**order["dialect"]), columns)
     # The parent may still be writing. It must not wait for this process, nor this one for it.
     os.close(stdin.fileno())
     names = {field.name for field in fields(verdict)} - {"object"}

@@ -29,6 +29,7 @@ from xacct_assets.aws.s3.keys import key_problem, printable
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.file_patterns import FilePatterns
 from xacct_assets.contract.gzip_stream import CHUNK
+from xacct_assets.contract.headers import FileColumns
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -125,7 +126,7 @@ class RawBucket:
         self,
         objects: Sequence[RawObject],
         dialect: CsvDialect,
-        columns: Sequence[str],
+        columns: FileColumns,
         *,
         is_counted: bool = True,
         workers: int = 4,
@@ -139,7 +140,7 @@ class RawBucket:
         Args:
             objects: the files.
             dialect: of the feed.
-            columns: the feed's column names.
+            columns: of the feed.
             is_counted: whether to read the files to their end and count their rows. If not, both
                 ends of each large file are read, in two requests.
             workers: files that are inspected at the same time.
@@ -197,7 +198,7 @@ class RawBucket:
         self,
         item: RawObject,
         dialect: CsvDialect,
-        columns: Sequence[str],
+        columns: FileColumns,
         stopped: Callable[[], bool],
     ) -> FileVerdict:
         def chunks(body: Iterable[bytes]) -> Iterator[bytes]:
@@ -216,7 +217,7 @@ class RawBucket:
         self,
         item: RawObject,
         dialect: CsvDialect,
-        columns: Sequence[str],
+        columns: FileColumns,
         stopped: Callable[[], bool],
     ) -> FileVerdict:
         def read(start: int, stop: int) -> bytes:

@@ -119,6 +119,7 @@ def column_schema(feed: FeedSpec) -> dg.TableSchemaMetadataValue:
                     type=column.type,
                     description=column.description or None,
                     constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                    tags={"sensitive": "true"} if column.sensitive else {},
                 )
                 for column in feed.columns
             ]

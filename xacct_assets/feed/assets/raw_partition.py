@@ -47,7 +47,7 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             # How long files are kept and who counts them does not change what they hold.
             *(feed, NAME, "1"),
             feed.source.model_dump(mode="json", exclude={"retention_days", "count_until_mb"}),
-            feed.column_names(),
+            [column.header_name for column in feed.columns],
         ),
         kinds={"s3", "csv"},
         description=(

@@ -98,7 +98,7 @@ def unload_statement(feed: FeedSpec, aws: AwsClients, day: date) -> str:
         f"SELECT {columns} FROM {qualified(feed.warehouse.fact)} "  # noqa: S608
         f"WHERE {identifier(PARTITION_COLUMN)} = {literal(day.isoformat())}"
     )
-    if not feed.export.parallel:
+    if not feed.export.parallel and feed.key:
         # Files are written in sequence to get them in order.
         query += f" ORDER BY {', '.join(identifier(name) for name in feed.key)}"
     settings, export = aws.settings, feed.export

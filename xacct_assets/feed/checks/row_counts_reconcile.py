@@ -17,6 +17,7 @@ from xacct_assets.feed.metadata import ExportedFiles, LoadedRows, RawFiles
 from xacct_assets.feed.partitions import parse_day
 from xacct_assets.feed.reconciliation.collection import KnownNumbers, reconcile
 from xacct_assets.feed.reconciliation.equation import (
+    NO_KEY,
     DayReconciliation,
     ExportDay,
     RawDay,
@@ -61,9 +62,10 @@ def _describe(result: DayReconciliation) -> str:
         raw = f"raw files are {result.raw_state}, as retention_days expects"
         return f"{raw}; {result.fact_rows} fact; {result.exported_rows or 0} exported"
     raw_rows = "?" if result.raw_rows is None else result.raw_rows
+    no_key = f"; {NO_KEY}" if NO_KEY in result.notes else ""
     return (
         f"{raw_rows} raw = {result.fact_rows} fact + {result.rejected_rows} rejected; "
-        f"{result.exported_rows or 0} exported"
+        f"{result.exported_rows or 0} exported{no_key}"
     )
 
 

@@ -103,7 +103,9 @@ def _reconcile(
     staged = count_by_day(aws, feed.warehouse.staging, wanted)
     load_audit = read_load_audit(feed, aws, wanted)
     fact, fact_keys = count_fact_by_day(feed, aws, wanted)
-    doubled = {day: doubled_keys(feed, aws, day) for day in fact if fact[day] != fact_keys[day]}
+    doubled = {
+        day: doubled_keys(feed, aws, day) for day, keys in fact_keys.items() if fact[day] != keys
+    }
     raw = raw_days(feed, aws, wanted, known.raw)
     exports = dict(known.exports)
     exports |= export_days(feed, aws, [day for day in wanted if day not in exports])
@@ -117,8 +119,9 @@ def _reconcile(
                 load_audit=load_audit.get(day),
                 rejected=rejected[day],
                 fact=fact.get(day, 0),
-                fact_keys=fact_keys.get(day, 0),
+                fact_keys=fact_keys.get(day, 0) if feed.key else None,
                 doubled_keys=doubled.get(day, ()),
+                has_key=bool(feed.key),
                 export=exports[day],
                 retention=retention_of(feed, day, today),
             ),

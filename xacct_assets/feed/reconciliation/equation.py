@@ -88,6 +88,7 @@ class DayNumbers:
         fact: rows in the fact table.
         fact_keys: distinct keys in the fact table; None if they were not counted.
         doubled_keys: some of the keys that more than one row has, as text.
+        has_key: whether the feed has a key.
         retention: of the raw files.
     """
 
@@ -99,6 +100,7 @@ class DayNumbers:
     export: ExportDay
     fact_keys: int | None = None
     doubled_keys: tuple[str, ...] = ()
+    has_key: bool = True
     retention: Retention = field(default_factory=Retention)
 
     @property
@@ -155,6 +157,13 @@ class DayReconciliation:
         return asdict(self)
 
 
+#: What is said of a feed without a key.
+NO_KEY = (
+    "the feed has no key: its rows are counted, but it is not proven that none of them is there "
+    "twice in place of another"
+)
+
+
 def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
     """Apply the equation to a day's numbers."""
     state, archived = numbers.raw_state, numbers.raw.archived
@@ -180,7 +189,11 @@ def judge(day: date, numbers: DayNumbers) -> DayReconciliation:
         problems=problems,
         raw_state=state,
         warnings=_warnings(numbers, agree=not problems),
-        notes=[*(_not_counted(archived) if is_loaded else ()), *numbers.raw.notes],
+        notes=[
+            *(_not_counted(archived) if is_loaded else ()),
+            *numbers.raw.notes,
+            *(() if numbers.has_key or not numbers.fact else (NO_KEY,)),
+        ],
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from xacct_assets.contract.load_request import MASK
+
 if TYPE_CHECKING:
     from xacct_assets.aws_clients import AwsClients
     from xacct_assets.feed.spec import FeedSpec
@@ -33,8 +35,11 @@ def count_fact_by_day(
     """Count rows and distinct keys in the fact table, one query.
 
     Returns:
-        Row count by day and distinct key count by day; a day without rows is in neither.
+        Row count by day and distinct key count by day; a day without rows is in neither. The second
+        is empty if the feed has no key.
     """
+    if not feed.key:
+        return count_by_day(aws, feed.warehouse.fact, days), {}
     from xacct_assets.aws.redshift.sql import load_statement
 
     sql = load_statement(
@@ -55,8 +60,9 @@ def doubled_keys(feed: FeedSpec, aws: AwsClients, day: date) -> tuple[str, ...]:
     sql = load_statement(
         "xacct_assets.feed", "doubled_keys", fact=feed.warehouse.fact, key=feed.key
     )
+    hidden = {column.name for column in feed.columns if column.sensitive}
     return tuple(
-        ", ".join(f"{name}={row[name]!r}" for name in feed.key)
+        ", ".join(f"{name}={MASK if name in hidden else repr(row[name])}" for name in feed.key)
         for row in aws.warehouse.query(sql, (day,))
     )
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xacct_assets.contract.days import PARTITION_COLUMN, DayLayout
 from xacct_assets.feed.spec.arrival import Arrival, Schedule
-from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column
+from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column, check_columns
 from xacct_assets.feed.spec.export import Export
 from xacct_assets.feed.spec.names import FeedName, Identifier, IsoDate, feed_stack_name
 from xacct_assets.feed.spec.source import Source
@@ -37,9 +37,8 @@ class FeedSpec(BaseModel):
     )
     columns: list[Column] = Field(min_length=1, description="The columns, in warehouse order.")
     key: list[Identifier] = Field(
-        min_length=1,
         description="Columns that identify a row within a day; further rows with the same key are "
-        "rejected.",
+        "rejected. [] if no columns do: then nothing proves that no row is there twice.",
     )
     catalog: Catalog = Field(
         description="The Glue table that describes the raw files, and its crawler."
@@ -89,6 +88,7 @@ class FeedSpec(BaseModel):
                 raise ValueError(f"key: column {part!r} is nullable; set nullable: false for it")
         if len(set(self.key)) != len(self.key):
             raise ValueError("key: a column is listed twice; remove one")
+        check_columns(self.columns, self.source.csv, self.key)
         return self
 
     @model_validator(mode="after")

@@ -75,6 +75,13 @@ def _validate_timezone(value: str) -> str:
     return value
 
 
+def _only_text(value: Any) -> Any:
+    # YAML makes other values of NULL, yes and 0.
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text: put it in quotes, e.g. 'N/A'")
+    return value
+
+
 Identifier = Annotated[
     str,
     _matching(
@@ -123,6 +130,10 @@ QueueName = Annotated[
 FileName = Annotated[
     str,
     _matching(r"[A-Za-z0-9_.-]{1,128}", "a file name: give letters, digits, _ . and -"),
+]
+QuotedText = Annotated[str, BeforeValidator(_only_text)]
+OptionalText = Annotated[
+    str | None, BeforeValidator(lambda value: value if value is None else _only_text(value))
 ]
 Quote = Annotated[str, _matching(r"[\"']", "a quote: give '\"' or \"'\"")]
 Delimiter = Annotated[str, AfterValidator(_validate_delimiter)]

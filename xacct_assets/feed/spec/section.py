@@ -1,14 +1,31 @@
 """The base class of the sections of a feed's file."""
 
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class Section(BaseModel):
-    """A strict model: an unknown field is an error, and values are not converted."""
+    """A strict model: an unknown field is an error, and values are not converted.
+
+    Attributes:
+        left_out: fields that are not serialized while they have their defaults. A field that is
+            added to a section must not change what is made from the settings of older feeds, as the
+            code versions of their assets.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    left_out: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        fields = type(self).model_fields
+        for name in self.left_out & values.keys():
+            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
+                del values[name]
+        return values
 
 
 def refuse_options(

@@ -1,25 +1,80 @@
 """Where a feed's raw files land and how they are written."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xacct_assets.contract.days import DayLayout
-from xacct_assets.feed.spec.names import BucketName, Delimiter, FilePattern, Prefix, Quote
+from xacct_assets.contract.headers import fold_header
+from xacct_assets.feed.spec.names import (
+    BucketName,
+    Delimiter,
+    FilePattern,
+    Prefix,
+    Quote,
+    QuotedText,
+)
 from xacct_assets.feed.spec.section import Section
 
 
 class Csv(Section):
     """The dialect of the raw files (RFC 4180 with these characters; quotes are doubled)."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset(
+        {"header_row", "preamble_lines", "header_match", "extra_columns", "null_values"}
+    )
+
     delimiter: Delimiter = Field(default=",", description="One character between fields.")
     quote: Quote = Field(
         default='"',
         description="One character around fields; two of them inside a field mean one.",
     )
-    encoding: Literal["utf-8"] = Field(
-        default="utf-8", description="Encoding of the files; only utf-8 is supported."
+    encoding: Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1"] = Field(
+        default="utf-8",
+        description="Encoding of the files. Each is decoded by it and never guessed: a byte that "
+        "it does not have stops the day. Large files are read in parallel only if they are utf-8.",
     )
+    header_row: bool = Field(
+        default=True,
+        description="Whether the first row names the columns. Without it, the fields are the "
+        "feed's columns in their order.",
+    )
+    preamble_lines: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Lines before the header row (or the first row) that are skipped, e.g. 1 for "
+        "Excel's sep=; line. Empty lines are no lines here, and need not be counted.",
+    )
+    header_match: Literal["exact", "relaxed"] = Field(
+        default="exact",
+        description="How names in the header row are compared; relaxed ignores case and outer "
+        "blanks.",
+    )
+    extra_columns: Literal["fail", "ignore"] = Field(
+        default="fail",
+        description="What becomes of columns in the files that the feed does not have: fail stops "
+        "the day, ignore leaves them out.",
+    )
+    null_values: list[QuotedText] = Field(
+        default_factory=list,
+        description="Texts that mean NULL in every column, besides an empty unquoted field, e.g. "
+        "'N/A'. They are compared to the letter.",
+    )
+
+    def folded(self, name: str) -> str:
+        """A name of a header row as it is compared."""
+        return fold_header(name, is_relaxed=self.header_match == "relaxed")
+
+    @model_validator(mode="after")
+    def _options_fit_the_header_row(self) -> "Csv":
+        for option, value in (("header_match", "relaxed"), ("extra_columns", "ignore")):
+            if not self.header_row and getattr(self, option) == value:
+                raise ValueError(
+                    f"{option}: {value} needs the names of a header row, and header_row is false: "
+                    "remove one of both"
+                )
+        return self
 
 
 class Source(Section):

@@ -84,13 +84,38 @@ def test_a_repeated_day_is_refused(data: dict[str, Any]) -> None:
         LoadRequest.from_json(data)
 
 
-def test_an_encoding_other_than_utf_8_is_refused_by_name(data: dict[str, Any]) -> None:
-    data["source"]["encoding"] = "latin-1"
-    with pytest.raises(InvalidLoadRequest, match=r"latin-1.*only UTF-8"):
+def test_an_encoding_that_is_not_supported_is_refused_by_name(data: dict[str, Any]) -> None:
+    data["source"]["encoding"] = "latin-9"
+    with pytest.raises(InvalidLoadRequest, match=r"latin-9.*utf-8, utf-16, windows-1252"):
         LoadRequest.from_json(data)
 
 
-@pytest.mark.parametrize("column_type", ["super", "timestamptz", "decimal(39,2)", "varchar(70000)"])
+def test_what_a_feed_says_of_columns_and_files_travels_along(data: dict[str, Any]) -> None:
+    data["columns"][2] |= {
+        "header": "Price (EUR)",
+        "format": "1.234,56",
+        "null_values": ["N/A"],
+        "trim": True,
+        "default": "",
+        "sensitive": True,
+        "optional": True,
+    }
+    data["source"] |= {
+        "encoding": "utf-16",
+        "header_row": False,
+        "preamble_lines": 2,
+        "relaxed_header": True,
+        "ignores_other_columns": True,
+    }
+    sent = LoadRequest.from_json(data)
+    assert LoadRequest.from_json(sent.to_json()) == sent
+    assert sent.to_json() == data
+    assert sent.columns[2].null_values == ("N/A",)
+    assert sent.file_columns.names == ("id", "name", "Price (EUR)")
+    assert sent.file_columns.optional == ("Price (EUR)",)
+
+
+@pytest.mark.parametrize("column_type", ["geometry", "timetz", "decimal(39,2)", "varchar(70000)"])
 def test_a_column_type_that_cannot_be_loaded_is_refused_by_name(
     data: dict[str, Any], column_type: str
 ) -> None:

@@ -8,14 +8,16 @@ import pytest
 
 from xacct_assets.contract.bucket_owners import format_owners, parse_owners
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
+from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import DayFolders, DayLayout, day_prefix, day_values
 from xacct_assets.contract.file_patterns import FilePatterns
-from xacct_assets.contract.headers import header_problem
+from xacct_assets.contract.headers import FileColumns
 from xacct_assets.contract.load_report import DayLoad, LoadReport
 from xacct_assets.contract.reject_manifest import RejectManifest
 
 DAY = date(2026, 1, 2)
 COLUMNS = ["id", "name", "price"]
+FILE_COLUMNS = FileColumns(tuple(COLUMNS))
 OWNERS = "raw=111111111111,working=222222222222"
 
 
@@ -58,7 +60,7 @@ def test_data_files_the_marker_and_hidden_keys_are_not_unmatched(key: str) -> No
 
 @pytest.mark.parametrize("header", [COLUMNS, ["price", "id", "name"]])
 def test_columns_may_come_in_any_order(header: list[str]) -> None:
-    assert header_problem(header, COLUMNS, ",") is None
+    assert FILE_COLUMNS.problem(header, CsvDialect()) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_columns_may_come_in_any_order(header: list[str]) -> None:
 def test_a_header_that_differs_from_the_columns_is_described(
     header: list[str], message: str
 ) -> None:
-    assert message in (header_problem(header, COLUMNS, ",") or "")
+    assert message in (FILE_COLUMNS.problem(header, CsvDialect()) or "")
 
 
 @pytest.mark.parametrize(

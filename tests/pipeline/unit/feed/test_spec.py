@@ -202,7 +202,15 @@ def test_types_are_read_however_they_are_written(written: str, meant: str) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["varchar", "varchar(0)", "varchar(65536)", "decimal(39,2)", "decimal(5,6)", "super", "text"],
+    [
+        "varchar",
+        "varchar(0)",
+        "varchar(65536)",
+        "decimal(39,2)",
+        "decimal(5,6)",
+        "geometry",
+        "text",
+    ],
 )
 def test_types_that_the_pipeline_cannot_load_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=text.replace("(", r"\(").replace(")", r"\)")):
@@ -272,3 +280,216 @@ def test_two_feeds_that_would_overwrite_each_other_are_refused(
 def test_the_message_about_an_unknown_feed_lists_the_feeds() -> None:
     with pytest.raises(FeedFileError, match=r"no feed 'orders'.*there are: products"):
         load_feed("orders")
+
+
+def column(**settings: Any) -> dict[str, Any]:
+    return {"name": "extra", "type": "varchar(10)", **settings}
+
+
+def with_column(csv: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    """The products feed with a further column."""
+    values = attributes()
+    values["columns"].append(column(**settings))
+    values["source"]["csv"] |= csv or {}
+    return values
+
+
+def accepted(values: dict[str, Any]) -> FeedSpec:
+    return FeedSpec.model_validate(values)
+
+
+def refusal(values: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        FeedSpec.model_validate(values)
+    return str(caught.value)
+
+
+def test_settings_that_are_not_used_change_no_code_version() -> None:
+    feed = accepted(attributes())
+    assert feed.columns[0].model_dump(mode="json") == {
+        "name": "id",
+        "type": "bigint",
+        "nullable": False,
+        "description": "Identifies the product.",
+    }
+    assert feed.source.model_dump(mode="json")["csv"] == {
+        "delimiter": ",",
+        "quote": '"',
+        "encoding": "utf-8",
+    }
+
+
+def test_settings_that_are_used_are_kept() -> None:
+    feed = accepted(
+        with_column(
+            {"preamble_lines": 1, "extra_columns": "ignore", "null_values": ["N/A"]},
+            header="Body (HTML)",
+            trim=True,
+            null_values=["-"],
+            default="none",
+            optional=True,
+            sensitive=True,
+        )
+    )
+    assert FeedSpec.model_validate(feed.model_dump()) == feed
+    assert feed.columns[-1].header_name == "Body (HTML)"
+    assert feed.columns[0].header_name == "id"
+
+
+@pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        ("decimal(10,2)", "1.234,56"),
+        ("decimal(10,2)", "1234,56"),
+        ("decimal(10,2)", "1 234,56 €"),
+        ("decimal(10,2)", "$1,234.56"),
+        ("decimal(10,2)", "1'234.56 CHF"),
+        ("double precision", "1234,56 %"),
+        ("real", "1\u202f234,56"),
+        ("integer", "1.234"),
+        ("integer", "1,234.56"),
+        ("date", "DD/MM/YYYY"),
+        ("date", "YYYYMMDD"),
+        ("date", "DD-MON-YY"),
+        ("date", "DD.MM.YYYY 00:00:00"),
+        ("timestamp", "YYYY-MM-DD HH:MI:SS TZ"),
+        ("timestamp", "MM/DD/YYYY HH:MI AM"),
+        ("timestamptz", "YYYY-MM-DDTHH:MI:SS.FFTZ"),
+        ("time", "HH:MI AM"),
+    ],
+)
+def test_a_format_says_how_values_are_written(type_: str, text: str) -> None:
+    assert accepted(with_column(type=type_, format=text)).columns[-1].format == text
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "reason"),
+    [
+        ("decimal(10,2)", "0,00", "is no number's: write the number 1234.56"),
+        ("decimal(10,2)", "1.234.56", "thousands and decimals follow the same character"),
+        ("decimal(10,2)", "1.234", "has no decimals"),
+        ("decimal(10,2)", "1234;56", "decimals follow '.' or ','"),
+        ("decimal(10,2)", "1x234.56", "'x' separates no thousands"),
+        ("decimal(10,2)", "-1234.56", "write a positive number"),
+        ("varchar(10)", "DD/MM/YYYY", "format is for numbers, dates and times"),
+        ("boolean", "J/N", "format is for numbers, dates and times"),
+        ("date", "dd/mm/yyyy", "'d' is no token"),
+        ("date", "%d/%m/%Y", "'%' is no token"),
+        ("date", "DD/MM", "needs one year"),
+        ("date", "DD/MM/YYYY HH:MI", "belongs to a timestamp"),
+        ("date", "DD/MM/YYYY DD", "a token is there twice"),
+        ("timestamp", "YYYY-MM-DD SS", "SS needs MI"),
+        ("timestamp", "YYYY-MM-DD AM", "AM needs HH"),
+        ("time", "DD HH:MI", "holds a date or a time zone"),
+        ("time", "HH", "needs HH and MI"),
+        ("date", 20260131, "put it in quotes"),
+    ],
+)
+def test_a_format_that_cannot_be_used_is_refused(type_: str, text: Any, reason: str) -> None:
+    assert reason in refusal(with_column(type=type_, format=text))
+
+
+@pytest.mark.parametrize(
+    ("type_", "default"),
+    [
+        ("bigint", "-9223372036854775808"),
+        ("smallint", "0"),
+        ("decimal(5,2)", "999.99"),
+        ("decimal(2,2)", "0.99"),
+        ("real", "1.5e10"),
+        ("boolean", "false"),
+        ("date", "2026-02-28"),
+        ("timestamp", "2026-01-31 12:00:00"),
+        ("timestamptz", "2026-01-31T12:00"),
+        ("time", "23:59:59.5"),
+        ("varchar(3)", "é-"),
+        ("char(3)", "abc"),
+        ("super", '{"a": [1, null]}'),
+        ("varchar(3)", ""),
+    ],
+)
+def test_a_default_is_a_value_of_its_type(type_: str, default: str) -> None:
+    assert accepted(with_column(type=type_, default=default)).columns[-1].default == default
+
+
+@pytest.mark.parametrize(
+    ("type_", "default", "reason"),
+    [
+        ("smallint", "32768", "is not a smallint"),
+        ("bigint", "1.0", "is not a bigint"),
+        ("decimal(5,2)", "1000", "is not a decimal(5,2)"),
+        ("decimal(5,2)", "1.234", "is not a decimal(5,2)"),
+        ("decimal(5,2)", "1,5", "is not a decimal(5,2)"),
+        ("decimal(2,2)", "1.00", "is not a decimal(2,2)"),
+        ("real", "inf", "is not a real"),
+        ("boolean", "yes", "write 'true' or 'false'"),
+        ("date", "31/12/2026", "write it as 2026-01-31"),
+        ("date", "2026-02-30", "write it as 2026-01-31"),
+        ("timestamp", "2026-01-31", "in UTC"),
+        ("timestamp", "2026-01-31 12:00:00+01:00", "in UTC"),
+        ("time", "24:00:00", "write it as 12:00:00"),
+        ("varchar(2)", "éa", "is longer than 2 bytes"),
+        ("char(2)", "é", "ASCII only"),
+        ("super", "{a: 1}", "is not a JSON text"),
+        ("super", "NaN", "is not a JSON text"),
+        ("integer", 0, "put it in quotes"),
+        ("boolean", False, "put it in quotes"),
+    ],
+)
+def test_a_default_of_another_type_is_refused(type_: str, default: Any, reason: str) -> None:
+    assert reason in refusal(with_column(type=type_, default=default))
+
+
+@pytest.mark.parametrize(
+    ("csv", "settings", "reason"),
+    [
+        ({}, {"header": "id"}, "'id' and 'extra' have the same header 'id'"),
+        ({"header_match": "relaxed"}, {"header": " ID"}, "relaxed ignores case"),
+        ({"header_row": False}, {"header": "x"}, "has header, and the files have no header row"),
+        ({"header_row": False}, {"optional": True}, "has optional, and the files have no header"),
+        ({}, {"optional": True, "nullable": False}, "give a default, or set nullable: true"),
+        ({"null_values": [None]}, {}, "put it in quotes"),
+        ({}, {"null_values": [0]}, "put it in quotes"),
+        ({}, {"header": ""}, "header"),
+        ({}, {"header": True}, "put it in quotes"),
+        ({"header_row": False, "header_match": "relaxed"}, {}, "needs the names of a header row"),
+        ({"header_row": False, "extra_columns": "ignore"}, {}, "needs the names of a header row"),
+        ({"encoding": "latin-9"}, {}, "encoding"),
+        ({"preamble_lines": -1}, {}, "preamble_lines"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused(
+    csv: dict[str, Any], settings: dict[str, Any], reason: str
+) -> None:
+    assert reason in refusal(with_column(csv, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"default": "0", "type": "bigint"}, "optional or has a default"),
+        ({"optional": True, "default": "0", "type": "bigint"}, "optional or has a default"),
+        ({"type": "super"}, "does not compare super"),
+    ],
+)
+def test_a_key_needs_a_value_of_its_own_in_each_row(settings: dict[str, Any], reason: str) -> None:
+    values = with_column(nullable=False, **settings)
+    values["key"] = ["extra"]
+    assert reason in refusal(values)
+
+
+def test_a_feed_may_have_no_key() -> None:
+    values = attributes()
+    values["key"] = []
+    assert accepted(values).key == []
+
+
+@pytest.mark.parametrize("type_", ["char(4)", "timestamptz", "time", "super"])
+def test_types_of_redshift(type_: str) -> None:
+    assert accepted(with_column(type=type_)).columns[-1].type == type_
+    assert ColumnType.parse(type_).hive == "string"
+
+
+@pytest.mark.parametrize("type_", ["char(0)", "char(4097)", "char", "timetz"])
+def test_types_that_redshift_or_the_job_does_not_have(type_: str) -> None:
+    assert "columns" in refusal(with_column(type=type_))

@@ -11,7 +11,8 @@ import re
 import pytest
 
 from xacct_assets.contract.column_types import ColumnType
-from xacct_load.column_sql import sql_text, value_sql
+from xacct_load.column_sql import value_sql
+from xacct_load.sql_texts import sql_text
 
 
 def accepts(column_type: str, text: str) -> bool:

@@ -174,7 +174,8 @@ def test_all_files_that_cannot_be_loaded_are_named_at_once() -> None:
         "s3://raw/open.csv: the quoted field that is open at byte 46 is never closed: somewhere a "
         "quote is missing, or a quote inside a field is not doubled",
         "s3://raw/latin.csv: it is not UTF-8: byte 46 is 0xe9 (invalid continuation byte); "
-        "convert the file to UTF-8",
+        "convert the file to UTF-8, or set the feed's source.csv.encoding to that of the file, "
+        "e.g. windows-1252",
     ]
 
 

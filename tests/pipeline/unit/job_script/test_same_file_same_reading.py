@@ -18,7 +18,7 @@ from tests.support.fakes.s3 import FakeBucket
 from xacct_assets.aws.s3.file_inspection import RawObject
 from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.contract.csv_dialect import CsvDialect
-from xacct_assets.contract.headers import header_problem
+from xacct_assets.contract.headers import FileColumns
 from xacct_load.headers import HEAD_BYTES, parse_head
 
 COLUMNS = ("id", "name", "price")
@@ -31,7 +31,7 @@ def verdict(body: bytes, key: str) -> Any:
     bucket = FakeBucket({key: body})
     raw_object = RawObject(key, len(body), bucket.etag(body).strip('"'), now)
     raw_bucket = RawBucket(bucket.client, "b", "111111111111")
-    (found,) = raw_bucket.inspect([raw_object], CsvDialect(), COLUMNS)
+    (found,) = raw_bucket.inspect([raw_object], CsvDialect(), FileColumns(COLUMNS))
     return found
 
 
@@ -41,7 +41,7 @@ def header(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
         return None
     whole = len(body) <= HEAD_BYTES
     found = parse_head(body[:HEAD_BYTES], key, whole, CsvDialect())
-    if found is not None and (problem := header_problem(found, columns, ",")):
+    if found is not None and (problem := FileColumns(columns).problem(found, CsvDialect())):
         raise ValueError(problem)
     return found
 

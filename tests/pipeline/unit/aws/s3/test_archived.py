@@ -12,6 +12,7 @@ from xacct_assets.aws.s3.archived import describe_archived
 from xacct_assets.aws.s3.file_inspection import FileVerdict
 from xacct_assets.aws.s3.raw_bucket import RawBucket
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.headers import FileColumns
 
 A = "111111111111"
 KEY = "p/a.csv"
@@ -29,7 +30,7 @@ def stored(storage_class: str, **status: object) -> FakeBucket:
 
 def verdicts(fake: FakeBucket) -> list[FileVerdict]:
     raw = RawBucket(fake.client, "raw", A)
-    return raw.inspect(raw.list_objects("p/", ["*.csv"]), CsvDialect(), ["id", "name"])
+    return raw.inspect(raw.list_objects("p/", ["*.csv"]), CsvDialect(), FileColumns(("id", "name")))
 
 
 @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
@@ -79,7 +80,7 @@ def test_a_copy_that_expired_after_the_listing_is_an_archived_file() -> None:
     raw = RawBucket(fake.client, "raw", A)
     listed = raw.list_objects("p/", ["*.csv"])
     fake.restores.clear()
-    (found,) = raw.inspect(listed, CsvDialect(), ["id", "name"])
+    (found,) = raw.inspect(listed, CsvDialect(), FileColumns(("id", "name")))
     assert found.is_archived
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from xacct_assets.aws.s3.file_inspection import FileVerdict, RawObject, inspect_content
 from xacct_assets.contract.csv_dialect import CsvDialect
+from xacct_assets.contract.headers import FileColumns
 
 CSV = b"id,name\n" + b"".join(b"%d,n\n" % n for n in range(2000))
 
@@ -39,7 +40,7 @@ def inspect(content: bytes, key: str = "p/a.csv", piece: int = 1 << 20) -> FileV
         content[start : start + piece] for start in range(0, len(content), piece)
     )
     item = RawObject(key, len(content), "e", datetime(2026, 1, 1, tzinfo=UTC))
-    return inspect_content(item, pieces, CsvDialect(), ["id", "name"])
+    return inspect_content(item, pieces, CsvDialect(), FileColumns(("id", "name")))
 
 
 UNPACK = "upload the file inside it, as it is or compressed with gzip and named *.csv.gz"
@@ -88,7 +89,7 @@ def test_a_file_of_another_format_inside_gzip_is_named_too(name: str) -> None:
 def test_a_column_named_like_a_format_is_no_reason_to_refuse_a_file(column: str) -> None:
     item = RawObject("p/a.csv", 10, "e", datetime(2026, 1, 1, tzinfo=UTC))
     found = inspect_content(
-        item, [f"{column},name\n1,a\n".encode()], CsvDialect(), [column, "name"]
+        item, [f"{column},name\n1,a\n".encode()], CsvDialect(), FileColumns((column, "name"))
     )
     assert (found.rows, found.problem) == (1, None)
 

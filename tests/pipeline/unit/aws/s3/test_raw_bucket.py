@@ -13,9 +13,10 @@ from xacct_assets.aws.s3.file_inspection import END_BYTES
 from xacct_assets.aws.s3.raw_bucket import RawBucket, ReadingStopped
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.gzip_stream import CHUNK
+from xacct_assets.contract.headers import FileColumns
 
 A = "111111111111"
-COLUMNS = ["id", "name"]
+COLUMNS = FileColumns(("id", "name"))
 GOOD = b"id,name\n1,a\n2,b\n"
 
 

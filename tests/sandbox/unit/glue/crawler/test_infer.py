@@ -250,3 +250,12 @@ def test_the_type_of_a_value_can_hold_the_value(cell):
 def test_a_stored_schema_is_read_back_unchanged():
     schema = infer(b'{"a": {"b": [1]}}\n')
     assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+def test_header_texts_become_columns_in_lower_case() -> None:
+    text = 'Handle,"Body (HTML)",Google Shopping / Custom Label 0, Variant Price \na,b,c,1.5\n'
+    found = infer_csv(text, complete=True)
+    assert found.header
+    assert list(found.columns) == [
+        *("handle", "body (html)", "google shopping / custom label 0", "variant price"),
+    ]
