@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xacct_assets.aws.denials import set_permission_hints
@@ -111,7 +111,7 @@ class AwsClients:
         from xacct_assets.aws.botocore_errors import aws_call
         from xacct_assets.aws.sqs import Notifications
 
-        name = feed.arrival.queue or f"xacct-arrivals-{self.settings.suffix}"
+        name = self.queue_name(feed)
 
         def build() -> Notifications:
             sqs = self.client("sqs")
@@ -122,6 +122,36 @@ class AwsClients:
             return Notifications(sqs, url)
 
         return self._once(("notifications", name), build)
+
+    def queue_name(self, feed: FeedSpec) -> str:
+        """Name of the queue in account B that S3 notifies of the feed's new files."""
+        return feed.arrival.queue or f"xacct-arrivals-{self.settings.suffix}"
+
+    def dead_letters(self, queue: str) -> tuple[str, int]:
+        """Name of the dead-letter queue of a queue in account B, and how many messages it holds.
+
+        Raises:
+            NotFound, AccessDenied: a queue is missing or must not be read.
+        """
+        from xacct_assets.aws.dead_letters import count_dead_letters
+
+        return count_dead_letters(self.client("sqs"), queue, self.settings.account_b)
+
+    def publish_alert(
+        self, subject: str, text: str, attributes: Mapping[str, str | Sequence[str]]
+    ) -> None:
+        """Publish a message to the installation's topic for alerts.
+
+        Raises:
+            NotFound, AccessDenied: the topic is missing or must not be published to.
+        """
+        from xacct_assets.aws.sns import publish
+
+        publish(self.client("sns"), self.settings.alerts_topic_arn, subject, text, attributes)
+
+    def alert_urls(self) -> list[str]:
+        """Addresses of Apprise that get the alerts too. They hold tokens: never show them."""
+        return self._env.get("XACCT_ALERT_URLS", "").split()
 
     @property
     def crawler(self) -> Crawler:

@@ -1,6 +1,7 @@
 """The AWS clients as a Dagster resource, so that the UI shows which installation is worked on."""
 
 import functools
+from pathlib import Path
 from typing import Self
 
 import dagster as dg
@@ -33,15 +34,25 @@ class AwsClientsResource(dg.ConfigurableResource[AwsClients]):
     )
     glue_connection: str = Field(description="Glue connection that leads to Redshift.")
     console_url: str = Field(description="AWS Console that links in metadata lead to.")
+    extra_feeds_dir: str | None = Field(
+        default=None, description="Folder of feeds besides those of the package, with their SQL."
+    )
+    dagster_url: str | None = Field(
+        default=None, description="Dagster UI that links in alerts lead to."
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The resource of an installation."""
-        return cls(**{name: getattr(settings, name) for name in cls.model_fields})
+        values = {name: getattr(settings, name) for name in cls.model_fields}
+        folder = settings.extra_feeds_dir
+        return cls(**{**values, "extra_feeds_dir": None if folder is None else str(folder)})
 
     def create_resource(self, context: dg.InitResourceContext) -> AwsClients:
         """The process's clients: built once, however many steps and ticks ask for them."""
-        return _aws_clients(Settings(**{name: getattr(self, name) for name in _FIELDS}))
+        values = {name: getattr(self, name) for name in _FIELDS}
+        folder = None if self.extra_feeds_dir is None else Path(self.extra_feeds_dir)
+        return _aws_clients(Settings(**{**values, "extra_feeds_dir": folder}))
 
 
 _FIELDS = tuple(AwsClientsResource.model_fields)

@@ -59,6 +59,7 @@ class Settings:
         data_api_secret: a JSON secret for the Data API and Glue; without it, `xacct deploy` makes
             one if `redshift_secret` is a URI.
         console_url: the AWS Console that links lead to, without a slash at its end.
+        dagster_url: the Dagster UI that links in alerts lead to, likewise.
         account_a_profile, account_b_profile: AWS profiles that `xacct deploy` uses; None = default.
         warehouse_host, warehouse_port: template parameters of `xacct deploy`, for clients that do
             not connect to the workgroup's own endpoint.
@@ -93,12 +94,18 @@ class Settings:
     adopted: frozenset[str] = frozenset()
     namespace: str = ""
     database_user: str = ""
+    dagster_url: str | None = None
     admin_secret: str | None = None
 
     @property
     def json_secret(self) -> str:
         """The JSON secret that `xacct deploy` makes of an adopted secret that is a URI."""
         return f"xacct/redshift-json-{self.suffix}"
+
+    @property
+    def alerts_topic_arn(self) -> str:
+        """The SNS topic in account B that alerts are published to."""
+        return f"arn:{self.partition}:sns:{self.region}:{self.account_b}:xacct-alerts-{self.suffix}"
 
     @property
     def partition(self) -> str:
@@ -190,6 +197,7 @@ _URL = _Format(
     "the address of an AWS Console",
     "https://us-east-1.console.aws.amazon.com",
 )
+_UI_URL = _Format(_URL.pattern, "the address of the Dagster UI", "https://dagster.example.com")
 _HOST = _Format(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or address", "127.0.0.1"
 )
@@ -258,6 +266,7 @@ class _Reader:
                 "XACCT_GLUE_CONNECTION", _CONNECTION, f"xacct-redshift-{suffix}"
             ),
             console_url=self._console_url(region),
+            dagster_url=(self._optional("XACCT_DAGSTER_URL", _UI_URL) or "").rstrip("/") or None,
             account_a_profile=self._optional("XACCT_ACCOUNT_A_PROFILE", _PROFILE),
             account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", _PROFILE),
             warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", _HOST),

@@ -112,6 +112,17 @@ def _add_service_commands(
     calls.add_argument("--json", action="store_true", help="print every request, as JSON")
     calls.set_defaults(run=commands.calls)
 
+    alerts = subparsers.add_parser(
+        "alerts",
+        help="show what was sent to the owners of the feeds",
+        description="Shows the messages that were published to the topic for alerts.",
+    )
+    alerts.add_argument(
+        "--since", type=_moment, default=0.0, help="an ISO time, or seconds ago as in 90s"
+    )
+    alerts.add_argument("--json", action="store_true", help="print JSON, with the attributes")
+    alerts.set_defaults(run=commands.alerts)
+
     times = subparsers.add_parser(
         "times",
         help="fix how long crawls, job runs and statements take",

@@ -9,14 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from xacct_sandbox import clients, landing
 from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon import env_file, latency, lifecycle, profiles, request_log
 from xacct_sandbox.daemon.config import SandboxConfig, SandboxError
-from xacct_sandbox.daemon.control_client import running_sandbox
+from xacct_sandbox.daemon.control_client import PUBLICATIONS_PATH, call_daemon, running_sandbox
 from xacct_sandbox.daemon.status import status as current_status
 from xacct_sandbox.faults import cli as faults_cli
 
@@ -192,6 +192,27 @@ def calls(options: argparse.Namespace) -> int:
         print(f"{origin:<10}{service:<21}{operation:<28}{count:>7}{errors or '':>9}")
     by_services = sum(call.origin != request_log.CALLER for call in requests)
     print(f"\n{len(requests)} requests, {by_services} of them by AWS services themselves")
+    return 0
+
+
+def alerts(options: argparse.Namespace) -> int:
+    """Show what was published to the topic for alerts."""
+    config = running_sandbox()
+    topic = f"arn:aws:sns:{config.region}:{config.account_b}:xacct-alerts-{config.suffix}"
+    answer = call_daemon(config, f"{PUBLICATIONS_PATH}?topic={topic}")
+    found = [entry for entry in answer["publications"] if entry["at"] >= options.since]
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for entry in found:
+        at = datetime.fromtimestamp(entry["at"], UTC)
+        print(f"{at:%Y-%m-%d %H:%M:%S} UTC  {entry['subject']}")
+        print("".join(f"    {line}\n" for line in entry["message"].splitlines()))
+    print(f"{len(found)} messages were published to {topic}")
+    if not found:
+        print(
+            "The Dagster sensor `alerts` publishes them: start the UI with its daemon (`dg dev`)."
+        )
     return 0
 
 

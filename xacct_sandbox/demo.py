@@ -317,7 +317,7 @@ def serve_ui(
                 *(_command("dg"), "dev", "--workspace", "workspace.yaml"),
                 *("--host", HOST, "--port", str(port), "--log-level", "warning"),
             ],
-            env={**environment, **env_file.ARRIVAL},
+            env={**environment, **env_file.ARRIVAL, "XACCT_DAGSTER_URL": url},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

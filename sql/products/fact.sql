@@ -1,6 +1,7 @@
--- The products of every day, one row per product and day.
--- Distributed by product: joins by id stay on a node. Sorted by day: replace, UNLOAD and range
--- queries read only the blocks of their days.
+-- Written by `xacct feed sql products` from the feed's defs.yaml.
+-- The full set of every day; one row per id and day.
+-- Distributed by id: joins by it stay on a node.
+-- Sorted by day: replace, UNLOAD and range queries read only the blocks of their days.
 CREATE TABLE IF NOT EXISTS public.products_f (
     id             BIGINT         NOT NULL,
     name           VARCHAR(256)   NOT NULL,

@@ -1,3 +1,4 @@
+-- Written by `xacct feed sql products` from the feed's defs.yaml.
 -- Rows of the days that are being loaded; a day is deleted once it is in products_f.
 -- EVEN: COPY spreads any day over all slices. Sorted by day: a day is deleted without a full scan.
 CREATE TABLE IF NOT EXISTS public.products (

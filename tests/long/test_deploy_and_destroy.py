@@ -15,7 +15,7 @@ from tests.support.deployments import (
 from tests.support.sandbox import RunningSandbox, own_sandbox
 from xacct_assets.operations.deployment.changes import UNREADABLE
 from xacct_assets.operations.deployment.plan import resource_types, template
-from xacct_assets.operations.deployment.sources import sources_root
+from xacct_assets.sources import sources_root
 
 RESOURCES = [
     logical_id

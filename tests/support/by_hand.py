@@ -109,6 +109,7 @@ _DELETE: dict[str, Touch] = {
     ),
     "AWS::S3::Bucket": _delete_bucket,
     "AWS::S3::BucketPolicy": lambda c, id_: c("s3").delete_bucket_policy(Bucket=id_),
+    "AWS::SNS::Topic": lambda c, id_: c("sns").delete_topic(TopicArn=id_),
     "AWS::SQS::Queue": lambda c, id_: c("sqs").delete_queue(QueueUrl=id_),
     "AWS::SecretsManager::Secret": lambda c, id_: c("secretsmanager").delete_secret(
         SecretId=id_, ForceDeleteWithoutRecovery=True
@@ -128,6 +129,9 @@ _CHANGE: dict[str, Touch] = {
     ),
     "AWS::S3::Bucket": lambda c, id_: c("s3").delete_public_access_block(Bucket=id_),
     "AWS::S3::BucketPolicy": _change_policy,
+    "AWS::SNS::Topic": lambda c, id_: c("sns").set_topic_attributes(
+        TopicArn=id_, AttributeName="DisplayName", AttributeValue="changed by hand"
+    ),
     "AWS::SQS::Queue": lambda c, id_: c("sqs").set_queue_attributes(
         QueueUrl=id_, Attributes={"MessageRetentionPeriod": "3600"}
     ),

@@ -30,16 +30,20 @@ class FileColumns:
         optional: the names that a file may lack.
         is_relaxed: whether names are compared without case and outer blanks.
         ignores_others: whether a file may have further columns.
+        former: pairs of a name that older files have, and the name of the same column.
+        ignored: names of columns that older files have and the feed does not.
     """
 
     names: tuple[str, ...]
     optional: tuple[str, ...] = ()
     is_relaxed: bool = False
     ignores_others: bool = False
+    former: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def positions(self, header: Sequence[str]) -> list[int]:
         """Where each column of the feed is in a file; -1 of a column that it lacks."""
-        found = [self._fold(name) for name in header]
+        found = self._folded(header)
         return [found.index(name) if name in found else -1 for name in map(self._fold, self.names)]
 
     def problem(self, first_row: Sequence[str], dialect: CsvDialect) -> str | None:
@@ -59,8 +63,22 @@ class FileColumns:
             return None
         return self._known_cause(first_row, dialect) or differences
 
+    def are_others(self, first_row: Sequence[str], dialect: CsvDialect) -> bool:
+        """Whether a file's header row is one of other columns, which the feed could have."""
+        return (
+            dialect.header_row
+            and self._differences(first_row) is not None
+            and self._known_cause(first_row, dialect) is None
+        )
+
     def _fold(self, name: str) -> str:
         return fold_header(name, is_relaxed=self.is_relaxed)
+
+    def _folded(self, header: Sequence[str]) -> list[str]:
+        """A header row as it is compared: under the present names of its columns."""
+        present = {self._fold(old): self._fold(new) for old, new in self.former}
+        folded = map(self._fold, header)
+        return [present.get(name, name) for name in folded]
 
     def _known_cause(self, first_row: Sequence[str], dialect: CsvDialect) -> str | None:
         """What suppliers send, told by name."""
@@ -89,9 +107,10 @@ class FileColumns:
 
     def _differences(self, first_row: Sequence[str]) -> str | None:
         """How a header row differs from the columns; None if it does not."""
-        header = [self._fold(name) for name in first_row]
+        header = self._folded(first_row)
         names = [self._fold(name) for name in self.names]
         optional = {self._fold(name) for name in self.optional}
+        ignored = set(map(self._fold, self.ignored))
         known = set(names)
         missing = [
             name
@@ -99,7 +118,9 @@ class FileColumns:
             if folded not in header and folded not in optional
         ]
         extra = [
-            name for name, folded in zip(first_row, header, strict=True) if folded not in known
+            name
+            for name, folded in zip(first_row, header, strict=True)
+            if folded not in known and folded not in ignored
         ]
         repeated = sorted({name for name in header if name in known and header.count(name) > 1})
         if self.ignores_others:

@@ -46,6 +46,7 @@ class FeedColumn:
         default: what is loaded for NULL.
         sensitive: whether its values are shown nowhere.
         optional: whether a file may lack it.
+        former_headers: its names in older files.
     """
 
     name: str
@@ -58,6 +59,7 @@ class FeedColumn:
     default: str | None = None
     sensitive: bool = False
     optional: bool = False
+    former_headers: tuple[str, ...] = ()
 
     @property
     def header_name(self) -> str:
@@ -81,8 +83,8 @@ class FeedColumn:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FeedColumn:
         """Read what `to_json` made."""
-        null_values = tuple(data.get("null_values", ()))
-        return cls(**{**data, "type": ColumnType.parse(data["type"]), "null_values": null_values})
+        lists = {name: tuple(data.get(name, ())) for name in ("null_values", "former_headers")}
+        return cls(**{**data, "type": ColumnType.parse(data["type"]), **lists})
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class LoadRequest:
             no names if the files differ, or if nobody looked.
         relaxed_header: whether names in headers are compared without case and outer blanks.
         ignores_other_columns: whether a file may have columns that are not the feed's.
+        former_columns: headers of such columns that older files may have in any case.
         splittable_files: URIs of large files that may be read in parts: they are not compressed,
             and the count has proved that no line break is inside quotes.
 
@@ -154,6 +157,7 @@ class LoadRequest:
     splittable_files: tuple[str, ...] = ()
     relaxed_header: bool = False
     ignores_other_columns: bool = False
+    former_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field, text in (("feed", self.feed), ("load_id", self.load_id)):
@@ -209,6 +213,12 @@ class LoadRequest:
             optional=tuple(column.header_name for column in self.columns if column.optional),
             is_relaxed=self.relaxed_header,
             ignores_others=self.ignores_other_columns,
+            former=tuple(
+                (old, column.header_name)
+                for column in self.columns
+                for old in column.former_headers
+            ),
+            ignored=self.former_columns,
         )
 
     @property
@@ -242,6 +252,7 @@ class LoadRequest:
                 **_if_set("preamble_lines", self.dialect.preamble_lines),
                 **_if_set("relaxed_header", self.relaxed_header),
                 **_if_set("ignores_other_columns", self.ignores_other_columns),
+                **_if_set("former_columns", list(self.former_columns)),
             },
             "columns": [column.to_json() for column in self.columns],
             "key": list(self.key),
@@ -318,10 +329,11 @@ class LoadRequest:
             splittable_files=tuple(data.get("splittable_files", ())),
             relaxed_header=source.get("relaxed_header", False),
             ignores_other_columns=source.get("ignores_other_columns", False),
+            former_columns=tuple(source.get("former_columns", ())),
         )
 
 
-def _if_set(name: str, value: int | bool) -> dict[str, Any]:
+def _if_set(name: str, value: int | bool | list[str]) -> dict[str, Any]:
     return {name: value} if value else {}
 
 

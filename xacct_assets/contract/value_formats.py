@@ -124,7 +124,9 @@ class MomentFormat:
         """
         pieces = _TOKEN.findall(text)
         for piece in pieces:
-            if piece not in _PATTERNS and ((piece.isalpha() and piece != "T") or piece == "%"):
+            if piece not in _PATTERNS and (
+                (piece.isascii() and piece.isalpha() and piece != "T") or piece == "%"
+            ):
                 raise ValueError(
                     f"format {text!r}: {piece!r} is no token; there are {', '.join(_PATTERNS)}, in "
                     "upper case, e.g. DD/MM/YYYY or YYYY-MM-DD HH:MI:SS"

@@ -108,7 +108,9 @@ def unknown_columns(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
     """Columns of the catalog that are not the feed's, unless the feed ignores such."""
     if feed.source.csv.extra_columns == "ignore":
         return []
-    return [name for name in _by_feed_name(feed, inferred) if name not in feed.column_names()]
+    former = {name.strip().lower() for name in feed.source.csv.former_columns}
+    known = {*feed.column_names(), *former}
+    return [name for name in _by_feed_name(feed, inferred) if name not in known]
 
 
 def type_drift(feed: FeedSpec, inferred: Mapping[str, str]) -> list[str]:
@@ -147,7 +149,10 @@ def _catalog_names(feed: FeedSpec) -> list[str]:
 
 def _by_feed_name(feed: FeedSpec, inferred: Mapping[str, str]) -> dict[str, str]:
     """The columns of the catalog, those of the feed by their names in it."""
-    names = dict(zip(_catalog_names(feed), feed.column_names(), strict=True))
+    names = {
+        old.strip().lower(): column.name for column in feed.columns for old in column.former_headers
+    }
+    names.update(zip(_catalog_names(feed), feed.column_names(), strict=True))
     return {names.get(name, name): kind for name, kind in inferred.items()}
 
 

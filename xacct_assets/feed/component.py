@@ -10,6 +10,7 @@ from xacct_assets.feed.arrival.sensor import build_sensor
 from xacct_assets.feed.assets import feed_assets
 from xacct_assets.feed.checks import feed_checks
 from xacct_assets.feed.loader import has_template
+from xacct_assets.feed.scaffolder import FeedScaffolder
 from xacct_assets.feed.schedule import build_schedule, job_name
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import arrival_overrides
@@ -48,6 +49,7 @@ class FeedAttributes(FeedSpec):
 
 
 # `load` is a field of the feed (its Glue job). Dagster calls Component.load on the class only.
+@dg.scaffold_with(FeedScaffolder)
 class CrossAccountFeed(dg.Component, FeedSpec, dg.Resolvable):  # type: ignore[misc]
     """A feed of daily files that land in a central account and are processed in another.
 

@@ -3,13 +3,13 @@
 In a run over a range of partitions Dagster (1.13) has one result for each asset: all partitions
 get the same data version, and one bad partition fails them all. Its public API can write an event
 for each partition, but not with a data version and provenance, and not without the run's own result
-beside it. These four parts can:
+beside it. These parts can:
 
 - the names of the tags that hold data versions and their inputs;
 - the output metadata key that says "the asset's events have been written already", which Dagster
   uses for observable source assets and calls temporary;
 - the materialization that a check evaluation refers to;
-- the tag that names a run's backfill.
+- the tags that name a run's backfill, and say whether a failed run will be retried.
 
 They are checked when this module is imported. A version of Dagster that has changed them is refused
 by name; otherwise failed days could turn green.
@@ -47,7 +47,7 @@ try:
         SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION,
     )
     from dagster._core.execution.plan import execute_step
-    from dagster._core.storage.tags import BACKFILL_ID_TAG
+    from dagster._core.storage.tags import BACKFILL_ID_TAG, WILL_RETRY_TAG
 except ImportError as error:
     raise UnsupportedDagster(str(error)) from error
 
@@ -97,6 +97,14 @@ def evaluation_target(
 def backfill_id(run: dg.DagsterRun) -> str | None:
     """The backfill that launched the run."""
     return run.tags.get(BACKFILL_ID_TAG)
+
+
+def will_be_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether Dagster retries a failed run, or has not decided yet."""
+    if run.status is not dg.DagsterRunStatus.FAILURE:
+        return False
+    decided = run.tags.get(WILL_RETRY_TAG)
+    return instance.run_retries_enabled if decided is None else decided == "true"
 
 
 def _check() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from xacct_assets.feed.dagster_internals import backfill_id, data_version_of
-from xacct_assets.feed.metadata import MetadataMissing, Problem
+from xacct_assets.feed.metadata import MetadataMissing, Problem, plain_values
 from xacct_assets.feed.partitions import parse_day
 
 
@@ -78,7 +78,7 @@ def latest_problems(
         if event is None or event.partition is None:
             continue
         try:
-            problem = Problem.from_metadata(_plain(event.metadata))
+            problem = Problem.from_metadata(plain_values(event.metadata))
         except MetadataMissing:
             continue  # an observation of another kind
         problems[parse_day(event.partition)] = ReportedProblem(record.storage_id, problem)
@@ -116,13 +116,9 @@ def _by_day(records: Iterable[dg.EventLogRecord]) -> Iterator[tuple[date, Materi
                 run_id=record.run_id,
                 timestamp=record.timestamp,
                 data_version=data_version_of(event),
-                metadata=_plain(event.metadata),
+                metadata=plain_values(event.metadata),
             ),
         )
-
-
-def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
-    return {name: value.value for name, value in metadata.items()}
 
 
 def _latest_ids(

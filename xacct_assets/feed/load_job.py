@@ -84,6 +84,7 @@ def load_request(
         ),
         relaxed_header=feed.source.csv.header_match == "relaxed",
         ignores_other_columns=feed.source.csv.extra_columns == "ignore",
+        former_columns=tuple(feed.source.csv.former_columns),
     )
 
 
@@ -99,6 +100,7 @@ def _requested(feed: FeedSpec, column: Column) -> FeedColumn:
         default=column.default,
         sensitive=column.sensitive,
         optional=column.optional,
+        former_headers=tuple(column.former_headers),
     )
 
 

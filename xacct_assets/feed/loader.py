@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from xacct_assets.feed.spec import FeedSpec
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    _SafeLoader = yaml.SafeLoader
+else:
+    # libyaml reads faster than PyYAML's own code; not every build of PyYAML has it.
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 COMPONENT_TYPE = "xacct_assets.feed.CrossAccountFeed"
 DEFS_FOLDER = Path(__file__).parent.parent / "defs"
@@ -18,16 +27,12 @@ class FeedFileError(ValueError):
     """A feed's file is not usable; the message names file, field and fix."""
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(_SafeLoader):
     """Refuses duplicate keys, of which YAML readers silently keep one, and aliases."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # not typed in types-PyYAML
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases are not allowed in a feed's file", event.start_mark
-            )
-        return super().compose_node(parent, index)
+    def construct_document(self, node: yaml.Node) -> Any:
+        _refuse_aliases(node, set())
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -41,6 +46,19 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _refuse_aliases(node: Any, seen: set[int]) -> None:
+    """An alias is a node that is in the document twice."""
+    if id(node) in seen:
+        raise yaml.constructor.ConstructorError(
+            None, None, "aliases are not allowed in a feed's file", node.start_mark
+        )
+    seen.add(id(node))
+    if isinstance(node, yaml.CollectionNode):
+        for item in node.value:
+            for part in item if isinstance(item, tuple) else (item,):
+                _refuse_aliases(part, seen)
+
+
 def load_feeds(folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None) -> list[FeedSpec]:
     """Load all feeds, sorted by name.
 
@@ -51,13 +69,38 @@ def load_feeds(folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None) 
     Raises:
         FeedFileError: a file is no valid feed, or two feeds have the same name, table or prefix.
     """
+    return sorted(_feeds_by_file(folder, extra_feeds_dir).values(), key=lambda feed: feed.name)
+
+
+def _feeds_by_file(folder: Path, extra_feeds_dir: Path | None) -> dict[Path, FeedSpec]:
     feeds: dict[Path, FeedSpec] = {}
     for root in filter(None, (folder, extra_feeds_dir)):
+        tree = _LazyTree(root)
         for path in sorted(root.rglob("defs.yaml")):
-            for spec in _read(path, root):
+            for spec in _read(path, tree):
                 _refuse_clashes(spec, path, feeds)
                 feeds[path] = spec
-    return sorted(feeds.values(), key=lambda feed: feed.name)
+    return feeds
+
+
+def load_feed_file(
+    name: str, folder: Path = DEFS_FOLDER, extra_feeds_dir: Path | None = None
+) -> tuple[Path, FeedSpec]:
+    """Load one feed by its name, with the path of its ``defs.yaml``.
+
+    Raises:
+        FeedFileError: as `load_feed`.
+    """
+    for path, feed in _feeds_by_file(folder, extra_feeds_dir).items():
+        if feed.name == name:
+            return path, feed
+    raise _no_such_feed(name, folder, extra_feeds_dir)
+
+
+def _no_such_feed(name: str, folder: Path, extra_feeds_dir: Path | None) -> FeedFileError:
+    searched = f"{folder} and {extra_feeds_dir}" if extra_feeds_dir else folder
+    names = ", ".join(feed.name for feed in load_feeds(folder, extra_feeds_dir)) or "none"
+    return FeedFileError(f"There is no feed {name!r} under {searched}; there are: {names}")
 
 
 def load_feed(
@@ -68,13 +111,10 @@ def load_feed(
     Raises:
         FeedFileError: as `load_feeds`, or there is no such feed; the message lists the feeds.
     """
-    feeds = {feed.name: feed for feed in load_feeds(folder, extra_feeds_dir)}
-    if name not in feeds:
-        searched = f"{folder} and {extra_feeds_dir}" if extra_feeds_dir else folder
-        raise FeedFileError(
-            f"There is no feed {name!r} under {searched}; there are: {', '.join(feeds) or 'none'}"
-        )
-    return feeds[name]
+    for feed in load_feeds(folder, extra_feeds_dir):
+        if feed.name == name:
+            return feed
+    raise _no_such_feed(name, folder, extra_feeds_dir)
 
 
 def has_template(value: object) -> bool:
@@ -86,12 +126,27 @@ def has_template(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _rendered(path: Path, folder: Path) -> FeedSpec:
-    """A feed with templates, as Dagster loads it: only Dagster knows what they may refer to."""
-    from xacct_assets.feed.component_tree import component_tree
+class _LazyTree:
+    """The components of a folder, which Dagster is asked for only if a feed has templates.
 
+    One tree for all feeds: a tree reads every file of the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def components(self) -> dg.ComponentTree:
+        """Dagster's tree."""
+        from xacct_assets.feed.component_tree import component_tree
+
+        return component_tree(self._folder)
+
+
+def _rendered(path: Path, tree: _LazyTree) -> FeedSpec:
+    """A feed with templates, as Dagster loads it: only Dagster knows what they may refer to."""
     try:
-        component = component_tree(folder).load_component(path.parent)
+        component = tree.components.load_component(path.parent)
     except Exception as error:
         cause = error.__cause__ or error
         if isinstance(cause, ValidationError):
@@ -104,7 +159,7 @@ def _rendered(path: Path, folder: Path) -> FeedSpec:
     return component
 
 
-def _read(path: Path, folder: Path) -> list[FeedSpec]:
+def _read(path: Path, tree: _LazyTree) -> list[FeedSpec]:
     try:
         # _StrictLoader is a SafeLoader: it constructs plain values only.
         documents = list(yaml.load_all(path.read_text(encoding="utf-8"), _StrictLoader))
@@ -115,7 +170,7 @@ def _read(path: Path, folder: Path) -> list[FeedSpec]:
         if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
             continue
         if has_template(document.get("attributes")):
-            specs.append(_rendered(path, folder))
+            specs.append(_rendered(path, tree))
             continue
         try:
             specs.append(FeedSpec.model_validate(document.get("attributes") or {}))

@@ -20,6 +20,11 @@ class MetadataMissing(ValueError):
     """An event lacks metadata that this version of the code needs."""
 
 
+def plain_values(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
+    """The metadata of an event, without Dagster's types."""
+    return {name: value.value for name, value in metadata.items()}
+
+
 @dataclass(frozen=True)
 class Facts:
     """Values that are written to an event's metadata and read back from it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import date
 from threading import Event
@@ -51,6 +52,10 @@ def file_columns(feed: FeedSpec) -> FileColumns:
         optional=tuple(column.header_name for column in feed.columns if column.optional),
         is_relaxed=source.header_match == "relaxed",
         ignores_others=source.extra_columns == "ignore",
+        former=tuple(
+            (old, column.header_name) for column in feed.columns for old in column.former_headers
+        ),
+        ignored=tuple(source.former_columns),
     )
 
 
@@ -124,6 +129,19 @@ def problems_of(verdicts: Sequence[FileVerdict]) -> list[str]:
         return problems
     more = len(problems) - PROBLEMS_SHOWN
     return [*problems[:PROBLEMS_SHOWN], f"{more:,} more files cannot be loaded"]
+
+
+def how_to_admit(feed: FeedSpec, bucket: str, verdicts: Sequence[FileVerdict]) -> str | None:
+    """The command that changes the feed for files with other columns; None if there are none."""
+    columns, dialect = file_columns(feed), csv_dialect(feed)
+    for verdict in verdicts:
+        if verdict.problem and verdict.header and columns.are_others(verdict.header, dialect):
+            uri = shlex.quote(f"s3://{bucket}/{verdict.object.key}")
+            return (
+                f"If the supplier changed the columns, this admits them: xacct feed evolve "
+                f"{feed.name} --from {uri}"
+            )
+    return None
 
 
 def archived_problem(objects: Sequence[RawObject]) -> str | None:

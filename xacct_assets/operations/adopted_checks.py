@@ -14,8 +14,8 @@ from xacct_assets.operations.deployment.bucket_access import (
     notifications_of,
     policy_of,
 )
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.operations.doctor_checks import Caution
+from xacct_assets.sources import sources_root
 
 if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec

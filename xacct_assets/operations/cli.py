@@ -11,7 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from xacct_assets.operations.commands import days, deploy, destroy, doctor, feed, reconcile
+from xacct_assets.operations.commands import (
+    days,
+    deploy,
+    destroy,
+    doctor,
+    feed,
+    feeds,
+    reconcile,
+)
 from xacct_assets.operations.day_arguments import NoSuchDays
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
 from xacct_assets.operations.terminal import FAILED, INTERRUPTED, OK, USAGE, show_error
@@ -64,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--no-env-file", action="store_true", help="read no .env: use the environment only"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (deploy, destroy, doctor, reconcile, days, feed):
+    for command in (deploy, destroy, doctor, reconcile, days, feeds, feed):
         command.add_parser(commands)
     return parser
 

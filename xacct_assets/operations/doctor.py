@@ -113,6 +113,7 @@ class Doctor:
     def _account_groups(self) -> list[CheckGroup]:
         aws = self._aws
         return [
+            CheckGroup(self._per_feed({"SQL files": doctor_checks.sql_files})),
             CheckGroup({CREDENTIALS: partial(doctor_checks.credentials, aws)}),
             CheckGroup(
                 {

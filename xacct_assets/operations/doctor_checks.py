@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xacct_assets.aws.botocore_errors import aws_call
-from xacct_assets.aws.errors import CredentialsProblem, NotFound
+from xacct_assets.aws.errors import CredentialsProblem, DeployFailed, NotFound
 from xacct_assets.aws.s3.keys import KeySample
 
 if TYPE_CHECKING:
@@ -46,6 +46,27 @@ def credentials(aws: AwsClients) -> str:
             f"({settings.orchestrator_role_arn})",
         )
     return arn
+
+
+def sql_files(aws: AwsClients, feed: FeedSpec) -> str:
+    """The committed SQL has the feed's columns, and its procedure keeps the contract."""
+    from xacct_assets.feed.sql_files.differences import sql_differences
+    from xacct_assets.feed.sql_files.folder import sql_folder
+    from xacct_assets.sources import sources_root
+
+    folder = sql_folder(feed.name, sources_root(), aws.settings.extra_feeds_dir)
+    if not any(folder.glob("*.sql")):
+        raise NotFound(
+            f"feed {feed.name} has no SQL in {folder}", fix=f"xacct feed sql {feed.name}"
+        )
+    found = sql_differences(feed, folder)
+    if found:
+        raise DeployFailed(
+            f"the SQL of feed {feed.name} is not what its defs.yaml says",
+            reason="; ".join(problem for problem, _ in found),
+            fix="; ".join(dict.fromkeys(fix for _, fix in found)),
+        )
+    return f"{folder} has the columns of defs.yaml"
 
 
 def deployment(aws: AwsClients, feed: FeedSpec) -> str | Caution:
@@ -156,14 +177,24 @@ def redshift_login(aws: AwsClients) -> str:
 
 
 def tables_and_procedure(aws: AwsClients, feed: FeedSpec) -> str:
-    """The feed's tables can be read and its procedure exists."""
+    """The feed's tables can be read and have its columns, and its procedure exists."""
     from xacct_assets.aws.redshift.sql import qualified
     from xacct_assets.feed.deployment import require_tables
+    from xacct_assets.feed.sql_files.table_checks import columns_query, table_problems
 
     require_tables(feed, aws)
     tables = feed.warehouse
     for table in (tables.staging, tables.fact, tables.load_audit):
         aws.warehouse.query(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608 -- quoted
+    for table in (tables.staging, tables.fact):
+        problems = table_problems(feed, table, aws.warehouse.query(columns_query(table)))
+        if problems:
+            raise DeployFailed(
+                f"table {table} is not what feed {feed.name} needs",
+                reason="; ".join(problems),
+                fix="xacct deploy, which applies migrations that are not applied yet; see "
+                "docs/feeds.md, When the columns change",
+            )
     return f"{tables.staging}, {tables.fact}, {tables.load_audit}, {tables.procedure}() exist"
 
 

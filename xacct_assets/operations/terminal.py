@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -25,6 +26,32 @@ def confirmed(question: str) -> bool:
     except EOFError:
         show("")
         return False
+
+
+def chosen(
+    question: str, choices: Mapping[str, str], likely: str | None, *, is_open: bool = False
+) -> str | None:
+    """Ask a question with several answers; None if nobody can answer.
+
+    Args:
+        question: to show.
+        choices: the answers and what each means.
+        likely: the answer of an empty line; None if one must be given.
+        is_open: whether other answers are possible.
+    """
+    if not sys.stdin.isatty():
+        return None
+    show("\n  ".join([f"\n{question}", *(f"{one}: {what}" for one, what in choices.items())]))
+    hint = f" [{likely}]" if likely is not None else ""
+    try:
+        while True:
+            answer = input(f"Answer{hint}: ").strip() or likely
+            if answer in choices or (answer and is_open):
+                return answer
+            show(f"Please give one of: {'  '.join(choices)}")
+    except EOFError:
+        show("")
+        return None
 
 
 class Progress:

@@ -19,6 +19,7 @@ TOKEN_HEADER = "x-sandbox-token"  # noqa: S105 -- the name of a header
 HEALTH_PATH = "/_sandbox/health"
 SERVICE_ROLE_PATH = "/_sandbox/service-role"
 CALLS_PATH = "/_sandbox/calls"
+PUBLICATIONS_PATH = "/_sandbox/publications"
 FAULTS_PATH = "/_sandbox/faults"
 
 

@@ -26,6 +26,7 @@ from xacct_sandbox.daemon.control_client import (
     CALLS_PATH,
     FAULTS_PATH,
     HEALTH_PATH,
+    PUBLICATIONS_PATH,
     SERVICE_ROLE_PATH,
     TOKEN_HEADER,
 )
@@ -74,6 +75,9 @@ class ControlEndpoint:
             return assume_service_role(json.loads(await read_body(receive)))
         if (method, path) == ("GET", CALLS_PATH):
             return await asyncio.to_thread(self.calls, parse_qs(query_string.decode("latin-1")))
+        if (method, path) == ("GET", PUBLICATIONS_PATH):
+            topic = parse_qs(query_string.decode("latin-1")).get("topic", [""])[0]
+            return {"publications": await asyncio.to_thread(emulator.publications, topic)}
         if (method, path) == ("POST", FAULTS_PATH):
             request = json.loads(await read_body(receive))
             return await asyncio.to_thread(planned_faults.serve, request)

@@ -10,7 +10,7 @@ at the start (``hooks.py``). What is patched:
 - notifications that overlap are refused;
 - listings show RestoreStatus, and archived objects are not copied;
 - ministack's built-in root keys are refused;
-- topics deliver to queues, and to nothing else;
+- topics deliver to queues, and to nothing else; what was published is kept;
 - CloudFormation applies all bucket properties that it accepts, Ref of a secret is its ARN, and
   ``stacks/`` makes change sets, replacements, drift and names that exist as they are on AWS;
 - STS sessions and all other state survive a kill; large objects are streamed to and from disk.
@@ -55,6 +55,7 @@ from xacct_sandbox.emulator.permissions import (
     secret_of_caller,
 )
 from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
+from xacct_sandbox.emulator.publications import patch_publications, publications
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
 from xacct_sandbox.emulator.service_secrets import create_service_secret, delete_service_secret
@@ -96,6 +97,7 @@ __all__ = [
     "object_exists",
     "patch_queue_delivery",
     "principal_of",
+    "publications",
     "refuse_root_key",
     "region",
     "replace_object",
@@ -134,6 +136,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_glue(emulator)
     patch_cloudformation(emulator)
     patch_topics(emulator)
+    patch_publications(emulator)
     patch_stacks(emulator)
     patch_stack_rights(emulator)
     patch_generated_names(emulator)

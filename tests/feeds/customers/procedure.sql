@@ -1,3 +1,4 @@
+-- Written by `xacct feed sql customers` from the feed's defs.yaml; without this line it is its own.
 -- Replaces the days from_day..to_day of customers_f with their staged rows.
 -- Only days whose load was not transformed yet are changed: a second call, also after staging was
 -- emptied, changes nothing. One call is one transaction (DELETE, because TRUNCATE commits).

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -633,3 +634,30 @@ def test_the_load_is_told_what_the_files_are_so_that_it_need_not_look(
     listed = pipeline.aws.raw_bucket(pipeline.feed).list_objects("products/2026/01/02/", ["*.csv"])
     assert facts.version == fingerprint(listed)
     assert facts.splittable_files is None
+
+
+def test_readers_of_the_export_are_told_which_columns_changed(
+    pipeline: InMemoryPipeline, state: AwsState, tmp_path: Path
+) -> None:
+    folder = tmp_path / "products" / "migrations"
+    folder.mkdir(parents=True)
+    state.settings = replace(state.settings, extra_feeds_dir=tmp_path)
+    pipeline.aws.settings = state.settings
+    state.land(DAY, rows=10)
+    assert pipeline.run(DAY).success
+    assert state.count("execute") == 0
+    assert "schema changes" not in pipeline.metadata("s3_export", DAY)
+    for name, change in (("0001-a", "new: colour varchar(9)"), ("0002-b", "gone: stock integer")):
+        record = (
+            f"INSERT INTO public.xacct_migrations VALUES ('products', '{name}', 'd', GETDATE())"
+        )
+        (folder / f"{name}.sql").write_text(f"-- {change}\nBEGIN; {record}; COMMIT;")
+    assert pipeline.run(DAY).success
+    (sql,) = [argument for call, argument in state.calls if call == "execute"]
+    assert "/products/_schema_changes/'" in sql
+    assert "WHERE feed = ''products'' ORDER BY applied_at, migration" in sql
+    records, _schema = pipeline.metadata("s3_export", DAY)["schema changes"]
+    assert [record.data for record in records] == [
+        {"migration": "0002-b", "change": "gone: stock integer"},
+        {"migration": "0001-a", "change": "new: colour varchar(9)"},
+    ]

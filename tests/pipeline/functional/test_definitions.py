@@ -1,5 +1,6 @@
 """The code location: what is in it, what it needs, what it runs under."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -64,12 +65,29 @@ def test_a_folder_of_feeds_can_be_anywhere(environment: pytest.MonkeyPatch) -> N
     environment.setenv("XACCT_EXTRA_FEEDS_DIR", str(EXTRA_FEEDS_DIR))
     definitions = load()
     assert {sensor.name for sensor in definitions.sensors or []} == {
+        "alerts",
         "customers_arrivals",
         "orders_arrivals",
         "products_arrivals",
     }
     groups = {asset.group_names_by_key[asset.key] for asset in definitions.assets or []}
     assert groups == {"customers", "orders", "products"}
+
+
+def test_sql_that_differs_from_a_feeds_columns_is_refused_by_column(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(EXTRA_FEEDS_DIR / "orders", tmp_path / "orders")
+    environment.setenv("XACCT_EXTRA_FEEDS_DIR", str(tmp_path))
+    load()
+    staging = tmp_path / "orders" / "staging.sql"
+    staging.write_text(staging.read_text().replace("VARCHAR(64)", "VARCHAR(32)"))
+    with pytest.raises(FeedFileError) as raised:
+        load()
+    assert "column sku of public.orders is varchar(32), in defs.yaml varchar(64)" in (
+        str(raised.value)
+    )
+    assert "xacct feed sql orders" in str(raised.value)
 
 
 def test_a_feed_that_would_overwrite_another_ones_data_is_refused(

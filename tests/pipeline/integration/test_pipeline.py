@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -33,9 +32,10 @@ from tests.support.truth import expected_rows, fields_of
 from xacct_assets.aws.redshift.warehouse import Warehouse
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.feed.reconciliation.collection import reconcile
+from xacct_assets.feed.sql_files.writing import write_files
 from xacct_assets.operations.deployment.deploy import Deployment
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 from xacct_sandbox.sample_data import ProductFile, Record, Reject
 
 # -- one day, which most tests use ---------------------------------------------------------------
@@ -487,47 +487,21 @@ STOCKS_FILE = (
 )
 
 
-def sql_of_stocks(root: Path) -> dict[str, str]:
-    """The SQL of products, for another name and other columns."""
-    columns = {
-        "staging": "shop VARCHAR(16) NOT NULL, id BIGINT NOT NULL, pieces INTEGER, "
-        "remark VARCHAR(64), price DECIMAL(8, 2), partition_date DATE NOT NULL",
-    }
-    columns["fact"] = f"{columns['staging']}, loaded_at TIMESTAMP NOT NULL"
-    names = "shop, id, pieces, remark, price"
-    procedure = (root / "sql" / "products" / "procedure.sql").read_text(encoding="utf-8")
-    procedure = procedure.replace("products", "stock_levels")
-    procedure = re.sub(
-        r"\bid, name.*?updated_at,\n",
-        f"{names},\n",
-        procedure,
-        count=1,
-        flags=re.DOTALL,
-    )
-    selected = ", ".join(f"s.{name}" for name in names.split(", "))
-    procedure = re.sub(r"s\.id, s\.name.*?s\.updated_at,\n", f"{selected},\n", procedure)
-    return {
-        "staging.sql": f"CREATE TABLE IF NOT EXISTS public.stock_levels ({columns['staging']});\n",
-        "fact.sql": f"CREATE TABLE IF NOT EXISTS public.stock_levels_f ({columns['fact']});\n",
-        "procedure.sql": procedure,
-    }
-
-
 @pytest.fixture(scope="module")
 def stocks(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A second feed made of a YAML file and its SQL, deployed beside products."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("infra", "glue"):
         (root / name).symlink_to(sources_root() / name)
-    (root / "sql" / "stock_levels").mkdir(parents=True)
-    (root / "sql" / "load_audit.sql").symlink_to(sources_root() / "sql" / "load_audit.sql")
-    for name, text in sql_of_stocks(sources_root()).items():
-        (root / "sql" / "stock_levels" / name).write_text(text, encoding="utf-8")
+    (root / "sql").mkdir()
+    for shared in (sources_root() / "sql").glob("*.sql"):
+        (root / "sql" / shared.name).symlink_to(shared)
     with create_defs_folder_sandbox() as folder:
         home = folder.defs_folder_path / "stock_levels"
         home.mkdir()
         (home / "defs.yaml").write_text(STOCKS, encoding="utf-8")
         (feed,) = load_feeds(folder.defs_folder_path)
+        write_files(feed, root / "sql" / "stock_levels")
         with folder.load_component_and_build_defs(home) as (_, definitions):
             made = Pipeline(sandbox, feed=(feed, definitions))
             with made.environment():

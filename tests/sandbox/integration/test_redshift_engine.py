@@ -463,6 +463,30 @@ def test_vacuum_cannot_run_in_a_transaction(warehouse: Warehouse, cursor: Cursor
     cursor.execute("analyze")
 
 
+def test_the_length_of_a_column_is_changed_outside_of_a_transaction_only(
+    warehouse: Warehouse, cursor: Cursor
+) -> None:
+    cursor.execute(
+        "create table al (d date, k varchar(5), v varchar(5), primary key (d, k))"
+        " diststyle key distkey (k) sortkey (d)"
+    )
+    inside = warehouse.connect().cursor()
+    failure = refusal(inside, "alter table al alter column v type varchar(9)")
+    assert failure["M"] == "ALTER TABLE ALTER COLUMN cannot run inside a transaction block"
+    cursor.execute("alter table al alter column v type varchar(9)")
+    cursor.execute("insert into al values ('2026-01-01', 'k', 'ninechars')")
+    assert "PRIMARY KEY" in refusal(cursor, "alter table al alter column k type varchar(9)")["M"]
+    assert "distkey" in refusal(cursor, "alter table al drop column k")["M"]
+    assert "sortkey" in refusal(cursor, "alter table public.al drop d")["M"]
+    inside = warehouse.connect().cursor()
+    inside.execute("alter table al rename column k to key_of_it")
+    inside.execute("alter table al add column w varchar(3)")
+    inside.execute("alter table al drop column v")
+    inside.execute("commit")
+    assert rows(cursor, "select * from al") == [[date(2026, 1, 1), "k", None]]
+    cursor.execute("drop table al")
+
+
 def test_users_have_only_what_they_were_granted(warehouse: Warehouse, cursor: Cursor) -> None:
     cursor.execute("create table g (a int)")
     cursor.execute("create user reader password 'Reader123'")

@@ -188,6 +188,8 @@ class FakeWarehouse:
                 raise StatementFailed("Redshift refused a statement", reason=reason, code="42P01")
         if sql.endswith("LIMIT 0"):
             return []
+        if "information_schema.columns" in sql:
+            return self._columns()
         if "HAVING" in sql:
             doubled = self.state.duplicates.get(params[0], 0)
             return [{"id": 100_000 + number, "row_count": 2} for number in range(doubled)]
@@ -208,6 +210,18 @@ class FakeWarehouse:
             for day, rows in table.items()
             if first <= day <= last and rows
         ]
+
+    def _columns(self) -> list[dict[str, Any]]:
+        """The answer to `columns_query`: the feed's columns, unless the state has others."""
+        added = {"partition_date": "date", "loaded_at": "timestamp"}
+        types = {column.name: column.type for column in self.state.feed.columns} | added
+        rows = []
+        for name, type_ in (types | self.state.column_types).items():
+            kind, _, size = type_.rstrip(")").partition("(")
+            precision, _, scale = size.partition(",")
+            numbers = {"numeric_precision": precision, "numeric_scale": scale, "length": size}
+            rows.append({"column_name": name, "data_type": kind, **numbers})
+        return rows
 
     def _existing(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The answer to `warehouse_objects.sql`: three tables and a procedure."""
@@ -256,6 +270,7 @@ class FakeDataApi:
         name: str,
     ) -> StatementResult:
         if parameters is None:
+            self.state.calls.append(("execute", sql))
             return StatementResult("statement-0")
         first, last = (date.fromisoformat(parameters[k]) for k in ("from_day", "to_day"))
         self.state.calls.append(("call", (first, last)))
@@ -381,6 +396,22 @@ class FakeAwsClients:
 
     def rejects(self, feed: FeedSpec) -> FakeRejects:
         return FakeRejects(self.state)
+
+    def publish_alert(
+        self, subject: str, text: str, attributes: Mapping[str, str | Sequence[str]]
+    ) -> None:
+        self.state.reach("publish")
+        self.state.published.append((subject, text, attributes))
+
+    def alert_urls(self) -> list[str]:
+        return self.state.alert_urls
+
+    def queue_name(self, feed: FeedSpec) -> str:
+        return "xacct-arrivals-test"
+
+    def dead_letters(self, queue: str) -> tuple[str, int]:
+        self.state.reach("dead letters")
+        return "xacct-arrivals-dead-test", self.state.dead_letters
 
     def input_bucket(self, feed: FeedSpec) -> str:
         return self.settings.input_bucket

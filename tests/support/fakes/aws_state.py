@@ -30,6 +30,7 @@ class AwsState:
         table_location: location of the catalog table; empty if there is no table.
         staging: rows in the staging table, by day.
         load_audit: rows of the load audit table, by day.
+        column_types: of columns of the tables whose types are not the feed's.
         fact: rows in the fact table, by day.
         duplicates: rows in the fact table whose key another row has, by day.
         exported: rows of each exported file, by prefix of the day.
@@ -44,6 +45,9 @@ class AwsState:
         stacks: the CloudFormation stacks of account B; the feed's is among them.
         workgroup_status: status of the Redshift workgroup.
         namespace_roles: roles attached to the Redshift namespace.
+        published: subject, text and attributes of each message to the topic for alerts.
+        alert_urls: addresses of Apprise that get the alerts too.
+        dead_letters: messages in the dead-letter queue.
         hooks: a function by operation; it runs when the operation is called, and may change the
             state or raise an error.
     """
@@ -56,6 +60,7 @@ class AwsState:
     table_location: str = ""
     staging: dict[date, int] = field(default_factory=dict)
     load_audit: dict[date, dict[str, Any]] = field(default_factory=dict)
+    column_types: dict[str, str] = field(default_factory=dict)
     fact: dict[date, int] = field(default_factory=dict)
     duplicates: dict[date, int] = field(default_factory=dict)
     exported: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -70,6 +75,9 @@ class AwsState:
     stacks: FakeStacks = field(default_factory=FakeStacks)
     workgroup_status: str = "AVAILABLE"
     namespace_roles: list[str] = field(default_factory=list)
+    published: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    alert_urls: list[str] = field(default_factory=list)
+    dead_letters: int = 0
     hooks: dict[str, Callable[[AwsState], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

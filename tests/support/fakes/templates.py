@@ -19,6 +19,7 @@ _NAMES = {
     "AWS::RedshiftServerless::Workgroup": "WorkgroupName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::S3::BucketPolicy": "Bucket",
+    "AWS::SNS::Topic": "TopicName",
     "AWS::SQS::Queue": "QueueName",
     "AWS::SecretsManager::Secret": "Name",
 }
@@ -142,6 +143,7 @@ class Evaluation:
             "AWS::IAM::Role": ("iam", "role/"),
             "AWS::RedshiftServerless::Namespace": ("redshift-serverless", "namespace/"),
             "AWS::RedshiftServerless::Workgroup": ("redshift-serverless", "workgroup/"),
+            "AWS::SNS::Topic": ("sns", ""),
             "AWS::SQS::Queue": ("sqs", ""),
         }[type_]
         assert attribute.endswith("Arn")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
+
+from xacct_assets.aws.redshift.reserved_words import RESERVED_WORDS
 
 # Redshift's standard identifiers, ASCII only. The server silently truncates names above 127 bytes;
 # they are refused here.
@@ -39,6 +41,24 @@ def qualified(name: str) -> str:
     if len(parts) > 3:
         raise ValueError(f"{name!r} has {len(parts)} parts; a SQL name has at most three")
     return ".".join(identifier(part) for part in parts)
+
+
+def plain_identifier(name: str) -> str:
+    """A name for SQL that people read: quoted only if it must be.
+
+    Raises:
+        ValueError: as `identifier`.
+
+    >>> plain_identifier("price"), plain_identifier("order")
+    ('price', '"order"')
+    """
+    quoted = identifier(name)
+    return quoted if name.lower() in RESERVED_WORDS else name.lower()
+
+
+def plain_qualified(name: str) -> str:
+    """A dotted name for SQL that people read: parts are quoted only if they must be."""
+    return ".".join(map(plain_identifier, name.split(".")))
 
 
 def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str:
@@ -96,6 +116,24 @@ _TOKEN = re.compile(
 )
 
 
+def tokens(text: str) -> Iterator[tuple[str | None, str]]:
+    """The parts of SQL text: comments, strings, names, bodies, semicolons, and others (None).
+
+    Raises:
+        ValueError: a string, comment or body is not closed.
+    """
+    cursor = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() > cursor:
+            yield None, text[cursor : match.start()]
+        cursor = match.end()
+        kind = match.lastgroup if match.lastgroup != "tag" else "dollar"
+        _require_closed(match, kind, text)
+        yield kind, match.group()
+    if cursor < len(text):
+        yield None, text[cursor:]
+
+
 def split_statements(text: str) -> list[str]:
     """The statements of a script, without final semicolons and without comments between them.
 
@@ -105,23 +143,17 @@ def split_statements(text: str) -> list[str]:
         ValueError: a string, comment or body is not closed.
     """
     statements: list[str] = []
-    start = 0
+    whole: list[str] = []
     bare: list[str] = []  # the statement without its comments
-    cursor = 0
-    for match in _TOKEN.finditer(text):
-        bare.append(text[cursor : match.start()])
-        cursor = match.end()
-        kind = match.lastgroup if match.lastgroup != "tag" else "dollar"
-        _require_closed(match, kind, text)
+    for kind, part in (*tokens(text), ("end", ";")):
         if kind == "end":
             if "".join(bare).strip():
-                statements.append(_trim(text[start : match.start()]))
-            start, bare = match.end(), []
-        elif kind not in ("comment", "block"):
-            bare.append(match.group())
-    bare.append(text[cursor:])
-    if "".join(bare).strip():
-        statements.append(_trim(text[start:]))
+                statements.append(_trim("".join(whole)))
+            whole, bare = [], []
+            continue
+        whole.append(part)
+        if kind not in ("comment", "block"):
+            bare.append(part)
     return statements
 
 

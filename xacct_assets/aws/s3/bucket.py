@@ -12,7 +12,7 @@ import os.path
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,17 @@ class Bucket:
         with self.call("s3:GetObject", self.arn(key)):
             answer = self.s3.get_object(Bucket=self.name, Key=key, ExpectedBucketOwner=self.owner)
             return answer["Body"].read()
+
+    def read_start(self, key: str, size: int) -> tuple[bytes, bool]:
+        """The first bytes of an object, and whether they are all it has.
+
+        Raises:
+            NotFound: there is no such object (or no such bucket: see its code).
+        """
+        with self.call("s3:GetObject", self.arn(key)):
+            answer = self.s3.get_object(Bucket=self.name, Key=key, ExpectedBucketOwner=self.owner)
+            with closing(answer["Body"]) as body:
+                return body.read(size), answer["ContentLength"] <= size
 
     def read_if_there(self, key: str) -> bytes | None:
         """The content of an object; None if there is no such object.

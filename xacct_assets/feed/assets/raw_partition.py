@@ -23,6 +23,7 @@ from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents,
 from xacct_assets.feed.partitions import today_utc
 from xacct_assets.feed.raw_files import (
     describe_unmatched,
+    how_to_admit,
     inspect_day,
     is_counted_here,
     problems_of,
@@ -158,9 +159,10 @@ def _problem(
     bad = sum(verdict.problem is not None for verdict in verdicts)
     if not bad:
         return None
-    return f"{bad} of {len(verdicts)} files cannot be loaded:\n" + "\n".join(
-        f"- {problem}" for problem in problems_of(verdicts)
-    )
+    lines = [f"- {problem}" for problem in problems_of(verdicts)]
+    if command := how_to_admit(feed, aws.input_bucket(feed), verdicts):
+        lines.append(command)
+    return "\n".join([f"{bad} of {len(verdicts)} files cannot be loaded:", *lines])
 
 
 def _result(

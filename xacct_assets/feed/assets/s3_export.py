@@ -27,7 +27,9 @@ from xacct_assets.feed.partitions import batched
 from xacct_assets.feed.reconciliation.collection import export_days
 from xacct_assets.feed.reconciliation.equation import ExportDay
 from xacct_assets.feed.reconciliation.warehouse_counts import count_by_day
+from xacct_assets.feed.schema_changes import announcement, schema_changes
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.sql_files.migrations import Migration
 
 NAME = "s3_export"
 # BatchExecuteStatement takes at most 40 statements.
@@ -57,6 +59,9 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             batch = PartitionBatch.of(context, upstream=asset_key(feed, FACT_TABLE))
             expected = count_by_day(aws, feed.warehouse.fact, batch.ready)
             _unload(context, feed, aws, batch.ready)
+            changes = schema_changes(feed, aws)
+            if changes and batch.ready:
+                aws.data_api.execute(announcement(feed, aws), name=f"{feed.name} schema changes")
             exports = export_days(feed, aws, batch.ready)
             results = {}
             for day, export in exports.items():
@@ -64,10 +69,18 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                 if problem:
                     batch.fail(day, problem)
                 else:
-                    results[day] = _result(feed, aws, day, export)
+                    results[day] = _result(feed, aws, day, export, changes)
             yield from batch.report(results)
 
     return s3_export
+
+
+def _announced(changes: Sequence[Migration]) -> dict[str, dg.MetadataValue]:
+    """The changes of the columns, newest first."""
+    if not changes:
+        return {}
+    rows = [{"migration": one.name, "change": "; ".join(one.changes)} for one in changes[::-1]]
+    return {"schema changes": table(rows)}
 
 
 def _unload(
@@ -139,13 +152,20 @@ def _problem(export: ExportDay, rows: int) -> str | None:
     return None
 
 
-def _result(feed: FeedSpec, aws: AwsClients, day: date, export: ExportDay) -> PartitionResult:
+def _result(
+    feed: FeedSpec,
+    aws: AwsClients,
+    day: date,
+    export: ExportDay,
+    changes: Sequence[Migration],
+) -> PartitionResult:
     facts = ExportedFiles(rows=export.rows or 0, files=export.files, bytes=export.bytes)
     return PartitionResult(
         {
             "dagster/uri": export_uri(feed, aws, day),
             "dagster/partition_row_count": facts.rows,
             **facts.to_metadata(),
+            **_announced(changes),
             "manifest": table(
                 [
                     {

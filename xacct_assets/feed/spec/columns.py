@@ -26,7 +26,16 @@ class Column(Section):
     """One column of the feed, in the raw files and in the warehouse alike."""
 
     left_out: ClassVar[frozenset[str]] = frozenset(
-        {"header", "format", "null_values", "trim", "default", "sensitive", "optional"}
+        {
+            "header",
+            "former_headers",
+            "format",
+            "null_values",
+            "trim",
+            "default",
+            "sensitive",
+            "optional",
+        }
     )
 
     name: Identifier = Field(
@@ -37,6 +46,11 @@ class Column(Section):
         default=None,
         min_length=1,
         description="Name in the CSV header, any text, e.g. 'Body (HTML)'; by default the name.",
+    )
+    former_headers: list[QuotedText] = Field(
+        default_factory=list,
+        description="Names that the column has in the header of older files, which can so be "
+        "loaded again.",
     )
     type: Annotated[str, AfterValidator(_normalize_type)] = Field(
         description="Redshift type: bigint, integer, smallint, decimal(p,s), double precision, "
@@ -139,15 +153,33 @@ def check_columns(columns: Sequence[Column], csv: Csv, key: Sequence[str]) -> No
             )
         if column.name in key and column.type == "super":
             raise ValueError(f"key: Redshift does not compare super ({column.name!r}); remove it")
+    _check_former_names(columns, csv, headers)
     if all(column.optional for column in columns):
         raise ValueError("columns: all are optional; a file has one at least")
+
+
+def _check_former_names(columns: Sequence[Column], csv: Csv, headers: dict[str, str]) -> None:
+    for column in columns:
+        for former in column.former_headers:
+            if csv.folded(former) in headers:
+                raise ValueError(
+                    f"columns: former_headers of {column.name!r} has {former!r}, which is the "
+                    f"header of {headers[csv.folded(former)]!r}; change one"
+                )
+            headers[csv.folded(former)] = column.name
+    for former in csv.former_columns:
+        if csv.folded(former) in headers:
+            raise ValueError(
+                f"source.csv.former_columns: {former!r} is a header of column "
+                f"{headers[csv.folded(former)]!r}; remove it from the list"
+            )
 
 
 _RELAXED = " (header_match: relaxed ignores case and outer blanks)"
 
 
 def _refuse_without_header_row(column: Column) -> None:
-    for option in ("header", "optional"):
+    for option in ("header", "former_headers", "optional"):
         if getattr(column, option):
             raise ValueError(
                 f"columns: {column.name!r} has {option}, and the files have no header row "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xacct_assets.contract.days import PARTITION_COLUMN, DayLayout
+from xacct_assets.feed.spec.alerts import Alerts
 from xacct_assets.feed.spec.arrival import Arrival, Schedule
 from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, Column, check_columns
 from xacct_assets.feed.spec.export import Export
@@ -40,6 +42,12 @@ class FeedSpec(BaseModel):
         description="Columns that identify a row within a day; further rows with the same key are "
         "rejected. [] if no columns do: then nothing proves that no row is there twice.",
     )
+    mode: Literal["snapshot", "append"] = Field(
+        default="snapshot",
+        description="What a day's files hold: snapshot, the full set as of that day (a day without "
+        "rows is a warning); append, new rows only (a day may have none). Either way a day that "
+        "is loaded again is replaced, and no other day changes.",
+    )
     catalog: Catalog = Field(
         description="The Glue table that describes the raw files, and its crawler."
     )
@@ -51,6 +59,9 @@ class FeedSpec(BaseModel):
     schedule: Schedule = Field(
         default_factory=Schedule,
         description="When yesterday's day is run, unless the sensor has already run it.",
+    )
+    alerts: Alerts = Field(
+        default_factory=Alerts, description="When the feed's owners are told of missing data."
     )
     max_days_per_run: int = Field(
         default=31,
@@ -89,6 +100,15 @@ class FeedSpec(BaseModel):
         if len(set(self.key)) != len(self.key):
             raise ValueError("key: a column is listed twice; remove one")
         check_columns(self.columns, self.source.csv, self.key)
+        return self
+
+    @model_validator(mode="after")
+    def _latest_has_a_meaning(self) -> FeedSpec:
+        if self.warehouse.latest and self.mode == "append" and not self.key:
+            raise ValueError(
+                "warehouse.latest: of a feed with mode: append it is the newest row of each key, "
+                "and the feed has no key; give it a key, or remove latest"
+            )
         return self
 
     @model_validator(mode="after")

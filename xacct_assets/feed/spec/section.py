@@ -1,6 +1,7 @@
 """The base class of the sections of a feed's file."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -21,11 +22,18 @@ class Section(BaseModel):
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
-        fields = type(self).model_fields
+        defaults = _defaults(type(self))
         for name in self.left_out & values.keys():
-            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
+            if getattr(self, name) == defaults[name]:
                 del values[name]
         return values
+
+
+@cache
+def _defaults(section: type[Section]) -> dict[str, Any]:
+    """The defaults of the fields that are left out; making them is slow."""
+    fields = section.model_fields
+    return {name: fields[name].get_default(call_default_factory=True) for name in section.left_out}
 
 
 def refuse_options(

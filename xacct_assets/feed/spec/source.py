@@ -21,7 +21,14 @@ class Csv(Section):
     """The dialect of the raw files (RFC 4180 with these characters; quotes are doubled)."""
 
     left_out: ClassVar[frozenset[str]] = frozenset(
-        {"header_row", "preamble_lines", "header_match", "extra_columns", "null_values"}
+        {
+            "header_row",
+            "preamble_lines",
+            "header_match",
+            "extra_columns",
+            "former_columns",
+            "null_values",
+        }
     )
 
     delimiter: Delimiter = Field(default=",", description="One character between fields.")
@@ -56,6 +63,11 @@ class Csv(Section):
         description="What becomes of columns in the files that the feed does not have: fail stops "
         "the day, ignore leaves them out.",
     )
+    former_columns: list[QuotedText] = Field(
+        default_factory=list,
+        description="Headers of columns that the feed had: older files, which have them, can be "
+        "loaded again.",
+    )
     null_values: list[QuotedText] = Field(
         default_factory=list,
         description="Texts that mean NULL in every column, besides an empty unquoted field, e.g. "
@@ -68,6 +80,11 @@ class Csv(Section):
 
     @model_validator(mode="after")
     def _options_fit_the_header_row(self) -> "Csv":
+        if not self.header_row and self.former_columns:
+            raise ValueError(
+                "former_columns needs the names of a header row, and header_row is false: remove "
+                "one of both"
+            )
         for option, value in (("header_match", "relaxed"), ("extra_columns", "ignore")):
             if not self.header_row and getattr(self, option) == value:
                 raise ValueError(

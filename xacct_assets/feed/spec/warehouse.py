@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,8 @@ class Catalog(Section):
 class WarehouseTables(Section):
     """The feed's objects in Redshift; sql/<feed>/ creates them."""
 
+    left_out: ClassVar[frozenset[str]] = frozenset({"latest"})
+
     staging: QualifiedName = Field(
         description="Table that the Glue job loads, e.g. public.products."
     )
@@ -46,6 +48,11 @@ class WarehouseTables(Section):
         description="Table of committed loads and whether they were transformed; all feeds share "
         "it.",
     )
+    latest: QualifiedName | None = Field(
+        default=None,
+        description="View of the newest day of the fact table (of a feed with mode: append, of the "
+        "newest row of each key), e.g. public.products_latest; by default there is none.",
+    )
 
     @model_validator(mode="after")
     def _tables_differ(self) -> WarehouseTables:
@@ -53,6 +60,8 @@ class WarehouseTables(Section):
             raise ValueError(
                 "staging, fact and load audit must be three tables, but two of them are the same"
             )
+        if self.latest in (self.staging, self.fact, self.load_audit):
+            raise ValueError(f"latest: {self.latest} is a table of the feed; choose another name")
         return self
 
 

@@ -67,9 +67,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Deploy; the exit code."""
     from xacct_assets.feed.loader import load_feeds
+    from xacct_assets.feed.sql_files.differences import refuse_differences
     from xacct_assets.operations.deployment import plan
     from xacct_assets.operations.deployment.deploy import Deployment
-    from xacct_assets.operations.deployment.sources import sources_root
+    from xacct_assets.sources import sources_root
 
     overrides = {}
     for text in options.parameter:
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     feeds = load_feeds(extra_feeds_dir=settings.extra_feeds_dir)
     if options.print is not None:
         return _print_account_a(Path(options.print), settings, feeds, overrides)
+    refuse_differences(feeds, settings.extra_feeds_dir)
     progress = Progress()
     deployment = Deployment(
         settings,
@@ -115,7 +117,7 @@ def _print_account_a(
 ) -> int:
     from xacct_assets.operations.deployment import account_a_files, plan
     from xacct_assets.operations.deployment.accounts import Accounts
-    from xacct_assets.operations.deployment.sources import sources_root
+    from xacct_assets.sources import sources_root
 
     accounts = Accounts(settings)
     accounts.verify("b")

@@ -1,4 +1,4 @@
-"""`xacct feed`."""
+"""`xacct feed`: its actions; `retire` is here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xacct_assets.operations.commands import feed_evolve, feed_new, feed_sql
 from xacct_assets.operations.terminal import (
     OK,
     USAGE,
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command and its arguments."""
-    feed = commands.add_parser("feed", help="remove what was deployed for a feed that is no more")
+    feed = commands.add_parser("feed", help="make a feed from sample files, change it, retire it")
     actions = feed.add_subparsers(required=True, metavar="ACTION")
+    for action in (feed_new, feed_evolve, feed_sql):
+        action.add_parser(actions)
     retire = actions.add_parser(
         "retire",
         help="delete the stack of a feed that left the settings; its files and tables stay",

@@ -13,6 +13,7 @@ from pathlib import Path
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import identifier, literal, load_statement, split_statements
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.sql_files.migration_sql import MIGRATIONS_TABLE
 from xacct_assets.operations.deployment.warehouse_sql import Sql, SqlScript
 
 _PACKAGE = "xacct_assets.operations"
@@ -78,6 +79,7 @@ class DatabaseUser:
                 "fact": tables.fact,
                 "load_audit": tables.load_audit,
                 "procedure": tables.procedure,
+                "migrations": MIGRATIONS_TABLE,
             }
             schemas = {f"{key}_schema": _schema(name) for key, name in names.items()}
             text = load_statement(_PACKAGE, "feed_grants", user=self.name, **names, **schemas)
@@ -103,6 +105,7 @@ class DatabaseUser:
                 feed.warehouse.fact,
                 feed.warehouse.load_audit,
                 feed.warehouse.procedure,
+                MIGRATIONS_TABLE,
             )
         }
         statements: list[str] = []

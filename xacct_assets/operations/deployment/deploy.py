@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from xacct_assets.aws.errors import AccessDenied, DeployFailed
 from xacct_assets.aws.s3.bucket import Bucket
+from xacct_assets.feed.sql_files.folder import sql_folder
+from xacct_assets.feed.sql_files.migrations import read_migrations
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.account_a_files import outputs_of_b
 from xacct_assets.operations.deployment.accounts import Accounts
@@ -23,6 +25,7 @@ from xacct_assets.operations.deployment.warehouse_sql import SqlScript
 if TYPE_CHECKING:
     from xacct_assets.aws.stack_changes import StackResult
     from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.feed.sql_files.migrations import Migration
     from xacct_assets.operations.deployment.plan import Account
     from xacct_assets.settings import Settings
 
@@ -89,6 +92,7 @@ class Deployment:
             SqlScript.read(path)
             for path in plan.scripts(self._root, self._feeds, self._settings.extra_feeds_dir)
         ]
+        migrations = self._read_migrations()
         job_script = (self._root / "glue" / "load.py").read_bytes()
         libraries = libraries_zip(self._root / "glue")
         self._check_overrides()
@@ -114,7 +118,10 @@ class Deployment:
                 for planned in others:
                     if planned.account == "b":
                         self._execute(planned)
-                warehouse.apply(scripts, self._feeds, self._display_path)
+                records = self._migrate(warehouse, migrations)
+                if records is None:
+                    return "declined"
+                warehouse.apply([*scripts, *records], self._feeds, self._display_path)
         return "deployed" if self._changed else "up to date"
 
     def _begin(
@@ -160,6 +167,34 @@ class Deployment:
         if "b" in accounts:
             stacks += [plan.feed_stack(settings, root, feed, outputs_b) for feed in self._feeds]
         return [self._stacks.plan(stack) for stack in stacks]
+
+    def _read_migrations(self) -> dict[str, list[Migration]]:
+        """The migrations of each feed, by its name."""
+        extra = self._settings.extra_feeds_dir
+        return {
+            feed.name: read_migrations(feed.name, sql_folder(feed.name, self._root, extra))
+            for feed in self._feeds
+        }
+
+    def _migrate(
+        self, warehouse: WarehouseSetup, migrations: Mapping[str, Sequence[Migration]]
+    ) -> list[SqlScript] | None:
+        """Ask about the migrations of tables that are there, and apply them.
+
+        Returns:
+            The records of those of tables that are not there yet; None if it was declined.
+        """
+        if not any(migrations.values()):
+            return []
+        shared = [SqlScript.read(path) for path in plan.shared_scripts(self._root)]
+        pending = warehouse.pending_migrations(self._feeds, migrations, shared)
+        for line in pending.describe():
+            self._report(line)
+        if pending.apply and not self._agree("Apply these migrations to the tables?"):
+            return None
+        warehouse.migrate(pending)
+        self._changed |= bool(pending.apply)
+        return [pending.records()] if pending.record else []
 
     def _execute(self, planned: PlannedStack) -> StackResult:
         result = self._stacks.execute(planned)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.sql_files.folder import sql_folder
 from xacct_assets.operations.deployment.adopted import Adopted
 from xacct_assets.settings import Settings
 
@@ -175,6 +176,11 @@ def resource_types(template_text: str) -> dict[str, str]:
     return dict(re.findall(r"(?m)^  (\w+):\n    Type: (\S+)$", resources))
 
 
+def shared_scripts(root: Path) -> list[Path]:
+    """The SQL scripts of the tables that all feeds share."""
+    return sorted((root / "sql").glob("*.sql"))
+
+
 def scripts(
     root: Path, feeds: Sequence[FeedSpec], extra_feeds_dir: Path | None = None
 ) -> list[Path]:
@@ -186,20 +192,18 @@ def scripts(
     Raises:
         DeployFailed: a feed has no SQL.
     """
-    paths = sorted((root / "sql").glob("*.sql"))
+    paths = shared_scripts(root)
     for feed in feeds:
-        folders = [root / "sql" / feed.name]
-        if extra_feeds_dir:
-            folders.append(extra_feeds_dir / feed.name)
+        folder = sql_folder(feed.name, root, extra_feeds_dir)
         feed_paths = sorted(
-            (path for folder in folders for path in folder.glob("*.sql")),
-            key=lambda path: (path.name.startswith("procedure"), path.name),
+            folder.glob("*.sql"),
+            key=lambda path: (path.name.startswith(("procedure", "latest")), path.name),
         )
         if not feed_paths:
             raise DeployFailed(
                 f"feed {feed.name} has no SQL",
-                reason=f"there is no .sql file in {' or '.join(map(str, folders))}",
-                fix="write its staging table, fact table and procedure there (see sql/products)",
+                reason=f"there is no .sql file in {folder}",
+                fix=f"xacct feed sql {feed.name}",
             )
         paths += feed_paths
     return paths

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,11 +25,17 @@ from xacct_assets.aws.secretsmanager import (
 from xacct_assets.contract.logins import ROTATION_WINDOW
 from xacct_assets.operations.deployment.adopted import require_admin
 from xacct_assets.operations.deployment.database_user import DatabaseUser
+from xacct_assets.operations.deployment.migrations import (
+    PendingMigrations,
+    apply_migration,
+    find_pending,
+)
 from xacct_assets.operations.deployment.warehouse_sql import DataApiSql, Sql, SqlScript, WireSql
 
 if TYPE_CHECKING:
     from xacct_assets.aws.sessions import Sessions
     from xacct_assets.feed.spec import FeedSpec
+    from xacct_assets.feed.sql_files.migrations import Migration
     from xacct_assets.settings import Settings
 
 SqlRoute = Literal["wire", "data-api"]
@@ -74,6 +80,25 @@ class WarehouseSetup:
         )
         self._report(f"database user {user.name}: {done or 'up to date'}")
 
+    def pending_migrations(
+        self,
+        feeds: Sequence[FeedSpec],
+        migrations: Mapping[str, Sequence[Migration]],
+        shared: Sequence[SqlScript],
+    ) -> PendingMigrations:
+        """The migrations that are not recorded; see `find_pending`."""
+        return find_pending(self._table_owner, feeds, migrations, shared)
+
+    def migrate(self, pending: PendingMigrations) -> None:
+        """Apply migrations to tables that are there.
+
+        Raises:
+            StatementFailed: one failed; those before it were applied.
+        """
+        for migration in pending.apply:
+            apply_migration(self._table_owner, migration)
+            self._report(f"migration {migration.name} of feed {migration.feed}: applied")
+
     def apply(
         self,
         scripts: Sequence[SqlScript],
@@ -90,7 +115,7 @@ class WarehouseSetup:
         names = ", ".join(display(script.path) for script in scripts)
         user = self._pipeline.user
         if self._admin is None:
-            self._sql_of(self._pipeline, self._settings.redshift_secret).apply(scripts, feeds)
+            self._table_owner.apply(scripts, feeds)
             self._report(f"SQL applied as {user} over {self._route}: {names}")
             return
         grants = DatabaseUser(user, self._admin).grants(feeds)
@@ -104,6 +129,10 @@ class WarehouseSetup:
         if not self._makes_user or self._admin is None:
             return False
         return DatabaseUser(self._pipeline.user, self._admin).drop(feeds)
+
+    @property
+    def _table_owner(self) -> Sql:
+        return self._admin or self._sql_of(self._pipeline, self._settings.redshift_secret)
 
     @property
     def _makes_user(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from xacct_assets.aws.errors import DeployFailed, StatementFailed
 from xacct_assets.aws.redshift.data_api import MAX_BATCH, DataApi
 from xacct_assets.aws.redshift.database_errors import database_errors
-from xacct_assets.aws.redshift.sql import qualified, split_statements
+from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.aws.redshift.warehouse import Warehouse
-from xacct_assets.contract.days import PARTITION_COLUMN
-from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.sql_files.table_checks import columns_query, table_problems
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,22 @@ class Sql(Protocol):
     def query(self, sql: str) -> list[dict[str, Any]]:
         """The rows of a SELECT without parameters."""
 
+    def run_alone(self, statement: str) -> None:
+        """Run a statement that Redshift runs outside of a transaction only.
+
+        Raises:
+            StatementFailed: it failed.
+        """
+
+    def run_once(self, script: SqlScript) -> None:
+        """Run the statements of a script, which must not run twice, as one transaction.
+
+        Raises:
+            StatementFailed: a statement failed; nothing was kept.
+            CommitUnknown: the connection was lost during COMMIT.
+            DeployFailed: they are too many for one transaction of this route.
+        """
+
 
 class WireSql:
     """Over the wire protocol: scripts and verification are one transaction."""
@@ -64,20 +80,29 @@ class WireSql:
         """The rows of a SELECT without parameters."""
         return self._warehouse.query(sql)
 
+    def run_alone(self, statement: str) -> None:
+        """See `Sql`."""
+        with self._warehouse.connect() as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor, database_errors("the wire", statement=statement):
+                cursor.execute(statement)
+
+    def run_once(self, script: SqlScript) -> None:
+        """See `Sql`."""
+        self._warehouse.transaction(lambda connection: _execute(connection, script))
+
     def apply(self, scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec]) -> None:
         """See `Sql`."""
 
         def apply_all(connection: Any) -> None:
+            for script in scripts:
+                _execute(connection, script)
             with connection.cursor() as cursor:
-                for script in scripts:
-                    for number, sql in enumerate(script.statements, 1):
-                        statement = f"statement {number} of {script.path}"
-                        with database_errors("the wire", statement=statement):
-                            cursor.execute(sql)
                 for feed, table in _tables(feeds):
-                    cursor.execute(f"SELECT * FROM {qualified(table)} LIMIT 0")  # noqa: S608
-                    names = [column[0] for column in cursor.description]
-                    _require_columns(feed, table, [_as_text(name) for name in names])
+                    cursor.execute(columns_query(table))
+                    names = [_as_text(column[0]) for column in cursor.description]
+                    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                    _require_columns(feed, table, rows)
 
         self._warehouse.transaction(apply_all, idempotent=True)
 
@@ -94,6 +119,20 @@ class DataApiSql:
         """The rows of a SELECT without parameters."""
         return list(self._api.execute(sql).rows)
 
+    def run_alone(self, statement: str) -> None:
+        """See `Sql`."""
+        self._api.execute(statement)
+
+    def run_once(self, script: SqlScript) -> None:
+        """See `Sql`."""
+        if len(script.statements) > MAX_BATCH:
+            raise DeployFailed(
+                f"{script.path} has {len(script.statements)} statements in its transaction",
+                reason=f"a transaction over the Data API has {MAX_BATCH} at most",
+                fix="deploy with --sql-over wire, or divide it into two migrations",
+            )
+        self._api.batch(script.statements, name=script.path.name)
+
     def apply(self, scripts: Sequence[SqlScript], feeds: Sequence[FeedSpec]) -> None:
         """See `Sql`."""
         for script in scripts:
@@ -101,15 +140,16 @@ class DataApiSql:
                 batch = script.statements[start : start + MAX_BATCH]
                 self._api.batch(batch, name=script.path.name)
         for feed, table in _tables(feeds):
-            schema, _, name = table.rpartition(".")
-            columns = self._api.execute(
-                "SELECT column_name FROM information_schema.columns "
-                "WHERE table_schema = :schema AND table_name = :name "
-                "ORDER BY ordinal_position",
-                {"schema": schema or "public", "name": name},
-                name=f"columns of {table}",
-            )
-            _require_columns(feed, table, [row["column_name"] for row in columns.rows])
+            result = self._api.execute(columns_query(table), name=f"columns of {table}")
+            _require_columns(feed, table, result.rows)
+
+
+def _execute(connection: Any, script: SqlScript) -> None:
+    with connection.cursor() as cursor:
+        for number, sql in enumerate(script.statements, 1):
+            statement = f"statement {number} of {script.path}"
+            with database_errors("the wire", statement=statement):
+                cursor.execute(sql)
 
 
 def _tables(feeds: Sequence[FeedSpec]) -> Iterator[tuple[FeedSpec, str]]:
@@ -118,17 +158,15 @@ def _tables(feeds: Sequence[FeedSpec]) -> Iterator[tuple[FeedSpec, str]]:
         yield feed, feed.warehouse.fact
 
 
-def _require_columns(feed: FeedSpec, table: str, actual: Sequence[str]) -> None:
-    expected = [*feed.column_names(), PARTITION_COLUMN]
-    if table == feed.warehouse.fact:
-        expected.append(LOADED_AT_COLUMN)
-    missing = [name for name in expected if name not in actual]
-    if missing:
+def _require_columns(feed: FeedSpec, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    problems = table_problems(feed, table, rows)
+    if problems:
         raise StatementFailed(
             f"table {table} is not what feed {feed.name} needs",
-            reason=f"it has no column {', '.join(missing)}; CREATE TABLE IF NOT EXISTS does not "
-            "change a table that exists",
-            fix=f"ALTER TABLE {table} ADD COLUMN …, or drop it if it can be loaded again",
+            reason=f"{'; '.join(problems)}; CREATE TABLE IF NOT EXISTS does not change a table "
+            "that exists",
+            fix=f"write a migration: `xacct feed evolve {feed.name} --from FILE` does for a file "
+            "with new columns; or drop the table if it can be loaded again",
         )
 
 

@@ -8,4 +8,6 @@ GRANT USAGE ON SCHEMA {procedure_schema} TO {user};
 GRANT SELECT, INSERT, DELETE ON {staging} TO {user};
 GRANT SELECT, INSERT, DELETE ON {fact} TO {user};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {load_audit} TO {user};
+GRANT USAGE ON SCHEMA {migrations_schema} TO {user};
+GRANT SELECT ON {migrations} TO {user};
 GRANT EXECUTE ON PROCEDURE {procedure}(DATE, DATE) TO {user};

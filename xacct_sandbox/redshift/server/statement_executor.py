@@ -162,7 +162,7 @@ class StatementExecutor:
         backend = self._backend
         if plan.alone and backend.status != b"I":
             raise RedshiftError(
-                f"{plan.tag} cannot run inside a transaction block", sqlstate="25001"
+                f"{plan.alone} cannot run inside a transaction block", sqlstate="25001"
             )
         notices: list[bytes] = []
         together = len(plan.statements) > 1 and backend.status == b"I"

@@ -44,6 +44,8 @@ def alter_table(sql: str, tokens: list[Token]) -> Plan:
         raise sandbox_lacks("ALTER TABLE APPEND", "Use INSERT … SELECT, then TRUNCATE.")
     if action not in ("RENAME", "DROP", "OWNER", "SET"):
         raise not_supported(f"ALTER TABLE … {' '.join(words[:2])}", "See ALTER TABLE of Redshift.")
+    if action == "DROP" and words[1] != "CONSTRAINT":
+        return _drop_column(sql, tokens, name_end, table)
     return Pass(slice_rewritten(sql, tokens, 0, len(tokens)))
 
 
@@ -62,7 +64,7 @@ def _alter(sql: str, tokens: list[Token], index: int, table: str) -> Plan:
     if "ENCODE" in words and "TYPE" not in words:
         return _alter_encodings(tokens, index, table)
     if "TYPE" in words[:5]:
-        return _alter_type(sql, tokens, index + words.index("TYPE") + 1)
+        return _alter_type(sql, tokens, index + words.index("TYPE") + 1, table)
     raise not_supported(
         "ALTER TABLE " + " ".join(words[:1] + words[2:5]),
         "Add a new column, copy the values, drop the old one.",
@@ -90,7 +92,7 @@ def _alter_sort_key(tokens: list[Token], index: int, table: str) -> Plan | None:
     return _replace_marker(table, SORT_CHECK, None) if style == "NONE" else None
 
 
-def _alter_type(sql: str, tokens: list[Token], index: int) -> Plan:
+def _alter_type(sql: str, tokens: list[Token], index: int, table: str) -> Plan:
     type_text, end = column_type(sql, tokens, index, len(tokens))
     if end < len(tokens):
         raise not_supported(
@@ -100,7 +102,28 @@ def _alter_type(sql: str, tokens: list[Token], index: int) -> Plan:
         raise not_supported(
             f"ALTER COLUMN … TYPE {type_text}", "Only the length of a VARCHAR can be altered."
         )
-    return Pass(f"{slice_rewritten(sql, tokens, 0, index)} {type_text}")
+    check = _refuse_keys(table, tokens[index - 2].name, ("key",))
+    alter = f"{slice_rewritten(sql, tokens, 0, index)} {type_text}"
+    return Steps((check, alter), "ALTER TABLE", alone="ALTER TABLE ALTER COLUMN")
+
+
+def _drop_column(sql: str, tokens: list[Token], index: int, table: str) -> Plan:
+    """ALTER TABLE … DROP [COLUMN], whose DROP is at ``index``."""
+    name = tokens[index + (2 if tokens[index + 1].upper == "COLUMN" else 1)].name
+    check = _refuse_keys(table, name, ("dist", "sort"))
+    return Steps((check, slice_rewritten(sql, tokens, 0, len(tokens))), "ALTER TABLE")
+
+
+def _refuse_keys(table: str, column: str, attributes: tuple[str, ...]) -> str:
+    """A statement that fails if the column is part of such an attribute of the table.
+
+    CALL works both as a statement and inside a procedure.
+    """
+    kinds = ", ".join(lexer.quote_literal(attribute) for attribute in attributes)
+    return (
+        f"CALL pg_catalog.sandbox_refuse_keys({lexer.quote_literal(table)}, "
+        f"{lexer.quote_literal(column)}, ARRAY[{kinds}])"
+    )
 
 
 def _replace_marker(table: str, name: str, check: str | None) -> Plan:

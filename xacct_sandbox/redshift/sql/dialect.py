@@ -229,7 +229,7 @@ def _vacuum(sql: str, tokens: list[Token]) -> Plan:
     ):
         end = lexer.qualified_name_end(tokens, index)
         name = " " + lexer.qualified_name(tokens, index, end)
-    return Steps((f"VACUUM{name}",), "VACUUM", alone=True)
+    return Steps((f"VACUUM{name}",), "VACUUM", alone="VACUUM")
 
 
 def _analyze(sql: str, tokens: list[Token]) -> Plan:

@@ -237,6 +237,30 @@ LANGUAGE sql STABLE AS $fn$
     SELECT who = current_user OR pg_catalog.sandbox_is_superuser(current_user)
 $fn$;
 
+-- What Redshift refuses to change of a column that is part of a key of its table ("ALTER TABLE").
+CREATE OR REPLACE PROCEDURE pg_catalog.sandbox_refuse_keys(
+    relation text, altered name, attributes text[])
+LANGUAGE plpgsql AS $fn$
+DECLARE
+    found text;
+BEGIN
+    SELECT k.attribute INTO found
+    FROM pg_catalog.sandbox_table_attributes AS k
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+    WHERE k.conrelid = pg_catalog.to_regclass(relation) AND a.attname = altered
+      AND k.attribute = ANY (attributes)
+    LIMIT 1;
+    IF found = 'key' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = format(
+            'cannot alter column "%s" with a UNIQUE, PRIMARY KEY or FOREIGN KEY constraint', altered);
+    ELSIF found IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000',
+            MESSAGE = format('cannot drop %skey column "%s"', found, altered);
+    END IF;
+END
+$fn$;
+GRANT EXECUTE ON PROCEDURE pg_catalog.sandbox_refuse_keys(text, name, text[]) TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION pg_catalog.sandbox_require_superuser(what text, who name) RETURNS void
 LANGUAGE plpgsql STABLE AS $fn$
 BEGIN

@@ -30,13 +30,13 @@ class Steps:
     Attributes:
         tag: The command tag the client gets.
         commits: It commits the open transaction (TRUNCATE).
-        alone: It cannot run inside a transaction block (VACUUM).
+        alone: What is refused inside a transaction block, e.g. VACUUM; None if it is not.
     """
 
     statements: tuple[str, ...]
     tag: str
     commits: bool = False
-    alone: bool = False
+    alone: str | None = None
 
 
 @dataclass(frozen=True)

@@ -493,3 +493,31 @@ def test_types_of_redshift(type_: str) -> None:
 @pytest.mark.parametrize("type_", ["char(0)", "char(4097)", "char", "timetz"])
 def test_types_that_redshift_or_the_job_does_not_have(type_: str) -> None:
     assert "columns" in refusal(with_column(type=type_))
+
+
+@pytest.mark.parametrize(
+    ("settings", "csv", "reason"),
+    [
+        ({"former_headers": ["id"]}, {}, "which is the header of 'id'"),
+        ({"former_headers": ["Old", "Old"]}, {}, "which is the header of 'extra'"),
+        ({"former_headers": ["ID"]}, {"header_match": "relaxed"}, "which is the header of 'id'"),
+        ({}, {"former_columns": ["brand"]}, "is a header of column 'brand'"),
+        ({}, {"former_columns": ["Old"], "header_row": False}, "former_columns needs the names"),
+    ],
+)
+def test_a_former_name_belongs_to_one_column(
+    settings: dict[str, Any], csv: dict[str, Any], reason: str
+) -> None:
+    values = with_column(**settings)
+    values["source"]["csv"] = csv
+    assert reason in refusal(values)
+
+
+def test_latest_of_an_append_feed_needs_a_key() -> None:
+    values = with_column()
+    values["warehouse"]["latest"] = "public.products_latest"
+    assert FeedSpec.model_validate({**values, "mode": "append"}).mode == "append"
+    assert "has no key" in refusal({**values, "mode": "append", "key": []})
+    assert FeedSpec.model_validate({**values, "key": []}).mode == "snapshot"
+    values["warehouse"]["latest"] = "public.products_f"
+    assert "is a table of the feed" in refusal(values)

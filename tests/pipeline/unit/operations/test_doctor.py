@@ -204,3 +204,24 @@ def test_of_a_long_history_only_the_newest_days_are_listed(state: AwsState) -> N
     state.land("2024-12-31", "OLD.CSV")
     assert "OLD.CSV" not in examine(state)["products: raw files in A"].detail
     assert state.count("list") == RECENT_DAYS
+
+
+def test_a_table_whose_column_has_another_type_is_named(state: AwsState) -> None:
+    state.column_types = {"price": "decimal(10,2)", "name": "varchar(9999)"}
+    found = examine(state)["products: tables and procedure"]
+    assert found.outcome == "FAIL"
+    assert "column price is decimal(10,2), in defs.yaml decimal(12,2)" in found.detail
+    assert "column name" not in found.detail
+    assert "xacct deploy" in (found.fix or "")
+
+
+def test_sql_that_is_not_what_the_feed_says_is_named(state: AwsState) -> None:
+    column = state.feed.columns[3].model_copy(update={"type": "varchar(999)"})
+    columns = [*state.feed.columns[:3], column, *state.feed.columns[4:]]
+    state.feed = state.feed.model_copy(update={"columns": columns})
+    found = examine(state)["products: SQL files"]
+    assert found.outcome == "FAIL"
+    assert "column brand of public.products is varchar(128), in defs.yaml varchar(999)" in (
+        found.detail
+    )
+    assert found.fix == "xacct feed sql products"

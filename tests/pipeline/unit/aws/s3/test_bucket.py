@@ -1,6 +1,9 @@
 """The calls to a bucket: each names its owner, and takes as few requests as it can."""
 
+import io
+
 import pytest
+from botocore.response import StreamingBody
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +122,11 @@ def test_listed_together_is_what_is_listed_one_by_one(keys, folders, page):
     assert listed(s3, sorted(folders)) == {
         folder: [key for key in texts if key.startswith(folder)] for folder in sorted(folders)
     }
+
+
+@pytest.mark.parametrize(("size", "expected"), [(3, (b"abc", False)), (6, (b"abcdef", True))])
+def test_the_start_of_an_object_is_read_and_whether_it_is_all(modelled, size, expected):
+    body = StreamingBody(io.BytesIO(b"abcdef"), 6)
+    s3 = modelled("s3", get_object=lambda **_: {"Body": body, "ContentLength": 6})
+    assert Bucket(s3, "b", B).read_start("k", size) == expected
+    assert s3.named("get_object")[0]["ExpectedBucketOwner"] == B

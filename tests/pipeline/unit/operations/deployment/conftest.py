@@ -13,9 +13,9 @@ from xacct_assets.aws.cloudformation import Stacks
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.operations.deployment.deploy import Deployment, Outcome
 from xacct_assets.operations.deployment.destroy import Removal
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.operations.deployment.warehouse_setup import WarehouseSetup
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 #: Of the calls after which a command is killed, every so-manieth is tried; 1: all.
 KILL_STEP = int(os.environ.get("XACCT_TEST_KILL_STEP", "5"))

@@ -17,8 +17,8 @@ from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations import cli
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.account_a_files import write_files
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 
 def written(folder: Path, settings: Settings, adopted: frozenset[str]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from tests.support.fakes.modelled_client import ModelledClient, client_error
 from xacct_assets.aws.errors import AwsFailure, DeployFailed, SecretInvalid
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.adopted import Adopted, find_adopted
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 URI = "redshift://etl:Not-4-real@wg.example:5440/dev"
 JSON = json.dumps(

@@ -16,8 +16,8 @@ from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.adoption import Adoption
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 
 class FakeAccounts:

@@ -16,8 +16,8 @@ from xacct_assets.operations.deployment.bucket_access import (
     is_ours,
     sid_prefix,
 )
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 OUTPUTS_B = {
     "GlueRoleArn": "arn:aws:iam::222222222222:role/xacct-glue-test",

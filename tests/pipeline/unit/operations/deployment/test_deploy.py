@@ -172,7 +172,7 @@ def test_a_bucket_that_exists_is_not_taken_and_the_next_deployment_goes_on(
 
 def every_resource() -> list[tuple[str, str]]:
     from xacct_assets.operations.deployment.plan import resource_types, template
-    from xacct_assets.operations.deployment.sources import sources_root
+    from xacct_assets.sources import sources_root
 
     return [
         (file, logical_id)

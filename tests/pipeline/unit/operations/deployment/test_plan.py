@@ -8,8 +8,8 @@ from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import split_statements
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations.deployment import plan
-from xacct_assets.operations.deployment.sources import sources_root
 from xacct_assets.settings import Settings
+from xacct_assets.sources import sources_root
 
 SETTINGS = Settings.load(
     {
@@ -145,7 +145,8 @@ def test_a_feed_of_another_folder_has_its_sql_beside_its_yaml():
     assert all(split_statements(path.read_text()) for path in paths)
     for name in ("customers", "orders"):
         own = [path.name for path in paths if path.parent == extra_feeds_dir / name]
-        assert own == ["fact.sql", "staging.sql", "procedure.sql"]
+        view = ["latest.sql"] if name == "customers" else []
+        assert own == ["fact.sql", "staging.sql", *view, "procedure.sql"]
 
 
 def test_a_feed_without_sql_is_named():

@@ -11,7 +11,7 @@ from tests.pipeline.unit.operations.deployment.conftest import Installation
 from tests.support.fakes.templates import at, load_template
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.changes import GUARDED, UNREADABLE
-from xacct_assets.operations.deployment.sources import sources_root
+from xacct_assets.sources import sources_root
 from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
 ROOT = sources_root()

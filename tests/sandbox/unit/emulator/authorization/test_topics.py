@@ -24,6 +24,7 @@ from tests.sandbox.unit.emulator.authorization.support import (
 from tests.sandbox.unit.emulator.authorization.test_stack_rights import STACKS, create, delete
 from tests.sandbox.unit.emulator.conftest import A, B, InProcess, policy
 from tests.support.signed_requests import Answer
+from xacct_sandbox.emulator import publications
 
 TOPIC = f"arn:aws:sns:us-east-1:{B}:alerts"
 QUEUE = f"arn:aws:sqs:us-east-1:{B}:alerts"
@@ -108,6 +109,13 @@ def test_a_queue_that_does_not_let_the_topic_in_gets_nothing(aws: InProcess) -> 
     )
     assert publish(aws, aws.keys[B]).status == 200
     assert received(aws) == []
+
+
+def test_what_was_published_is_kept_and_what_was_refused_is_not(aws: InProcess) -> None:
+    assert publish(aws, aws.keys[B], "first").status == 200
+    assert publish(aws, aws.keys[A], "second").status == 403
+    assert [entry["message"] for entry in publications(TOPIC)][-1] == "first"
+    assert publications(TOPIC + "-other") == []
 
 
 def test_a_new_topic_is_open_to_nobody(aws: InProcess) -> None:

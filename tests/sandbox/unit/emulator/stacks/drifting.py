@@ -87,6 +87,7 @@ BODY = template(
         "AWS::SQS::QueuePolicy",
         {"Queues": [{"Ref": "Queue"}], "PolicyDocument": MAY_SEND},
     ),
+    Topic=("AWS::SNS::Topic", {"TopicName": NAME, "DisplayName": "Alerts."}),
     Secret=(
         "AWS::SecretsManager::Secret",
         {"Name": NAME, "Description": "A login.", "SecretString": "first"},
@@ -192,6 +193,15 @@ CHANGES: dict[str, tuple[str, Callable[[Call], Any], str]] = {
         ),
         "/VisibilityTimeout",
     ),
+    "topic": (
+        "Topic",
+        lambda c: c("sns").set_topic_attributes(
+            TopicArn=f"arn:aws:sns:us-east-1:222222222222:{NAME}",
+            AttributeName="DisplayName",
+            AttributeValue="Other.",
+        ),
+        "/DisplayName",
+    ),
     "secret": (
         "Secret",
         lambda c: c("secretsmanager").update_secret(SecretId=NAME, Description="Another."),
@@ -244,6 +254,7 @@ DELETIONS: dict[str, Callable[[Call], Any]] = {
         c("iam").delete_role_policy(RoleName=NAME, PolicyName="read"),
         c("iam").delete_role(RoleName=NAME),
     ),
+    "Topic": lambda c: c("sns").delete_topic(TopicArn=f"arn:aws:sns:us-east-1:222222222222:{NAME}"),
     "Secret": lambda c: c("secretsmanager").delete_secret(
         SecretId=NAME, ForceDeleteWithoutRecovery=True
     ),

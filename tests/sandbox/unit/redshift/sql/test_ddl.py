@@ -107,16 +107,31 @@ def test_wrong_ddl_is_refused(text: str) -> None:
             "alter table t add column a text default 'x' not null",
             "ALTER TABLE t ADD COLUMN \"a\" varchar(256) DEFAULT 'x' NOT NULL",
         ),
-        (
-            "alter table t alter column a type varchar(40)",
-            "alter table t alter column a type varchar(40)",
-        ),
         ("alter table t rename column a to b", "alter table t rename column a to b"),
         ("alter table t owner to bob", "alter table t owner to bob"),
     ],
 )
 def test_alter_table(text: str, expected: str) -> None:
     assert sql(text) == expected
+
+
+def test_a_new_length_runs_outside_of_a_transaction_and_of_no_key_column() -> None:
+    plan = translate("alter table s.t alter column a type varchar(40)")
+    assert isinstance(plan, Steps)
+    assert plan.alone == "ALTER TABLE ALTER COLUMN"
+    check, alter = plan.statements
+    assert check == "CALL pg_catalog.sandbox_refuse_keys('s.t', 'a', ARRAY['key'])"
+    assert alter == "alter table s.t alter column a type varchar(40)"
+
+
+@pytest.mark.parametrize("text", ["alter table t drop a", "alter table t drop column a cascade"])
+def test_a_column_of_the_sort_or_distribution_key_is_not_dropped(text: str) -> None:
+    plan = translate(text)
+    assert isinstance(plan, Steps)
+    assert plan.statements[0].startswith("CALL pg_catalog.sandbox_refuse_keys('t', 'a', ARRAY['d")
+    assert plan.statements[1] == text
+    assert plan.alone is None
+    assert sql("alter table t drop constraint k") == "alter table t drop constraint k"
 
 
 def test_altering_keys_of_distribution_and_order_replaces_them() -> None:

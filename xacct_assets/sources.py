@@ -7,7 +7,7 @@ from pathlib import Path
 from xacct_assets.aws.errors import DeployFailed
 
 _FOLDERS = ("glue", "infra", "sql")
-_PACKAGE = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[0]
 
 
 def sources_root() -> Path:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from xacct_assets import sources
 from xacct_assets.aws.errors import DeployFailed
-from xacct_assets.operations.deployment import sources
 
 
 @pytest.fixture

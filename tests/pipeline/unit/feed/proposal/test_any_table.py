@@ -1,0 +1,40 @@
+"""Any table written as CSV in any dialect is read back, value by value, by what is proposed.
+
+Questions are answered truthfully. A wrong proposal without a question fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+
+from tests.support.samples.written_tables import WrittenTable, read_back, written_tables
+from xacct_assets.feed.proposal import Proposal, Sample, propose
+
+
+def answered(table: WrittenTable) -> Proposal:
+    """The proposal, after each question has got its true answer."""
+    answers: dict[str, str] = {}
+    while True:
+        proposal = propose([Sample("table.csv", table.data)], answers)
+        if not proposal.questions:
+            return proposal
+        question = proposal.questions[0]
+        assert question.about in table.truth, question
+        answer = table.truth[question.about]
+        assert answer in question.choices, question
+        answers[question.about] = answer
+
+
+def comparable(kind: str, value: Any) -> Any:
+    return float(value) if kind in ("integer", "decimal") and value is not None else value
+
+
+@settings(max_examples=120, deadline=None)
+@given(table=written_tables())
+def test_a_table_in_any_dialect_is_read_back_value_by_value(table: WrittenTable) -> None:
+    read = read_back(table.data, answered(table))
+    assert [[comparable(k, v) for k, v in zip(table.kinds, row, strict=True)] for row in read] == [
+        [comparable(k, v) for k, v in zip(table.kinds, row, strict=True)] for row in table.rows
+    ]
