@@ -44,6 +44,8 @@ class AwsClients:
         settings: names, accounts and Region of the installation.
         env: environment variables with the fall-back login to Redshift; default: the process's.
         rotation_window: seconds for which a refused login to Redshift is tried again.
+        answer_within: seconds in which Redshift must answer over the wire; None: those of
+            `Warehouse`, which suit long statements.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class AwsClients:
         env: Mapping[str, str] | None = None,
         *,
         rotation_window: float = ROTATION_WINDOW,
+        answer_within: float | None = None,
     ) -> None:
         set_permission_hints(grant_hint)
         self.settings = settings
         self._env = os.environ if env is None else env
         self._rotation_window = rotation_window
+        self._answer_within = answer_within
         self._lock = threading.RLock()
         self._built: dict[object, Any] = {}
 
@@ -196,11 +200,20 @@ class AwsClients:
     @property
     def warehouse(self) -> Warehouse:
         """Redshift over its wire protocol. A refused login is read anew."""
+        return self._once("warehouse", self._new_warehouse)
+
+    def _new_warehouse(self) -> Warehouse:
         from xacct_assets.aws.redshift.warehouse import Warehouse
 
-        return self._once(
-            "warehouse",
-            lambda: Warehouse(self.warehouse_credentials, rotation_window=self._rotation_window),
+        seconds, window = self._answer_within, self._rotation_window
+        if seconds is None:
+            return Warehouse(self.warehouse_credentials, rotation_window=window)
+        return Warehouse(
+            self.warehouse_credentials,
+            connect_timeout=seconds,
+            login_timeout=seconds,
+            statement_timeout=seconds,
+            rotation_window=window,
         )
 
     def exports(self, feed: FeedSpec) -> Exports:

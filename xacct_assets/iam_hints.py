@@ -93,6 +93,9 @@ GRANTS = (
           "OrchestratorVerifiesExports"),
     Grant("orchestrator", ("s3:GetObject",), "working-bucket", "ReadRejects", _WORK),
     Grant("orchestrator", ("s3:*Object",), "working-bucket", "ExchangePipesMessages", _WORK),
+    Grant("orchestrator", ("s3:GetObject",), "working-bucket", "CompareScripts", _WORK),
+    Grant("orchestrator", ("s3:PutObject", "s3:DeleteObject"), "working-bucket", "ProbeCopy",
+          _WORK),
     Grant("orchestrator", _LIST, "working-bucket", "ListWorkingBucket", _WORK),
     Grant("orchestrator", _CRAWL, "glue", "CrawlFeeds"),
     Grant("orchestrator", _RUN, "glue", "RunLoadJobs"),
@@ -106,7 +109,11 @@ GRANTS = (
     Grant("orchestrator", ("secretsmanager:*",), "redshift", "ReadSecret"),
     Grant("orchestrator", ("cloudformation:ListStacks",), "deployment", "ListStacks"),
     Grant("orchestrator", ("cloudformation:DescribeStacks",), "deployment", "SeeFeedStacks"),
-    Grant("orchestrator", ("sqs:*",), "arrivals", None),
+    Grant("orchestrator", ("cloudformation:DescribeStacks",), "deployment", "SeeStack"),
+    Grant("orchestrator", ("iam:*",), "deployment", "ReadRoles"),
+    Grant("orchestrator", ("glue:GetConnection",), "deployment", "SeeConnection"),
+    Grant("orchestrator", ("sqs:*",), "arrivals", "ReadNotifications"),
+    Grant("orchestrator", ("sqs:Get*",), "arrivals", "CountDeadLetters"),
 )  # fmt: skip
 
 #: Beginning of an IAM action -> who grants it, for unknown callers. First match wins.
@@ -142,9 +149,15 @@ def grant_hint(action: str | None, resource: str | None, principal: str | None) 
     if (action or "").startswith("secretsmanager:"):
         where += " and, if the secret has its own key, that key's policy"
     return (
-        f"let {principal or 'the caller'} do {action} on {resource}: normally granted by {where}; "
-        "compare what is deployed with the template (aws cloudformation detect-stack-drift)"
+        f"let {_role_of(principal) or 'the caller'} do {action} on {resource}: normally granted by "
+        f"{where}; `xacct deploy` restores what was changed by hand"
     )
+
+
+def _role_of(principal: str | None) -> str | None:
+    """The role of a session: a policy names roles, and a session is gone in an hour."""
+    found = re.fullmatch(r"(arn:[\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*", principal or "")
+    return f"{found[1]}:iam::{found[2]}:role/{found[3]}" if found else principal
 
 
 def grants_of(action: str | None, resource: str | None, principal: str | None) -> list[Grant]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -51,10 +52,12 @@ class World:
     def put(self, feed: str, day: date, body: bytes) -> None:
         folders = {
             "orders": f"shop/orders/year={day:%Y}/month={day:%m}/day={day:%d}/a.csv",
-            "customers": f"customers/{day:%Y/%m/%d}/a.csv",
+            "customers": f"customers/{day:%Y/%m/%d}/a.csv.gz",
         }
         s3 = self.sandbox.client("account-a-admin", "s3")
-        s3.put_object(Bucket=self.sandbox.config.input_bucket, Key=folders[feed], Body=body)
+        key = folders[feed]
+        body = gzip.compress(body) if key.endswith(".gz") else body
+        s3.put_object(Bucket=self.sandbox.config.input_bucket, Key=key, Body=body)
 
     def last_alerts_tick(self) -> str:
         instance = self.dagster.instance
@@ -89,7 +92,7 @@ def test_a_failed_run_and_a_failed_check_are_told_and_mended(world: World) -> No
     world.put("customers", world.today, BAD_CUSTOMERS)
     failed = world.wait_for(f"orders {world.today}: run failed")
     assert "stage: raw_partition" in failed["message"]
-    assert "line_no" in failed["message"]
+    assert "1 of 1 files cannot be loaded" in failed["message"]
     check = world.wait_for(f"customers {world.today}: check failed")
     assert "stage: staging_table, check rejected_share_within_limit" in check["message"]
     world.put("orders", world.today, GOOD_ORDERS)

@@ -239,9 +239,12 @@ def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
     return bare_sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
-    """The same sandbox with the feeds of ``tests/feeds`` deployed too."""
+    """The same sandbox with the feeds of ``tests/feeds`` deployed too.
+
+    For each module again, as another may have deployed other feeds: S3 then notifies nobody.
+    """
     settings = {**sandbox.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
     with_feeds = replace(sandbox, extra_settings=settings)
     with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")

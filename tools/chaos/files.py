@@ -20,7 +20,7 @@ _TEXTS = (
     "抹茶",
     "  blanks  ",
     "NULL",
-    "\\N",
+    "\\N is no NULL",
 )
 _PRODUCTS = "id,name,category,brand,price,currency,stock,description,updated_at"
 _ORDERS = "order_id,line_no,sku,quantity,amount,gift,note,ordered_at"

@@ -100,7 +100,7 @@ def read_warehouse_credentials(
             raise SecretInvalid(
                 f"secret {name} cannot be read",
                 reason="it is marked for deletion or has no current version",
-                fix=f"restore it (aws secretsmanager restore-secret --secret-id {name}) or "
+                fix=f"restore it (`aws secretsmanager restore-secret --secret-id {name}`), or "
                 "point XACCT_REDSHIFT_SECRET at another one",
             ) from failure
         if failure.code == "DecryptionFailure":

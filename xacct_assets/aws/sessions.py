@@ -187,6 +187,20 @@ class Sessions:
         return self._principals[key]
 
 
+def profile_of_role(role_arn: str) -> str | None:
+    """The first profile of the configuration files that assumes the role; None if there is none."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        profiles = Session().full_config["profiles"]
+    except BotoCoreError:
+        return None
+    return next(
+        (name for name, fields in profiles.items() if fields.get("role_arn") == role_arn), None
+    )
+
+
 def _parse_times_fast(session: Session) -> Session:
     """Make the session's clients parse ISO times without dateutil.
 

@@ -136,11 +136,12 @@ class Case:
 
     def is_named_by(self, text: str) -> bool:
         session = f"arn:aws:sts::{ACCOUNT[self.who]}:assumed-role/{self.who}/"
+        role = f"arn:aws:iam::{ACCOUNT[self.who]}:role/{self.who}"
         lines = [
             f"principal: {session}",
             f"action: {self.action}\n",
             f"resource: {self.resource}",
-            f"fix: let {session}",
+            f"fix: let {role}",
         ]
         missing = [part for part in (*lines, *self.fix) if part not in text]
         assert not missing, f"{missing} not in:\n{text}"

@@ -73,7 +73,7 @@ def test_ten_more_feeds_load_within_the_same_time(tmp_path: Path) -> None:
     )
     # Processor time, too, is longer on a busy machine: the best of three.
     measured = [cast("tuple[int, float]", run(script)) for _ in range(3)]
-    assert {sensors for sensors, _ in measured} == {11}
+    assert {sensors for sensors, _ in measured} == {12}
     assert min(seconds for _, seconds in measured) < 2
 
 

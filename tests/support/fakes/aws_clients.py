@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from tests.support.fakes.aws_state import AwsState
-from tests.support.fakes.modelled_client import ModelledClient
+from tests.support.fakes.modelled_client import ModelledClient, client_error
 from xacct_assets.aws.console import Console
 from xacct_assets.aws.errors import NotFound, StatementFailed
 from xacct_assets.aws.glue.catalog import CatalogPartition, CatalogTable
@@ -359,7 +359,7 @@ class FakeAwsClients:
         if service == "cloudformation":
             return self.state.stacks.client
         operations = {
-            "s3": {"list_objects_v2": lambda **_: {}},
+            "s3": {"list_objects_v2": lambda **_: {}, "get_object": _no_such_key},
             "glue": {
                 "get_crawler": lambda Name: {"Crawler": {"Name": Name, "State": "READY"}},
                 "list_crawls": lambda **_: {"Crawls": []},
@@ -418,6 +418,10 @@ class FakeAwsClients:
 
     def export_bucket(self, feed: FeedSpec) -> str:
         return self.settings.export_bucket
+
+
+def _no_such_key(**_: Any) -> dict[str, Any]:
+    raise client_error("NoSuchKey", "The specified key does not exist.", 404)
 
 
 def fake_load_job(

@@ -54,7 +54,7 @@ def probe(host: str, port: int, timeout: float) -> None:
             what,
             reason="connection refused: the machine answers, but nothing listens on the port",
             fix="check the port in the secret and that the workgroup is AVAILABLE "
-            "(in the sandbox: `xacct-sandbox status`)",
+            "(in the sandbox: `xacct-sandbox down`, then `xacct-sandbox up`)",
         ) from error
     except OSError as error:
         raise ConnectionFailed(what, reason=str(error), fix=_TIMEOUT_FIX) from error

@@ -56,7 +56,7 @@ def _late(feed: FeedSpec, aws: AwsClients, days: list[date], hours: int) -> Iter
             yield Alert(
                 Kind.DAY_LATE,
                 day.isoformat(),
-                f"no file of the day has landed in {folder} {hours} hours after the day's end "
+                f"no file of the day has landed in {folder} {_in_hours(hours)} after the day's end "
                 "(alerts.late_after_hours)",
                 "ask the supplier; the arrival sensor runs the day once its files are there",
                 feed=feed.name,
@@ -68,7 +68,7 @@ def stale_export(feed: FeedSpec, instance: dg.DagsterInstance, now: datetime) ->
     """The feed's export, if its newest day that is due has not been exported."""
     hours = feed.alerts.stale_after_hours
     due = _newest_due(now, hours)
-    if due is None or due < feed.start:
+    if hours is None or due is None or due < feed.start:
         return []
     days = [day for day in map(parse_day, _exported(feed, instance)) if day >= due]
     if days:
@@ -77,7 +77,8 @@ def stale_export(feed: FeedSpec, instance: dg.DagsterInstance, now: datetime) ->
         Alert(
             Kind.EXPORT_STALE,
             s3_export.NAME,
-            f"{due} is not exported {hours} hours after the day's end (alerts.stale_after_hours)",
+            f"{due} is not exported {_in_hours(hours)} after the day's end "
+            "(alerts.stale_after_hours)",
             f"`xacct reconcile --feed {feed.name} --partition {due}` shows how far it came; "
             f"{advice.LOAD}",
             feed=feed.name,
@@ -88,6 +89,10 @@ def stale_export(feed: FeedSpec, instance: dg.DagsterInstance, now: datetime) ->
 
 def _exported(feed: FeedSpec, instance: dg.DagsterInstance) -> Iterable[str]:
     return instance.get_materialized_partitions(asset_key(feed, s3_export.NAME))
+
+
+def _in_hours(hours: int) -> str:
+    return "1 hour" if hours == 1 else f"{hours} hours"
 
 
 def _newest_due(now: datetime, hours: int | None) -> date | None:

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus
 
-import yaml
-
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.bucket_notifications import BucketNotifications
 from xacct_assets.aws.s3.bucket_policy import BucketPolicy
 from xacct_assets.operations.deployment.plan import StackPlan, reads_queue
+from xacct_assets.operations.deployment.templates import parse
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -91,7 +90,7 @@ def adopted_buckets(
     }
     if not settings.adopted & names.keys():
         return []
-    resources = _resources(planned.template)
+    resources = parse(planned.template)["Resources"]
     values = {
         **planned.parameters,
         "AWS::Partition": settings.partition,
@@ -144,31 +143,6 @@ def _notifications(
         }
         for number, folder in enumerate(outermost, 1)
     ]
-
-
-class _TemplateLoader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms: ``!Ref x`` as ``{"Ref": x}``."""
-
-
-def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    return {tag if tag == "Ref" else f"Fn::{tag}": value}
-
-
-_TemplateLoader.add_multi_constructor("!", _short_form)
-
-
-def _resources(template: str) -> dict[str, Any]:
-    # SafeLoader with constructors for the short forms, which make plain dictionaries.
-    document = yaml.load(template, Loader=_TemplateLoader)  # noqa: S506
-    return dict(document["Resources"])
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:

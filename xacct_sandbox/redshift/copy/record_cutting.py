@@ -54,11 +54,11 @@ def whole_records(chunks: Iterable[bytes], quote: str | None, skip_lines: int) -
             )
         if cut:
             yield data[:cut]
-    if first:
-        rest = rest.removeprefix(_BOM)
     if skip_lines:
         return
-    if rest:
+    if first and rest.endswith(b"\n"):  # a file that is too short for a byte order mark
+        yield rest
+    elif rest := rest.removeprefix(_BOM):
         yield rest + (b"\r\n" if rest.endswith(b"\r") else b"\n")
 
 

@@ -11,7 +11,7 @@ from xacct_assets.aws.errors import AccessDenied
 from xacct_assets.feed.loader import load_feed, load_feeds
 from xacct_assets.feed.reconciliation.equation import DayReconciliation, judge_outside
 from xacct_assets.operations import cli
-from xacct_assets.operations.doctor import Finding
+from xacct_assets.operations.doctor.findings import Finding
 from xacct_assets.operations.env_file import EnvFileError, load_env_file
 from xacct_assets.settings import Settings
 
@@ -247,11 +247,54 @@ def test_a_failed_check_makes_doctor_end_with_1_and_show_the_fix(configured, mon
         self._report(finding)
         return [finding]
 
-    monkeypatch.setattr("xacct_assets.operations.doctor.Doctor.run", run)
+    monkeypatch.setattr("xacct_assets.operations.doctor.runner.Runner.run", run)
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "FAIL     login to Redshift: refused" in shown
     assert "fix: reset the password" in shown
+
+
+@pytest.fixture
+def repairs(configured, monkeypatch):
+    """Doctor finds a failure until a deployment was run; the deployments."""
+    deployed = []
+
+    def run(self):
+        outcome = "ok" if deployed else "FAIL"
+        return [
+            Finding("RoleB", outcome, "policy missing", "`xacct deploy --account b` restores it")
+        ]
+
+    def deploy(options, _settings):
+        deployed.append((options.account, options.yes))
+        return 0
+
+    monkeypatch.setattr("xacct_assets.operations.doctor.runner.Runner.run", run)
+    monkeypatch.setattr("xacct_assets.operations.commands.deploy.run", deploy)
+    return deployed
+
+
+def test_doctor_repairs_what_a_deployment_can_and_checks_again(repairs, monkeypatch, capsys):
+    monkeypatch.setattr("xacct_assets.operations.commands.doctor.confirmed", lambda _: True)
+    assert cli.main(["doctor", "--fix"]) == 0
+    assert repairs == [("b", False)]
+    assert "1 check passed" in capsys.readouterr().out
+
+
+def test_doctor_repairs_nothing_unasked(repairs, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("xacct_assets.operations.commands.doctor.confirmed", asked.append)
+    assert cli.main(["doctor", "--fix"]) == 1
+    assert asked == ["Run `xacct deploy --account b`?"]
+    assert repairs == []
+    assert cli.main(["doctor"]) == 1
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("name", ["--feed", "--only"])
+def test_doctor_refuses_a_feed_or_a_check_that_does_not_exist(configured, name, capsys):
+    assert cli.main(["doctor", name, "nothing"]) == 2
+    assert "nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -275,7 +318,7 @@ def test_the_closing_line_of_doctor_counts_what_stands_above_it(
             self._report(finding)
         return findings
 
-    monkeypatch.setattr("xacct_assets.operations.doctor.Doctor.run", run)
+    monkeypatch.setattr("xacct_assets.operations.doctor.runner.Runner.run", run)
     assert cli.main(["doctor"]) == ("FAIL" in outcomes)
     shown = capsys.readouterr().out
     assert closing in shown

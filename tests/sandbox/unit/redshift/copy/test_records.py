@@ -84,6 +84,11 @@ def test_headers_a_mark_and_a_missing_last_line_feed() -> None:
     assert b"".join(whole_records(chunks, '"', 1)) == b"1,a\n2,b\n"
 
 
+@pytest.mark.parametrize("chunks", [[b"1\n"], [b"1"], [b"1", b"\n"], [b"\xef\xbb\xbf1"]])
+def test_a_file_that_is_shorter_than_a_byte_order_mark_has_one_record(chunks: list[bytes]) -> None:
+    assert b"".join(whole_records(chunks, '"', 0)) == b"1\n"
+
+
 def test_an_empty_file_has_no_records() -> None:
     assert list(whole_records([], '"', 0)) == []
     assert list(whole_records([b"id,name\n"], '"', 1)) == []

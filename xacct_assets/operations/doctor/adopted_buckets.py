@@ -14,7 +14,7 @@ from xacct_assets.operations.deployment.bucket_access import (
     notifications_of,
     policy_of,
 )
-from xacct_assets.operations.doctor_checks import Caution
+from xacct_assets.operations.doctor.findings import Caution
 from xacct_assets.sources import sources_root
 
 if TYPE_CHECKING:

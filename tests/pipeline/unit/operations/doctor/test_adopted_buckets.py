@@ -10,10 +10,10 @@ import pytest
 from tests.support.fakes.bucket_configuration import FakeBucketConfiguration
 from xacct_assets.aws.errors import CredentialsProblem, NotFound
 from xacct_assets.feed.loader import load_feeds
-from xacct_assets.operations.adopted_checks import adopted_bucket, needs_of_buckets
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.bucket_access import BucketAccess
-from xacct_assets.operations.doctor_checks import Caution
+from xacct_assets.operations.doctor.adopted_buckets import adopted_bucket, needs_of_buckets
+from xacct_assets.operations.doctor.findings import Caution
 from xacct_assets.settings import Settings
 
 

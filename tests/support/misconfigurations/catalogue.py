@@ -1,0 +1,80 @@
+"""All misconfigurations, by group, and the table of them in docs/doctor.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from tests.support.misconfigurations import first_links, policies, resources, warehouse
+from tests.support.misconfigurations.case import Case
+from tests.support.misconfigurations.trial import Trial
+from tests.support.project import ROOT
+
+GROUPS: dict[str, list[Case]] = {
+    "Settings and credentials": first_links.cases(),
+    "Policies of the buckets in account A": policies.bucket_policies(),
+    "Roles": policies.role_policies(),
+    "Crawler, job and the job's files": resources.crawler_and_job(),
+    "Connection and catalog": resources.connections_and_catalog(),
+    "Queues": resources.queues(),
+    "Tables, procedure and rights": warehouse.tables_and_rights(),
+    "Login and role chain": warehouse.secrets(),
+    "A warehouse that does not answer": warehouse.silent(),
+}
+
+ALL = [(group, case) for group, cases in GROUPS.items() for case in cases]
+#: Some of each group, for every run of the integration tests: each takes several seconds.
+SOME = [(group, case) for group, cases in GROUPS.items() for case in cases[::6]]
+
+DOCUMENT = ROOT / "docs" / "doctor.md"
+_BEGIN = "<!-- begin: tests/long/test_doctor.py writes this table -->\n"
+_END = "<!-- end -->\n"
+
+
+def name_of(entry: tuple[str, Case]) -> str:
+    """The id of a case in pytest."""
+    return entry[1].name
+
+
+def table(repairs: Mapping[str, str]) -> str:
+    """The table in docs/doctor.md.
+
+    Args:
+        repairs: what was followed, by the name of each case that was tried.
+    """
+    lines = [
+        "| what is wrong | check that fails, alone | repair that doctor prints |",
+        "|---|---|---|",
+    ]
+    for group, cases in GROUPS.items():
+        lines.append(f"| **{group}** | | |")
+        lines += [
+            f"| {case.name} | {case.check} | {repairs[case.name]} |"
+            for case in cases
+            if case.name in repairs
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def repair_text(trial: Trial) -> str:
+    """The first command of the repair, without what differs from run to run."""
+    if not trial.repair or trial.mended_by_hand:
+        return "a sentence: what to look at"
+    words = trial.repair[0].split()
+    shown = " ".join(words[:3]) + " …" if words[0] == "aws" else trial.repair[0]
+    # The home of a sandbox is .xacct in the checkout where nothing else is said.
+    return f"`{re.sub(r'=/[^ ]*/home/', '=.xacct/', shown)}`"
+
+
+def written_table() -> str:
+    """The table that is in the document."""
+    return DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
+
+
+def write_table(text: str) -> None:
+    """Replace the table in the document."""
+    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    assert begin
+    assert end
+    DOCUMENT.write_text(before + begin + text + end + after, encoding="utf-8")

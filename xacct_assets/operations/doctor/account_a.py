@@ -1,0 +1,104 @@
+"""Account A's buckets: their policies and notifications, statement by statement."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from xacct_assets.aws.botocore_errors import aws_call, error_code
+from xacct_assets.aws.errors import InvalidRequest, NotFound
+from xacct_assets.operations.deployment.plan import reads_queue
+from xacct_assets.operations.doctor.comparison import differences, policy_differences
+from xacct_assets.operations.doctor.findings import Caution
+
+if TYPE_CHECKING:
+    from xacct_assets.operations.doctor.installation import Installation
+
+DEPLOY = "`xacct deploy --account a`"
+
+
+def bucket_policy(here: Installation, logical_id: str) -> str:
+    """The policy of a bucket of account A is as its template says."""
+    s3, owner = here.admin_of_a().client("s3"), here.settings.account_a
+    expected = here.template_a().properties(logical_id)
+    name = expected["Bucket"]
+    present: dict[str, Any] = {}
+    with aws_call("s3:GetBucketPolicy", f"arn:aws:s3:::{name}", account=owner):
+        try:
+            answer = s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=owner)
+            present = json.loads(answer["Policy"])
+        except Exception as error:
+            if error_code(error) == "NoSuchBucket":
+                raise NotFound(f"there is no bucket {name}", account=owner, fix=DEPLOY) from error
+            if error_code(error) != "NoSuchBucketPolicy":
+                raise
+    document = expected["PolicyDocument"]
+    problems = policy_differences(document, present)
+    if problems:
+        shown = [
+            statement
+            for statement in document["Statement"]
+            if any(f"statement {statement['Sid']}" in problem for problem in problems)
+        ]
+        raise InvalidRequest(
+            f"the policy of bucket {name} is not as infra/account_a.yaml says: "
+            f"{'; '.join(problems)}",
+            account=owner,
+            fix=f"{DEPLOY} restores it; by hand, these statements: {json.dumps(shown)}",
+        )
+    return f"the policy of {name} has its {len(document['Statement'])} statements"
+
+
+def encryption(here: Installation) -> str | Caution:
+    """The buckets of account A are encrypted so that the roles can read them: without a KMS key."""
+    settings = here.settings
+    s3, owner = here.admin_of_a().client("s3"), settings.account_a
+    kinds = {"input-bucket": settings.input_bucket, "export-bucket": settings.export_bucket}
+    for kind, name in kinds.items():
+        with aws_call("s3:GetEncryptionConfiguration", f"arn:aws:s3:::{name}", account=owner):
+            answer = s3.get_bucket_encryption(Bucket=name, ExpectedBucketOwner=owner)
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        if default.get("SSEAlgorithm", "AES256") == "AES256":
+            continue
+        key = default.get("KMSMasterKeyID", "aws/s3")
+        what = f"bucket {name} encrypts new objects with the KMS key {key}"
+        allow = (
+            f"the policy of the key and the roles' own must allow kms:Decrypt (for exports also "
+            f"kms:GenerateDataKey) to {settings.glue_role_arn}, {settings.orchestrator_role_arn} "
+            f"and {settings.role_a_arn}"
+        )
+        if kind in settings.adopted:
+            return Caution(what, allow)
+        raise InvalidRequest(
+            f"{what}, infra/account_a.yaml says AES256",
+            account=owner,
+            fix=f"{DEPLOY} restores it; by hand: {allow}",
+        )
+    return "both buckets are encrypted with S3's own keys"
+
+
+def notifications(here: Installation) -> str:
+    """The raw bucket tells the queue of new files, if a feed reads it."""
+    if not any(reads_queue(feed, here.settings.suffix) for feed in here.feeds):
+        return "no feed reads notifications"
+    s3, owner = here.admin_of_a().client("s3"), here.settings.account_a
+    template = here.template_a()
+    name = here.settings.input_bucket
+    expected = template.properties("RawBucket")["NotificationConfiguration"]["QueueConfigurations"]
+    with aws_call("s3:GetBucketNotification", f"arn:aws:s3:::{name}", account=owner):
+        answer = s3.get_bucket_notification_configuration(Bucket=name, ExpectedBucketOwner=owner)
+    told = {
+        event
+        for entry in answer.get("QueueConfigurations", [])
+        if not differences(expected[0]["Queue"], entry.get("QueueArn"))
+        for event in entry.get("Events", [])
+    }
+    missing = [entry["Event"] for entry in expected if entry["Event"] not in told]
+    if missing:
+        raise InvalidRequest(
+            f"bucket {name} does not tell {expected[0]['Queue']} of {', '.join(missing)}",
+            account=owner,
+            fix=DEPLOY,
+        )
+    return f"{name} tells {expected[0]['Queue']} of new and deleted files"

@@ -1,0 +1,203 @@
+"""The feed's tables and procedure: columns, types, signature, and the database user's rights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xacct_assets.aws.errors import InvalidRequest
+from xacct_assets.aws.redshift.sql import load_statement
+from xacct_assets.contract.column_types import ColumnType
+from xacct_assets.contract.days import PARTITION_COLUMN
+from xacct_assets.feed.deployment import require_tables
+from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
+
+if TYPE_CHECKING:
+    from xacct_assets.operations.doctor.installation import Installation
+
+_PACKAGE = "xacct_assets.operations.doctor"
+_DEPLOY = "`xacct deploy --account b`"
+_LOAD_AUDIT = {
+    "feed": "varchar(128)",
+    "partition_date": "date",
+    "load_id": "varchar(64)",
+    "rows_loaded": "bigint",
+    "loaded_at": "timestamp",
+    "transformed_at": "timestamp",
+}
+_SIGNATURE = "date, date"
+#: The names by which the catalog of the database calls the types.
+_CATALOG_NAMES = {
+    "character varying": "varchar",
+    "character": "char",
+    "timestamp with time zone": "timestamptz",
+    "time without time zone": "time",
+    "timestamp without time zone": "timestamp",
+    "numeric": "decimal",
+}
+_WIDENS = (("smallint", "integer", "bigint"), ("real", "double precision"))
+# Rights of sql/feed_grants.sql.
+_TABLE_RIGHTS = {
+    "staging": ("SELECT", "INSERT", "DELETE"),
+    "fact": ("SELECT", "INSERT", "DELETE"),
+    "load_audit": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+}
+
+Columns = dict[str, Mapping[str, Any]]
+
+
+def tables_and_procedure(here: Installation, feed: FeedSpec) -> str:
+    """The feed's tables have its columns with its types, and its procedure its signature."""
+    require_tables(feed, here.aws)
+    tables = feed.warehouse
+    found = _columns(here, [tables.staging, tables.fact, tables.load_audit])
+    feeds = {column.name: column.type for column in feed.columns}
+    required = {column.name for column in feed.columns if not column.nullable}
+    expected = {
+        tables.staging: {**feeds, PARTITION_COLUMN: "date"},
+        tables.fact: {**feeds, PARTITION_COLUMN: "date", LOADED_AT_COLUMN: "timestamp"},
+        tables.load_audit: _LOAD_AUDIT,
+    }
+    always = {PARTITION_COLUMN, LOADED_AT_COLUMN, *_LOAD_AUDIT}
+    problems = [
+        problem
+        for table, columns in expected.items()
+        for problem in _problems(
+            table, columns, found[table], required | always, keeps_rows=table != tables.staging
+        )
+    ]
+    if problems:
+        raise InvalidRequest(
+            f"the tables are not as feed {feed.name} needs: "
+            f"{'; '.join(what for what, _ in problems)}",
+            fix="as the admin of the database: "
+            + ", ".join(f"`{sql}`" for _, sql in problems)
+            + f"; then {_DEPLOY}",
+        )
+    _require_signature(here, feed)
+    return f"{tables.staging}, {tables.fact}, {tables.load_audit} and {tables.procedure}() fit"
+
+
+def grants(here: Installation, feed: FeedSpec) -> str:
+    """The pipeline's user may use the feed's tables and call its procedure."""
+    tables = feed.warehouse
+    asked: list[tuple[str, str, list[str]]] = []
+    for kind, rights in _TABLE_RIGHTS.items():
+        name = getattr(tables, kind)
+        asked += [(f"{right} on {name}", "table", [name, right]) for right in rights]
+    schemas = {_schema(getattr(tables, kind)) for kind in (*_TABLE_RIGHTS, "procedure")}
+    asked += [(f"USAGE on schema {name}", "schema", [name, "USAGE"]) for name in sorted(schemas)]
+    staging = _schema(tables.staging)
+    asked.append((f"CREATE on schema {staging}", "schema", [staging, "CREATE"]))
+    procedure = f"{tables.procedure}(date, date)"
+    asked.append((f"EXECUTE on {procedure}", "function", [procedure, "EXECUTE"]))
+    selected = ", ".join(
+        f"has_{kind}_privilege(%s, %s) AS r{number}" for number, (_, kind, _) in enumerate(asked)
+    )
+    values = [value for _, _, pair in asked for value in pair]
+    (row,) = here.aws.warehouse.query(f"SELECT {selected}", values)
+    lacking = [right for number, (right, _, _) in enumerate(asked) if not row[f"r{number}"]]
+    if lacking:
+        user = here.aws.warehouse_credentials().user
+        raise InvalidRequest(
+            f"database user {user} lacks {', '.join(lacking)}",
+            fix=f"{_DEPLOY} grants it",
+        )
+    return f"the {len(asked)} rights that a run needs are granted"
+
+
+def _columns(here: Installation, tables: Sequence[str]) -> dict[str, Columns]:
+    parameters = [part for name in tables for part in (_schema(name), name.rpartition(".")[2])]
+    sql = load_statement(_PACKAGE, "table_columns")
+    rows = here.aws.warehouse.query(sql, parameters)
+    found: dict[str, Columns] = {name: {} for name in tables}
+    for row in rows:
+        found[f"{row['schema_name']}.{row['table_name']}"][row["column_name"]] = row
+    return found
+
+
+def _problems(
+    table: str,
+    expected: Mapping[str, str],
+    found: Columns,
+    required: set[str],
+    *,
+    keeps_rows: bool,
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a table, and the SQL that mends it."""
+    for name, wanted in expected.items():
+        if name not in found:
+            sql = f"ALTER TABLE {table} ADD COLUMN {name} {wanted}"
+            yield f"{table} has no column {name}", sql
+            continue
+        type_ = _type(str(found[name]["type_name"]))
+        if not _holds(type_, wanted):
+            what = f"{table}.{name} is {type_} (the feed says {wanted})"
+            yield what, _retype(table, name, type_, wanted) if keeps_rows else f"DROP TABLE {table}"
+        elif found[name]["is_required"] and name not in required:
+            what = f"{table}.{name} is NOT NULL, in the feed it is nullable"
+            yield what, _retype(table, name, type_, wanted) if keeps_rows else f"DROP TABLE {table}"
+    for name, row in found.items():
+        if name not in expected and row["is_required"] and not row["has_default"]:
+            what = f"{table}.{name} is no column of the feed, and NOT NULL without a default"
+            yield what, f"ALTER TABLE {table} DROP COLUMN {name}"
+
+
+def _retype(table: str, name: str, is_: str, wanted: str) -> str:
+    """Statements that give a column another type and keep its values."""
+    if is_.startswith("varchar") and wanted.startswith("varchar"):
+        # The only change of a type that Redshift makes in place (ALTER TABLE).
+        return f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {wanted}"
+    new = f"{name}_new"
+    return "; ".join(
+        [
+            f"ALTER TABLE {table} ADD COLUMN {new} {wanted}",
+            f"UPDATE {table} SET {new} = CAST({name} AS {wanted})",  # noqa: S608 -- of the catalog
+            f"ALTER TABLE {table} DROP COLUMN {name}",
+            f"ALTER TABLE {table} RENAME COLUMN {new} TO {name}",
+        ]
+    )
+
+
+def _type(name: str) -> str:
+    """The catalog's name of a type as a feed spells it."""
+    for long, short in _CATALOG_NAMES.items():
+        name = re.sub(rf"^{long}\b", short, name)
+    return name
+
+
+def _holds(type_: str, wanted: str) -> bool:
+    """Whether a column of the type holds every value of the wanted one."""
+    try:
+        have, want = ColumnType.parse(type_), ColumnType.parse(wanted)
+    except ValueError:
+        # A type that no feed has, such as varchar without a length.
+        return False
+    if have.name != want.name:
+        return any(
+            have.name in group and want.name in group[: group.index(have.name)] for group in _WIDENS
+        )
+    if want.name in ("varchar", "char"):
+        return (have.length or 0) >= (want.length or 0)
+    if want.name == "decimal":
+        digits = (have.precision or 0) - (have.scale or 0)
+        return have.scale == want.scale and digits >= (want.precision or 0) - (want.scale or 0)
+    return True
+
+
+def _require_signature(here: Installation, feed: FeedSpec) -> None:
+    procedure = feed.warehouse.procedure
+    sql = load_statement(_PACKAGE, "procedure_signatures")
+    rows = here.aws.warehouse.query(sql, [_schema(procedure), procedure.rpartition(".")[2]])
+    signatures = [str(row["parameters"]) for row in rows]
+    if _SIGNATURE not in signatures:
+        raise InvalidRequest(
+            f"procedure {procedure} takes ({'), ('.join(signatures)}), the pipeline calls it with "
+            f"({_SIGNATURE})",
+            fix=f"{_DEPLOY} makes it again",
+        )
+
+
+def _schema(name: str) -> str:
+    return name.rpartition(".")[0] or "public"
