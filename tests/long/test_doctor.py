@@ -62,8 +62,7 @@ def test_nothing_is_left_behind(installation: RunningSandbox) -> None:
 
 
 def test_enough_were_tried_and_the_table_says_so(trials: list[Trial]) -> None:
-    if len(trials) < len(catalogue.ALL):
-        pytest.skip("only some were tried")
+    assert len(trials) == len(catalogue.ALL), "run the whole file: only some were tried"
     good = [trial for trial in trials if not trial.problems()]
     assert len(trials) >= LEAST
     assert len(good) >= SHARE * len(trials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,5 +48,4 @@ def publish(
 def _value(value: str | Sequence[str]) -> MessageAttributeValueTypeDef:
     if isinstance(value, str):
         return {"DataType": "String", "StringValue": value}
-    items = ", ".join(f'"{item}"' for item in value)
-    return {"DataType": "String.Array", "StringValue": f"[{items}]"}
+    return {"DataType": "String.Array", "StringValue": json.dumps(list(value))}

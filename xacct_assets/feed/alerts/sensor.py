@@ -140,11 +140,14 @@ class _Tick:
 
     def _judge(self, result: RunResult) -> None:
         """Compare the result of a run with what was told of its days."""
-        late = {alert.subject for alert in self._state.of_kinds([Kind.DAY_LATE])}
-        late |= {alert.subject for alert in self._new if alert.kind is Kind.DAY_LATE}
+        late = {
+            (alert.feed, alert.subject)
+            for alert in [*self._state.told.values(), *self._new]
+            if alert.kind is Kind.DAY_LATE
+        }
         for alert in result.first_alerts():
             self._drop(alert.key)
-            is_late = alert.stage == raw_partition.NAME and alert.subject in late
+            is_late = alert.stage == raw_partition.NAME and (alert.feed, alert.subject) in late
             if not is_late and not self._is_known(alert, result):
                 self._new.append(alert)
         for told in [*self._state.of_kinds([Kind.RUN_FAILED, Kind.CHECK_FAILED]), *self._new]:

@@ -14,8 +14,10 @@ from tests.support.fakes.aws_state import AwsState
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import AccessDenied, AwsFailure
 from xacct_assets.feed.alerts import resources
+from xacct_assets.feed.alerts.alert import Alert, Kind
 from xacct_assets.feed.alerts.failed_ticks import failed_ticks
 from xacct_assets.feed.alerts.sensor import AlertsNotSent, build_alerts_sensor
+from xacct_assets.feed.alerts.state import State
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.feed.spec.alerts import Alerts
 
@@ -30,6 +32,7 @@ class Alerting:
     def __init__(self, pipeline: InMemoryPipeline, **deadlines: int) -> None:
         self.pipeline = pipeline
         self.feed = pipeline.feed.model_copy(update={"alerts": Alerts(**deadlines)})
+        self.others: list[FeedSpec] = []
         self.cursor: str | None = None
         self.now = datetime.now(UTC)
         self.tick()
@@ -38,7 +41,7 @@ class Alerting:
         """One tick; the subjects of what it sent."""
         published = self.pipeline.state.published
         before = len(published)
-        sensor = build_alerts_sensor([self.feed], clock=lambda: self.now.timestamp())
+        sensor = build_alerts_sensor([self.feed, *self.others], clock=lambda: self.now.timestamp())
         context = dg.build_sensor_context(
             instance=self.pipeline.instance,
             cursor=self.cursor,
@@ -240,6 +243,20 @@ def test_a_late_day_is_told_and_its_failed_run_is_not(
     assert alerting.tick() == []
     state.land(DAY)
     assert alerting.tick() == [f"[xacct test] products {DAY}: mended (day late)"]
+
+
+def test_a_day_that_is_late_in_one_feed_is_told_of_another(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    alerting = Alerting(pipeline)
+    told = State(begun=0, since=0)
+    late = Alert(Kind.DAY_LATE, DAY, "no file", "ask", feed="orders", stage="raw_partition")
+    told.told[late.key] = late
+    orders = alerting.feed.model_copy(update={"name": "orders", "alerts": Alerts()})
+    state.land(DAY, problem="not UTF-8")
+    alerting.run(DAY)
+    alerting.cursor, alerting.others = told.encode(), [orders]
+    assert f"[xacct test] products {DAY}: run failed" in alerting.tick()
 
 
 def test_before_the_deadline_no_day_is_late(pipeline: InMemoryPipeline, state: AwsState) -> None:

@@ -18,6 +18,8 @@ from xacct_assets.feed.spec import FeedSpec
 CASES = [*COUNTRIES, *SHAPES]
 FRAME = FeedFrame("sample", "A sample.", date(2026, 1, 1), "sample", DayLayout.PLAIN, ["a.csv"])
 PROPOSED = [case for case in CASES if case.problem is None]
+# Until a person has said in which encoding a file is, there are no columns.
+READABLE = [case for case in PROPOSED if "encoding" not in case.asks - set(case.answers)]
 
 
 def proposal_of(case: Case, **answers: str) -> Proposal:
@@ -57,11 +59,9 @@ def test_what_is_no_feed_is_refused_with_the_reason(case: Case) -> None:
         proposal_of(case)
 
 
-@named(PROPOSED)
+@named(READABLE)
 def test_the_proposed_file_is_a_valid_feed_that_says_the_same(case: Case) -> None:
     proposal = proposal_of(case, **case.answers)
-    if not proposal.columns:
-        pytest.skip("nobody but a person can say in which encoding it is")
     read = yaml.safe_load(render(proposal, FRAME))["attributes"]
     assert read == attributes(proposal, FRAME)
     FeedSpec.model_validate(read)
