@@ -32,6 +32,7 @@ from xacct_load.sql_texts import sql_text
 
 _INTEGERS = {"bigint": "BIGINT", "integer": "INT", "smallint": "SMALLINT"}
 _FLOATS = {"double precision": "DOUBLE", "real": "FLOAT"}
+_DATE = "(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME_OF_DAY = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
 
 
@@ -117,8 +118,7 @@ def value_sql(
     name = column_type.name
     if name in _INTEGERS:
         return ValueSql(
-            f"CASE WHEN {_matches(text, '[+-]?[0-9]+')} "
-            f"THEN CAST(TRY_CAST({text} AS {_INTEGERS[name]}) AS STRING) END",
+            _cast(text, _INTEGERS[name], "[+-]?[0-9]+"),
             f"not {'an' if name == 'integer' else 'a'} {name}",
         )
     if name == "decimal":
@@ -132,9 +132,9 @@ def value_sql(
             "not a boolean",
         )
     if name == "date":
+        # Spark writes years that COPY does not take as 0000 or with a sign.
         return ValueSql(
-            f"CASE WHEN {_matches(text, '(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}')} "
-            f"THEN CAST(TRY_CAST({text} AS DATE) AS STRING) END",
+            _cast(text, "DATE", _DATE, canonical=f"{text} >= '0001'"),
             "not a date",
         )
     if name == "time":
@@ -146,15 +146,24 @@ def value_sql(
     return _varchar(column_type, text, trailing_blanks)
 
 
+def _cast(text: str, spark_type: str, pattern: str, *, canonical: str = "") -> str:
+    """SQL that casts a text that matches the pattern, and writes it as Spark does.
+
+    A text that Spark writes in the same way is one of the type: matching it costs more than a
+    comparison. ``canonical`` is true of no text that Spark writes and the pattern does not take.
+    """
+    written = f"CAST(TRY_CAST({text} AS {spark_type}) AS STRING)"
+    is_written = f"{text} = {written}" + (f" AND {canonical}" if canonical else "")
+    return f"CASE WHEN {is_written} THEN {text} WHEN {_matches(text, pattern)} THEN {written} END"
+
+
 def _decimal(column_type: ColumnType, text: str) -> ValueSql:
     decimals = f"([.][0-9]{{0,{column_type.scale}}}0*)?"
     plain = f"[+-]?(?=[.]?[0-9])[0-9]*{decimals}"
     spark_type = f"DECIMAL({column_type.precision},{column_type.scale})"
-    return ValueSql(
-        f"CASE WHEN {_matches(text, plain)} "
-        f"THEN CAST(TRY_CAST({text} AS {spark_type}) AS STRING) END",
-        f"not a {column_type}",
-    )
+    # Spark writes some numbers of more than six decimals with an exponent.
+    canonical = f"NOT CONTAINS({text}, 'E')" if (column_type.scale or 0) > 6 else ""
+    return ValueSql(_cast(text, spark_type, plain, canonical=canonical), f"not a {column_type}")
 
 
 def _float(name: str, text: str) -> ValueSql:
@@ -194,9 +203,17 @@ def _super(text: str) -> ValueSql:
 
 def _timestamp(name: str, text: str) -> ValueSql:
     zone = "(Z|[+-][0-9]{2}:[0-9]{2})?"
-    pattern = f"(?!0000)[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{_TIME_OF_DAY}{zone}"
     found = _moment(name, text)
-    return replace(found, loaded=f"CASE WHEN {_matches(text, pattern)} THEN {found.loaded} END")
+    # Most texts need no formatting, which costs Spark more than all else: such a long one has
+    # seconds without a fraction, and at most a Z.
+    fraction = ".000000" if name == "timestamp" else ".000000+00"
+    whole_seconds = f"CONCAT(LEFT({text}, 10), ' ', SUBSTR({text}, 12, 8), '{fraction}')"
+    return replace(
+        found,
+        loaded=f"CASE WHEN {_matches(text, f'{_DATE}[T ]{_TIME_OF_DAY}{zone}')} THEN "
+        f"CASE WHEN LENGTH({text}) NOT BETWEEN 19 AND 20 THEN {found.loaded} "
+        f"WHEN TRY_CAST({text} AS TIMESTAMP) IS NOT NULL THEN {whole_seconds} END END",
+    )
 
 
 def _varchar(column_type: ColumnType, text: str, trailing_blanks: TrailingBlanks) -> ValueSql:

@@ -148,9 +148,9 @@ def _split_files(
         .withColumn("parsed", _parsed(request, width))
         .select(
             *("file_path", "block", "raw_record"),
-            F.expr(f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request, width)}").alias(
-                "is_plain"
-            ),
+            F.expr(
+                f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request, width, doubled=True)}"
+            ).alias("is_plain"),
             F.col(f"parsed.{_MALFORMED}").isNull().alias("is_row"),
             *(F.col(f"parsed.{name}") for name in fields),
         )
@@ -216,17 +216,21 @@ def _parsed(request: LoadRequest, width: int) -> Column:
     )
 
 
-def _is_plain(request: LoadRequest, width: int) -> str:
+def _is_plain(request: LoadRequest, width: int, *, doubled: bool = False) -> str:
     """SQL that is true of a record with as many fields as the header that all readers read alike.
 
-    Each field is without quotes, or is quoted and has none inside. (The possessive quantifiers keep
-    Java from going back, and it goes only one level deeper for each field.)
+    Each field is without quotes, or is quoted and has none inside (or, if ``doubled``, only doubled
+    ones). The possessive quantifiers keep Java from going back, and it goes only one level deeper
+    for each field.
     """
     dialect = request.dialect
     quote, delimiter, escape = (
         f"\\x{ord(mark):02x}" for mark in (dialect.quote, dialect.delimiter, dialect.escape)
     )
-    field = f"(?:{quote}[^{quote}{escape}]*+{quote}|[^{quote}{delimiter}]*+)"
+    content = f"[^{quote}{escape}]*+"
+    if doubled and escape == quote:
+        content += f"(?:{quote}{quote}[^{quote}]*+)*+"
+    field = f"(?:{quote}{content}{quote}|[^{quote}{delimiter}]*+)"
     pattern = f"^{field}(?:{delimiter}{field}){{{width - 1}}}\\z"
     return f"COALESCE(raw_record RLIKE {sql_text(pattern)}, FALSE)"
 

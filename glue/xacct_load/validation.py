@@ -214,7 +214,10 @@ def _header_problems(request: LoadRequest) -> list[Problem]:
         may_be = f"{_value(never[0])} IS NULL AND {may_be}"
     return [
         Problem(HEADER_AGAIN, f"{may_be} AND {array} = ARRAY({wanted})"),
-        Problem(OTHER_HEADER, f"{may_be} AND ARRAY_SORT({array}) = ARRAY_SORT(ARRAY({wanted}))"),
+        Problem(
+            OTHER_HEADER,
+            f"{may_be} AND SIZE(ARRAY_INTERSECT({array}, ARRAY({wanted}))) = {len(names)}",
+        ),
     ]
 
 
