@@ -28,6 +28,10 @@ BENCHMARKS = {
         "reference's job, under both compilers of the JVM (an hour; BENCH_LOAD_ROWS, "
         "BENCH_LOAD_TURNS, BENCH_LOAD_JITS and BENCH_LOAD_CASES make it smaller)",
     ),
+    "location": (
+        "benchmarks.location",
+        "loading the code location with one feed and with eleven (half a minute)",
+    ),
     "pipeline": (
         "benchmarks.pipeline",
         "a day, 30 days and a year: Airflow's reference DAG and ours on one sandbox (20 minutes; "

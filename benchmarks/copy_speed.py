@@ -18,13 +18,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import redshift_connector
 
 from benchmarks import processes, report, results
 from benchmarks.own_sandbox import Progress, environment, fresh_home, own_sandbox
 from benchmarks.postgres_socket import PostgresSocket
+from benchmarks.redshift import redshift
 from xacct_sandbox.daemon import env_file, lifecycle, profiles
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.instance_lock import daemon_pid
@@ -132,24 +130,11 @@ class Rig:
         self._role_b = f"arn:aws:iam::{config.account_b}:role/xacct-RoleB-{config.suffix}"
         self._role_a = f"arn:aws:iam::{config.account_a}:role/xacct-RoleA-{config.suffix}"
         self._postgres = PostgresSocket(config)
-        self._cursor = self._connect().cursor()
+        connection = redshift(config)
+        connection.autocommit = True
+        self._cursor = connection.cursor()
         self._execute(f"CREATE TABLE bench_ours {TABLE}")
         self._execute(f"CREATE TABLE bench_postgres {TABLE}")
-
-    def _connect(self) -> Any:
-        secrets = profiles.client(self._config, "account-b-admin", "secretsmanager")
-        text = secrets.get_secret_value(SecretId=f"xacct/redshift-{self._config.suffix}")
-        secret = json.loads(text["SecretString"])
-        connection = redshift_connector.connect(
-            host=self._config.host,
-            port=self._config.redshift_port,
-            user=secret["username"],
-            password=secret["password"],
-            database="dev",
-            sslmode="verify-full",
-        )
-        connection.autocommit = True
-        return connection
 
     def _execute(self, sql: str) -> None:
         self._cursor.execute(sql)

@@ -5,16 +5,14 @@ The same eyes for both systems: the sandbox's journal of calls, the services' ow
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-import redshift_connector
 
-from benchmarks.own_sandbox import environment
+from benchmarks.redshift import redshift
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.profiles import client
 from xacct_sandbox.daemon.request_log import CALLER, Call
@@ -97,10 +95,6 @@ class Services:
         self._data = session.client(
             "redshift-data", endpoint_url=config.endpoint_url, verify=str(config.ca_bundle)
         )
-        secret = client(config, "account-b-admin", "secretsmanager").get_secret_value(
-            SecretId=f"xacct/redshift-{config.suffix}"
-        )
-        self._login = json.loads(secret["SecretString"])
 
     def work(self, crawler: str, job: str, since: float) -> list[Work]:
         """All that began since then and has ended."""
@@ -142,19 +136,7 @@ class Services:
             arguments["NextToken"] = page["NextToken"]
 
     def _wire(self, since: float) -> list[Work]:
-        login = self._login
-        with (
-            environment({"SSL_CERT_FILE": str(self._config.ca_bundle)}),
-            redshift_connector.connect(
-                host=self._config.host,
-                port=self._config.redshift_port,
-                user=login["username"],
-                password=login["password"],
-                database=login["dbname"],
-                sslmode="verify-full",
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
+        with redshift(self._config) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT start_time, end_time FROM sys_query_history WHERE start_time >= %s "
                 "AND query_text NOT LIKE '%%sys_query_history%%'",

@@ -137,7 +137,7 @@ class AwsClients:
         Raises:
             NotFound, AccessDenied: a queue is missing or must not be read.
         """
-        from xacct_assets.aws.dead_letters import count_dead_letters
+        from xacct_assets.aws.queue_attributes import count_dead_letters
 
         return count_dead_letters(self.client("sqs"), queue, self.settings.account_b)
 

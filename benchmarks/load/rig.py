@@ -15,12 +15,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import redshift_connector
-
 from benchmarks import processes
 from benchmarks.airflow.deployment import HERE as REFERENCE
 from benchmarks.load.files import Column, Rows
-from benchmarks.own_sandbox import environment
+from benchmarks.redshift import redshift
 from xacct_assets.contract.column_types import ColumnType, TrailingBlanks
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.load_request import FeedColumn, LoadRequest, RequestedDay
@@ -152,21 +150,7 @@ class Rig:
         )
 
     def _query(self, *statements: str) -> None:
-        secrets = client(self._config, "account-b-admin", "secretsmanager")
-        text = secrets.get_secret_value(SecretId=f"xacct/redshift-{self._config.suffix}")
-        login = json.loads(text["SecretString"])
-        with (
-            environment({"SSL_CERT_FILE": str(self._config.ca_bundle)}),
-            redshift_connector.connect(
-                host=self._config.host,
-                port=self._config.redshift_port,
-                user=login["username"],
-                password=login["password"],
-                database=login["dbname"],
-                sslmode="verify-full",
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
+        with redshift(self._config) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
             connection.commit()

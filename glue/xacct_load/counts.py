@@ -11,11 +11,18 @@ from xacct_assets.contract.load_report import DayLoad, LoadReport
 
 @dataclass
 class DayCounts:
-    """Files and rows of one day; ``reasons`` counts the rejected rows by kind."""
+    """Files and rows of one day.
+
+    Attributes:
+        reasons: counts the rejected rows by kind.
+        problem: why the day is not loaded at all: a file of it cannot be. Rows are not counted
+            then.
+    """
 
     files: int = 0
     loaded: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    problem: str | None = None
 
     @property
     def rejected(self) -> int:
@@ -43,7 +50,7 @@ class LoadCounts:
 
         Args:
             load_id: of the request.
-            samples: a few rejected rows of each day.
+            samples: a few rejected rows of each day that was loaded.
         """
         return LoadReport(
             load_id,
@@ -54,7 +61,8 @@ class LoadCounts:
                     rows_loaded=counts.loaded,
                     rows_rejected=counts.rejected,
                     reasons=counts.reasons,
-                    sample=samples[day],
+                    sample=samples.get(day, ()),
+                    problem=counts.problem,
                 )
                 for day, counts in self.days.items()
             },

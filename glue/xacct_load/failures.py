@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from pyspark.errors import PySparkException
 
+from xacct_assets.contract.load_request import MASK, LoadRequest
 from xacct_assets.contract.logins import ROTATION_WINDOW, is_login_refused, login_fix, refused_user
 from xacct_load.errors import LoadError
 from xacct_load.s3 import denial
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 
 #: Bytes decompressed at a time.
 _CHUNK = 1024 * 1024
+#: What Glue's Redshift connector makes of a row in stl_load_errors (`RedshiftWriter` of
+#: spark-redshift-community, on GitHub).
+_REFUSED_VALUE = re.compile(
+    r'Error \(code (?P<code>-?\d+)\) while loading data into Redshift: "(?P<reason>[^\n]*)"\s*\n'
+    r"Table name: (?P<table>[^\n]*)\n"
+    r"Column name: (?P<column>[^\n]*)\n"
+    r"Column type: (?P<type>[^\n]*)\n"
+    r"Raw line: .*\nRaw field value: (?P<value>.*?)\s*(?:\n\s*at |\Z)",
+    re.DOTALL,
+)
+#: Characters of a refused value that are shown.
+_SHOWN_CHARACTERS = 200
 
 
 @contextmanager
@@ -47,6 +60,35 @@ def describe_spark_failure(text: str) -> str:
     if not causes and reason.startswith("An error occurred while calling"):
         reason = " ".join(text.strip().split("\n")[:2])
     return f"{file[1]}: {reason}" if file else reason
+
+
+@contextmanager
+def naming_refused_value(request: LoadRequest) -> Iterator[None]:
+    """Context manager: if COPY refused a value, say of which column, and why.
+
+    The connector's message has the whole row. Of a feed with sensitive columns it is left out, also
+    of the traceback, and so is a value of such a column.
+
+    Raises:
+        LoadError: naming the column.
+    """
+    try:
+        yield
+    except Exception as problem:
+        found = _REFUSED_VALUE.search(str(problem))
+        if found is None:
+            raise
+        sensitive = {column.name for column in request.columns if column.sensitive}
+        value, reason = repr(found["value"][:_SHOWN_CHARACTERS]), found["reason"]
+        if found["column"] in sensitive:
+            # Redshift quotes the value, or a part of it: "Invalid digit, Value 'a', Pos 0".
+            value, reason = MASK, re.sub("'.*'", MASK, reason)
+        raise LoadError(
+            f"Redshift refused a value of column {found['column']} ({found['type']}) of "
+            f"{request.staging_table}: {reason} (code {found['code']}); the value: {value}. The "
+            "job has checked it against the feed, so the table has another column than the feed: "
+            "`xacct doctor` names it"
+        ) from (None if sensitive else problem)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from xacct_assets.contract.encodings import to_utf8
 from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_assets.contract.malformed_csv import MalformedCsv
+from xacct_load.bad_files import BadFiles
 from xacct_load.errors import LoadError
 from xacct_load.s3 import denial
 from xacct_load.source_files import THREADS, SourceFile
@@ -36,27 +37,31 @@ Header = tuple[str, ...]
 
 def read_headers(
     s3: S3Client, request: LoadRequest, files: Sequence[SourceFile]
-) -> dict[SourceFile, Header]:
-    """The header of each file. Files without a row are left out.
+) -> tuple[dict[SourceFile, Header], BadFiles]:
+    """The header of each file that has a row, and what is wrong with those of other files.
 
     Files in which raw_partition has found the request's header, and which have not been replaced
     since, are not read again.
 
     Raises:
-        LoadError: a file cannot be read, or its header differs from the feed's columns.
+        LoadError: a file cannot be read.
     """
     known = _days_with_known_header(request, files)
 
-    def header_of(file: SourceFile) -> Header | None:
+    def header_of(file: SourceFile) -> Header | ValueError | None:
         if file.day in known:
             return request.header if file.size else None
-        return _header_of(s3, request, file)
+        try:
+            return _header_of(s3, request, file)
+        except ValueError as problem:
+            return problem
 
     with ThreadPoolExecutor(THREADS) as pool:
-        headers = pool.map(header_of, files)
-        return {
-            file: header for file, header in zip(files, headers, strict=True) if header is not None
-        }
+        found = dict(zip(files, pool.map(header_of, files), strict=True))
+    return (
+        {file: header for file, header in found.items() if isinstance(header, tuple)},
+        {file: str(problem) for file, problem in found.items() if isinstance(problem, ValueError)},
+    )
 
 
 def _days_with_known_header(request: LoadRequest, files: Sequence[SourceFile]) -> set[date]:
@@ -74,6 +79,12 @@ def _days_with_known_header(request: LoadRequest, files: Sequence[SourceFile]) -
 
 
 def _header_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> Header | None:
+    """The header of a file; None if it has no row.
+
+    Raises:
+        ValueError: the file cannot be loaded.
+        LoadError: it cannot be read.
+    """
     if file.size == 0:
         return None
     try:
@@ -83,14 +94,11 @@ def _header_of(s3: S3Client, request: LoadRequest, file: SourceFile) -> Header |
         arn = f"arn:aws:s3:::{file.bucket}/{file.key}"
         why = denial(s3, problem, "s3:GetObject", arn) or problem
         raise LoadError(f"cannot read {file.uri}: {why}") from problem
-    try:
-        header = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
-    except ValueError as problem:
-        raise LoadError(f"{file.uri}: {problem}") from problem
+    header = parse_head(head, file.key, file.size <= HEAD_BYTES, request.dialect)
     if header is None:
         return None
     if problem_text := request.file_columns.problem(header, request.dialect):
-        raise LoadError(f"{file.uri}: {problem_text}")
+        raise ValueError(problem_text)
     return header if request.dialect.header_row else request.file_columns.names
 
 

@@ -11,7 +11,7 @@ one segment to the next is measured in parts against `MAX_FIELDS`.)
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache, partial
 from itertools import chain
@@ -34,6 +34,7 @@ from xacct_assets.contract.gzip_stream import CHUNK, gunzip
 from xacct_assets.contract.load_report import LoadReport
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_assets.contract.malformed_csv import MalformedCsv, check_end, never_closed
+from xacct_load.bad_files import BadFiles
 from xacct_load.counts import LoadCounts
 from xacct_load.errors import LoadError
 from xacct_load.s3 import denial, expect_owners, region_of
@@ -52,8 +53,6 @@ LINE_BYTES = 64 * 1024
 ATTEMPTS = 5
 #: Tasks of one Spark job, at most.
 TASKS = 1000
-#: Files that an error message names.
-LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ class SegmentCount:
         open_quote: offset of the quote that opened the field which is open at its end; None if none
             is, or if it was opened in an earlier segment.
         problem: why the file cannot be loaded.
+        failure: why it could not be read, which says nothing of the file.
     """
 
     rows: int = 0
@@ -87,6 +87,7 @@ class SegmentCount:
     has_inner_line_ends: bool = False
     open_quote: int | None = None
     problem: str | None = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,15 @@ class OwnCount:
     """What the job counted itself.
 
     Attributes:
-        rows: of each day that nobody else counted.
+        rows: of each day that nobody else counted, and that has no bad file.
         splittable_files: URIs of the large files among theirs in which every line end ends a
             record.
+        bad_files: of theirs.
     """
 
     rows: Mapping[date, int]
     splittable_files: tuple[str, ...]
+    bad_files: BadFiles = field(default_factory=dict)
 
 
 def count_uncounted(
@@ -134,7 +137,7 @@ def count_uncounted(
         owners: account id of each bucket.
 
     Raises:
-        LoadError: naming the files that cannot be loaded.
+        LoadError: a file could not be read.
     """
     rows = {item.day: 0 for item in request.days if item.rows is None}
     region = region_of(s3, request.tmp_dir)
@@ -148,23 +151,18 @@ def count_uncounted(
         known |= zip(missing, _in_parallel(spark, count, missing), strict=True)
         found = {file: join(segments(file), known) for file in wanted}
         missing = [segment for each in found.values() for segment in each.missing]
-    _refuse(found)
+    bad = {file: counted.problem for file, counted in found.items() if counted.problem}
     for file, counted in found.items():
         rows[file.day] += counted.rows
+    for day in {file.day for file in bad}:
+        del rows[day]
     splittable = partial(_is_splittable, request.dialect)
-    return OwnCount(rows, tuple(file.uri for file in wanted if splittable(file, found[file])))
+    return OwnCount(rows, tuple(file.uri for file in wanted if splittable(file, found[file])), bad)
 
 
 def _is_splittable(dialect: CsvDialect, file: SourceFile, count: FileCount) -> bool:
     is_plain = dialect.is_read_by_line and not file.key.endswith(".gz")
     return is_plain and file.size >= WORTH_SPLITTING_BYTES and not count.has_inner_line_ends
-
-
-def _refuse(counts: Mapping[SourceFile, FileCount]) -> None:
-    problems = [f"{file.uri}: {count.problem}" for file, count in counts.items() if count.problem]
-    if problems:
-        more = f"\nand {len(problems) - LISTED} more files" if len(problems) > LISTED else ""
-        raise LoadError("\n".join(problems[:LISTED]) + more)
 
 
 def _in_parallel(
@@ -174,9 +172,14 @@ def _in_parallel(
 ) -> list[SegmentCount]:
     if sum(segment.stop - segment.start for segment in segments) <= SEGMENT_BYTES:
         # Starting Python on the workers takes longer.
-        return [count(segment) for segment in segments]
-    tasks = min(len(segments), TASKS)
-    return spark.sparkContext.parallelize(segments, tasks).map(count).collect()
+        counts = [count(segment) for segment in segments]
+    else:
+        tasks = min(len(segments), TASKS)
+        counts = spark.sparkContext.parallelize(segments, tasks).map(count).collect()
+    for segment, found in zip(segments, counts, strict=True):
+        if found.failure:
+            raise LoadError(f"{segment.file.uri}: {found.failure}")
+    return counts
 
 
 def segments_of(file: SourceFile, encoding: str = "utf-8") -> list[Segment]:
@@ -238,7 +241,7 @@ def count_segment(
     except (ClientError, BotoCoreError, HTTPError) as problem:
         arn = f"arn:aws:s3:::{file.bucket}/{file.key}"
         why = denial(s3, problem, "s3:GetObject", arn) or problem
-        return SegmentCount(problem=f"cannot be read: {why}")
+        return SegmentCount(failure=f"cannot be read: {why}")
     return SegmentCount(
         counter.rows, counter.in_quotes, counter.has_inner_line_ends, counter.open_quote
     )
@@ -329,6 +332,8 @@ def differing_days(request: LoadRequest, counts: LoadCounts, own: OwnCount) -> d
     problems = {}
     for item in request.days:
         of_day = counts.days[item.day]
+        if of_day.problem:
+            continue
         read = of_day.loaded + of_day.rejected
         counted = own.rows[item.day] if item.rows is None else item.rows
         if read != counted:

@@ -34,6 +34,10 @@ def write_staging(
         1 + counts.loaded // ROWS_PER_FILE
     )
 
+    if any(column.sensitive for column in request.columns):
+        # The connector logs the row that COPY refuses.
+        glue_context.spark_session.sparkContext.setLogLevel("OFF")
+
     def write(_attempt: int) -> None:
         glue_context.write_dynamic_frame.from_options(
             frame=DynamicFrame.fromDF(frame, glue_context, "staging"),

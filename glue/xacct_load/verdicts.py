@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xacct_assets.contract.load_request import LoadRequest
+from xacct_load.bad_files import count_bad_days
 from xacct_load.counts import DayCounts, LoadCounts
 from xacct_load.errors import LoadError
 from xacct_load.records import SURPLUS_FIELDS, source_file, split_files, uri_of
@@ -107,6 +108,9 @@ def settle(
 ) -> tuple[Verdicts, LoadCounts]:
     """Decide over all rows, and count them by day and kind.
 
+    A file of which rows follow a second header in another order, so that their fields cannot be
+    told, or of which the text of a record is not known, is the problem of its day.
+
     Args:
         rows: as of `validate`. They are cached.
         request: of the load.
@@ -114,9 +118,8 @@ def settle(
         expected: how many rows were counted.
 
     Raises:
-        LoadError: rows come from a file outside the partitions' locations, or follow a second
-            header in another order, so that their fields cannot be told; or the text of a record is
-            not known; or the first row of a file that was read split is not its header.
+        LoadError: rows come from a file outside the partitions' locations, or the first row of a
+            file that was read split is not its header.
     """
     if expected <= FEW_ROWS:
         rows = rows.persist()
@@ -125,10 +128,11 @@ def settle(
         rows = rows.persist(KEPT)
         found, duplicates = _look_at_many(rows, request)
     headers = _take_headers(found, request, files)
-    counts = _count(found, rows, request, files)
+    counts = _count(found, request, files)
     judged = _reject(duplicates, rows, request, counts) if duplicates.by_day else rows
     for day in counts.days.values():
         day.reasons = dict(sorted(day.reasons.items()))
+    counts.days |= count_bad_days(files, _bad_files(found, rows, request, files))
     names = ", ".join(map(sql_text, kinds(request)))
     return (
         Verdicts(
@@ -209,9 +213,7 @@ def _take_headers(found: Found, request: LoadRequest, files: Sequence[SourceFile
     return ids
 
 
-def _count(
-    found: Found, rows: DataFrame, request: LoadRequest, files: Sequence[SourceFile]
-) -> LoadCounts:
+def _count(found: Found, request: LoadRequest, files: Sequence[SourceFile]) -> LoadCounts:
     """Files and rows of each day and kind, but for duplicates."""
     counts = LoadCounts({item.day: DayCounts() for item in request.days})
     days = {file.uri: counts.days[file.day] for file in files}
@@ -230,25 +232,39 @@ def _count(
                 day.loaded += count
             elif count:
                 day.reasons[names[problem]] = day.reasons.get(names[problem], 0) + count
-                if names[problem] in (OTHER_HEADER, NO_TEXT):
-                    raise _unloadable(rows, uri, problem, request)
     return counts
 
 
-def _unloadable(rows: DataFrame, uri: str, problem: int, request: LoadRequest) -> LoadError:
-    """The error for a file with a row of a kind that stops the load."""
-    columns = len(request.columns)
-    if kinds(request)[problem] == NO_TEXT:
-        return LoadError(
-            f"{uri}: holds a record of {columns + SURPLUS_FIELDS} fields, and the feed has "
-            f"{columns} columns: remove the record"
+def _bad_files(
+    found: Found, rows: DataFrame, request: LoadRequest, files: Sequence[SourceFile]
+) -> dict[SourceFile, str]:
+    """The files with a row of a kind that stops their load."""
+    names, columns = kinds(request), len(request.columns)
+    other, bad = dict[str, str](), dict[SourceFile, str]()
+    stops = {number for number, kind in enumerate(names) if kind in (OTHER_HEADER, NO_TEXT)}
+    for file in files:
+        stopped = stops & found[file.uri].counts.keys() if file.uri in found else set()
+        if not stopped:
+            continue
+        if names[min(stopped)] == NO_TEXT:
+            bad[file] = (
+                f"holds a record of {columns + SURPLUS_FIELDS} fields, and the feed has {columns} "
+                "columns: remove the record"
+            )
+            continue
+        other = other or _first_records(rows, min(stopped))
+        bad[file] = (
+            "holds a second header row, in another order than the first "
+            f"({other[file.uri][:SHOWN_CHARACTERS]}): several files were put together; deliver "
+            "them one by one"
         )
+    return bad
+
+
+def _first_records(rows: DataFrame, problem: int) -> dict[str, str]:
+    """A record with this problem of each file that has one, by URI."""
     found = rows.where(f"problem = {problem}").select("raw_record", source_file())
-    (record, _), *_ = found.where(F.col("source_file") == uri).limit(1).collect()
-    return LoadError(
-        f"{uri}: holds a second header row, in another order than the first "
-        f"({record[:SHOWN_CHARACTERS]}): several files were put together; deliver them one by one"
-    )
+    return dict(found.groupBy("source_file").agg(F.min("raw_record")).collect())
 
 
 def _find_duplicates(candidates: DataFrame, request: LoadRequest) -> Duplicates:

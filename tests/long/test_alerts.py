@@ -14,7 +14,8 @@ import pytest
 from tests.support.dagster_processes import DagsterProcesses
 from tests.support.sandbox import RunningSandbox
 
-SECONDS = 300
+#: Late days are looked for every five minutes.
+SECONDS = 420
 pytestmark = pytest.mark.timeout(1800)
 GOOD_ORDERS = (
     b"order_id,line_no,sku,quantity,amount,gift,note,ordered_at\n"

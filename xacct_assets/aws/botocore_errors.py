@@ -77,11 +77,13 @@ _UNAVAILABLE = {
     "504",
 }
 _NOT_FOUND = {
+    "AWS.SimpleQueueService.NonExistentQueue",
     "EntityNotFoundException",
     "NoSuchBucket",
     "NoSuchEntity",
     "NoSuchKey",
     "NotFound",
+    "QueueDoesNotExist",
     "ResourceNotFoundException",
     "404",
 }

@@ -26,6 +26,9 @@ _HIVE_TYPES = {
 #: Longest char(n) and varchar(n) (Redshift's guide, "Character types").
 _LONGEST = {"char": 4096, "varchar": 65535}
 
+#: Types that each hold the values of those before them.
+_WIDER = (("smallint", "integer", "bigint"), ("real", "double precision"))
+
 
 class TrailingBlanks(StrEnum):
     """What becomes of a text that fits its varchar(n) only without some of its trailing blanks."""
@@ -75,6 +78,18 @@ class ColumnType:
             f"{text!r} is not a supported type: use {', '.join(sorted(_SIMPLE_TYPES))}, "
             "decimal(p,s), varchar(n) or char(n) with their sizes"
         )
+
+    def holds(self, other: ColumnType) -> bool:
+        """Whether a column of this type holds every value of the other one, as it is."""
+        if self.name != other.name:
+            return any(
+                self.name in group and other.name in group[: group.index(self.name)]
+                for group in _WIDER
+            )
+        if self.name == "decimal":
+            digits = [(type_.precision or 0) - (type_.scale or 0) for type_ in (self, other)]
+            return self.scale == other.scale and digits[0] >= digits[1]
+        return (self.length or 0) >= (other.length or 0)
 
     @property
     def hive(self) -> str:

@@ -22,6 +22,8 @@ class DayLoad:
         sample: a few rejected rows: source_file, reason, raw_record (its beginning).
         rows_counted: rows that the job counted itself, apart from reading them; None if the request
             said how many there are.
+        problem: why the job left the day as it was: a file of it cannot be loaded; None if it did
+            not.
     """
 
     files: int
@@ -31,6 +33,7 @@ class DayLoad:
     reasons: Mapping[str, int]
     sample: Sequence[Mapping[str, str]] = ()
     rows_counted: int | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class LoadReport:
                     "reasons": dict(load.reasons),
                     "sample": [dict(row) for row in load.sample],
                     **({} if load.rows_counted is None else {"rows_counted": load.rows_counted}),
+                    **({} if load.problem is None else {"problem": load.problem}),
                 }
                 for day, load in self.days.items()
             },
@@ -75,6 +79,7 @@ class LoadReport:
                         for row in counts.get("sample", ())
                     ],
                     rows_counted=counts.get("rows_counted"),
+                    problem=counts.get("problem"),
                 )
                 for day, counts in data["days"].items()
             },

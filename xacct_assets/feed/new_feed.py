@@ -197,6 +197,20 @@ def write_feed(
     return [path, *sorted(folders.sql.glob("*.sql"))]
 
 
+def closing_text(written: Sequence[Path], frame: FeedFrame) -> str:
+    """What is said when the files are written."""
+    return "\n".join(
+        [
+            "\nWritten:",
+            *(f"  {path}" for path in written),
+            "\nNext, on the laptop:",
+            *(f"  {command}" for command in next_commands(frame)),
+            "A Dagster UI that is running shows the feed once it has reloaded the code location "
+            "(Deployment, Reload).",
+        ]
+    )
+
+
 def next_commands(frame: FeedFrame) -> list[str]:
     """The commands that take the samples to a green day on a laptop, each file on its own day."""
     days = [frame.start + timedelta(days=after) for after in range(len(frame.sources))]

@@ -66,8 +66,8 @@ class FeedScaffolder(dg.Scaffolder[FeedScaffoldParams]):
             FeedFolders,
             answers,
             check_name,
+            closing_text,
             frame_for,
-            next_commands,
             read_samples,
             write_feed,
         )
@@ -91,5 +91,4 @@ class FeedScaffolder(dg.Scaffolder[FeedScaffoldParams]):
             proposal, frame, folders, lambda: load_feeds(request.target_path.parent)
         )
         click.echo(table(proposal))
-        click.echo("\n  ".join(["\nWritten:", *map(str, written)]))
-        click.echo("\n  ".join(["\nNext, on the laptop:", *next_commands(frame)]))
+        click.echo(closing_text(written, frame))

@@ -12,6 +12,7 @@ from tests.support.fakes.aws_state import AwsState
 from tests.support.in_memory_pipeline import InMemoryPipeline
 from xacct_assets.aws.errors import Unavailable
 from xacct_assets.contract.fingerprint import fingerprint
+from xacct_assets.contract.load_report import DayLoad
 from xacct_assets.feed.metadata import RawFiles
 from xacct_assets.feed.raw_files import is_counted_here
 from xacct_assets.feed.retention import Retention
@@ -594,6 +595,25 @@ def test_a_day_of_which_the_job_reads_other_rows_than_it_counted_fails_by_both_n
     failures = uncounted.failures(result)
     assert f"the job read {read} rows, but its own count found 10: the day was not" in failures
     assert uncounted.materialized_days("staging_table") == set()
+
+
+def test_a_day_with_a_bad_file_that_the_job_finds_fails_alone_with_the_verdict(
+    uncounted: InMemoryPipeline, state: AwsState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = "1 of 2 files cannot be loaded:\n- s3://raw/b.csv: it is not UTF-8: byte 9 is 0xe9"
+
+    def finding(*args: Any, **hints: Any) -> Any:
+        outcome = fake_load_job(*args, **hints)
+        bad = DayLoad(2, 0, 0, 0, {}, problem=verdict)
+        return replace(outcome, days={**outcome.days, date(2026, 1, 3): bad})
+
+    monkeypatch.setattr("xacct_assets.feed.assets.staging_table.run_load_job", finding)
+    for day in ("2026-01-02", "2026-01-03", "2026-01-04"):
+        state.land(day, rows=10)
+    result = uncounted.run("2026-01-02", "2026-01-04", checks=True)
+    assert f"2026-01-03: {verdict}" in uncounted.failures(result)
+    for name in ("staging_table", "fact_table", "s3_export"):
+        assert uncounted.materialized_days(name) == {"2026-01-02", "2026-01-04"}
 
 
 def test_a_day_that_nobody_counted_fails(

@@ -9,18 +9,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from pyarrow import parquet
 
 from tests.support.load_job import LoadJob
+from tests.support.samples.written_tables import WrittenTable, varied_tables
 from tests.support.sandbox import RunningSandbox
+from xacct_assets.contract.days import DayLayout
+from xacct_assets.feed.load_job import load_request
+from xacct_assets.feed.metadata import RawFiles
+from xacct_assets.feed.proposal.defs_yaml import FeedFrame, render
+from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.sql_files.generator import generate
+from xacct_assets.settings import Settings
 
 DAY, SEMICOLONS, BY_POSITION = "2031-07-01", "2031-07-02", "2031-07-03"
+REFUSED = "2031-07-04"
 COLUMNS: list[dict[str, Any]] = [
     {"name": "id", "type": "bigint", "nullable": False, "header": "Variant ID"},
     {"name": "body", "type": "varchar(100)", "nullable": True, "header": "Body (HTML)"},
@@ -97,7 +110,7 @@ OTHER = (
 def job(sandbox: RunningSandbox) -> Iterator[LoadJob]:
     columns = [(column["name"], column["type"], column["nullable"]) for column in COLUMNS]
     made = LoadJob(sandbox, "load_formats", columns)
-    with made.tables([DAY, SEMICOLONS, BY_POSITION]):
+    with made.tables([DAY, SEMICOLONS, BY_POSITION, REFUSED]):
         yield made
 
 
@@ -110,10 +123,8 @@ def load(
 ) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
     """What the job reports of the day, and its rows in Redshift."""
     default = {"delimiter": ",", "quote": '"', "escape": '"', "encoding": "utf-8"}
-    settings = {**default, "pattern": ["*.csv"], **source}
-    run, report = job.run(
-        [day], request={"columns": columns or COLUMNS, "source": settings, **more}
-    )
+    request = {"columns": columns or COLUMNS, "source": {**default, "pattern": ["*.csv"], **source}}
+    run, report = job.run([day], request={**request, **more})
     assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
     rows = job.query(
         f"SELECT {', '.join(NAMES)} FROM public.{job.feed} "
@@ -190,6 +201,28 @@ def test_a_sensitive_value_is_shown_nowhere_and_kept_for_the_repair(job: LoadJob
     assert kept["reason"] == "tax: not a bigint: ***"
 
 
+def test_a_sensitive_value_that_copy_refuses_is_in_no_message_and_no_log(job: LoadJob) -> None:
+    """The table's column is shorter than the feed says."""
+    columns = [
+        {**column, "type": "varchar(9)", "sensitive": True} if column["name"] == "code" else column
+        for column in COLUMNS
+    ]
+    job.put(REFUSED, "a.csv", f"{','.join(NAMES)}\n30,open,,,,,,,,geheim,,\n")
+    columns = [{**column, "header": column["name"]} for column in columns]
+    run, _ = job.run([REFUSED], request={"columns": columns})
+    assert run["JobRunState"] == "FAILED"
+    message = run["ErrorMessage"]
+    assert "Redshift refused a value of column code (char(3)) of public.load_formats" in message
+    assert "the value: ***" in message
+    assert "geheim" not in message
+    for stream in ("error", "output"):
+        events = job.client("logs").get_log_events(
+            logGroupName=f"/aws-glue/jobs/{stream}", logStreamName=run["Id"], startFromHead=True
+        )["events"]
+        assert events or stream == "output"
+        assert "geheim" not in json.dumps(events)
+
+
 def test_a_preamble_is_skipped_and_utf_16_is_decoded(job: LoadJob) -> None:
     text = "sep=;\n\n" + FULL.partition("\n9,")[0]
     swapped = text.replace(";", "\0").replace(",", ";").replace("\0", ",")
@@ -261,3 +294,64 @@ def test_the_new_types_are_exported(job: LoadJob, file_format: str) -> None:
         assert (row["tz"], row["opens"]) == ("2026-01-31 09:00:00+00", "08:30:00")
     assert row["code"].rstrip() == "ab"
     assert json.loads(row["doc"]) == {"a": [1, None, "x"]}
+
+
+# -- any table in any dialect ----------------------------------------------------------------------
+
+#: Each is a job run; every run of the tests has the same.
+TABLES = int(os.environ.get("LOADED_TABLES", "8"))
+
+
+@pytest.fixture(scope="module")
+def dialects(sandbox: RunningSandbox) -> Iterator[LoadJob]:
+    made = LoadJob(sandbox, "load_dialects", [("any", "integer", True)], key=())
+    with made.tables([DAY]):
+        yield made
+
+
+def feed_of(table: WrittenTable, name: str) -> FeedSpec:
+    """The feed that `xacct feed new` writes for a table."""
+    frame = FeedFrame(name, "Any table.", date(2031, 7, 1), name, DayLayout.PLAIN, ["table.csv"])
+    return FeedSpec.model_validate(yaml.safe_load(render(table.proposed(), frame))["attributes"])
+
+
+def requested(feed: FeedSpec, job: LoadJob) -> dict[str, Any]:
+    """What the load request says of the feed."""
+    settings = Settings.load(
+        {
+            "XACCT_ACCOUNT_A": job.sandbox.config.account_a,
+            "XACCT_ACCOUNT_B": job.sandbox.config.account_b,
+            "XACCT_SUFFIX": "local",
+            "AWS_REGION": "us-east-1",
+        }
+    )
+    aws: Any = SimpleNamespace(settings=settings, input_bucket=lambda _: "raw")
+    raw = RawFiles(1, None, datetime(2031, 7, 1, tzinfo=UTC))
+    request = load_request(feed, aws, "w-1", {feed.start: raw}).to_json()
+    return {name: request[name] for name in ("source", "columns", "key", "trailing_blanks")}
+
+
+def comparable(value: Any) -> Any:
+    return Decimal(value) if isinstance(value, int) else value
+
+
+def test_a_table_in_any_dialect_is_proposed_and_loaded_value_by_value(dialects: LoadJob) -> None:
+    for table in varied_tables(TABLES, widths=(6, 14)):
+        assert_loaded(dialects, table)
+
+
+def assert_loaded(dialects: LoadJob, table: WrittenTable) -> None:
+    feed = feed_of(table, dialects.feed)
+    dialects.query(f"DROP TABLE public.{dialects.feed}")
+    dialects.query(generate(feed)["staging.sql"])
+    dialects.put(DAY, "table.csv", table.data)
+    run, report = dialects.run([DAY], request=requested(feed, dialects))
+    assert run["JobRunState"] == "SUCCEEDED", (run.get("ErrorMessage"), table)
+    rows = dialects.query(f"SELECT {', '.join(feed.column_names())} FROM public.{dialects.feed}")
+    # Rows of delimiters only are no rows.
+    expected = [row for row in table.rows if any(value is not None for value in row)]
+    told = (table, feed.columns, dialects.rejects(DAY)[1])
+    assert Counter(tuple(map(comparable, row)) for row in rows) == Counter(
+        tuple(map(comparable, row)) for row in expected
+    ), told
+    assert report[DAY]["rows_rejected"] == len(table.rows) - len(expected), told

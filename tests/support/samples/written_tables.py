@@ -9,12 +9,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import assume
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from xacct_assets.contract.column_types import ColumnType
 from xacct_assets.contract.value_formats import BLANKS, MomentFormat, NumberFormat
-from xacct_assets.feed.proposal import Proposal
+from xacct_assets.feed.proposal import Proposal, Sample, propose
 from xacct_assets.feed.proposal.records import Dialect, read_records
 
 WORDS = ("sku", "Product Name", "Größe", "price", "Menge (Stk.)", "valid from", "Note", "Ref")
@@ -35,6 +35,7 @@ class WrittenTable:
         rows: the values.
         data: the file.
         truth: the right answers to questions that may be asked.
+        traits: how it is written.
     """
 
     headers: Sequence[str]
@@ -42,23 +43,46 @@ class WrittenTable:
     rows: Sequence[Sequence[Any]]
     data: bytes
     truth: dict[str, str]
+    traits: frozenset[str]
+
+    def proposed(self) -> Proposal:
+        """The proposal, after each question has got its true answer.
+
+        A wrong proposal without a question is what the tests look for.
+        """
+        answers: dict[str, str] = {}
+        while True:
+            proposal = propose([Sample("table.csv", self.data)], answers)
+            if not proposal.questions:
+                return proposal
+            question = proposal.questions[0]
+            assert question.about in self.truth, question
+            answer = self.truth[question.about]
+            assert answer in question.choices, question
+            answers[question.about] = answer
 
 
 @st.composite
-def written_tables(draw: st.DrawFn) -> WrittenTable:
-    """Any table in any dialect that a feed can have."""
+def written_tables(draw: st.DrawFn, widths: tuple[int, int] = (2, 5)) -> WrittenTable:
+    """Any table in any dialect that a feed can have.
+
+    Args:
+        draw: of hypothesis.
+        widths: least and largest number of columns.
+    """
     encoding = draw(st.sampled_from(sorted(ENCODINGS)))
     delimiter = draw(st.sampled_from(",;\t|^~"))
     quote = draw(st.sampled_from('"""\''))
     decimal = draw(st.sampled_from(",."))
     order = draw(st.sampled_from(sorted(ORDERS)))
     has_header = draw(st.sampled_from((True, True, True, False)))
-    kinds = draw(
-        st.lists(st.sampled_from(("text", "integer", "decimal", "date")), min_size=2, max_size=5)
-    )
+    least, most = widths
+    kind = st.sampled_from(("text", "integer", "decimal", "date"))
+    kinds = draw(st.lists(kind, min_size=least, max_size=most))
     columns = [draw(_values(kind)) for kind in kinds]
     rows = list(zip(*columns, strict=True))
-    headers = draw(st.permutations(WORDS))[: len(kinds)]
+    further = [f"{word} {number}" for number in range(2, 2 + most // len(WORDS)) for word in WORDS]
+    headers = [*draw(st.permutations(WORDS)), *further][: len(kinds)]
     line_end = draw(st.sampled_from(("\n", "\r\n")))
     all_quoted = draw(st.booleans())
 
@@ -95,7 +119,39 @@ def written_tables(draw: st.DrawFn) -> WrittenTable:
         "header": "yes" if has_header else "no",
         "key": "none",
     }
-    return WrittenTable(headers, kinds, rows, data, truth)
+    traits = {*truth.items(), ("end", line_end), ("mark", encoding), ("all quoted", all_quoted)}
+    traits |= {("preamble", text.startswith("sep=")), *(("kind", kind) for kind in kinds)}
+    return WrittenTable(headers, kinds, rows, data, truth, frozenset(map(str, traits)))
+
+
+def varied_tables(number: int, widths: tuple[int, int]) -> list[WrittenTable]:
+    """So many tables, the same at each call, chosen so that each trait is soon among them."""
+    found: list[WrittenTable] = []
+
+    @settings(
+        max_examples=10 * number,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(table=written_tables(widths))
+    def collect(table: WrittenTable) -> None:
+        found.append(table)
+
+    collect()
+    chosen: list[WrittenTable] = []
+    seen: set[str] = set()
+    while len(chosen) < number:
+        best = max(found, key=lambda table: len(table.traits - seen))
+        if not best.traits - seen:
+            seen = set()
+            continue
+        found.remove(best)
+        chosen.append(best)
+        seen |= best.traits
+    return chosen
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -143,13 +199,12 @@ def read_back(data: bytes, proposal: Proposal) -> list[list[Any]]:
 
 
 def _value(field: str | None, column: Any) -> Any:
-    settings = column.settings
-    if field is not None and settings.get("trim"):
+    if field is not None and column.settings.get("trim"):
         field = field.strip(" \t\u00a0")
-    if field is None or field in settings.get("null_values", ()):
+    if field is None or field in column.settings.get("null_values", ()):
         return None
     kind = ColumnType.parse(column.type)
-    written = settings.get("format")
+    written = column.settings.get("format")
     if kind.name == "date":
         if written is None:
             return date.fromisoformat(field)

@@ -25,6 +25,8 @@ from xacct_assets.feed.spec import FeedSpec
 
 NAME = "alerts"
 INTERVAL_SECONDS = 30
+#: The raw folders of late days are listed no more often than this.
+LISTING_SECONDS = 300
 
 
 class AlertsNotSent(Exception):
@@ -108,10 +110,15 @@ class _Tick:
     def _watch_states(self) -> None:
         now = datetime.fromtimestamp(self._now, UTC)
         instance, feeds, aws = self._instance, self._feeds, self._aws
+        is_listing_due = self._now - self._state.listed >= LISTING_SECONDS
+        if is_listing_due:
+            self._state.listed = self._now
         for feed in feeds:
             late = self._told(Kind.DAY_LATE, feed.name)
             days = [alert.subject for alert in late]
-            self._compare(Kind.DAY_LATE, late, partial(late_days, feed, aws, instance, now, days))
+            if is_listing_due:
+                find = partial(late_days, feed, aws, instance, now, days)
+                self._compare(Kind.DAY_LATE, late, find)
             stale = self._told(Kind.EXPORT_STALE, feed.name)
             self._compare(Kind.EXPORT_STALE, stale, partial(stale_export, feed, instance, now))
         for kind, find in (

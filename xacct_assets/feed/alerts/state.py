@@ -19,12 +19,14 @@ class State:
         begun: the first tick (seconds since 1970); runs that ended before are not told.
         since: runs that ended before have been looked at (seconds since 1970).
         seen: runs that ended a little before or after it, with their ends.
+        listed: when late days were last looked for (seconds since 1970).
         told: what is wrong and has been told, by key. Causes are left out: they can be long.
     """
 
     begun: float
     since: float
     seen: dict[str, float] = field(default_factory=dict)
+    listed: float = 0
     told: dict[str, Alert] = field(default_factory=dict)
 
     @classmethod
@@ -41,6 +43,7 @@ class State:
             document["begun"],
             document["since"],
             document["seen"],
+            document.get("listed", 0),
             {alert.key: alert for alert in told},
         )
 
@@ -57,6 +60,7 @@ class State:
                 "begun": self.begun,
                 "since": self.since,
                 "seen": self.seen,
+                "listed": self.listed,
                 "told": told,
             },
             separators=(",", ":"),

@@ -190,6 +190,8 @@ NOT_COUNTED = (
 
 
 def _problem(load: DayLoad, rows_landed: int | None) -> str | None:
+    if load.problem:
+        return load.problem
     counted = load.rows_counted if rows_landed is None else rows_landed
     if counted is None:
         return NOT_COUNTED

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from xacct_assets.operations.commands.sample_arguments import add_sample_arguments
 from xacct_assets.operations.terminal import FAILED, OK, USAGE, confirmed, show, show_error
 
 if TYPE_CHECKING:
@@ -22,14 +23,7 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "columns are optional too. `xacct deploy` applies the migration after a question.",
     )
     parser.add_argument("name", metavar="NAME", help="name of the feed")
-    parser.add_argument(
-        "--from",
-        dest="samples",
-        metavar="FILE",
-        nargs="+",
-        required=True,
-        help="files with the new columns: paths, or s3://bucket/key in the installation's buckets",
-    )
+    add_sample_arguments(parser, files="files with the new columns", of="a new column")
     parser.add_argument(
         "--rename",
         metavar="COLUMN=HEADER",
@@ -42,19 +36,6 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         ("--nullable", "admit rows without a value of a column"),
     ):
         parser.add_argument(flag, metavar="COLUMN", action="append", default=[], help=what)
-    parser.add_argument(
-        "--type",
-        dest="types",
-        metavar="COLUMN=TYPE",
-        action="append",
-        default=[],
-        help="type of a new column, and its format: zip=varchar(16), day=date:DD/MM/YYYY",
-    )
-    parser.add_argument(
-        "--date-order", choices=("dmy", "mdy", "ymd"), help="how new columns write days"
-    )
-    parser.add_argument("--decimal", choices=(",", "."), help="decimals of new columns")
-    parser.add_argument("--yes", action="store_true", help="do not ask; take likely answers")
     parser.set_defaults(run=run)
 
 

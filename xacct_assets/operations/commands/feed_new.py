@@ -6,6 +6,7 @@ import argparse
 from datetime import date
 from typing import TYPE_CHECKING
 
+from xacct_assets.operations.commands.sample_arguments import add_sample_arguments
 from xacct_assets.operations.terminal import FAILED, OK, USAGE, chosen, show, show_error
 
 if TYPE_CHECKING:
@@ -23,26 +24,10 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         description="What the files do not tell is asked, or given by a flag.",
     )
     parser.add_argument("name", metavar="NAME", help="name of the feed, e.g. orders")
-    parser.add_argument(
-        "--from",
-        dest="samples",
-        metavar="FILE",
-        nargs="+",
-        required=True,
-        help="sample files: paths, or s3://bucket/key in a bucket of the installation",
-    )
+    add_sample_arguments(parser, files="sample files", of="a column")
     parser.add_argument(
         "--key", metavar="COLUMNS", help="columns that identify a row within a day: a,b; or none"
     )
-    parser.add_argument(
-        "--yes", action="store_true", help="take the likely answer where a question has one"
-    )
-    parser.add_argument(
-        "--date-order",
-        choices=("dmy", "mdy", "ymd"),
-        help="03/04/2026 is a day first (dmy) or a month first (mdy)",
-    )
-    parser.add_argument("--decimal", choices=(",", "."), help="1,234 has decimals after , or .")
     parser.add_argument("--delimiter", help="character between fields; tab for a tab")
     parser.add_argument("--quote", choices=('"', "'"), help="character around fields")
     parser.add_argument("--encoding", help="utf-8, utf-16, windows-1252 or iso-8859-1")
@@ -51,14 +36,6 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--unnamed",
         choices=("ignore", "position"),
         help="a column with values and no name is left out, or all columns go by position",
-    )
-    parser.add_argument(
-        "--type",
-        dest="types",
-        metavar="COLUMN=TYPE",
-        action="append",
-        default=[],
-        help="type of a column, and its format: zip=varchar(16), day=date:DD/MM/YYYY",
     )
     parser.add_argument("--start-date", type=_day, metavar="DAY", help="first day of the feed")
     parser.add_argument("--description", help="what the feed holds")
@@ -70,8 +47,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from xacct_assets.feed.loader import load_feeds
     from xacct_assets.feed.new_feed import (
         check_name,
+        closing_text,
         frame_for,
-        next_commands,
         read_samples,
         write_feed,
     )
@@ -101,8 +78,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     except SampleProblem as problem:
         show_error(str(problem))
         return FAILED
-    show("\n  ".join(["\nWritten:", *map(str, written)]))
-    show("\n  ".join(["\nNext, on the laptop:", *next_commands(frame)]))
+    show(closing_text(written, frame))
     show(
         f"On AWS the supplier writes to s3://{settings.input_bucket}/{frame.prefix}/"
         f"{frame.layout.value}/."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.errors import InvalidRequest, NotFound
+from xacct_assets.aws.queue_attributes import messages_in, queue_attributes
 from xacct_assets.operations.doctor.comparison import differences, policy_differences
 from xacct_assets.operations.doctor.findings import Caution
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from xacct_assets.operations.doctor.installation import Installation
 
 _FIELDS = ("VisibilityTimeout", "MessageRetentionPeriod", "RedrivePolicy")
-_GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
 def arrival_queue(here: Installation) -> str:
@@ -64,7 +63,7 @@ def dead_letters(here: Installation) -> str | Caution:
             f"queue {name} is not as infra/account_b.yaml says: {'; '.join(problems)}",
             fix="`xacct deploy --account b`",
         )
-    count = int(found.get("ApproximateNumberOfMessages", 0))
+    count = messages_in(found)
     if count:
         return Caution(
             f"{name} holds {count} message{'' if count == 1 else 's'}",
@@ -73,20 +72,9 @@ def dead_letters(here: Installation) -> str | Caution:
     return f"{name} is empty"
 
 
-def _attributes(here: Installation, name: str) -> tuple[str, dict[str, Any]]:
-    sqs, account = here.aws.client("sqs"), here.settings.account_b
-    arn = f"arn:{here.settings.partition}:sqs:{here.settings.region}:{account}:{name}"
-    with aws_call("sqs:GetQueueAttributes", arn, account=account):
-        try:
-            url = sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        except Exception as error:
-            if error_code(error) in _GONE:
-                raise NotFound(
-                    f"there is no queue {name}", account=account, fix="`xacct deploy --account b`"
-                ) from error
-            raise
-    return str(url), dict(answer.get("Attributes", {}))
+def _attributes(here: Installation, name: str) -> tuple[str, dict[str, str]]:
+    account, fix = here.settings.account_b, "`xacct deploy --account b`"
+    return queue_attributes(here.aws.client("sqs"), name, account, fix=fix)
 
 
 def _parsed(value: Any) -> Any:

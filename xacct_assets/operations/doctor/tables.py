@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.errors import InvalidRequest
 from xacct_assets.aws.redshift.sql import load_statement
-from xacct_assets.contract.column_types import ColumnType
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.feed.deployment import require_tables
 from xacct_assets.feed.spec import LOADED_AT_COLUMN, FeedSpec
+from xacct_assets.feed.sql_files.table_checks import holds
+from xacct_assets.feed.sql_files.table_columns import canonical_type
 
 if TYPE_CHECKING:
     from xacct_assets.operations.doctor.installation import Installation
@@ -27,16 +27,6 @@ _LOAD_AUDIT = {
     "transformed_at": "timestamp",
 }
 _SIGNATURE = "date, date"
-#: The names by which the catalog of the database calls the types.
-_CATALOG_NAMES = {
-    "character varying": "varchar",
-    "character": "char",
-    "timestamp with time zone": "timestamptz",
-    "time without time zone": "time",
-    "timestamp without time zone": "timestamp",
-    "numeric": "decimal",
-}
-_WIDENS = (("smallint", "integer", "bigint"), ("real", "double precision"))
 # Rights of sql/feed_grants.sql.
 _TABLE_RIGHTS = {
     "staging": ("SELECT", "INSERT", "DELETE"),
@@ -131,8 +121,8 @@ def _problems(
             sql = f"ALTER TABLE {table} ADD COLUMN {name} {wanted}"
             yield f"{table} has no column {name}", sql
             continue
-        type_ = _type(str(found[name]["type_name"]))
-        if not _holds(type_, wanted):
+        type_ = canonical_type(str(found[name]["type_name"]))
+        if not holds(type_, wanted):
             what = f"{table}.{name} is {type_} (the feed says {wanted})"
             yield what, _retype(table, name, type_, wanted) if keeps_rows else f"DROP TABLE {table}"
         elif found[name]["is_required"] and name not in required:
@@ -158,32 +148,6 @@ def _retype(table: str, name: str, is_: str, wanted: str) -> str:
             f"ALTER TABLE {table} RENAME COLUMN {new} TO {name}",
         ]
     )
-
-
-def _type(name: str) -> str:
-    """The catalog's name of a type as a feed spells it."""
-    for long, short in _CATALOG_NAMES.items():
-        name = re.sub(rf"^{long}\b", short, name)
-    return name
-
-
-def _holds(type_: str, wanted: str) -> bool:
-    """Whether a column of the type holds every value of the wanted one."""
-    try:
-        have, want = ColumnType.parse(type_), ColumnType.parse(wanted)
-    except ValueError:
-        # A type that no feed has, such as varchar without a length.
-        return False
-    if have.name != want.name:
-        return any(
-            have.name in group and want.name in group[: group.index(have.name)] for group in _WIDENS
-        )
-    if want.name in ("varchar", "char"):
-        return (have.length or 0) >= (want.length or 0)
-    if want.name == "decimal":
-        digits = (have.precision or 0) - (have.scale or 0)
-        return have.scale == want.scale and digits >= (want.precision or 0) - (want.scale or 0)
-    return True
 
 
 def _require_signature(here: Installation, feed: FeedSpec) -> None:

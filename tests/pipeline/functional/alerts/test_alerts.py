@@ -16,7 +16,12 @@ from xacct_assets.aws.errors import AccessDenied, AwsFailure
 from xacct_assets.feed.alerts import resources
 from xacct_assets.feed.alerts.alert import Alert, Kind
 from xacct_assets.feed.alerts.failed_ticks import failed_ticks
-from xacct_assets.feed.alerts.sensor import AlertsNotSent, build_alerts_sensor
+from xacct_assets.feed.alerts.sensor import (
+    INTERVAL_SECONDS,
+    LISTING_SECONDS,
+    AlertsNotSent,
+    build_alerts_sensor,
+)
 from xacct_assets.feed.alerts.state import State
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.feed.spec.alerts import Alerts
@@ -242,6 +247,7 @@ def test_a_late_day_is_told_and_its_failed_run_is_not(
     alerting.run(DAY)
     assert alerting.tick() == []
     state.land(DAY)
+    alerting.now += timedelta(seconds=LISTING_SECONDS)
     assert alerting.tick() == [f"[xacct test] products {DAY}: mended (day late)"]
 
 
@@ -291,9 +297,29 @@ def test_a_bucket_that_cannot_be_listed_leaves_late_days_as_they_were_told(
     alerting.now = datetime(2026, 1, 2, 6, tzinfo=UTC)
     assert len(alerting.tick()) == 1
     state.hooks["list"] = raising(denied)
+    alerting.now += timedelta(seconds=LISTING_SECONDS)
     assert alerting.tick() == []
     del state.hooks["list"]
+    alerting.now += timedelta(seconds=LISTING_SECONDS)
     assert alerting.tick() == []
+
+
+def test_the_folders_of_late_days_are_listed_every_five_minutes_and_not_at_every_tick(
+    pipeline: InMemoryPipeline, state: AwsState
+) -> None:
+    alerting = Alerting(pipeline, late_after_hours=6)
+    alerting.cursor = None
+    alerting.now = datetime(2026, 1, 9, 6, tzinfo=UTC)
+    listed = []
+    for _ in range(2 * LISTING_SECONDS // INTERVAL_SECONDS):
+        before = state.count("list")
+        alerting.tick()
+        listed.append(state.count("list") - before)
+        alerting.now += timedelta(seconds=INTERVAL_SECONDS)
+    of_first_tick = listed[0]
+    assert of_first_tick == 7  # days
+    per_round = [of_first_tick] + [0] * (LISTING_SECONDS // INTERVAL_SECONDS - 1)
+    assert listed == per_round * 2
 
 
 def test_dead_letters_are_told_and_mended(pipeline: InMemoryPipeline, state: AwsState) -> None:

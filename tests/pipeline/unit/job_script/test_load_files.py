@@ -83,13 +83,35 @@ def test_a_header_that_raw_partition_found_is_not_read_again_unless_a_file_was_r
     )
     request = replace(load_request, days=days, header=("id", "name", "price"))
     found = headers.read_headers(bucket.client, request, files)  # type: ignore[arg-type]
-    assert found == {files[0]: ("id", "name", "price"), files[2]: ("name", "id", "price")}
+    wanted = {files[0]: ("id", "name", "price"), files[2]: ("name", "id", "price")}
+    assert found == (wanted, {})
     assert bucket.reads == ["2/a.csv"]
     # Without a version, or a header, every file is read.
     for unknown in (replace(request, days=load_request.days), replace(request, header=())):
         bucket.reads.clear()
         headers.read_headers(bucket.client, unknown, files)  # type: ignore[arg-type]
         assert sorted(bucket.reads) == ["1/a.csv", "2/a.csv"]
+
+
+def test_each_file_whose_header_is_wrong_is_named_and_the_others_are_read(
+    load_request: LoadRequest,
+) -> None:
+    bodies = {
+        "other.csv": b"id,name\n",
+        "good.csv": HEADER,
+        "latin.csv": b"id,name,pr\xe9\n",
+        "cut.csv.gz": gzip.compress(HEADER * 9, mtime=0)[:20],
+        "empty.csv": b"",
+    }
+    bucket, day = FakeBucket(bodies), load_request.days[0].day
+    files = [SourceFile("raw", key, len(body), day) for key, body in bodies.items()]
+    found, bad = headers.read_headers(bucket.client, load_request, files)  # type: ignore[arg-type]
+    assert [file.key for file in found] == ["good.csv"]
+    assert {file.key: problem.partition(" (")[0] for file, problem in bad.items()} == {
+        "other.csv": "its header differs from the feed's columns",
+        "latin.csv": "is not UTF-8",
+        "cut.csv.gz": "is a gzip file that ends too early; deliver it again",
+    }
 
 
 def test_glob_characters_of_a_key_are_taken_literally() -> None:

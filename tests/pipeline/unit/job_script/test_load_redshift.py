@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -13,7 +15,11 @@ from xacct_assets.contract.logins import is_login_refused
 from xacct_load import rejects, s3, staging
 from xacct_load.counts import DayCounts, LoadCounts
 from xacct_load.errors import LoadError
-from xacct_load.failures import describe_spark_failure, naming_refused_login
+from xacct_load.failures import (
+    describe_spark_failure,
+    naming_refused_login,
+    naming_refused_value,
+)
 
 
 def counts() -> LoadCounts:
@@ -119,8 +125,71 @@ def test_a_login_that_stays_refused_names_connection_user_and_secret(properties,
     assert is_login_refused(str(caught.value))
 
 
-def test_other_failures_of_the_write_are_left_as_they_are() -> None:
+REFUSED_VALUE = """An error occurred while calling o93.pyWriteDynamicFrame.
+: java.sql.SQLException:\x20
+Error (code {code}) while loading data into Redshift: "{reason}"
+Table name: "public"."products"
+Column name: {column}
+Column type: varchar(3)
+Raw line: 1,"first line
+second line of 4111",{value}
+Raw field value: {value}
+\x20\x20
+\tat io.github.spark_redshift_community.spark.redshift.RedshiftWriter.doRedshiftLoad
+Caused by: com.amazon.redshift.util.RedshiftException: ERROR: Load into table 'products' failed.
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "sensitive", "reason", "told"),
+    [
+        (
+            "name",
+            "",
+            "String length exceeds DDL length",
+            "DDL length (code 1204); the value: '4111'",
+        ),
+        (
+            "name",
+            "price",
+            "String length exceeds DDL length",
+            "DDL length (code 1204); the value: '4111'",
+        ),
+        (
+            "price",
+            "price",
+            "String length exceeds DDL length",
+            "DDL length (code 1204); the value: ***",
+        ),
+        (
+            "price",
+            "price",
+            "Invalid digit, Value '4111', Pos 0, Type: Decimal",
+            "Invalid digit, Value ***, Pos 0, Type: Decimal (code 1204); the value: ***",
+        ),
+    ],
+)
+def test_a_value_that_copy_refuses_is_named_without_what_is_sensitive(
+    load_request: LoadRequest, column: str, sensitive: str, reason: str, told: str
+) -> None:
+    columns = tuple(replace(c, sensitive=c.name == sensitive) for c in load_request.columns)
+    request = replace(load_request, columns=columns)
+    text = REFUSED_VALUE.format(code=1204, reason=reason, column=column, value="4111")
+    with pytest.raises(LoadError) as caught, naming_refused_value(request):
+        raise RuntimeError(text)
+    message = str(caught.value)
+    assert f"value of column {column} (varchar(3)) of public.products: " in message
+    assert told in message
+    assert "second line" not in message
+    shown = "".join(traceback.format_exception(caught.value))
+    assert ("second line" in shown) == (not sensitive)
+    assert ("4111" in message) == (column != sensitive)
+
+
+def test_other_failures_of_the_write_are_left_as_they_are(load_request: LoadRequest) -> None:
     with pytest.raises(ZeroDivisionError), naming_refused_login(ModelledClient("glue"), "c"):
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), naming_refused_value(load_request):
         raise ZeroDivisionError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,6 +19,7 @@ from xacct_assets.contract.load_report import DayLoad, LoadReport
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_assets.contract.malformed_csv import MalformedCsv
 from xacct_load import own_count
+from xacct_load.bad_files import count_bad_days
 from xacct_load.counts import DayCounts, LoadCounts
 from xacct_load.errors import LoadError
 from xacct_load.own_count import OwnCount, count_uncounted, differing_days, with_own_counts
@@ -67,10 +68,16 @@ def request(**rows: int | None) -> LoadRequest:
     return LoadRequest.from_json({**request_json(), "days": days})
 
 
-def count(bucket: FakeBucket, load_request: LoadRequest | None = None) -> tuple[OwnCount, Any]:
-    """Every object of the bucket is a file of the first day."""
+def count(
+    bucket: FakeBucket,
+    load_request: LoadRequest | None = None,
+    files: Sequence[SourceFile] = (),
+) -> tuple[OwnCount, Any]:
+    """Every object of the bucket is a file of the first day, unless files are named."""
     spark = InProcess()
-    files = [SourceFile("raw", key, len(body), DAYS[0]) for key, body in bucket.objects.items()]
+    files = files or [
+        SourceFile("raw", key, len(body), DAYS[0]) for key, body in bucket.objects.items()
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(own_count, "_client", lambda region, owners: bucket.client)
         found = count_uncounted(
@@ -88,10 +95,9 @@ def whole(data: bytes) -> tuple[int, bool] | str:
 
 
 def in_segments(data: bytes) -> tuple[int, bool] | str:
-    try:
-        found, _ = count(FakeBucket({"a.csv": data}))
-    except LoadError as problem:
-        return str(problem).removeprefix("s3://raw/a.csv: ")
+    found, _ = count(FakeBucket({"a.csv": data}))
+    for problem in found.bad_files.values():
+        return problem
     return found.rows[DAYS[0]], len(data) >= 20 and not found.splittable_files
 
 
@@ -131,6 +137,11 @@ def test_every_byte_is_read_once_but_for_the_ends_of_lines() -> None:
     assert size <= read <= size + segments * (1 + 6 + own_count.LINE_BYTES)
 
 
+def bad_files(files: dict[str, bytes]) -> dict[str, str]:
+    found, _ = count(FakeBucket(files))
+    return {file.uri: problem for file, problem in found.bad_files.items()}
+
+
 def test_a_file_of_many_quoted_lines_takes_two_jobs_and_not_one_a_segment() -> None:
     record = b'1,"' + b"line, and line\n" * 30 + b'"\n'
     found, spark = count(FakeBucket({"a.csv": HEADER + record * 5}))
@@ -142,10 +153,10 @@ def test_a_gzip_file_is_one_segment_that_is_read_to_its_end() -> None:
     packed = gzip.compress(HEADER + b"1,a\n" * 1000, mtime=0)
     found, _ = count(FakeBucket({"a.csv.gz": packed}))
     assert (found.rows[DAYS[0]], found.splittable_files) == (1000, ())
-    with pytest.raises(LoadError, match=r"a\.csv\.gz: its gzip content is cut off"):
-        count(FakeBucket({"a.csv.gz": packed[:-9]}))
-    with pytest.raises(LoadError, match=r"a\.csv\.gz: it is damaged gzip"):
-        count(FakeBucket({"a.csv.gz": packed[:-8] + b"xxxxxxxx"}))
+    (problem,) = bad_files({"a.csv.gz": packed[:-9]}).values()
+    assert problem.startswith("its gzip content is cut off")
+    (problem,) = bad_files({"a.csv.gz": packed[:-8] + b"xxxxxxxx"}).values()
+    assert problem.startswith("it is damaged gzip")
 
 
 def test_only_large_plain_files_without_inner_line_ends_are_splittable() -> None:
@@ -168,15 +179,37 @@ def test_all_files_that_cannot_be_loaded_are_named_at_once() -> None:
         "open.csv": HEADER + b"1,a\n" * 9 + b'2,"b\n',
         "latin.csv": HEADER + b"1,a\n" * 9 + b"2,\xe9\n",
     }
-    with pytest.raises(LoadError) as refused:
-        count(FakeBucket(files))
-    assert str(refused.value).splitlines() == [
-        "s3://raw/open.csv: the quoted field that is open at byte 46 is never closed: somewhere a "
-        "quote is missing, or a quote inside a field is not doubled",
-        "s3://raw/latin.csv: it is not UTF-8: byte 46 is 0xe9 (invalid continuation byte); "
+    assert bad_files(files) == {
+        "s3://raw/open.csv": "the quoted field that is open at byte 46 is never closed: somewhere "
+        "a quote is missing, or a quote inside a field is not doubled",
+        "s3://raw/latin.csv": "it is not UTF-8: byte 46 is 0xe9 (invalid continuation byte); "
         "convert the file to UTF-8, or set the feed's source.csv.encoding to that of the file, "
         "e.g. windows-1252",
-    ]
+    }
+
+
+def test_a_day_with_a_bad_file_has_no_count_and_the_other_days_have_theirs() -> None:
+    bodies = {"1/good.csv": HEADER + b"1,a\n", "1/open.csv": HEADER + b'"b', "2.csv": HEADER * 3}
+    bucket = FakeBucket(bodies)
+    files = [SourceFile("raw", key, len(body), DAYS[key[0] == "2"]) for key, body in bodies.items()]
+    found, _ = count(bucket, files=files)
+    assert found.rows == {DAYS[1]: 2}
+    assert count_bad_days(files, found.bad_files) == {
+        DAYS[0]: DayCounts(
+            files=2,
+            problem="1 of 2 files cannot be loaded:\n- s3://raw/1/open.csv: the quoted field that "
+            "is open at byte 8 is never closed: somewhere a quote is missing, or a quote inside a "
+            "field is not doubled",
+        )
+    }
+
+
+def test_a_day_of_many_bad_files_names_the_first_ten() -> None:
+    files = [SourceFile("raw", f"{number}.csv", 9, DAYS[0]) for number in range(13)]
+    problem = count_bad_days(files, dict.fromkeys(files[1:], "it is bad"))[DAYS[0]].problem or ""
+    assert problem.splitlines()[0] == "12 of 13 files cannot be loaded:"
+    assert problem.splitlines()[-1] == "- 2 more files"
+    assert len(problem.splitlines()) == 12
 
 
 def test_days_that_were_counted_already_are_not_read() -> None:
@@ -215,10 +248,13 @@ def test_a_day_differs_whoever_counted_it() -> None:
         DAYS[0]: "4 rows were read, but 5 were counted",
         DAYS[1]: "8 rows were read, but 7 were counted",
     }
+    # A day with a bad file has its verdict; its rows were not counted.
+    bad = LoadCounts({DAYS[0]: DayCounts(1, 5), DAYS[1]: DayCounts(1, problem="bad")})
+    assert differing_days(by_both, bad, OwnCount({}, ())) == {}
 
 
 def test_the_report_says_what_the_job_counted_itself() -> None:
-    load = DayLoad(1, 5, 5, 0, {}, [])
+    load = DayLoad(1, 5, 5, 0, {}, [], problem="1 of 1 files cannot be loaded")
     report = with_own_counts(
         LoadReport("w1", dict.fromkeys(DAYS, load)), OwnCount({DAYS[1]: 5}, ())
     )

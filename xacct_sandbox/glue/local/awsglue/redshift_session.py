@@ -42,10 +42,10 @@ def execute_transaction(options: dict[str, Any], statements: list[str]) -> None:
                 cursor.execute(statement)
         except Error as problem:
             connection.rollback()
-            detail = _load_error(connection, statement, began)
-            raise ProgrammingError(
-                f"{_message(problem)}{detail} (statement: {statement[:500]})"
-            ) from problem
+            told = _load_error(connection, statement, began) or (
+                f"{_message(problem)} (statement: {statement[:500]})"
+            )
+            raise ProgrammingError(told) from problem
         connection.commit()
 
 
@@ -121,15 +121,17 @@ def _message(problem: Error) -> str:
 
 
 def _load_error(connection: Any, statement: str, began: datetime) -> str:
-    """The error in stl_load_errors of a COPY that failed in this session; empty if there is none.
+    """The connector's message about a COPY that failed for a row; empty if it failed otherwise.
 
+    It is that of `RedshiftWriter` in spark-redshift-community, with the row of stl_load_errors.
     Process ids are reused, so the time excludes errors of earlier sessions.
     """
     if not statement.startswith("COPY "):
         return ""
     cursor = connection.cursor()
     cursor.execute(
-        "SELECT colname, type, err_code, err_reason, line_number, filename FROM stl_load_errors "
+        "SELECT err_code, err_reason, colname, type, col_length, raw_line, raw_field_value "
+        "FROM stl_load_errors "
         "WHERE session = pg_backend_pid() AND starttime >= %s ORDER BY query DESC LIMIT 1",
         (began,),
     )
@@ -137,5 +139,10 @@ def _load_error(connection: Any, statement: str, began: datetime) -> str:
     connection.rollback()
     if row is None:
         return ""
-    name, kind, code, reason, line, file = (str(value).strip() for value in row)
-    return f"; error {code} in {file} line {line}, column {name} ({kind}): {reason}"
+    code, reason, name, kind, length = (str(value).strip() for value in row[:5])
+    table = statement.split(maxsplit=2)[1]
+    return (
+        f'\nError (code {code}) while loading data into Redshift: "{reason}"\nTable name: {table}\n'
+        f"Column name: {name}\nColumn type: {kind}{f'({length})' if length else ''}\n"
+        f"Raw line: {row[5]}\nRaw field value: {row[6]}\n"
+    )

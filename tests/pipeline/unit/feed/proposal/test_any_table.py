@@ -1,6 +1,7 @@
 """Any table written as CSV in any dialect is read back, value by value, by what is proposed.
 
-Questions are answered truthfully. A wrong proposal without a question fails.
+Questions are answered truthfully. A wrong proposal without a question fails. The values are read in
+Python here, by the load job in `tests/pipeline/integration/test_load_formats.py`.
 """
 
 from __future__ import annotations
@@ -10,21 +11,6 @@ from typing import Any
 from hypothesis import given, settings
 
 from tests.support.samples.written_tables import WrittenTable, read_back, written_tables
-from xacct_assets.feed.proposal import Proposal, Sample, propose
-
-
-def answered(table: WrittenTable) -> Proposal:
-    """The proposal, after each question has got its true answer."""
-    answers: dict[str, str] = {}
-    while True:
-        proposal = propose([Sample("table.csv", table.data)], answers)
-        if not proposal.questions:
-            return proposal
-        question = proposal.questions[0]
-        assert question.about in table.truth, question
-        answer = table.truth[question.about]
-        assert answer in question.choices, question
-        answers[question.about] = answer
 
 
 def comparable(kind: str, value: Any) -> Any:
@@ -34,7 +20,7 @@ def comparable(kind: str, value: Any) -> Any:
 @settings(max_examples=120, deadline=None)
 @given(table=written_tables())
 def test_a_table_in_any_dialect_is_read_back_value_by_value(table: WrittenTable) -> None:
-    read = read_back(table.data, answered(table))
+    read = read_back(table.data, table.proposed())
     assert [[comparable(k, v) for k, v in zip(table.kinds, row, strict=True)] for row in read] == [
         [comparable(k, v) for k, v in zip(table.kinds, row, strict=True)] for row in table.rows
     ]
