@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xacct_assets.aws.denials import set_permission_hints
@@ -204,10 +205,15 @@ class AwsClients:
 
     def _new_warehouse(self) -> Warehouse:
         from xacct_assets.aws.redshift.warehouse import Warehouse
+        from xacct_assets.network_paths import missing_in_network
 
         seconds, window = self._answer_within, self._rotation_window
         if seconds is None:
-            return Warehouse(self.warehouse_credentials, rotation_window=window)
+            return Warehouse(
+                self.warehouse_credentials,
+                rotation_window=window,
+                explain=partial(missing_in_network, self.settings, self.client),
+            )
         return Warehouse(
             self.warehouse_credentials,
             connect_timeout=seconds,

@@ -110,6 +110,7 @@ GRANTS = (
     Grant("orchestrator", ("cloudformation:ListStacks",), "deployment", "ListStacks"),
     Grant("orchestrator", ("cloudformation:DescribeStacks",), "deployment", "SeeFeedStacks"),
     Grant("orchestrator", ("cloudformation:DescribeStacks",), "deployment", "SeeStack"),
+    Grant("orchestrator", ("ec2:Describe*",), "deployment", "SeeNetwork"),
     Grant("orchestrator", ("iam:*",), "deployment", "ReadRoles"),
     Grant("orchestrator", ("glue:GetConnection",), "deployment", "SeeConnection"),
     Grant("orchestrator", ("sqs:*",), "arrivals", "ReadNotifications"),

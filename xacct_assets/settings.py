@@ -66,6 +66,7 @@ class Settings:
         trusted_arns: principals, besides ECS tasks, that may assume the orchestrator role; used by
             `xacct deploy` only.
         extra_feeds_dir: folder with feeds besides those of the package.
+        network: ``create`` = `xacct deploy` makes the VPCs; ``own`` = their ids are parameters.
         adopted: which of `ADOPTABLE` existed before; used by `xacct deploy`, `destroy`, `doctor`.
         admin_secret: the login that makes tables and users; used by the same commands only.
     """
@@ -92,6 +93,7 @@ class Settings:
     trusted_arns: tuple[str, ...] = ()
     extra_feeds_dir: Path | None = None
     adopted: frozenset[str] = frozenset()
+    network: str = "create"
     namespace: str = ""
     database_user: str = ""
     dagster_url: str | None = None
@@ -121,6 +123,11 @@ class Settings:
     def glue_role_arn(self) -> str:
         """The role that crawlers and load jobs run as."""
         return self._role_in_b("glue")
+
+    @property
+    def stack_network(self) -> str:
+        """CloudFormation stack of the network in account B."""
+        return f"xacct-network-{self.suffix}"
 
     @property
     def stack_a(self) -> str:
@@ -185,6 +192,7 @@ _ADOPTED = _Format(
     f"one of {', '.join(ADOPTABLE)} (join several with commas)",
     "input-bucket,secret",
 )
+_NETWORK = _Format("create|own", "create (VPCs are made) or own (yours are used)", "own")
 _SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
 _CONNECTION = _Format(
     r"[^\s/:]{1,255}",
@@ -274,6 +282,7 @@ class _Reader:
             trusted_arns=tuple(self._list("XACCT_ORCHESTRATOR_TRUSTED_ARNS", _PRINCIPAL)),
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
             adopted=frozenset(self._list("XACCT_ADOPT", _ADOPTED)),
+            network=self._network(),
             admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
         )
         self._require_distinct_buckets(values)
@@ -358,6 +367,16 @@ class _Reader:
     def _console_url(self, region: str) -> str:
         value = self._optional("XACCT_CONSOLE_URL", _URL)
         return (value or default_url(region, _partition(region))).rstrip("/")
+
+    def _network(self) -> str:
+        adopted = "workgroup" in self._list("XACCT_ADOPT", _ADOPTED)
+        value = self._with_default("XACCT_NETWORK", _NETWORK, "own" if adopted else "create")
+        if adopted and value == "create":
+            self._problems["XACCT_NETWORK"] = (
+                "is create, and XACCT_ADOPT names workgroup, which is in a network already: leave "
+                "it out, or XACCT_NETWORK=own"
+            )
+        return value
 
     def _number(self, name: str, least: int, most: int, *, example: int) -> int | None:
         format_ = _Format("[0-9]{1,9}", f"a number from {least} to {most}", str(example))

@@ -7,6 +7,7 @@ The pipeline is run by its public commands in subprocesses (`dagster job execute
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
@@ -328,6 +329,12 @@ def serve_ui(
             if not _is_served(url, process):
                 tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
                 raise SandboxError("\n".join([f"the Dagster UI ended; its log is {log}:", *tail]))
+            if not _is_guarded(port):
+                os.killpg(process.pid, signal.SIGINT)
+                raise SandboxError(
+                    "the Dagster UI was ended: it answers requests of foreign web pages; the "
+                    f"guard of xacct_assets/local_runtime/dagster.yaml is missing; see {log}"
+                )
             say(f"the Dagster UI is ready; its log is {log}")
             print(next_steps(url, datetime.now(UTC).date()), flush=True)
             return process.wait()
@@ -349,6 +356,18 @@ def _is_served(url: str, process: subprocess.Popen[bytes]) -> bool:
         except OSError:
             time.sleep(0.25)
     return False
+
+
+def _is_guarded(port: int) -> bool:
+    """Whether the UI refuses a request under a foreign Host, as a web page can have it sent."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    try:
+        connection.request("GET", "/server_info", headers={"Host": "foreign.example"})
+        return connection.getresponse().status == 403
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def _partition_options(days: list[date]) -> list[str]:

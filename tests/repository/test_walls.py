@@ -110,6 +110,14 @@ def test_only_dagster_yaml_names_the_local_runtime() -> None:
     }
 
 
+def test_the_guard_of_the_web_ui_stands_alone() -> None:
+    users = importers("xacct_assets", "xacct_assets.web_ui")
+    assert {name for names in users.values() for name in names} <= {
+        name for name in MODULES if name.startswith("xacct_assets.web_ui.")
+    }
+    assert importers("dagster", "xacct_assets.web_ui") == {}
+
+
 def test_the_production_package_does_not_import_the_sandbox() -> None:
     assert importers("xacct_sandbox", "xacct_assets") == {}
 

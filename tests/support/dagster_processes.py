@@ -56,7 +56,7 @@ class DagsterProcesses:
         self._prepare_home()
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self.port = 0
 
     def _prepare_home(self) -> None:
         shutil.copy(DAGSTER_YAML, self.home)
@@ -83,10 +83,10 @@ class DagsterProcesses:
         Args:
             seconds: time after which the test fails.
         """
-        self._port = free_port()
+        self.port = free_port()
         self._start(
             *("dagster", "dev", "-w", str(self._workspace)),
-            *("--host", "127.0.0.1", "--port", str(self._port)),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
         )
         self.wait_for("`dagster dev` to answer", self._answers, seconds)
 
@@ -101,7 +101,7 @@ class DagsterProcesses:
     def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
         """Send a query to the UI's GraphQL API. Returns its data."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/graphql",
+            f"http://127.0.0.1:{self.port}/graphql",
             json.dumps({"query": query, "variables": variables}).encode(),
             {"content-type": "application/json"},
         )
@@ -231,7 +231,7 @@ class DagsterProcesses:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/server_info", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/server_info", timeout=5):
                 return True
         except (urllib.error.URLError, OSError):
             return False

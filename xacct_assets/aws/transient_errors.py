@@ -47,6 +47,21 @@ _TOO_BIG = re.compile(
 _OWN_FAULT = re.compile(r"StackOverflowError|\b(?:code|status):? 5[01]\b", re.IGNORECASE)
 
 
+# What Glue and botocore say if a job's subnet does not reach what it needs (Glue guide,
+# "Troubleshooting errors in AWS Glue").
+_NETWORK_GAP = re.compile(
+    r"could not find s3 endpoint or nat gateway|s3 endpoint validation failed|"
+    r"at least one security group must open all|connect timeout on endpoint url|"
+    r"cannot connect to redshift\b.{0,300}\btimed out",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def is_network_gap(text: str | None) -> bool:
+    """Whether the message is that of a job whose network lacks a route, a rule or an endpoint."""
+    return bool(text and _NETWORK_GAP.search(text))
+
+
 def is_lost_connection(text: str | None) -> bool:
     """True if a connection to the database could not be made, or was lost."""
     return bool(_LOST.search(text or ""))

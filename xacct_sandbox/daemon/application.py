@@ -36,7 +36,7 @@ class Sandbox:
         self._request_log = RequestLog()
         self._console = Console(config, self._request_log)
         fault_plan, self._services = planned_faults.install(config, aws)
-        self.control = ControlEndpoint(token, self._request_log, fault_plan)
+        self.control = ControlEndpoint(config, token, self._request_log, fault_plan)
         self.loaded = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

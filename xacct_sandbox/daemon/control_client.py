@@ -21,6 +21,7 @@ SERVICE_ROLE_PATH = "/_sandbox/service-role"
 CALLS_PATH = "/_sandbox/calls"
 PUBLICATIONS_PATH = "/_sandbox/publications"
 FAULTS_PATH = "/_sandbox/faults"
+NETWORK_PATH = "/_sandbox/network"
 
 
 def call_daemon(

@@ -22,10 +22,12 @@ from xacct_sandbox.daemon.asgi import (
     read_body,
     send_response,
 )
+from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.daemon.control_client import (
     CALLS_PATH,
     FAULTS_PATH,
     HEALTH_PATH,
+    NETWORK_PATH,
     PUBLICATIONS_PATH,
     SERVICE_ROLE_PATH,
     TOKEN_HEADER,
@@ -33,6 +35,7 @@ from xacct_sandbox.daemon.control_client import (
 from xacct_sandbox.daemon.request_log import RequestLog
 from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.faults.planned import FaultPlan
+from xacct_sandbox.network import access
 from xacct_sandbox.service_errors import ServiceError
 
 JSON_HEADERS = {"content-type": "application/json"}
@@ -46,7 +49,10 @@ class ControlEndpoint:
         ready: whether the sandbox has started completely.
     """
 
-    def __init__(self, token: str, request_log: RequestLog, faults: FaultPlan) -> None:
+    def __init__(
+        self, config: SandboxConfig, token: str, request_log: RequestLog, faults: FaultPlan
+    ) -> None:
+        self._config = config
         self._token = token.encode()
         self._request_log = request_log
         self._faults = faults
@@ -81,6 +87,9 @@ class ControlEndpoint:
         if (method, path) == ("POST", FAULTS_PATH):
             request = json.loads(await read_body(receive))
             return await asyncio.to_thread(planned_faults.serve, request)
+        if (method, path) == ("POST", NETWORK_PATH):
+            request = json.loads(await read_body(receive))
+            return await asyncio.to_thread(access.serve, self._config, request)
         raise ServiceError("NotFound", f"the sandbox has no {method} {path}", 404)
 
     def health(self) -> dict[str, Any]:

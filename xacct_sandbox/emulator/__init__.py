@@ -48,6 +48,12 @@ from xacct_sandbox.emulator.loader import (
     set_environment,
 )
 from xacct_sandbox.emulator.logs import write_log
+from xacct_sandbox.emulator.network import patch_network
+from xacct_sandbox.emulator.network.deployed import (
+    connection_place,
+    deployed_network,
+    stack_outputs,
+)
 from xacct_sandbox.emulator.notifications import patch_notifications
 from xacct_sandbox.emulator.permissions import (
     require_pass_role,
@@ -86,8 +92,10 @@ __all__ = [
     "boot",
     "caller_arn",
     "caller_userid",
+    "connection_place",
     "create_service_secret",
     "delete_service_secret",
+    "deployed_network",
     "emulated_glue",
     "error_response",
     "glue",
@@ -108,6 +116,7 @@ __all__ = [
     "scoped_state",
     "secret_of_caller",
     "shut_down",
+    "stack_outputs",
     "start_thread",
     "tls_version",
     "write_log",
@@ -138,6 +147,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_topics(emulator)
     patch_publications(emulator)
     patch_stacks(emulator)
+    patch_network(emulator)
     patch_stack_rights(emulator)
     patch_generated_names(emulator)
     restore_sessions(emulator)

@@ -50,6 +50,7 @@ class Emulator:
         self.evaluator: Any = modules["ministack.core.iam_evaluator"]
         self.s3: Any = modules["ministack.services.s3"]
         self.iam: Any = modules["ministack.services.iam"]
+        self.ec2: Any = modules["ministack.services.ec2"]
         self.sns: Any = modules["ministack.services.sns"]
         self.sqs: Any = modules["ministack.services.sqs"]
         self.sts: Any = modules["ministack.services.sts"]

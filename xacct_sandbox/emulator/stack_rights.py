@@ -24,13 +24,8 @@ from xacct_sandbox.emulator.authorization.resources import (
     secret_value_keys,
 )
 from xacct_sandbox.emulator.authorization.stack_reads import READS
-from xacct_sandbox.emulator.authorization.stack_resources import (
-    RESOURCE_TYPES,
-    Properties,
-    ResourceType,
-    Target,
-    documents_of,
-)
+from xacct_sandbox.emulator.authorization.stack_resources import RESOURCE_TYPES, documents_of
+from xacct_sandbox.emulator.authorization.stack_targets import Properties, ResourceType, Target
 from xacct_sandbox.emulator.authorization.stored_documents import check_document
 from xacct_sandbox.emulator.loader import Emulator, as_service, caller_key
 from xacct_sandbox.emulator.roles import assume_service_role

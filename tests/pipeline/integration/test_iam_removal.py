@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.misconfigurations import network
+from tests.support.misconfigurations.case import Hands
 from tests.support.pipeline import ADMIN_SECRET, CHAIN, Pipeline
 from tests.support.sandbox import RunningSandbox
 from xacct_assets.aws.errors import AccessDenied, StatementFailed
@@ -443,3 +445,31 @@ def test_the_pipelines_roles_cannot_read_the_admins_password(pipeline: Pipeline)
 def test_every_grant_of_the_database_user_is_restored(pipeline: Pipeline) -> None:
     run = pipeline.run(DAY)
     assert run.success, run.why
+
+
+# -- the network -----------------------------------------------------------------------------------
+
+# A piece that is taken away, the asset that fails without it, and what its error says.
+PIECES = [
+    ("no route to the warehouse", "fact_table", "missing: a route in rtb-"),
+    ("no endpoint for S3 at Glue", "staging_table", "Could not find S3 endpoint"),
+    ("no endpoint for Secrets Manager at Glue", "staging_table", "secretsmanager.us-east-1"),
+    ("the warehouse's port closed to Glue", "staging_table", "connection timed out"),
+]
+
+
+@pytest.mark.parametrize(("piece", "asset", "named"), PIECES)
+def test_without_a_piece_of_the_network_what_needs_it_fails_by_name_until_it_is_back(
+    pipeline: Pipeline, before: State, piece: str, asset: str, named: str
+) -> None:
+    (case,) = (case for case in network.cases() if case.name == piece)
+    case.make(Hands(pipeline.sandbox))
+    try:
+        run = pipeline.run(DAY, assets=[asset])
+    finally:
+        pipeline.sandbox.run("xacct", "deploy", "--yes")
+    assert named in run.failures[asset], run.why
+    assert "xacct doctor" in run.failures[asset]
+    repaired = pipeline.run(DAY, assets=[asset])
+    assert repaired.success, repaired.why
+    assert pipeline.fact_rows(DAY) == before.fact

@@ -1,9 +1,14 @@
-"""One run of a feed is executed at a time. The others wait in Dagster's queue."""
+"""One run of a feed is executed at a time. The others wait in Dagster's queue.
+
+Its `dagster dev` shows too that the web server takes nothing from pages of other sites.
+"""
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import dagster as dg
 import pytest
@@ -69,3 +74,33 @@ def test_a_run_that_waits_for_its_pool_is_started_in_turn_or_terminated(
     assert one.end_time is not None
     assert other.start_time is not None
     assert one.end_time <= other.start_time
+
+
+def test_a_foreign_page_neither_runs_a_mutation_nor_reads_a_query(
+    dagster: DagsterProcesses,
+) -> None:
+    mutation = 'mutation { setConcurrencyLimit(concurrencyKey: "foreign", limit: 7) }'
+    foreign = {"Host": "evil.example", "Origin": "https://evil.example"}
+    handshake = {
+        "Host": f"127.0.0.1:{dagster.port}",
+        "Origin": "https://evil.example",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "graphql-ws",
+    }
+    for headers, status, path in (
+        (foreign, 403, f"/graphql?query={quote(mutation)}"),
+        ({}, 405, f"/graphql?query={quote(mutation)}"),
+        (foreign, 403, f"/graphql?query={quote('{ version }')}"),
+        (handshake, 403, "/graphql"),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", dagster.port, timeout=60)
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, "version" in answer.read().decode()) == (status, False), headers
+        connection.close()
+    keys = dagster.graphql("{ instance { concurrencyLimits { concurrencyKey } } }", {})
+    named = {limit["concurrencyKey"] for limit in keys["instance"]["concurrencyLimits"]}
+    assert "foreign" not in named

@@ -206,3 +206,28 @@ def test_importing_settings_and_clients_loads_neither_boto3_nor_dagster():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "network"),
+    [
+        ({}, "create"),
+        ({"XACCT_NETWORK": "own"}, "own"),
+        ({"XACCT_ADOPT": "secret,namespace"}, "create"),
+        ({"XACCT_ADOPT": "workgroup"}, "own"),
+        ({"XACCT_ADOPT": "workgroup", "XACCT_NETWORK": "own"}, "own"),
+    ],
+)
+def test_a_network_is_made_unless_the_warehouse_is_in_one(
+    variables: dict[str, str], network: str
+) -> None:
+    assert Settings.load({**REQUIRED, **variables}).network == network
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"XACCT_NETWORK": "none"}, {"XACCT_NETWORK": "create", "XACCT_ADOPT": "workgroup"}],
+)
+def test_a_network_that_cannot_be_is_refused(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="XACCT_NETWORK"):
+        Settings.load({**REQUIRED, **variables})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -94,7 +96,9 @@ class Evaluation:
             for name, definition in self._definitions.items()
         }
         self.outputs = {
-            name: self._resolve(output["Value"]) for name, output in template["Outputs"].items()
+            name: self._resolve(output["Value"])
+            for name, output in template["Outputs"].items()
+            if "Condition" not in output or self._holds(output["Condition"])
         }
 
     def _holds(self, condition: str) -> bool:
@@ -139,6 +143,8 @@ class Evaluation:
     def _getatt(self, path: str) -> str:
         logical_id, _, attribute = path.partition(".")
         type_, name = self._definitions[logical_id]["Type"], self._id(logical_id)
+        if attribute in ("AllocationId", "AvailabilityZone"):
+            return f"{name}.{attribute}"
         service, kind = {
             "AWS::IAM::Role": ("iam", "role/"),
             "AWS::RedshiftServerless::Namespace": ("redshift-serverless", "namespace/"),
@@ -166,6 +172,21 @@ class Evaluation:
 
     def _not(self, value: list[Any]) -> bool:
         return not self._resolve(value[0])
+
+    def _or(self, value: list[Any]) -> bool:
+        return any(self._resolve(item) for item in value)
+
+    def _select(self, value: list[Any]) -> Any:
+        items = self._resolve(value[1])
+        return (items if isinstance(items, list) else items.split(","))[int(value[0])]
+
+    def _getazs(self, _value: Any) -> list[str]:
+        return [f"us-east-1{letter}" for letter in "abc"]
+
+    def _cidr(self, value: list[Any]) -> list[str]:
+        block, count, bits = (self._resolve(item) for item in value)
+        subnets = ipaddress.ip_network(block).subnets(new_prefix=32 - int(bits))
+        return [str(subnet) for subnet in itertools.islice(subnets, int(count))]
 
     def _join(self, value: list[Any]) -> str:
         items = self._resolve(value[1])

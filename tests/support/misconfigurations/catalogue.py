@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tests.support.misconfigurations import first_links, policies, resources, warehouse
+from tests.support.misconfigurations import (
+    first_links,
+    network,
+    policies,
+    resources,
+    warehouse,
+)
 from tests.support.misconfigurations.case import Case
 from tests.support.misconfigurations.trial import Trial
 from tests.support.project import ROOT
@@ -15,6 +21,7 @@ GROUPS: dict[str, list[Case]] = {
     "Policies of the buckets in account A": policies.bucket_policies(),
     "Roles": policies.role_policies(),
     "Crawler, job and the job's files": resources.crawler_and_job(),
+    "Network": network.cases(),
     "Connection and catalog": resources.connections_and_catalog(),
     "Queues": resources.queues(),
     "Tables, procedure and rights": warehouse.tables_and_rights(),

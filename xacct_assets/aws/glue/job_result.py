@@ -14,6 +14,7 @@ from xacct_assets.aws.transient_errors import (
     is_busy_service,
     is_lost_connection,
     is_lost_machine,
+    is_network_gap,
     is_too_big,
     is_transient,
 )
@@ -98,6 +99,11 @@ def _advice(error: str | None) -> str:
             "the secret of the Glue connection and the database hold different passwords, also "
             "after the time that a rotation takes: correct one of them as the error says, then "
             "materialize again"
+        )
+    if is_network_gap(error):
+        return (
+            "the subnet of the Glue connection lacks a route, a rule or an endpoint: `xacct "
+            "doctor` names it, and `xacct deploy` makes it again"
         )
     if is_lost_connection(error):
         return "a connection was lost, at its other end or on the way: materialize again"

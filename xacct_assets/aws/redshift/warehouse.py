@@ -45,6 +45,7 @@ class Warehouse:
         connect_timeout: seconds; a time-out named in the secret has precedence.
         login_timeout, statement_timeout: seconds without an answer.
         rotation_window: seconds for which a refused login is tried again.
+        explain: what the network lacks, if that is known; asked if there is no connection.
         connector: `redshift_connector.connect`; for tests.
         sleep, clock: for tests.
     """
@@ -57,6 +58,7 @@ class Warehouse:
         login_timeout: float = LOGIN_TIMEOUT,
         statement_timeout: float = STATEMENT_TIMEOUT,
         rotation_window: float = ROTATION_WINDOW,
+        explain: Callable[[], str | None] = lambda: None,
         connector: Callable[..., Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -70,6 +72,7 @@ class Warehouse:
         self._login_timeout = login_timeout
         self._statement_timeout = statement_timeout
         self._rotation_window = rotation_window
+        self._explain = explain
         self._connector = connector
         self._sleep = sleep
 
@@ -191,7 +194,18 @@ class Warehouse:
                 current = self._read_credentials()
                 with self._lock:
                     self._known = current
-            return self._open(self.credentials)
+            try:
+                return self._open(self.credentials)
+            except ConnectionFailed as failure:
+                missing = self._explain()
+                if missing is None:
+                    raise
+                raise ConnectionFailed(
+                    failure.what,
+                    reason=f"{failure.reason}. {missing}",
+                    code=failure.code,
+                    fix="`xacct doctor` reads the network, and says what makes it whole",
+                ) from failure
 
         def is_refused(failure: Exception) -> bool:
             if not isinstance(failure, LoginFailed) or not is_login_refused(failure.reason):

@@ -11,14 +11,16 @@ from xacct_assets.aws.errors import AccessDenied, DeployFailed
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.feed.sql_files.folder import sql_folder
 from xacct_assets.feed.sql_files.migrations import read_migrations
-from xacct_assets.operations.deployment import plan
-from xacct_assets.operations.deployment.account_a_files import outputs_of_b
+from xacct_assets.operations.deployment import plan, stack_list
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.adoption import Adoption
 from xacct_assets.operations.deployment.changes import PlannedStack, describe, refuse_data_loss
 from xacct_assets.operations.deployment.deployed_stacks import DeployedStacks
 from xacct_assets.operations.deployment.job_libraries import libraries_zip
+from xacct_assets.operations.deployment.network import require_one_network
+from xacct_assets.operations.deployment.plan import NOTHING_ADOPTED
 from xacct_assets.operations.deployment.retired import find_retired
+from xacct_assets.operations.deployment.stack_walk import StackWalk
 from xacct_assets.operations.deployment.warehouse_setup import SqlRoute, WarehouseSetup
 from xacct_assets.operations.deployment.warehouse_sql import SqlScript
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec
     from xacct_assets.feed.sql_files.migrations import Migration
     from xacct_assets.operations.deployment.plan import Account
+    from xacct_assets.operations.deployment.stack_list import StackEntry
     from xacct_assets.settings import Settings
 
 Outcome = Literal["deployed", "up to date", "declined"]
@@ -100,73 +103,55 @@ class Deployment:
             arn = self._accounts.verify(account)
             self._report(f"account {account.upper()}: {arn}")
             self._adoption.require_names(account)
+        if "b" in accounts:
+            require_one_network(self._settings, self._accounts.sessions["b"], self._overrides)
         warehouse = WarehouseSetup(
             self._settings, self._accounts.sessions["b"], sql_over, self._report
         )
         with closing(self._stacks):
-            others = self._begin(accounts, warehouse)
-            if others is None:
+            if not self._make_stacks(accounts, warehouse, job_script, libraries):
                 return "declined"
-            for planned in others:
-                if planned.account == "a":
-                    self._execute(planned)
-                    for left in self._adoption.join_buckets(planned.plan, self._feeds):
-                        self._report(left)
             if "b" in accounts:
-                # Uploaded before the feeds' stacks, whose Glue jobs refer to the script.
-                self._upload(job_script, libraries)
-                for planned in others:
-                    if planned.account == "b":
-                        self._execute(planned)
                 records = self._migrate(warehouse, migrations)
                 if records is None:
                     return "declined"
                 warehouse.apply([*scripts, *records], self._feeds, self._display_path)
         return "deployed" if self._changed else "up to date"
 
-    def _begin(
-        self, accounts: Sequence[Account], warehouse: WarehouseSetup
-    ) -> list[PlannedStack] | None:
-        """Plan everything and ask, then deploy account B's stack, which the others depend on.
-
-        Returns:
-            The planned other stacks, agreed to; None if the changes were declined.
-        """
-        settings = self._settings
-        outputs = outputs_of_b(settings, self._accounts)
-        if "b" not in accounts:
-            others = self._plan_others(outputs, accounts)
-            return others if self._agreed(others) else None
-        self._name_retired_feeds()
-        adopted = self._adoption.find()
-        stack_b = self._stacks.plan(plan.account_b(settings, self._root, adopted))
-        # The stack of an older version may lack some.
-        known = all(name in outputs for name in plan.OUTPUTS_B)
-        others = self._plan_others(outputs, accounts) if known else []
-        if not known:
-            self._report("the other stacks are planned when account B's stack is there")
-        if not self._agreed([stack_b, *others]):
-            return None
-        result = self._execute(stack_b)
-        self._adoption.join_warehouse(adopted, result.outputs)
-        warehouse.make_user(secret_is_new=result.change == "created")
-        if all(result.outputs[name] == outputs.get(name) for name in plan.OUTPUTS_B):
-            return others
-        for planned in others:
-            self._stacks.discard(planned)
-        others = self._plan_others(result.outputs, accounts)
-        return others if self._agreed(others, asked_for_new=True) else None
-
-    def _plan_others(
-        self, outputs_b: Mapping[str, str], accounts: Sequence[Account]
-    ) -> list[PlannedStack]:
-        settings, root = self._settings, self._root
-        stacks = []
-        if "a" in accounts:
-            stacks.append(plan.account_a(settings, root, outputs_b, self._feeds))
+    def _make_stacks(
+        self,
+        accounts: Sequence[Account],
+        warehouse: WarehouseSetup,
+        job_script: bytes,
+        libraries: bytes,
+    ) -> bool:
+        """Make the stacks, and what belongs to each; False if the changes were declined."""
+        adopted = NOTHING_ADOPTED
         if "b" in accounts:
-            stacks += [plan.feed_stack(settings, root, feed, outputs_b) for feed in self._feeds]
-        return [self._stacks.plan(stack) for stack in stacks]
+            self._name_retired_feeds()
+            adopted = self._adoption.find()
+        every = stack_list.entries(self._settings, self._root, self._feeds, adopted)
+
+        def make(entry: StackEntry, planned: PlannedStack) -> StackResult:
+            result = self._execute(planned)
+            if entry.key == stack_list.ACCOUNT_B:
+                self._adoption.join_warehouse(adopted, result.outputs)
+                warehouse.make_user(secret_is_new=result.change == "created")
+                # Before the feeds' stacks, whose Glue jobs refer to the script.
+                self._upload(job_script, libraries)
+            elif entry.key == stack_list.ACCOUNT_A:
+                for left in self._adoption.join_buckets(planned.plan, self._feeds):
+                    self._report(left)
+            return result
+
+        walk = StackWalk(
+            [entry for entry in every if entry.account in accounts],
+            self._stacks.outputs(every),
+            self._stacks,
+            self._report,
+            self._agreed,
+        )
+        return walk.run(make)
 
     def _read_migrations(self) -> dict[str, list[Migration]]:
         """The migrations of each feed, by its name."""
@@ -201,7 +186,7 @@ class Deployment:
         self._changed |= result.change != "up to date"
         return result
 
-    def _agreed(self, stacks: Sequence[PlannedStack], *, asked_for_new: bool = False) -> bool:
+    def _agreed(self, stacks: Sequence[PlannedStack], *, asked_for_new: bool) -> bool:
         """Show the changes, and ask whether to make them.
 
         Args:
@@ -234,8 +219,9 @@ class Deployment:
             self._report(f"{feed.describe()}: {feed.retire_command}")
 
     def _check_overrides(self) -> None:
-        names = ("account_a.yaml", "account_b.yaml", "feed.yaml")
-        templates = [plan.template(self._root, name) for name in names]
+        templates = [
+            path.read_text(encoding="utf-8") for path in (self._root / "infra").glob("*.yaml")
+        ]
         for key in self._overrides:
             if not any(plan.has_parameter(text, key) for text in templates):
                 raise DeployFailed(

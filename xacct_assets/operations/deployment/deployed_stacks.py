@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.change_sets import ChangeSet
     from xacct_assets.operations.deployment.accounts import Accounts
     from xacct_assets.operations.deployment.plan import Account, StackPlan
+    from xacct_assets.operations.deployment.stack_list import StackEntry
     from xacct_assets.settings import Settings
 
 
@@ -61,6 +62,27 @@ class DeployedStacks:
         planned = PlannedStack(stack, self._change_set(stack))
         self._open[stack.name] = planned
         return planned
+
+    def outputs(self, entries: Sequence[StackEntry]) -> dict[str, Mapping[str, str]]:
+        """The outputs of the stacks that others need and that are there, by the entry's key."""
+        needed = {key for entry in entries for key in entry.needs}
+        found = {}
+        for entry in entries:
+            if entry.key in needed:
+                stack = describe_stack(self._client(entry.account), entry.name)
+                found[entry.key] = stack.outputs if stack else {}
+        return found
+
+    def require_own(self, entries: Sequence[StackEntry]) -> None:
+        """Raise before anything is changed if one of the stacks is there and somebody else's.
+
+        Raises:
+            DeployFailed: names the stack.
+        """
+        for entry in entries:
+            stack = describe_stack(self._client(entry.account), entry.name)
+            if stack is not None:
+                require_ours(stack, self._settings.suffix)
 
     def execute(self, planned: PlannedStack) -> StackResult:
         """Make the changes of a stack, and wait until they are made."""

@@ -22,6 +22,7 @@ from xacct_assets.operations.deployment.stack_contents import (
     NAMESPACE,
     describe_resources,
 )
+from xacct_assets.operations.deployment.stack_list import stack_names
 
 if TYPE_CHECKING:
     from xacct_assets.feed.spec import FeedSpec
@@ -116,9 +117,7 @@ class Removal:
         retired = self._retired_feeds() if "b" in self._of else []
         names: list[tuple[Account, str]] = [
             *(("b", feed.stack.name) for feed in retired),
-            *(("b", feed.stack_name(settings.suffix)) for feed in reversed(self._feeds)),
-            ("a", settings.stack_a),
-            ("b", settings.stack_b),
+            *reversed(stack_names(settings, self._feeds)),
         ]
         plan = RemovalPlan()
         for account, name in names:

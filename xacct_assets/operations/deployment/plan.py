@@ -21,6 +21,15 @@ ACCOUNTS: tuple[Account, ...] = ("a", "b")
 NOTHING_ADOPTED = Adopted()
 #: Outputs of account B's stack that account A's and the feeds' are made from.
 OUTPUTS_B = ("DatabaseUser", "GlueRoleArn", "OrchestratorRoleArn", "RoleBArn", "ArrivalQueueArn")
+#: Parameters of account B's template -> the outputs of the network's stack that they are made from.
+NETWORK_OF_B = {
+    "WarehouseSubnetIds": "WarehouseSubnetIds",
+    "WarehouseSecurityGroupIds": "WarehouseSecurityGroupId",
+    "GlueSubnetId": "GlueSubnetId",
+    "GlueSecurityGroupId": "GlueSecurityGroupId",
+    "GlueAvailabilityZone": "GlueAvailabilityZone",
+}
+OUTPUTS_NETWORK = tuple(NETWORK_OF_B.values())
 
 
 @dataclass(frozen=True)
@@ -48,9 +57,28 @@ def template(root: Path, name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def account_b(settings: Settings, root: Path, adopted: Adopted = NOTHING_ADOPTED) -> StackPlan:
-    """The stack of account B; deployed first, since account A's bucket policies name its roles."""
+def network(settings: Settings, root: Path) -> StackPlan:
+    """The stack of the network in account B: deployed first, since the others are placed in it."""
+    parameters = {"Suffix": settings.suffix}
+    if settings.warehouse_port:
+        parameters["WarehousePort"] = str(settings.warehouse_port)
+    return StackPlan(settings.stack_network, "b", template(root, "network.yaml"), parameters)
+
+
+def account_b(
+    settings: Settings,
+    root: Path,
+    adopted: Adopted = NOTHING_ADOPTED,
+    network_outputs: Mapping[str, str] | None = None,
+) -> StackPlan:
+    """The stack of account B; before account A's, whose bucket policies name its roles.
+
+    Without ``network_outputs``, the network is the owner's: its ids are template parameters, which
+    later deployments keep.
+    """
+    placed = network_outputs or {}
     parameters = {
+        **{name: placed[output] for name, output in NETWORK_OF_B.items() if output in placed},
         **adopted.parameters(settings),
         "AccountAId": settings.account_a,
         "Suffix": settings.suffix,

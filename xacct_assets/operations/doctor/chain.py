@@ -14,6 +14,7 @@ from xacct_assets.operations.doctor import (
     buckets,
     glue,
     machine,
+    network,
     probe,
     roles,
     settings_link,
@@ -48,6 +49,7 @@ EXPORT_POLICY = "policy of the export bucket"
 WORKGROUP = "workgroup"
 ATTACHED = "role chain of UNLOAD"
 SECRET = "login for Redshift"  # noqa: S105 -- the name of a check
+PIECES = "routes, rules, endpoints and peering"
 NETWORK = "network path and TLS to Redshift"
 LOGIN = "login to Redshift"
 DATA_API = "Data API"
@@ -189,6 +191,13 @@ def _warehouse(here: Installation) -> list[Check]:
             explained_by=(ORCHESTRATOR,),
         ),
         Check(
+            PIECES,
+            "Dagster, Glue's jobs, the warehouse and AWS's services reach each other",
+            partial(network.network, here),
+            needs=(SETTINGS,),
+            explained_by=(ORCHESTRATOR,),
+        ),
+        Check(
             ATTACHED,
             "RoleB is attached to the namespace",
             partial(warehouse.role_chain, here),
@@ -207,7 +216,7 @@ def _warehouse(here: Installation) -> list[Check]:
             "name, route, port and certificate are right",
             partial(warehouse.redshift_network, here),
             needs=(SECRET,),
-            explained_by=(WORKGROUP,),
+            explained_by=(WORKGROUP, PIECES),
             if_silent=warehouse.SILENT,
         ),
         Check(
@@ -215,7 +224,7 @@ def _warehouse(here: Installation) -> list[Check]:
             "user and password are accepted",
             partial(warehouse.redshift_login, here),
             needs=(NETWORK,),
-            explained_by=(WORKGROUP,),
+            explained_by=(WORKGROUP, PIECES),
             if_silent=warehouse.SILENT,
         ),
         *_per_feed(
@@ -332,7 +341,7 @@ def _by_doing(here: Installation) -> list[Check]:
             "Redshift writes, replaces and deletes as RoleB, then RoleA",
             partial(probe.unload, here),
             needs=(DATA_API, ATTACHED, ROLE_A, ROLE_B),
-            explained_by=(ORCHESTRATOR, EXPORT_POLICY),
+            explained_by=(ORCHESTRATOR, EXPORT_POLICY, PIECES),
             if_silent=warehouse.SILENT,
         ),
         Check(
@@ -340,7 +349,7 @@ def _by_doing(here: Installation) -> list[Check]:
             "Redshift reads the job's temporary files as RoleB",
             partial(probe.copy, here),
             needs=(LOGIN, ATTACHED, ROLE_B),
-            explained_by=(ORCHESTRATOR,),
+            explained_by=(ORCHESTRATOR, PIECES),
             if_silent=warehouse.SILENT,
         ),
     ]

@@ -27,7 +27,7 @@ JSON_TARGETS = {
 }
 """Services with a JSON protocol, by the prefix of their target header."""
 
-QUERY_SERVICES = frozenset({"cloudformation", "iam", "sns", "sqs", "sts"})
+QUERY_SERVICES = frozenset({"cloudformation", "ec2", "iam", "sns", "sqs", "sts"})
 """Services with the query protocol."""
 
 SERVICES = frozenset({*JSON_TARGETS.values(), *QUERY_SERVICES, "s3"})

@@ -24,7 +24,7 @@ class Check:
 
 def unknown_operation(call: Call) -> Refused:
     """The refusal of an operation that the sandbox does not know."""
-    code = "InvalidAction" if call.service in ("iam", "sts", "cloudformation", "sns") else ""
+    code = "InvalidAction" if call.service in ("cloudformation", "ec2", "iam", "sns", "sts") else ""
     return Refused(
         call.service,
         code or "UnknownOperationException",

@@ -14,6 +14,7 @@ from xacct_sandbox.emulator.authorization.calls import Call, Refused
 from xacct_sandbox.emulator.authorization.checks import Check, has_tags, text, unknown_operation
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.identity_resources import iam_checks, sts_checks
+from xacct_sandbox.emulator.authorization.network_resources import network_checks
 from xacct_sandbox.emulator.authorization.topic_resources import topic_checks
 from xacct_sandbox.emulator.glue_arns import glue_resource_arns
 from xacct_sandbox.emulator.loader import Emulator
@@ -310,6 +311,7 @@ def _glue(emulator: Emulator, call: Call) -> list[Check]:
 
 _READERS: dict[str, Callable[[Emulator, Call], list[Check]]] = {
     "cloudformation": _cloudformation,
+    "ec2": network_checks,
     "glue": _glue,
     "iam": iam_checks,
     "logs": _logs,

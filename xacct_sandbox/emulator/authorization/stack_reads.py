@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from xacct_sandbox.emulator.authorization.checks import Check
-from xacct_sandbox.emulator.authorization.stack_resources import Target
+from xacct_sandbox.emulator.authorization.network_types import NETWORK_READS
+from xacct_sandbox.emulator.authorization.stack_targets import Target
 
 
 def _on(actions: str, resource: Callable[[Target], str]) -> Callable[[Target], list[Check]]:
@@ -35,6 +36,7 @@ def _database(target: Target) -> list[Check]:
 
 
 READS: Mapping[str, Callable[[Target], list[Check]]] = {
+    **NETWORK_READS,
     "AWS::Glue::Crawler": _on("glue:GetCrawler", lambda t: t.arn("glue", f"crawler/{t.name}")),
     "AWS::Glue::Database": _database,
     "AWS::Glue::Job": _on("glue:GetJob", lambda t: t.arn("glue", f"job/{t.name}")),

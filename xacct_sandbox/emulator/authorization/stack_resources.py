@@ -8,51 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.documents import Kind
-
-Properties = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Target:
-    """The resource of a stack.
-
-    Attributes:
-        name: its name, or the one that it will get.
-        account: in which the stack is.
-        region: in which the stack is.
-    """
-
-    name: str
-    properties: Properties
-    account: str
-    region: str
-
-    def arn(self, service: str, resource: str) -> str:
-        """An ARN in the stack's account and region."""
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
-
-
-@dataclass(frozen=True)
-class ResourceType:
-    """A resource type.
-
-    Attributes:
-        name: the property with the resource's name.
-        create: the checks for its creation; an update needs ``update``, or these.
-        lowercase: whether a generated name is in lower case.
-    """
-
-    name: str
-    create: Callable[[Target], list[Check]]
-    delete: Callable[[Target], list[Check]]
-    update: Callable[[Target], list[Check]] | None = None
-    lowercase: bool = False
+from xacct_sandbox.emulator.authorization.network_types import NETWORK_TYPES
+from xacct_sandbox.emulator.authorization.stack_targets import Properties, ResourceType, Target
 
 
 def _on(service: str, *actions: str, arn: str) -> list[Check]:
@@ -272,6 +234,7 @@ def _nothing(_target: Target) -> list[Check]:
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::CloudFormation::WaitCondition": ResourceType("", _nothing, _nothing),
     "AWS::CloudFormation::WaitConditionHandle": ResourceType("", _nothing, _nothing),
+    **NETWORK_TYPES,
     "AWS::Glue::Connection": _changeable("ConnectionInput.Name", "Connection", _catalog),
     "AWS::Glue::Crawler": _changeable("Name", "Crawler", partial(_regional, "glue", "crawler/{}")),
     "AWS::Glue::Database": _changeable("DatabaseInput.Name", "Database", _catalog),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from xacct_sandbox.emulator.loader import Emulator
 from xacct_sandbox.emulator.stacks.change_sets import patch_change_sets
+from xacct_sandbox.emulator.stacks.conditions import patch_conditions
 from xacct_sandbox.emulator.stacks.drift import patch_drift
 from xacct_sandbox.emulator.stacks.drift_aware import patch_drift_aware
 from xacct_sandbox.emulator.stacks.existing import patch_existing
@@ -19,6 +20,7 @@ from xacct_sandbox.emulator.stacks.requests import patch_requests
 
 def patch_stacks(emulator: Emulator) -> None:
     """Installs the patches of this package that come before the checks of rights."""
+    patch_conditions(emulator)
     patch_replacement(emulator)
     patch_existing(emulator)
     patch_change_sets(emulator)

@@ -23,6 +23,8 @@ from xacct_sandbox.glue.jobs.run_records import JobRun
 from xacct_sandbox.glue.jobs.worker import Ended, Script, Worker, WorkerFailed
 from xacct_sandbox.glue.jobs.worker_pool import WaitEnded, WorkerPool
 from xacct_sandbox.glue.responses import GLUE_PRINCIPAL
+from xacct_sandbox.network import access
+from xacct_sandbox.network.model import Place
 from xacct_sandbox.service_errors import ServiceError
 
 SESSION_NAME = "GlueJobRunnerSession"
@@ -113,6 +115,7 @@ class RunExecution:
             error = f"Internal service error: {problem!r}"
             raise
         finally:
+            access.job_places.pop(run_id, None)
             shutil.rmtree(folder, ignore_errors=True)
             log.close()
             self._record_end(state, error)
@@ -126,6 +129,11 @@ class RunExecution:
             if not fault.before_start:
                 self._record_start()
             return fault.state, fault.message
+        place = self._place()
+        refusal = access.refusal_of_job(place)
+        if refusal is not None:
+            raise RunFailed(refusal)
+        access.job_places[live.run_id] = place
         script, py_files = fetch_files(self.job, self.arguments, credentials, folder)
         worker = self._wait_for_worker()
         try:
@@ -140,6 +148,7 @@ class RunExecution:
                     arguments=script_arguments(self.job, live.run_id, self.arguments),
                     py_files=py_files,
                     credentials=credentials,
+                    unreachable=tuple(access.missing_services(place)),
                 ),
                 log.line,
                 live.end,
@@ -148,6 +157,12 @@ class RunExecution:
         finally:
             self.pool.release(worker)
         return self._result(ended)
+
+    def _place(self) -> Place:
+        """The subnet of the job's connections; of several, the first that has one."""
+        names = self.job.get("Connections", {}).get("Connections", [])
+        places = [emulator.connection_place(name) for name in names]
+        return next((place for place in places if place is not None), access.OUTSIDE)
 
     def _result(self, ended: Ended) -> Result:
         live = self.live

@@ -36,6 +36,7 @@ from awsglue.s3_mirror import S3Mirror
 from awsglue.session import start_session
 from pyspark.sql import SparkSession
 
+from xacct_sandbox.glue.jobs.endpoints import cut_off
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
 from xacct_sandbox.glue.jobs.warm_up import warm_up
 
@@ -156,7 +157,9 @@ def _script_environment(
     sys.argv = [order["script"], *order["arguments"]]
     sys.path[:0] = order["py_files"]
     sys.meta_path.insert(0, finder)
-    boto3.setup_default_session(botocore_session=_refreshing_session(orders))
+    session = _refreshing_session(orders)
+    cut_off(session, order["unreachable"], order["unreachable_seconds"])
+    boto3.setup_default_session(botocore_session=session)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from typing import IO, Any
 from xacct_sandbox.credentials import Credentials
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
+from xacct_sandbox.network.waiting import unreachable_seconds
 
 MEMORY_VARIABLE = "XACCT_SANDBOX_SPARK_MEMORY"
 JIT_VARIABLE = "XACCT_SANDBOX_SPARK_JIT"
@@ -54,6 +55,7 @@ class Script:
         arguments: of its command line.
         py_files: folders and archives that its modules are imported from.
         credentials: of the job's role.
+        unreachable: services of AWS that the job's network does not reach, by botocore's name.
     """
 
     run_id: str
@@ -62,6 +64,7 @@ class Script:
     arguments: list[str]
     py_files: list[Path]
     credentials: Credentials
+    unreachable: tuple[str, ...] = ()
 
 
 # An error that ends the JVM; Spark logs it.
@@ -186,6 +189,8 @@ class Worker:
                     "arguments": script.arguments,
                     "py_files": [str(file) for file in script.py_files],
                     "credentials": script.credentials.document(),
+                    "unreachable": script.unreachable,
+                    "unreachable_seconds": unreachable_seconds(),
                 }
             )
             while True:

@@ -16,6 +16,7 @@ from xacct_sandbox.redshift.server.client_connection import ClientConnection, Wo
 from xacct_sandbox.redshift.server.context import ServerContext
 from xacct_sandbox.redshift.server.extended_query import ExtendedQuery
 from xacct_sandbox.redshift.server.faults import SessionFaults
+from xacct_sandbox.redshift.server.network import refused_connection
 from xacct_sandbox.redshift.server.query_history import QueryHistory
 from xacct_sandbox.redshift.server.query_protocol import SessionParts
 from xacct_sandbox.redshift.server.relay import Relay
@@ -53,6 +54,10 @@ async def open_session(
     refusal = await faults.connecting()
     if refusal is not None:
         client.fatal(refusal)
+        return
+    unreachable = await refused_connection(server.config, identity)
+    if unreachable is not None:
+        client.fatal(unreachable)
         return
     session = Session(server, client, await Backend.connect(server.socket_path), faults)
     client.handler = session

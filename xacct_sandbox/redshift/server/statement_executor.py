@@ -17,6 +17,7 @@ from xacct_sandbox.redshift.server.backend import Backend
 from xacct_sandbox.redshift.server.client_connection import ClientConnection
 from xacct_sandbox.redshift.server.context import ServerContext
 from xacct_sandbox.redshift.server.faults import SessionFaults
+from xacct_sandbox.redshift.server.network import require_way_to_s3
 from xacct_sandbox.redshift.server.query_history import QueryHistory
 from xacct_sandbox.redshift.server.relay import Relay
 from xacct_sandbox.redshift.server.statement_context import StatementContext
@@ -130,6 +131,8 @@ class StatementExecutor:
         """Run a plan; its command tag."""
         if isinstance(plan, Steps):
             return await self._steps(plan)
+        if isinstance(plan, (CopyStatement, UnloadStatement)):
+            await require_way_to_s3(self._server.config)
         if isinstance(plan, CopyStatement):
             copy = run_copy(self._context(query_id, sql), plan)
             return await self._with_latency(copy, f"COPY {query_id}", began)

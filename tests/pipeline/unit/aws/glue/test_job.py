@@ -6,7 +6,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.support.fakes.glue import CONSOLE, OPTIONS, FakeGlueJob
 from xacct_assets.aws.errors import AccessDenied, JobRunFailed, NotFound, WaitTimeout
 from xacct_assets.aws.glue.job import GlueJob
-from xacct_assets.aws.glue.job_result import log_urls
+from xacct_assets.aws.glue.job_result import _advice, log_urls
 from xacct_assets.aws.glue.job_runs import ENDED, JobRuns
 
 
@@ -381,3 +381,18 @@ def test_links_lead_to_the_run_and_its_two_logs():
     urls = log_urls(CONSOLE, "load", "jr_1", "/aws-glue/jobs")
     assert urls["job run"].endswith("#/job/load/run/jr_1")
     assert urls["error log"].endswith("log-group/$252Faws-glue$252Fjobs$252Ferror/log-events/jr_1")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "VPC S3 endpoint validation failed for SubnetId: subnet-1. VPC: vpc-1. Reason: Could not "
+        "find S3 endpoint or NAT gateway for subnetId: subnet-1 in Vpc vpc-1",
+        "At least one security group must open all ingress ports. To limit traffic, the source …",
+        'ConnectTimeoutError: Connect timeout on endpoint URL: "https://sts.us-east-1.amazonaws…"',
+        "InterfaceError: cannot connect to Redshift at h:5439/dev as u (connection c): connection "
+        "timed out [08001]",
+    ],
+)
+def test_a_job_whose_network_has_a_gap_is_told_who_names_it(message):
+    assert "xacct doctor" in _advice(message)

@@ -350,3 +350,17 @@ def test_a_server_that_refuses_tls_is_reported_as_such(monkeypatch):
     with pytest.raises(ConnectionFailed, match="refuses TLS"):
         probe_tls("127.0.0.1", 5439, 1)
     there.close()
+
+
+@pytest.mark.parametrize("missing", [None, "Dagster cannot reach the warehouse; missing: a route"])
+def test_a_connection_that_fails_names_what_the_network_lacks(clock, missing):
+    def no_way(**_):
+        raise TimeoutError("timed out")
+
+    warehouse = Warehouse(
+        lambda: LOGIN, explain=lambda: missing, connector=no_way, sleep=clock.sleep, clock=clock
+    )
+    with pytest.raises(ConnectionFailed) as failed:
+        warehouse.query("SELECT 1")
+    assert (missing or "was lost") in str(failed.value)
+    assert ("xacct doctor" in str(failed.value)) == bool(missing)

@@ -231,7 +231,73 @@ def test_a_deployment_that_is_killed_at_any_call_is_finished_by_the_next(
         installation.accounts.kill_after(None)
         installation.deploy()
         assert len(installation.accounts.a.cloudformation.stacks) == 1
-        assert len(installation.accounts.b.cloudformation.stacks) == 2
+        assert len(installation.accounts.b.cloudformation.stacks) == 3
         installation.destroy(*installation.buckets, final_snapshot=False)
         assert not installation.accounts.a.things
     assert kills > 20 / KILL_STEP
+
+
+# -- the network -------------------------------------------------------------------------------
+
+
+def test_the_network_is_made_first_and_the_warehouse_is_placed_in_it(
+    deployed: Installation,
+) -> None:
+    made = [line for line in deployed.shown if line.endswith(": created")]
+    assert "xacct-network-test" in made[0]
+    stacks = deployed.accounts.b.cloudformation.stacks
+    network = stacks[deployed.settings.stack_network]["outputs"]
+    parameters = stacks[deployed.settings.stack_b]["parameters"]
+    assert parameters["WarehouseSubnetIds"] == network["WarehouseSubnetIds"]
+    assert parameters["WarehouseSecurityGroupIds"] == network["WarehouseSecurityGroupId"]
+    assert parameters["GlueSubnetId"] == network["GlueSubnetId"]
+
+
+def test_a_route_that_was_deleted_by_hand_is_restored(deployed: Installation) -> None:
+    del deployed.accounts.b.things["AWS::EC2::Route", "RouteToWarehouse"]
+    deployed.deploy()
+    assert deployed.has("restored: RouteToWarehouse (AWS::EC2::Route)")
+    assert ("AWS::EC2::Route", "RouteToWarehouse") in deployed.accounts.b.things
+
+
+def test_with_a_network_of_ones_own_none_is_made_and_its_ids_are_kept(
+    installation: Installation,
+) -> None:
+    installation.change_settings(network="own")
+    installation.overrides = OWN_NETWORK
+    installation.deploy()
+    installation.overrides = {}
+    installation.deploy()
+    stacks = installation.accounts.b.cloudformation.stacks
+    assert installation.settings.stack_network not in stacks
+    assert stacks[installation.settings.stack_b]["parameters"]["GlueSubnetId"] == "subnet-1"
+
+
+def test_ids_of_another_network_are_refused_while_one_is_made(installation: Installation) -> None:
+    installation.overrides = {"GlueSubnetId": "subnet-1"}
+    with pytest.raises(DeployFailed, match="XACCT_NETWORK=own"):
+        installation.deploy()
+    assert not installation.accounts.b.cloudformation.stacks
+
+
+def test_an_installation_in_a_network_of_ones_own_is_not_moved_out_of_it(
+    installation: Installation,
+) -> None:
+    """One of an earlier release, in which there was no such setting."""
+    installation.change_settings(network="own")
+    installation.overrides = OWN_NETWORK
+    installation.deploy()
+    installation.change_settings(network="create")
+    installation.overrides = {}
+    with pytest.raises(DeployFailed, match="XACCT_NETWORK=own") as refused:
+        installation.deploy()
+    assert "GlueSubnetId=subnet-1" in str(refused.value)
+
+
+OWN_NETWORK = {
+    "WarehouseSubnetIds": "subnet-1,subnet-2,subnet-3",
+    "WarehouseSecurityGroupIds": "sg-1",
+    "GlueSubnetId": "subnet-1",
+    "GlueSecurityGroupId": "sg-2",
+    "GlueAvailabilityZone": "us-east-1a",
+}

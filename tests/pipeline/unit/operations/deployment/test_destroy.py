@@ -166,7 +166,7 @@ def test_nothing_is_removed_if_the_stacks_cannot_be_listed(
     monkeypatch.setattr("xacct_assets.operations.deployment.destroy.find_retired", deny)
     with pytest.raises(AccessDenied):
         deployed.destroy()
-    assert len(stacks(deployed)) == 3
+    assert len(stacks(deployed)) == 4
 
 
 def test_a_removal_that_is_killed_at_any_call_is_finished_by_the_next(

@@ -11,11 +11,12 @@ from tests.pipeline.unit.operations.deployment.conftest import Installation
 from tests.support.fakes.templates import at, load_template
 from xacct_assets.operations.deployment import plan
 from xacct_assets.operations.deployment.changes import GUARDED, UNREADABLE
+from xacct_assets.operations.deployment.plan import NETWORK_OF_B
 from xacct_assets.sources import sources_root
 from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
 ROOT = sources_root()
-FILES = ("account_a", "account_b", "feed")
+FILES = ("network", "account_a", "account_b", "feed")
 TEMPLATES = {file: load_template(plan.template(ROOT, f"{file}.yaml")) for file in FILES}
 TYPES = sorted({r["Type"] for t in TEMPLATES.values() for r in t["Resources"].values()})
 
@@ -49,17 +50,32 @@ def replaced_by(file: str, parameter: str) -> set[str]:
     }
 
 
-VALUES = {"AccountAId": "333333333333", "AccountBId": "444444444444"}
+VALUES = {
+    "AccountAId": "333333333333",
+    "AccountBId": "444444444444",
+    "AvailabilityZones": "us-east-1d,us-east-1e,us-east-1f",
+    "NatGateway": "true",
+    "OrchestratorCidr": "10.9.0.0/16",
+    "PublicSubnets": "true",
+    "WarehouseCidr": "10.8.0.0/16",
+}
 
 
 @pytest.mark.parametrize(("file", "parameter"), parameters())
 def test_every_parameter_that_replaces_a_resource_is_asked_about_by_its_name(
     installation: Installation, file: str, parameter: str
 ) -> None:
+    if parameter in NETWORK_OF_B:
+        installation.change_settings(network="own")
     installation.deploy()
     expected = replaced_by(file, parameter)
     account = installation.accounts.a if file == "account_a" else installation.accounts.b
-    name = {"account_a": installation.settings.stack_a, "account_b": installation.settings.stack_b}
+    settings = installation.settings
+    name = {
+        "account_a": settings.stack_a,
+        "account_b": settings.stack_b,
+        "network": settings.stack_network,
+    }
     stack = account.cloudformation.stacks[name.get(file, "xacct-feed-products-test")]
     expected &= set(stack["resources"])
     ids = {logical_id: stack["resources"][logical_id]["id"] for logical_id in expected}
