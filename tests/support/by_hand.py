@@ -97,12 +97,24 @@ def _change_database(client: Client, name: str) -> None:
     )
 
 
+def _change_alarm(client: Client, name: str) -> None:
+    cloudwatch = client("cloudwatch")
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    kept = (
+        *("AlarmName", "Namespace", "MetricName", "Dimensions", "Statistic", "Period"),
+        *("EvaluationPeriods", "ComparisonOperator", "AlarmActions"),
+    )
+    cloudwatch.put_metric_alarm(**{key: alarm[key] for key in kept}, Threshold=100)
+
+
 _DELETE: dict[str, Touch] = {
     "AWS::Glue::Connection": lambda c, id_: c("glue").delete_connection(ConnectionName=id_),
     "AWS::Glue::Crawler": lambda c, id_: c("glue").delete_crawler(Name=id_),
     "AWS::Glue::Database": lambda c, id_: c("glue").delete_database(Name=id_),
     "AWS::Glue::Job": lambda c, id_: c("glue").delete_job(JobName=id_),
     "AWS::IAM::Role": _delete_role,
+    "AWS::CloudWatch::Alarm": lambda c, id_: c("cloudwatch").delete_alarms(AlarmNames=[id_]),
+    "AWS::Logs::LogGroup": lambda c, id_: c("logs").delete_log_group(logGroupName=id_),
     "AWS::RedshiftServerless::Namespace": _delete_namespace,
     "AWS::RedshiftServerless::Workgroup": lambda c, id_: c("redshift-serverless").delete_workgroup(
         workgroupName=id_
@@ -117,6 +129,8 @@ _DELETE: dict[str, Touch] = {
 }
 
 _CHANGE: dict[str, Touch] = {
+    "AWS::CloudWatch::Alarm": _change_alarm,
+    "AWS::Logs::LogGroup": lambda c, id_: c("logs").delete_retention_policy(logGroupName=id_),
     "AWS::Glue::Crawler": _change_crawler,
     "AWS::Glue::Database": _change_database,
     "AWS::Glue::Job": _change_job,

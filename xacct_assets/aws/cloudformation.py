@@ -157,7 +157,7 @@ class Stacks:
         events = self._events(name)
         return str(events[0]["EventId"]) if events else None
 
-    def _validation_errors(self, name: str) -> list[str]:
+    def validation_errors(self, name: str) -> list[str]:
         """What the validation of the last operation refused before any resource was changed."""
         with aws_call("cloudformation:DescribeEvents", f"stack {name}"):
             answer = self._client.describe_events(StackName=name, Filters={"FailedEvents": True})
@@ -192,18 +192,33 @@ class Stacks:
             cause = _describe_event(first, "ResourceStatusReason")
             if first.get("ResourceType") == "AWS::CloudFormation::Stack":
                 # The stack itself failed; errors of its validation are in another API.
-                cause = "; ".join(self._validation_errors(name)) or cause
+                cause = "; ".join(self.validation_errors(name)) or cause
         command = "the same command" if change == "deleted" else "`xacct deploy`"
-        fix = f"correct it and run {command} again: it goes on from here"
-        if "already exists" in cause:
-            fix = (
-                "something of that name is there that this stack did not make. To use it as it is, "
-                "adopt it (docs/deploy.md); otherwise choose another name or XACCT_SUFFIX. Then "
-                "deploy again"
-            )
+        fix = repair(cause) or f"correct it and run {command} again: it goes on from here"
         return DeployFailed(
             f"stack {name} was not {change}: it is {status}", reason=cause or None, fix=fix
         )
+
+
+def repair(cause: str) -> str | None:
+    """What to do about a cause that CloudFormation names; None if only the cause itself tells."""
+    if "already exists" in cause:
+        return (
+            "something of that name is there that this stack did not make. To use a bucket, "
+            "secret, workgroup or namespace as it is, adopt it (docs/deploy.md); else delete it if "
+            "nobody needs it, or choose another name or XACCT_SUFFIX. Then `xacct deploy` again"
+        )
+    if "scheduled for deletion" in cause:
+        return (
+            "a deleted secret keeps its name until its recovery window is over: `aws "
+            "secretsmanager restore-secret --secret-id NAME`, or wait. Then `xacct deploy` again"
+        )
+    if "conflicting conditional operation" in cause:
+        return (
+            "S3 is still deleting or making a bucket of that name, which can take an hour: wait, "
+            "then `xacct deploy` again"
+        )
+    return None
 
 
 def _describe_event(event: Mapping[str, Any], reason: str) -> str:

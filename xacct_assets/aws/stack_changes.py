@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.change_sets import ChangeSet, read_changes
-from xacct_assets.aws.cloudformation import TIMEOUT, Stacks
+from xacct_assets.aws.cloudformation import TIMEOUT, Stacks, repair
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.stack_reading import DEAD, GOOD, outputs_of
 
@@ -133,9 +133,21 @@ class StackChanges:
 
         Left by a failed creation, it contains nothing of value and is deleted. A rollback that
         failed is continued.
+
+        Raises:
+            DeployFailed: the stack was to be deleted, and something in it could not be.
         """
         self._stacks.settle(name, timeout)
         stack = self._stacks.describe(name)
+        if stack is not None and stack["StackStatus"] == "DELETE_FAILED":
+            unfinished = self._stacks.failure(name, "DELETE_FAILED", "deleted")
+            raise DeployFailed(
+                unfinished.what,
+                reason=unfinished.reason,
+                fix="its removal must be finished first: correct what the reason names, then `aws "
+                f"cloudformation delete-stack --stack-name {name}`, or go on with `xacct destroy` "
+                "if that was begun",
+            )
         if stack is not None and stack["StackStatus"] in DEAD:
             self._stacks.delete(name, timeout=timeout)
             return None
@@ -163,8 +175,7 @@ class StackChanges:
                 raise DeployFailed(
                     f"stack {name} cannot be {'created' if new else 'updated'}",
                     reason=str(error),
-                    fix="if it is in DELETE_FAILED, a removal was not finished: run `xacct destroy`"
-                    " again; otherwise correct what the reason names, then `xacct deploy` again",
+                    fix="correct what the reason names, then `xacct deploy` again",
                 ) from error
         planned = ChangeSet(name, id_, new, outputs=outputs)
         answer = self._stacks.waiter().until(
@@ -174,15 +185,18 @@ class StackChanges:
         )
         if answer["Status"] != "FAILED":
             return replace(planned, changes=read_changes(self._entries(planned, answer)))
-        self.discard(planned)
         reason = str(answer.get("StatusReason", ""))
+        # Names that are taken, among others (user guide, "Validate stack deployments").
+        refused = self._stacks.validation_errors(name) if "alidation" in reason else []
+        self.discard(planned)
         # CloudFormation has no code for this.
         if "didn't contain changes" in reason or "No updates are to be performed" in reason:
             return ChangeSet(name, None, outputs=outputs)
+        reason = "; ".join(refused) or reason
         raise DeployFailed(
-            f"the changes of stack {name} cannot be made",
+            f"the changes of stack {name} cannot be made; nothing was changed",
             reason=reason,
-            fix="correct it and run `xacct deploy` again: nothing was changed",
+            fix=repair(reason) or "correct it and run `xacct deploy` again",
         )
 
     def _change_set_made(self, planned: ChangeSet) -> Mapping[str, Any] | None:

@@ -163,6 +163,7 @@ def run_load_job(
             first_attempt=first_attempt,
             past_seconds=past_seconds,
             on_start=announce,
+            log_group=feed.log_group(settings.suffix),
             on_log=lambda line: context.log.info(f"[glue] {line}"),
         )
     return LoadOutcome(result, _loaded_days(session.get_custom_messages(), load_id, result.run_id))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.stack_rights import guard_resource_type
-from xacct_sandbox.emulator.stacks.drift import Read, set_reader
+from xacct_sandbox.emulator.stacks.drift import ALARM_PROPERTIES, Read, set_reader
 from xacct_sandbox.emulator.stacks.existing import KINDS, check_existence
 from xacct_sandbox.emulator.stacks.generated_names import draw_names
 from xacct_sandbox.service_errors import ServiceError
@@ -93,6 +94,47 @@ def patch_cloudformation(emulator: Emulator) -> None:
     emulator.stacks._runs_on_worker_thread = runs_on_worker_thread
     _patch_bucket_type(emulator)
     _patch_secret_type(emulator)
+    for type_name, supported in _SUPPORTED.items():
+        _refuse_other_properties(emulator, type_name, supported)
+
+
+_SUPPORTED = {
+    "AWS::CloudWatch::Alarm": ALARM_PROPERTIES,
+    "AWS::Logs::LogGroup": frozenset(
+        {"KmsKeyId", "LogGroupClass", "LogGroupName", "RetentionInDays", "Tags"}
+    ),
+}
+"""The properties that have an effect. ministack ignores others."""
+
+
+def _refuse_other_properties(emulator: Emulator, type_name: str, supported: frozenset[str]) -> None:
+    handlers = emulator.provisioners._RESOURCE_HANDLERS[type_name]
+    create, update = handlers["create"], handlers["update"]
+
+    def check(props: Mapping[str, Any]) -> None:
+        others = sorted(props.keys() - supported)
+        if others:
+            raise ServiceError(
+                "ValidationError",
+                f"The sandbox does not support {', '.join(others)} of {type_name}; leave it out "
+                "of the template.",
+            )
+        days = props.get("RetentionInDays")
+        if days is not None and int(days) not in emulator.logs._VALID_RETENTION_DAYS:
+            raise ServiceError("ValidationError", f"#/RetentionInDays: {days} is not a valid value")
+
+    def create_checked(logical_id: str, props: Mapping[str, Any], stack: str) -> Any:
+        check(props)
+        return create(logical_id, props, stack)
+
+    def update_checked(
+        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *rest: Any
+    ) -> Any:
+        check(new)
+        return update(physical_id, old, new, *rest)
+
+    handlers["create"] = functools.wraps(create)(create_checked)
+    handlers["update"] = functools.wraps(update)(update_checked)
 
 
 def _patch_bucket_type(emulator: Emulator) -> None:

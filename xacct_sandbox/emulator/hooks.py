@@ -235,9 +235,11 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "_update_crawler",
         "_update_job",
     ),
+    "ministack.services.cloudwatch": ("_alarms",),
     "ministack.services.cloudwatch_logs": (
         "_create_log_group",
         "_create_log_stream",
+        "_VALID_RETENTION_DAYS",
         "_log_groups",
         "_put_log_events",
     ),

@@ -56,6 +56,7 @@ class Emulator:
         self.sts: Any = modules["ministack.services.sts"]
         self.glue: Any = modules["ministack.services.glue"]
         self.secrets: Any = modules["ministack.services.secretsmanager"]
+        self.cloudwatch: Any = modules["ministack.services.cloudwatch"]
         self.logs: Any = modules["ministack.services.cloudwatch_logs"]
         self.tagging: Any = modules["ministack.services.tagging"]
         self.cloudformation: Any = modules["ministack.services.cloudformation"]

@@ -22,9 +22,11 @@ BODY_BYTES = 64 * 1024
 _TARGETS = {
     "AWSGlue": "glue",
     "AmazonSQS": "sqs",
+    "GraniteServiceVersion20100801": "monitoring",
     "Logs_20140328": "logs",
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
+    "ServiceQuotasV20190624": "servicequotas",
     "secretsmanager": "secretsmanager",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.glue import quotas
 from xacct_sandbox.glue.catalog import api as catalog
 from xacct_sandbox.glue.crawler import api as crawler
 from xacct_sandbox.glue.jobs import api as jobs
@@ -13,6 +14,7 @@ def install(config: SandboxConfig) -> None:
     catalog.install()
     crawler.install()
     jobs.install(config)
+    quotas.install()
 
 
 def start(_config: SandboxConfig) -> None:

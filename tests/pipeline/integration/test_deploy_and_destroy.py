@@ -14,7 +14,6 @@ from dataclasses import replace
 import pytest
 
 from tests.support.deployments import (
-    DESTROY,
     RAW,
     WORKING,
     delete_snapshots,
@@ -114,11 +113,39 @@ def test_a_killed_deployment_and_a_killed_removal_are_finished_by_the_next(
     survive_kills(own, each=1, seed=7)
 
 
+def test_everything_is_deployed_over_the_data_api(own: RunningSandbox) -> None:
+    """The admin makes the pipeline's user, the tables and the grants; the user can work with them.
+
+    Deployed again, nothing is left to do: the user's login is tried over the Data API too.
+    """
+    shown = xacct(own, "deploy", "--yes", "--sql-over", "data-api").stdout
+    assert "database user xacct_local: made" in shown
+    assert "SQL applied as the admin over data-api" in shown
+    checks = (
+        "Data API",
+        "login to Redshift",
+        "tables and procedure",
+        "rights of the database user",
+    )
+    xacct(own, "doctor", *(f"--only={check}" for check in checks))
+    again = xacct(own, "deploy", "--sql-over", "data-api").stdout
+    assert "database user xacct_local: up to date" in again
+    # A password that somebody changed is put right, by the secret.
+    secrets = own.client("account-b-admin", "secretsmanager")
+    login = json.loads(secrets.get_secret_value(SecretId="xacct/redshift-local")["SecretString"])
+    secrets.put_secret_value(
+        SecretId="xacct/redshift-local",
+        SecretString=json.dumps({**login, "password": "Another-1-password"}),
+    )
+    mended = xacct(own, "deploy", "--sql-over", "data-api").stdout
+    assert "database user xacct_local: got the secret's password" in mended
+    xacct(own, "doctor", "--only=Data API")
+
+
 def test_a_removal_leaves_what_was_made_by_hand_inside_the_naming_scheme(
     own: RunningSandbox,
 ) -> None:
     """One of every deletable kind."""
-    _drop_bucket(own, "account-b-admin", WORKING)
     xacct(own, "deploy", "--yes")
     a, b = "account-a-admin", "account-b-admin"
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -159,7 +186,8 @@ def test_a_removal_leaves_what_was_made_by_hand_inside_the_naming_scheme(
     own.client(b, "redshift-serverless").create_snapshot(
         namespaceName="xacct-local", snapshotName="xacct-local-by-hand"
     )
-    xacct(own, *DESTROY)
+    # The working bucket has nothing but the job's files, so it goes without a flag.
+    xacct(own, "destroy", "--yes")
     assert stacks(own) == ["xacct-feed-more-local"]
     assert _buckets(own, a) == ["sample-inp-bucket-etl-local-2"]
     assert _buckets(own, b) == ["xacct-processing-local-2"]

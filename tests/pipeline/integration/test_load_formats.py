@@ -217,7 +217,9 @@ def test_a_sensitive_value_that_copy_refuses_is_in_no_message_and_no_log(job: Lo
     assert "geheim" not in message
     for stream in ("error", "output"):
         events = job.client("logs").get_log_events(
-            logGroupName=f"/aws-glue/jobs/{stream}", logStreamName=run["Id"], startFromHead=True
+            logGroupName=f"{run['LogGroupName']}/{stream}",
+            logStreamName=run["Id"],
+            startFromHead=True,
         )["events"]
         assert events or stream == "output"
         assert "geheim" not in json.dumps(events)

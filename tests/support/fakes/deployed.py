@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.fakes.cloudformation import NOW
 from tests.support.fakes.modelled_client import ModelledClient, client_error
 from tests.support.fakes.stack_service import BUCKET, FakeStackService
 from xacct_assets.operations.deployment.accounts import Accounts
@@ -20,6 +21,8 @@ class FakeAccount:
     Attributes:
         things: properties of each resource, by type and physical id.
         objects: content of each bucket's objects.
+        metadata: of the objects that have some, by bucket and key.
+        marked_secrets: ARNs of the secrets that are marked for deletion.
         snapshots: names of the snapshots of namespaces.
         cloudformation: its stacks.
         after_call: called after each call to a client.
@@ -29,6 +32,8 @@ class FakeAccount:
         self.id = id_
         self.things: dict[tuple[str, str], dict[str, Any]] = {}
         self.objects: dict[str, dict[str, bytes]] = {}
+        self.metadata: dict[tuple[str, str], dict[str, str]] = {}
+        self.marked_secrets: set[str] = set()
         self.snapshots: list[str] = []
         self.after_call: Callable[[], None] = lambda: None
         self.cloudformation = FakeStackService(id_, self.things, self.objects)
@@ -44,6 +49,7 @@ class FakeAccount:
                 create_snapshot=self._create_snapshot,
                 get_snapshot=lambda snapshotName: {"snapshot": {"status": "AVAILABLE"}},
             ),
+            "secretsmanager": self._client("secretsmanager", describe_secret=self._describe_secret),
             "s3": self._client(
                 "s3",
                 head_bucket=self._head_bucket,
@@ -90,17 +96,26 @@ class FakeAccount:
         self.snapshots.append(snapshotName)
         return {}
 
+    def _describe_secret(self, SecretId: str) -> dict[str, Any]:
+        for (type_, arn), properties in self.things.items():
+            name = arn.rpartition(":")[2].rpartition("-")[0]
+            if type_ == "AWS::SecretsManager::Secret" and SecretId in (arn, name):
+                marked = {"DeletedDate": NOW} if arn in self.marked_secrets else {}
+                return {"ARN": arn, "Name": properties.get("Name", name), **marked}
+        raise client_error("ResourceNotFoundException", "can't find the specified secret", 400)
+
     def _head_bucket(self, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
         assert ExpectedBucketOwner == self.id
         if (BUCKET, Bucket) not in self.things:
             raise client_error("404", "Not Found", 404)
         return {}
 
-    def _versions(self, Bucket: str, **_: Any) -> dict[str, Any]:
+    def _versions(self, Bucket: str, Prefix: str, **_: Any) -> dict[str, Any]:
         return {
             "Versions": [
                 {"Key": key, "VersionId": "null", "Size": len(content)}
                 for key, content in self.objects[Bucket].items()
+                if key.startswith(Prefix)
             ]
         }
 
@@ -116,12 +131,15 @@ class FakeAccount:
         return {}
 
     def _head_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:
-        if Key not in self.objects[Bucket]:
+        if Key not in self.objects.get(Bucket, {}):
             raise client_error("404", "Not Found", 404)
-        return {}
+        return {"Metadata": self.metadata.get((Bucket, Key), {})}
 
-    def _put_object(self, Bucket: str, Key: str, Body: bytes, **_: Any) -> dict[str, Any]:
+    def _put_object(
+        self, Bucket: str, Key: str, Body: bytes, Metadata: dict[str, str], **_: Any
+    ) -> dict[str, Any]:
         self.objects[Bucket][Key] = Body
+        self.metadata[Bucket, Key] = Metadata
         return {}
 
 

@@ -11,20 +11,7 @@ from typing import Any
 
 import yaml
 
-_NAMES = {
-    "AWS::Glue::Connection": "ConnectionInput.Name",
-    "AWS::Glue::Crawler": "Name",
-    "AWS::Glue::Database": "DatabaseInput.Name",
-    "AWS::Glue::Job": "Name",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::RedshiftServerless::Namespace": "NamespaceName",
-    "AWS::RedshiftServerless::Workgroup": "WorkgroupName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::S3::BucketPolicy": "Bucket",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
-    "AWS::SecretsManager::Secret": "Name",
-}
+from xacct_sandbox.emulator.authorization.stack_resources import RESOURCE_TYPES
 
 
 class _Loader(yaml.SafeLoader):
@@ -106,8 +93,11 @@ class Evaluation:
 
     def _id(self, logical_id: str) -> str:
         definition = self._definitions[logical_id]
-        path = _NAMES.get(definition["Type"])
-        name = self._resolve(at(definition.get("Properties", {}), path)) if path else None
+        properties = definition.get("Properties", {})
+        path = RESOURCE_TYPES[definition["Type"]].name
+        name = self._resolve(at(properties, path)) if path else None
+        if definition["Type"] == "AWS::S3::BucketPolicy":
+            name = self._resolve(properties["Bucket"])
         if definition["Type"] == "AWS::SecretsManager::Secret":
             name = name or f"{logical_id}-generated"
             return f"arn:aws:secretsmanager:us-east-1:{self._account}:secret:{name}-AbC123"

@@ -53,15 +53,12 @@ class Hands:
         return Warehouse(lambda: login)
 
     def sql(self, *statements: str) -> None:
-        """Run statements as the admin of the database, in one transaction."""
-
-        def run(connection: Any) -> None:
+        """Run statements as the admin of the database, each by itself, as an SQL editor does."""
+        with environment(self.sandbox.variables), self.admin.connect() as connection:
+            connection.autocommit = True
             with connection.cursor() as cursor:
                 for statement in statements:
                     cursor.execute(statement)
-
-        with environment(self.sandbox.variables):
-            self.admin.transaction(run)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ GROUPS: dict[str, list[Case]] = {
     "Network": network.cases(),
     "Connection and catalog": resources.connections_and_catalog(),
     "Queues": resources.queues(),
+    "Logs and alarm": resources.logs_and_alarm(),
     "Tables, procedure and rights": warehouse.tables_and_rights(),
     "Login and role chain": warehouse.secrets(),
     "A warehouse that does not answer": warehouse.silent(),

@@ -76,7 +76,13 @@ _ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
                 "SeeAttachedRoles",
                 "ReadSecret",
             ),
-            "deployment": ("SeeFeedStacks", "SeeConnection"),
+            "deployment": (
+                "SeeFeedStacks",
+                "SeeConnection",
+                "SeeAlarm",
+                "SeeLogGroups",
+                "SeeQuotas",
+            ),
             "arrivals": ("ReadNotifications", "CountDeadLetters"),
         },
     ),
@@ -164,7 +170,6 @@ def _role_cases() -> Iterator[Case]:
         for policy, sids in policies.items():
             for sid in sids:
                 yield _of_role(account, role, check, f"{sid} removed", policy, without(sid), sid)
-            # Without "deployment", not even the installation is found.
             if len(sids) > 1 and policy != "deployment":
                 yield Case(
                     f"{check}: policy {policy} deleted",
@@ -217,6 +222,23 @@ def _role_cases() -> Iterator[Case]:
         *("b", GLUE, "Glue role", "catalog without glue:CreatePartition", "catalog"),
         with_fields("CrawlAndReadTables", Action=["glue:GetTable", "glue:GetPartitions"]),
         *("CrawlAndReadTables", "Action"),
+    )
+    for check, sid in (
+        # Without these, not even the installation is found.
+        ("installation", "ListStacks"),
+        ("installation", "SeeStack"),
+        ("orchestrator role", "ReadRoles"),
+    ):
+        yield _of_role(
+            *("b", ORCHESTRATOR, check, f"{sid} removed", "deployment"), without(sid), sid
+        )
+    yield Case(
+        "orchestrator role: policy deployment deleted",
+        "installation",
+        lambda hands: hands.b("iam").delete_role_policy(
+            RoleName=ORCHESTRATOR, PolicyName="deployment"
+        ),
+        ("deployment", "ListStacks"),
     )
     for role, policy in ((GLUE, "redshift-secret"), (GLUE, "logs-and-metrics")):
         yield Case(

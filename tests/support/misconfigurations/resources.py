@@ -13,6 +13,11 @@ CONNECTION = f"xacct-redshift-{SUFFIX}"
 WORKING = f"xacct-processing-{SUFFIX}"
 RAW = f"sample-inp-bucket-etl-{SUFFIX}"
 QUEUE, DEAD = f"xacct-arrivals-{SUFFIX}", f"xacct-arrivals-dead-{SUFFIX}"
+_ALARM_FIELDS = (
+    *("AlarmName", "AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic"),
+    *("Period", "EvaluationPeriods", "Threshold", "ComparisonOperator", "TreatMissingData"),
+    *("AlarmActions", "OKActions", "ActionsEnabled"),
+)
 OTHER_ROLE = f"arn:aws:iam::222222222222:role/xacct-RoleB-{SUFFIX}"
 
 _CRAWLER_FIELDS = (
@@ -122,6 +127,11 @@ def _jobs() -> list[Case]:
             argument("--TempDir", f"s3://{WORKING}/temporary/"),
             "--TempDir",
         ),
+        case(
+            "another log group",
+            argument("--custom-logGroup-prefix", "/aws-glue/jobs"),
+            "--custom-logGroup-prefix",
+        ),
         case("bookmarks", argument("--job-bookmark-option", "job-bookmark-enable"), "job-bookmark"),
         Case(
             "Glue job: deleted",
@@ -217,6 +227,57 @@ def _table_elsewhere(hands: Hands) -> None:
             ],
         },
     )
+
+
+def logs_and_alarm() -> list[Case]:
+    logs, alarm = "products: log groups of the job", "alarm of the dead-letter queue"
+    output, error = (f"/aws-glue/jobs/{JOB}/{stream}" for stream in ("output", "error"))
+
+    def changed(**change: Any) -> Callable[[Hands], None]:
+        def make(hands: Hands) -> None:
+            cloudwatch = hands.b("cloudwatch")
+            (now,) = cloudwatch.describe_alarms(AlarmNames=[DEAD])["MetricAlarms"]
+            cloudwatch.put_metric_alarm(**{**updated(now, _ALARM_FIELDS), **change})
+
+        return make
+
+    return [
+        Case(
+            f"log group {output}: kept for ever",
+            logs,
+            lambda hands: hands.b("logs").delete_retention_policy(logGroupName=output),
+            (output, "for ever"),
+        ),
+        Case(
+            f"log group {error}: kept for a day",
+            logs,
+            lambda hands: hands.b("logs").put_retention_policy(
+                logGroupName=error, retentionInDays=1
+            ),
+            (error, "for 1 days"),
+        ),
+        Case(
+            f"log group {error}: deleted",
+            logs,
+            lambda hands: hands.b("logs").delete_log_group(logGroupName=error),
+            (error,),
+        ),
+        Case("alarm: tells nobody", alarm, changed(AlarmActions=[]), ("AlarmActions",)),
+        Case("alarm: switched off", alarm, changed(ActionsEnabled=False), ("ActionsEnabled",)),
+        Case("alarm: of more messages", alarm, changed(Threshold=50), ("Threshold",)),
+        Case(
+            "alarm: of another queue",
+            alarm,
+            changed(Dimensions=[{"Name": "QueueName", "Value": QUEUE}]),
+            ("Dimensions",),
+        ),
+        Case(
+            "alarm: deleted",
+            alarm,
+            lambda hands: hands.b("cloudwatch").delete_alarms(AlarmNames=[DEAD]),
+            (DEAD,),
+        ),
+    ]
 
 
 def queues() -> list[Case]:

@@ -20,7 +20,7 @@ from xacct_assets.aws.console import Console
 from xacct_assets.aws.errors import AwsFailure, Unavailable, WaitTimeout
 from xacct_assets.aws.glue.job_result import JobRunResult, failure_of, result_of
 from xacct_assets.aws.glue.job_runs import BACKOFF, ENDED, LIVE, MARKER, STOP_TIMEOUT, JobRuns
-from xacct_assets.aws.glue.log_tail import LogTail
+from xacct_assets.aws.glue.log_tail import LOG_GROUP, LogTail
 from xacct_assets.aws.glue.safe_retries import forbid_unsafe_retries
 from xacct_assets.aws.polling import AdaptivePolling, Backoff, Waiter, suppress_and_log
 
@@ -101,6 +101,7 @@ class GlueJob:
         on_start: Callable[[str, bool], None] | None = None,
         on_tick: Callable[[float], None] | None = None,
         on_log: Callable[[str], None] | None = None,
+        log_group: str = LOG_GROUP,
         queue_timeout: float = QUEUE_TIMEOUT,
     ) -> JobRunResult:
         """Do the load with one run, and wait for its end.
@@ -117,6 +118,7 @@ class GlueJob:
             on_start: called with the run id and whether it had been running before.
             on_tick: called while waiting with the seconds waited.
             on_log: called with each line of the run's log; needs `logs`.
+            log_group: prefix of the log groups of the job's runs.
             queue_timeout: seconds to wait for a free place.
 
         Raises:
@@ -137,7 +139,11 @@ class GlueJob:
                 job_name, load_id, request, queue_timeout, on_tick, search=not first_attempt
             )
             run_id = started.run_id
-            tail = LogTail(self._logs, run_id, on_log) if self._logs and on_log else None
+            tail = (
+                LogTail(self._logs, run_id, on_log, group=log_group)
+                if self._logs and on_log
+                else None
+            )
             if on_start is not None:
                 on_start(run_id, started.attached)
             # Durations of similar runs say nothing of a run that had been running for a while.
@@ -154,7 +160,7 @@ class GlueJob:
         except BaseException as reason:
             self._stop_after(reason, job_name, load_id, run_id)
             raise
-        result = result_of(run, self._console, attached=started.attached)
+        result = result_of(run, self._console, log_group, attached=started.attached)
         if result.state == "SUCCEEDED":
             return result
         raise failure_of(job_name, result, timeout_minutes)

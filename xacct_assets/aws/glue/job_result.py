@@ -47,14 +47,15 @@ class JobRunResult:
     log_urls: dict[str, str] = field(default_factory=dict)
 
 
-def result_of(run: Mapping[str, Any], console: Console, *, attached: bool) -> JobRunResult:
+def result_of(
+    run: Mapping[str, Any], console: Console, log_group: str, *, attached: bool
+) -> JobRunResult:
     """From GetJobRun's answer for a run that has ended."""
     seconds = int(run.get("ExecutionTime") or 0)
     capacity = run.get("MaxCapacity")
     dpu = run.get("DPUSeconds")
     if dpu is None and capacity is not None:
         dpu = float(capacity) * seconds
-    group = run.get("LogGroupName") or "/aws-glue/jobs"
     return JobRunResult(
         run_id=str(run["Id"]),
         state=str(run["JobRunState"]),
@@ -64,7 +65,7 @@ def result_of(run: Mapping[str, Any], console: Console, *, attached: bool) -> Jo
         attached=attached,
         started=run.get("StartedOn"),
         completed=run.get("CompletedOn"),
-        log_urls=log_urls(console, str(run["JobName"]), str(run["Id"]), group),
+        log_urls=log_urls(console, str(run["JobName"]), str(run["Id"]), log_group),
     )
 
 

@@ -1,7 +1,7 @@
 """Shows the log lines of a Glue job run while it runs, within CloudWatch's rate limits.
 
-Glue writes a run's output to the stream named by the run id in ``/aws-glue/jobs/output`` and
-``/aws-glue/jobs/error``. GetLogEvents allows 25 requests a second per account and Region; a tail
+Glue writes a run's output to the stream named by the run id in two log groups, ``<prefix>/output``
+and ``<prefix>/error``. GetLogEvents allows 25 requests a second per account and Region; a tail
 makes two every twenty seconds.
 """
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GROUPS = ("/aws-glue/jobs/output", "/aws-glue/jobs/error")
+#: Prefix of the log groups of a job that names no other (``--custom-logGroup-prefix``).
+LOG_GROUP = "/aws-glue/jobs"
+#: The log groups of a run, below the prefix of its job.
+GROUPS = ("output", "error")
 #: Seconds between two requests for new lines, and before the first one.
 INTERVAL = 20.0
 #: Lines shown at most; a link leads to the rest.
@@ -34,7 +37,7 @@ class LogTail:
         logs: boto3's ``logs`` client.
         run_id: the job run.
         show: called with each line.
-        groups: log groups of the run.
+        group: prefix of the run's log groups.
         interval: seconds between two requests for new lines; for tests.
     """
 
@@ -44,13 +47,13 @@ class LogTail:
         run_id: str,
         show: Callable[[str], None],
         *,
-        groups: tuple[str, ...] = GROUPS,
+        group: str = LOG_GROUP,
         interval: float = INTERVAL,
     ) -> None:
         self._logs = logs
         self._run_id = run_id
         self._show = show
-        self._tokens: dict[str, str | None] = dict.fromkeys(groups)
+        self._tokens: dict[str, str | None] = dict.fromkeys(f"{group}/{name}" for name in GROUPS)
         self._interval = interval
         self._slept = 0.0
         self._shown = 0

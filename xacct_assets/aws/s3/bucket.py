@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os.path
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import NotFound
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
         ListObjectsV2OutputTypeDef,
         ListObjectsV2RequestTypeDef,
         ListObjectVersionsOutputTypeDef,
-        ObjectIdentifierTypeDef,
         ObjectTypeDef,
     )
 
-_SHA = "sha256"
+#: Metadata of an object that `Bucket.put_if_changed` wrote: the digest of its content.
+DIGEST = "sha256"
 _DELETE_BATCH = 1000
 #: Listings at the same time, of folders with more than a page of objects.
 _LISTINGS = 8
@@ -50,6 +51,15 @@ class BucketContents:
 
     def __str__(self) -> str:
         return f"{self.objects:,} object versions, {self.size:,} bytes"
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """A version of an object, or the marker that it was deleted."""
+
+    key: str
+    id: str
+    is_marker: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,27 +128,41 @@ class Bucket:
         with self.call("s3:PutObject", self.arn(key)):
             self.s3.put_object(Bucket=self.name, Key=key, Body=body, ExpectedBucketOwner=self.owner)
 
-    def put_if_changed(self, key: str, body: bytes) -> bool:
+    def metadata(self, key: str, version: str | None = None) -> dict[str, str]:
+        """The metadata of an object, or of one version of it.
+
+        Raises:
+            NotFound: there is no such object (or no such bucket).
+        """
+        of_version: Any = {} if version is None else {"VersionId": version}
+        with self.call("s3:GetObject", self.arn(key)):
+            head = self.s3.head_object(
+                Bucket=self.name, Key=key, ExpectedBucketOwner=self.owner, **of_version
+            )
+        return dict(head.get("Metadata", {}))
+
+    def put_if_changed(
+        self, key: str, body: bytes, metadata: Mapping[str, str] | None = None
+    ) -> bool:
         """Write an object unless it has this content already; True if it was written.
 
         The content's SHA-256 is kept in the object's metadata (an ETag is no digest in general).
+
+        Args:
+            key: of the object.
+            body: its content.
+            metadata: more metadata that it has.
         """
-        digest = hashlib.sha256(body).hexdigest()
-        try:
-            with self.call("s3:GetObject", self.arn(key)):
-                head = self.s3.head_object(
-                    Bucket=self.name, Key=key, ExpectedBucketOwner=self.owner
-                )
-            if head.get("Metadata", {}).get(_SHA) == digest:
+        wanted = {DIGEST: hashlib.sha256(body).hexdigest(), **(metadata or {})}
+        with suppress(NotFound):
+            if self.metadata(key) == wanted:
                 return False
-        except NotFound:
-            pass
         with self.call("s3:PutObject", self.arn(key)):
             self.s3.put_object(
                 Bucket=self.name,
                 Key=key,
                 Body=body,
-                Metadata={_SHA: digest},
+                Metadata=wanted,
                 ExpectedBucketOwner=self.owner,
             )
         return True
@@ -266,37 +290,48 @@ class Bucket:
                 size += sum(version["Size"] for version in versions)
         return BucketContents(objects, size)
 
-    def _version_pages(self) -> PageIterator[ListObjectVersionsOutputTypeDef]:
+    def _version_pages(self, prefix: str = "") -> PageIterator[ListObjectVersionsOutputTypeDef]:
         return self.s3.get_paginator("list_object_versions").paginate(
-            Bucket=self.name, ExpectedBucketOwner=self.owner
+            Bucket=self.name, Prefix=prefix, ExpectedBucketOwner=self.owner
         )
+
+    def versions(self, prefix: str = "") -> Iterator[ObjectVersion]:
+        """Every version and delete marker of the objects under a prefix."""
+        with self.call("s3:ListBucketVersions"):
+            for page in self._version_pages(prefix):
+                for item in page.get("Versions", []):
+                    yield ObjectVersion(item["Key"], item["VersionId"])
+                for marker in page.get("DeleteMarkers", []):
+                    yield ObjectVersion(marker["Key"], marker["VersionId"], is_marker=True)
 
     def empty(self) -> int:
         """Delete every version and delete marker of every object; how many there were."""
-        deleted = 0
-        with self.call("s3:ListBucketVersions"):
-            for page in self._version_pages():
-                items: list[ObjectIdentifierTypeDef] = [
-                    {"Key": item["Key"], "VersionId": item["VersionId"]}
-                    for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                ]
-                for start in range(0, len(items), _DELETE_BATCH):
-                    deleted += self._delete_versions(items[start : start + _DELETE_BATCH])
+        deleted = self.delete_versions(self.versions())
         self._abort_uploads()
         return deleted
 
-    def _delete_versions(self, items: list[ObjectIdentifierTypeDef]) -> int:
-        with self.call("s3:DeleteObjectVersion", self.arn("*")):
-            answer = self.s3.delete_objects(
-                Bucket=self.name,
-                Delete={"Objects": items, "Quiet": True},
-                ExpectedBucketOwner=self.owner,
-            )
-            for error in answer.get("Errors", []):
-                from botocore.exceptions import ClientError
+    def delete_versions(self, versions: Iterable[ObjectVersion]) -> int:
+        """Delete these versions and delete markers; how many there were."""
+        deleted = 0
+        left = iter(versions)
+        while batch := list(islice(left, _DELETE_BATCH)):
+            with self.call("s3:DeleteObjectVersion", self.arn("*")):
+                answer = self.s3.delete_objects(
+                    Bucket=self.name,
+                    Delete={
+                        "Objects": [
+                            {"Key": version.key, "VersionId": version.id} for version in batch
+                        ],
+                        "Quiet": True,
+                    },
+                    ExpectedBucketOwner=self.owner,
+                )
+                for error in answer.get("Errors", []):
+                    from botocore.exceptions import ClientError
 
-                raise ClientError({"Error": error}, "DeleteObjects")
-        return len(items)
+                    raise ClientError({"Error": error}, "DeleteObjects")
+            deleted += len(batch)
+        return deleted
 
     def _abort_uploads(self) -> None:
         with self.call("s3:AbortMultipartUpload", self.arn("*")):

@@ -168,6 +168,10 @@ class FeedSpec(BaseModel):
         """Name of the Glue job in the installation with this suffix."""
         return self.load.name or f"xacct-{suffix}-{self.name}"
 
+    def log_group(self, suffix: str) -> str:
+        """Prefix of the log groups of the Glue job; feed.yaml makes them."""
+        return f"/aws-glue/jobs/{self.job_name(suffix)}"
+
     def stack_name(self, suffix: str) -> str:
         """Name of the feed's CloudFormation stack in the installation with this suffix."""
         return feed_stack_name(self.name, suffix)

@@ -8,7 +8,7 @@ it needs is shown for its owner.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from xacct_assets.operations.deployment.bucket_access import (
     notifications_of,
     policy_of,
 )
+from xacct_assets.operations.deployment.job_files import JobFiles
 from xacct_assets.operations.deployment.warehouse_setup import WarehouseSetup
 from xacct_assets.settings import EXPORT_BUCKET, INPUT_BUCKET, WORKING_BUCKET
 
@@ -79,6 +80,40 @@ class Adoption:
         for kind, (name, variable) in names.items():
             if name not in made:
                 self._require_bucket(account, kind, name, variable)
+        if account == "b":
+            self._require_secrets(made)
+
+    def _require_secrets(self, made: Collection[str]) -> None:
+        """Refuse to go on while a secret of ours is marked for deletion.
+
+        It cannot be read or changed, and keeps its name: a deployment would end half-way.
+        """
+        settings = self._settings
+        # The name that may be made here, and how a secret that has it is used instead.
+        name, adopt = settings.redshift_secret, "add secret to XACCT_ADOPT"
+        if "secret" in settings.adopted:
+            name = settings.json_secret
+            adopt = f"set XACCT_DATA_API_SECRET={name}"
+        arns = sorted(id_ for id_ in made if ":secretsmanager:" in id_)
+        client = self._accounts.sessions["b"].client("secretsmanager")
+        for id_ in [name, *arns]:
+            try:
+                with aws_call("secretsmanager:DescribeSecret", id_):
+                    secret = client.describe_secret(SecretId=id_)
+            except NotFound:
+                continue
+            if "DeletedDate" not in secret:
+                continue
+            restore = f"`aws secretsmanager restore-secret --secret-id {secret['Name']}`"
+            if secret["ARN"] not in made:
+                restore += f" and {adopt}"
+            raise DeployFailed(
+                f"secret {secret['Name']} is marked for deletion; nothing was changed",
+                reason="until it is gone, it cannot be read, and no other can have its name",
+                fix=f"to have it back: {restore}. To have a new one made: wait until its recovery "
+                "window is over, or `aws secretsmanager delete-secret --secret-id "
+                f"{secret['Name']} --force-delete-without-recovery`. Then `xacct deploy` again",
+            )
 
     def _require_bucket(self, account: Account, kind: str, name: str, variable: str) -> None:
         owner = self._accounts.id_of(account)
@@ -246,7 +281,12 @@ class Adoption:
                     notifications = notifications_of(s3, name, owner, settings.suffix)
                     steps[f"policy of bucket {name}"] = policy.remove
                     steps[f"notifications of bucket {name}"] = notifications.remove
-        elif settings.adopted & {"workgroup", "namespace"}:
+            return steps
+        if "processing-bucket" in settings.adopted:
+            name = settings.processing_bucket
+            bucket = Bucket(self._accounts.sessions["b"].client("s3"), name, settings.account_b)
+            steps[f"files of the job in bucket {name}"] = JobFiles(bucket, settings.suffix).remove
+        if settings.adopted & {"workgroup", "namespace"}:
             setup = WarehouseSetup(
                 settings, self._accounts.sessions["b"], "wire", report=self._report
             )

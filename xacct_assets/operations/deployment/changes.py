@@ -20,6 +20,7 @@ _ALSO_LOST = {
     "AWS::Glue::Crawler": "the history of its crawls; the next crawl reads all folders again",
     "AWS::Glue::Database": "its catalog tables; the next crawl makes them again",
     "AWS::Glue::Job": "the history of its runs",
+    "AWS::Logs::LogGroup": "its log lines",
     "AWS::SNS::Topic": "its subscriptions; subscribe again (docs/operate.md)",
     "AWS::SQS::Queue": "its messages; the sensor finds the files by listing",
 }

@@ -16,6 +16,7 @@ from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.adoption import Adoption
 from xacct_assets.operations.deployment.changes import PlannedStack, describe, refuse_data_loss
 from xacct_assets.operations.deployment.deployed_stacks import DeployedStacks
+from xacct_assets.operations.deployment.job_files import JobFiles
 from xacct_assets.operations.deployment.job_libraries import libraries_zip
 from xacct_assets.operations.deployment.network import require_one_network
 from xacct_assets.operations.deployment.plan import NOTHING_ADOPTED
@@ -105,6 +106,8 @@ class Deployment:
             self._adoption.require_names(account)
         if "b" in accounts:
             require_one_network(self._settings, self._accounts.sessions["b"], self._overrides)
+        if "b" in accounts and "processing-bucket" in self._settings.adopted:
+            self._job_files.require_free()
         warehouse = WarehouseSetup(
             self._settings, self._accounts.sessions["b"], sql_over, self._report
         )
@@ -229,13 +232,16 @@ class Deployment:
                     fix="see the Parameters of infra/*.yaml for the names",
                 )
 
-    def _upload(self, job_script: bytes, libraries: bytes) -> None:
+    @property
+    def _job_files(self) -> JobFiles:
         s3 = self._accounts.sessions["b"].client("s3")
         bucket = Bucket(s3, self._settings.processing_bucket, self._settings.account_b)
-        for key, body in ((plan.SCRIPT_KEY, job_script), (plan.LIBRARIES_KEY, libraries)):
-            uploaded = bucket.put_if_changed(key, body)
+        return JobFiles(bucket, self._settings.suffix)
+
+    def _upload(self, job_script: bytes, libraries: bytes) -> None:
+        for url, uploaded in self._job_files.upload(job_script, libraries).items():
             self._changed |= uploaded
-            self._report(f"{bucket.url(key)}: {'uploaded' if uploaded else 'up to date'}")
+            self._report(f"{url}: {'uploaded' if uploaded else 'up to date'}")
 
     def _display_path(self, path: Path) -> str:
         return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from xacct_assets.aws.cloudformation import StackEvent, Stacks
 from xacct_assets.aws.errors import AccessDenied, AwsFailure, NotFound
 from xacct_assets.aws.redshift.snapshots import take_snapshot
-from xacct_assets.aws.s3.bucket import Bucket, BucketContents
+from xacct_assets.aws.s3.bucket import Bucket, BucketContents, ObjectVersion
 from xacct_assets.aws.stack_reading import StackResource, describe_stack, stack_resources
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.adoption import Adoption
+from xacct_assets.operations.deployment.job_files import JobFiles
 from xacct_assets.operations.deployment.ownership import INSTALLATION_TAG, belongs
 from xacct_assets.operations.deployment.plan import ACCOUNTS, Account
 from xacct_assets.operations.deployment.retired import RetiredFeed, find_retired
@@ -37,12 +38,14 @@ class RemovedBucket:
 
     Attributes:
         contents: how much is in it.
-        goes: whether it is deleted: it is empty, or a flag names it.
+        goes: whether it is deleted: it has nothing but files of ours, or a flag names it.
+        own: number of object versions that are files of ours.
     """
 
     name: str
     contents: BucketContents
     goes: bool
+    own: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,16 +163,24 @@ class Removal:
             bucket = self._bucket(account, resource.id)
             if resource.type != BUCKET or not resource.id or not bucket.exists():
                 continue
-            contents = bucket.contents()
-            goes = not contents.objects or resource.id in self._delete_data
-            buckets.append(RemovedBucket(resource.id, contents, goes))
+            contents, own = bucket.contents(), len(self._own_files(account, resource.id))
+            goes = contents.objects == own or resource.id in self._delete_data
+            buckets.append(RemovedBucket(resource.id, contents, goes, own))
             if not goes:
+                ours = f" ({own} of them the job's script and libraries)" if own else ""
                 plan.left.append(
-                    f"bucket {resource.id}: it has {contents}. To delete them with it: "
+                    f"bucket {resource.id}: it has {contents}{ours}. To delete them with it: "
                     f"{DELETE_FLAG} {resource.id}; afterwards nothing tells that it was made by "
                     "xacct, and `xacct deploy` must adopt it (docs/deploy.md)"
                 )
         plan.stacks.append(RemovedStack(account, name, resources, tuple(buckets)))
+
+    def _own_files(self, account: Account, bucket: str) -> list[ObjectVersion]:
+        """What `xacct deploy` wrote into a bucket."""
+        settings = self._settings
+        if account != "b" or bucket != settings.processing_bucket:
+            return []
+        return JobFiles(self._bucket(account, bucket), settings.suffix).versions()
 
     def _plan_foreign_buckets(self, plan: RemovalPlan) -> None:
         """Name the buckets in the settings that no stack created."""
@@ -184,10 +195,12 @@ class Removal:
             if account not in self._of:
                 continue
             if kind in settings.adopted:
-                plan.left.append(
-                    f"bucket {name}: it is adopted; only what xacct added to its policy and "
-                    "notifications is taken away"
+                ours = (
+                    "the job's script and libraries are"
+                    if account == "b"
+                    else "what xacct added to its policy and notifications is"
                 )
+                plan.left.append(f"bucket {name}: it is adopted; only {ours} taken away")
             elif name not in created and self._bucket(account, name).exists():
                 plan.left.append(f"bucket {name}: no stack of this installation created it")
 
@@ -200,12 +213,19 @@ class Removal:
             lines += [f"  - {line}" for line in describe_resources(glue, stack.resources)]
             for bucket in stack.buckets:
                 if bucket.goes:
-                    lines.append(f"  - bucket {bucket.name}, with {bucket.contents}")
+                    only = ", nothing but the job's script and libraries"
+                    is_ours = 0 < bucket.own == bucket.contents.objects
+                    lines.append(
+                        f"  - bucket {bucket.name}, with {bucket.contents}{only if is_ours else ''}"
+                    )
         if plan.namespace:
             lines.append(f"before that, a snapshot of namespace {plan.namespace} is taken")
         lines.append("this stays:")
         lines += [f"  - {line}" for line in plan.left]
-        lines.append("  - logs in CloudWatch; Dagster's record of runs; snapshots of the warehouse")
+        lines.append(
+            "  - logs of crawlers and of the warehouse in CloudWatch; Dagster's record of runs; "
+            "snapshots of the warehouse"
+        )
         return lines
 
     def foreign_buckets(self, plan: RemovalPlan) -> list[str]:
@@ -300,7 +320,10 @@ class Removal:
 
     def _delete_bucket(self, account: Account, planned: RemovedBucket) -> str:
         bucket = self._bucket(account, planned.name)
-        # Without the flag, S3 itself refuses a bucket that has got objects since.
-        count = bucket.empty() if planned.name in self._delete_data else 0
+        if planned.name in self._delete_data:
+            count = bucket.empty()
+        else:
+            # S3 itself refuses to delete a bucket that has got other objects since.
+            count = bucket.delete_versions(self._own_files(account, planned.name))
         bucket.delete()
         return f"deleted with {count:,} object versions"

@@ -47,7 +47,7 @@ class Retirement:
             f"in Redshift, with all rows: {tables}, and the feed's rows in the load audit table",
             f"rejected rows: s3://{working_bucket}/{feed_prefix(name)}",
             f"temporary files, until they expire: s3://{working_bucket}/glue-tmp/{name}/",
-            "Dagster's record of the feed's runs; logs in CloudWatch",
+            "Dagster's record of the feed's runs; the logs of its crawls in CloudWatch",
         ]
 
     def run(self, report: Callable[[str], None]) -> None:

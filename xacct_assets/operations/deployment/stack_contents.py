@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BUCKET = "AWS::S3::Bucket"
 NAMESPACE = "AWS::RedshiftServerless::Namespace"
+_LOG_GROUP = "AWS::Logs::LogGroup"
 _CRAWLER, _DATABASE, _JOB = (f"AWS::Glue::{kind}" for kind in ("Crawler", "Database", "Job"))
 
 
@@ -34,6 +35,8 @@ def _describe(glue: GlueClient, resource: StackResource) -> str:
         return f"Glue job {resource.id}, with the history of its runs"
     if resource.type == _DATABASE:
         return f"catalog database {resource.id}{_with_tables(glue, resource.id)}"
+    if resource.type == _LOG_GROUP:
+        return f"log group {resource.id}, with its lines"
     if resource.type == NAMESPACE:
         return f"warehouse namespace {resource.id}, with all its databases"
     return f"{resource.type} {resource.id}"

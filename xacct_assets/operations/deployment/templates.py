@@ -132,6 +132,8 @@ class Template:
         if name in self._known:
             return self._known[name]
         properties = self._resources[name].get("Properties", {})
+        if "TopicName" in properties:
+            return self._arn("sns", self.resolve(properties["TopicName"]))
         # Ref of these types is the name (CloudFormation user guide, "Return values").
         for key in ("BucketName", "RoleName", "NamespaceName", "WorkgroupName", "Name"):
             if key in properties and self._resources[name]["Type"] not in _REF_IS_NO_NAME:
@@ -144,14 +146,19 @@ class Template:
             return self._known[path]
         name, _, attribute = path.partition(".")
         properties = self._resources[name].get("Properties", {})
-        partition, region, account = (
+        if attribute == "Arn" and "RoleName" in properties:
+            return self._arn("iam", f"role/{self.resolve(properties['RoleName'])}", region="")
+        if attribute == "Arn" and "QueueName" in properties:
+            return self._arn("sqs", self.resolve(properties["QueueName"]))
+        return UNKNOWN
+
+    def _arn(self, service: str, resource: str, region: str | None = None) -> str:
+        partition, here, account = (
             self._values[f"AWS::{key}"] for key in ("Partition", "Region", "AccountId")
         )
-        if attribute == "Arn" and "RoleName" in properties:
-            return f"arn:{partition}:iam::{account}:role/{self.resolve(properties['RoleName'])}"
-        if attribute == "Arn" and "QueueName" in properties:
-            return f"arn:{partition}:sqs:{region}:{account}:{self.resolve(properties['QueueName'])}"
-        return UNKNOWN
+        return (
+            f"arn:{partition}:{service}:{here if region is None else region}:{account}:{resource}"
+        )
 
     def _sub(self, argument: Any) -> Any:
         text, own = (argument, {}) if isinstance(argument, str) else argument

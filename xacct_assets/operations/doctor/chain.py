@@ -16,11 +16,13 @@ from xacct_assets.operations.doctor import (
     machine,
     network,
     probe,
+    quotas,
     roles,
     settings_link,
     sql_files,
     tables,
     warehouse,
+    watching,
 )
 from xacct_assets.operations.doctor.adopted_buckets import adopted_bucket, needs_of_buckets
 from xacct_assets.operations.doctor.findings import Caution, Check
@@ -71,6 +73,13 @@ def checks(here: Installation) -> list[Check]:
             "no more runs of a feed are started than its Glue job may have",
             partial(machine.backfill_limits, here.checked),
             needs=("Dagster home",),
+        ),
+        Check(
+            "quotas of Glue",
+            "the account may have the job runs and crawls that a backfill asks for",
+            partial(quotas.glue_quotas, here),
+            needs=(SETTINGS,),
+            explained_by=(ORCHESTRATOR,),
         ),
     ]
 
@@ -302,6 +311,18 @@ def _services(here: Installation) -> list[Check]:
             "it is there and empty",
             partial(arrivals.dead_letters, here),
             needs=(SETTINGS,),
+            explained_by=(ORCHESTRATOR,),
+        ),
+        Check(
+            "alarm of the dead-letter queue",
+            "it is there, and tells the topic",
+            partial(watching.dead_letters_alarm, here),
+            needs=(SETTINGS,),
+            explained_by=(ORCHESTRATOR,),
+        ),
+        *_per_feed(
+            here, "log groups of the job", "they are there, and have a retention",
+            watching.log_groups,
             explained_by=(ORCHESTRATOR,),
         ),
     ]  # fmt: skip

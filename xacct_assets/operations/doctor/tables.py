@@ -61,7 +61,8 @@ def tables_and_procedure(here: Installation, feed: FeedSpec) -> str:
         raise InvalidRequest(
             f"the tables are not as feed {feed.name} needs: "
             f"{'; '.join(what for what, _ in problems)}",
-            fix="as the admin of the database: "
+            # Redshift changes no type of a column in a transaction (ALTER TABLE).
+            fix="as the admin of the database, each statement by itself: "
             + ", ".join(f"`{sql}`" for _, sql in problems)
             + f"; then {_DEPLOY}",
         )

@@ -20,14 +20,16 @@ from xacct_sandbox.emulator.authorization.s3_calls import s3_operation
 JSON_TARGETS = {
     "AWSGlue": "glue",
     "AmazonSQS": "sqs",
+    "GraniteServiceVersion20100801": "monitoring",
     "Logs_20140328": "logs",
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
+    "ServiceQuotasV20190624": "servicequotas",
     "secretsmanager": "secretsmanager",
 }
 """Services with a JSON protocol, by the prefix of their target header."""
 
-QUERY_SERVICES = frozenset({"cloudformation", "ec2", "iam", "sns", "sqs", "sts"})
+QUERY_SERVICES = frozenset({"cloudformation", "ec2", "iam", "monitoring", "sns", "sqs", "sts"})
 """Services with the query protocol."""
 
 SERVICES = frozenset({*JSON_TARGETS.values(), *QUERY_SERVICES, "s3"})

@@ -227,6 +227,25 @@ def _logs(emulator: Emulator, call: Call) -> list[Check]:
     return [Check(action, f"{prefix}{group}" + (f":log-stream:{stream}" if stream else ""))]
 
 
+_ALARM_OPERATIONS = ("DeleteAlarms", "DescribeAlarms", "PutMetricAlarm", "SetAlarmState")
+
+
+def _alarms(emulator: Emulator, call: Call) -> list[Check]:
+    if call.operation not in _ALARM_OPERATIONS:
+        raise unknown_operation(call)
+    action = f"cloudwatch:{call.operation}"
+    account, region = emulator.responses.get_account_id(), emulator.responses.get_region()
+    prefix = f"arn:aws:cloudwatch:{region}:{account}:alarm:"
+    if call.operation in ("PutMetricAlarm", "SetAlarmState"):
+        return [Check(action, prefix + text(call, "AlarmName"))]
+    if call.operation == "DescribeAlarms":
+        return [Check(action, f"{prefix}*")]
+    # As JSON and as a form.
+    names = list(call.parameters.get("AlarmNames") or ())
+    names += [value for key, value in call.parameters.items() if key.startswith("AlarmNames.")]
+    return [Check(action, f"{prefix}{name}") for name in names]
+
+
 # Their handlers read no StackName.
 _STACKLESS = frozenset(
     {
@@ -315,6 +334,7 @@ _READERS: dict[str, Callable[[Emulator, Call], list[Check]]] = {
     "glue": _glue,
     "iam": iam_checks,
     "logs": _logs,
+    "monitoring": _alarms,
     "secretsmanager": _secretsmanager,
     "sns": topic_checks,
     "sqs": _sqs,

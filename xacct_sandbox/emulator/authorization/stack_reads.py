@@ -36,6 +36,9 @@ def _database(target: Target) -> list[Check]:
 
 
 READS: Mapping[str, Callable[[Target], list[Check]]] = {
+    "AWS::CloudWatch::Alarm": _on(
+        "cloudwatch:DescribeAlarms", lambda t: t.arn("cloudwatch", "alarm:*")
+    ),
     **NETWORK_READS,
     "AWS::Glue::Crawler": _on("glue:GetCrawler", lambda t: t.arn("glue", f"crawler/{t.name}")),
     "AWS::Glue::Database": _database,

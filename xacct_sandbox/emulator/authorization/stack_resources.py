@@ -194,6 +194,17 @@ def _secret(*actions: str) -> Callable[[Target], list[Check]]:
     return checks
 
 
+def _log_group(action: str, target: Target) -> list[Check]:
+    names = {
+        "RetentionInDays": "PutRetentionPolicy",
+        "KmsKeyId": "AssociateKmsKey",
+    }
+    actions = [action, *(more for name, more in names.items() if name in target.properties)]
+    if action == "CreateLogGroup" and _own_tags(target.properties):
+        actions.append("TagResource")
+    return _regional("logs", "log-group:{}", *dict.fromkeys(actions))(target)
+
+
 def _catalog(*actions: str) -> Callable[[Target], list[Check]]:
     """Glue's catalog is judged on the catalog and the resource."""
 
@@ -234,6 +245,11 @@ def _nothing(_target: Target) -> list[Check]:
 RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::CloudFormation::WaitCondition": ResourceType("", _nothing, _nothing),
     "AWS::CloudFormation::WaitConditionHandle": ResourceType("", _nothing, _nothing),
+    "AWS::CloudWatch::Alarm": ResourceType(
+        "AlarmName",
+        _regional("cloudwatch", "alarm:{}", "PutMetricAlarm"),
+        _regional("cloudwatch", "alarm:{}", "DeleteAlarms"),
+    ),
     **NETWORK_TYPES,
     "AWS::Glue::Connection": _changeable("ConnectionInput.Name", "Connection", _catalog),
     "AWS::Glue::Crawler": _changeable("Name", "Crawler", partial(_regional, "glue", "crawler/{}")),
@@ -250,9 +266,9 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::IAM::Role": ResourceType("RoleName", _role, _role_deletion, _role_update),
     "AWS::Logs::LogGroup": ResourceType(
         "LogGroupName",
-        _regional("logs", "log-group:{}", "CreateLogGroup"),
+        lambda t: _log_group("CreateLogGroup", t),
         _regional("logs", "log-group:{}", "DeleteLogGroup"),
-        _regional("logs", "log-group:{}", "PutRetentionPolicy"),
+        lambda t: _log_group("PutRetentionPolicy", t),
     ),
     "AWS::RedshiftServerless::Namespace": _changeable(
         "NamespaceName", "Namespace", partial(_serverless, "namespace")

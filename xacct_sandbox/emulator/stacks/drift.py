@@ -25,6 +25,31 @@ Properties = Mapping[str, Any]
 Read = Callable[[str, Properties], dict[str, Any] | None]
 """(physical id, the template's properties) -> the properties of the resource; None: it is gone."""
 
+ALARM_PROPERTIES = frozenset(
+    {
+        "ActionsEnabled",
+        "AlarmActions",
+        "AlarmDescription",
+        "AlarmName",
+        "ComparisonOperator",
+        "DatapointsToAlarm",
+        "Dimensions",
+        "EvaluationPeriods",
+        "ExtendedStatistic",
+        "InsufficientDataActions",
+        "MetricName",
+        "Namespace",
+        "OKActions",
+        "Period",
+        "Statistic",
+        "Tags",
+        "Threshold",
+        "TreatMissingData",
+        "Unit",
+    }
+)
+"""The properties of an alarm that the sandbox supports."""
+
 _CRAWLER = frozenset(
     {
         "Configuration",
@@ -114,7 +139,16 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
         actual["Role"] = same_role(str(props.get("Role", "")), str(found.get("Role", "")))
         return actual
 
+    def alarm(name: str, _props: Properties) -> dict[str, Any] | None:
+        found = emulator.cloudwatch._alarms.get(name)
+        if found is None:
+            return None
+        # A double of the API, which templates write as a whole number.
+        threshold = found["Threshold"]
+        return {**found, "Threshold": int(threshold) if threshold % 1 == 0 else threshold}
+
     return {
+        "AWS::CloudWatch::Alarm": (alarm, ALARM_PROPERTIES - {"Tags"}),
         "AWS::Glue::Crawler": (crawler, _CRAWLER),
         "AWS::Glue::Database": (database, frozenset({"DatabaseInput"})),
         "AWS::S3::Bucket": (bucket, COMPARED),

@@ -53,6 +53,7 @@ def _secret_exists(emulator: Emulator, secret: str, _props: Properties) -> bool:
 
 
 KINDS: Mapping[str, Kind] = {
+    "AWS::CloudWatch::Alarm": Kind(lambda e, name, _: name in e.cloudwatch._alarms),
     "AWS::Glue::Connection": Kind(lambda e, name, _: name in e.glue._connections),
     "AWS::Glue::Crawler": Kind(lambda e, name, _: name in e.glue._crawlers),
     # Glue stores names of databases in lower case.

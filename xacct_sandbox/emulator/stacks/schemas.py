@@ -11,6 +11,7 @@ from collections.abc import Mapping
 CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::CloudFormation::WaitCondition": (),
     "AWS::CloudFormation::WaitConditionHandle": (),
+    "AWS::CloudWatch::Alarm": ("AlarmName",),
     "AWS::EC2::EIP": ("Address", "IpamPoolId", "NetworkBorderGroup", "TransferAddress"),
     "AWS::EC2::InternetGateway": (),
     "AWS::EC2::NatGateway": (

@@ -15,6 +15,7 @@ _UNSUPPORTED = frozenset(
         "--continuous-log-conversionPattern",
         "--continuous-log-logGroup",
         "--continuous-log-logStreamPrefix",
+        "--custom-logStream-prefix",
         "--customer-driver-env-vars",
         "--customer-executor-env-vars",
         "--datalake-formats",
@@ -41,6 +42,21 @@ _UNSUPPORTED = frozenset(
 parameters in AWS Glue jobs"). The others have an effect here, or need none on one machine."""
 
 
+LOG_GROUP = "/aws-glue/jobs"
+"""Prefix of the log groups of a run whose job names no other."""
+
+_LOG_GROUP = "--custom-logGroup-prefix"
+_LOG_GROUP_PREFIX = re.compile(r"[^:*]{1,400}")
+
+
+def log_group(arguments: dict[str, str]) -> str:
+    """Prefix of the two log groups of a run, ``/output`` and ``/error``.
+
+    Glue developer guide, "Logging for AWS Glue jobs", with the rules for a prefix.
+    """
+    return arguments.get(_LOG_GROUP) or LOG_GROUP
+
+
 def merge_arguments(job: Definition, run_arguments: dict[str, str]) -> dict[str, str]:
     """DefaultArguments, overridden by the run's own, overridden by NonOverridableArguments.
 
@@ -61,6 +77,10 @@ def merge_arguments(job: Definition, run_arguments: dict[str, str]) -> dict[str,
     if language != "python":
         raise invalid_input(
             f"--job-language {language} is not supported by the sandbox; use python"
+        )
+    if not _LOG_GROUP_PREFIX.fullmatch(log_group(merged)):
+        raise invalid_input(
+            f"{_LOG_GROUP} {log_group(merged)}: up to 400 characters, without : and *"
         )
     _check_modules(merged.get("--additional-python-modules", ""))
     return merged

@@ -97,7 +97,7 @@ class RunExecution:
     def execute(self) -> None:
         """Run the script, and record how the run ended."""
         run_id = self.live.run_id
-        log = RunLog(run_id)
+        log = RunLog(run_id, self.run["LogGroupName"])
         state, error, began = "FAILED", None, time.monotonic()
         folder = self.config.spark_dir / "runs" / run_id
         try:

@@ -7,7 +7,6 @@ import time
 
 from xacct_sandbox import emulator
 
-LOG_GROUP = "/aws-glue/jobs"
 FLUSH_SECONDS = 0.5
 MAX_EVENTS = 1000
 MAX_LINE_CHARACTERS = 60_000
@@ -22,9 +21,11 @@ class RunLog:
 
     Args:
         run_id: of the job run; the name of its log stream.
+        group: prefix of the log groups.
     """
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, group: str) -> None:
+        self._group = group
         self._run_id = run_id
         self._lines: queue.Queue[tuple[str, str] | None] = queue.Queue()
         self._thread = emulator.start_thread(self._write, name=f"log-{run_id[:12]}")
@@ -54,4 +55,4 @@ class RunLog:
                 batches.setdefault(item[0], []).append(item[1])
                 count += 1
             for stream, lines in batches.items():
-                emulator.write_log(f"{LOG_GROUP}/{stream}", self._run_id, lines)
+                emulator.write_log(f"{self._group}/{stream}", self._run_id, lines)

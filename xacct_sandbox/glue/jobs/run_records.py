@@ -13,7 +13,6 @@ from typing import Any
 
 from xacct_sandbox import emulator
 from xacct_sandbox.glue.jobs.definitions import GLUE_VERSION, WORKER_TYPES, Definition
-from xacct_sandbox.glue.jobs.logs import LOG_GROUP
 from xacct_sandbox.glue.responses import Request
 
 JobRun = dict[str, Any]
@@ -26,12 +25,13 @@ lock = threading.RLock()
 """Held while a record is changed, or while a decision depends on the state in it."""
 
 
-def create(job: Definition, request: Request) -> JobRun:
+def create(job: Definition, request: Request, log_group: str) -> JobRun:
     """Store a new run in state STARTING, and delete the oldest runs beyond the limit.
 
     Args:
         job: its definition.
         request: of StartJobRun.
+        log_group: prefix of its log groups.
     """
     now = time.time()
     worker_type = request.get("WorkerType") or job["WorkerType"]
@@ -54,7 +54,7 @@ def create(job: Definition, request: Request) -> JobRun:
         "Timeout": request.get("Timeout") or job["Timeout"],
         "WorkerType": worker_type,
         "NumberOfWorkers": workers,
-        "LogGroupName": LOG_GROUP,
+        "LogGroupName": log_group,
         "GlueVersion": GLUE_VERSION,
         "ExecutionClass": request.get("ExecutionClass") or job["ExecutionClass"],
     }

@@ -11,7 +11,7 @@ import time
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
 from xacct_sandbox.glue.jobs import faults, run_records
-from xacct_sandbox.glue.jobs.arguments import merge_arguments
+from xacct_sandbox.glue.jobs.arguments import log_group, merge_arguments
 from xacct_sandbox.glue.jobs.definitions import Definition, check_capacity, definition
 from xacct_sandbox.glue.jobs.execution import LiveRun, RunExecution
 from xacct_sandbox.glue.jobs.run_records import ACTIVE, JobRun
@@ -58,7 +58,7 @@ class JobRuns:
                     "ConcurrentRunsExceededException",
                     f"Concurrent runs exceeded for {name} (MaxConcurrentRuns is {limit})",
                 )
-            run = run_records.create(job, request)
+            run = run_records.create(job, request, log_group(arguments))
             live = LiveRun(name, run["Id"])
             self._live[run["Id"]] = live
         execution = RunExecution(self.config, self.pool, job, run, arguments, live)

@@ -224,14 +224,60 @@ def test_a_stack_refused_by_validation_names_what_was_refused(cloud, changes):
     assert "Past" not in str(caught.value)
 
 
-def test_an_update_that_is_refused_says_how_to_go_on(cloud, changes, refusal):
+def test_a_change_set_refused_by_validation_names_what_was_refused(cloud, changes):
+    cloud.status = "CREATE_COMPLETE"
+    cloud.change_set = ("FAILED", "Pre-deployment validation failed. Call DescribeEvents")
+    cloud.operation_events = [
+        {
+            "EventType": "VALIDATION_ERROR",
+            "OperationId": "1",
+            "LogicalResourceId": "RoleB",
+            "ResourceType": "AWS::IAM::Role",
+            "ValidationStatusReason": "Resource of type 'AWS::IAM::Role' already exists",
+            "Timestamp": NOW,
+        }
+    ]
+    with pytest.raises(DeployFailed, match=r"RoleB \(AWS::IAM::Role\): .* already exists") as taken:
+        changes.plan("s", "t", {})
+    assert "nothing was changed" in str(taken.value)
+    assert "delete it if nobody needs it" in str(taken.value)
+    assert cloud.change_sets == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("a secret with this name is already scheduled for deletion", "restore-secret"),
+        ("A conflicting conditional operation is currently in progress against this", "an hour"),
+        ("Role xacct-glue-x already exists", "XACCT_SUFFIX"),
+        ("Quota exceeded", "correct it"),
+    ],
+)
+def test_a_cause_has_its_repair(cloud, changes, reason, advice):
+    cloud.next = [("ROLLBACK_COMPLETE", [("Raw", "CREATE_FAILED", reason)])]
+    with pytest.raises(DeployFailed, match=reason) as failed:
+        deploy(changes)
+    assert advice in str(failed.value)
+
+
+def test_a_stack_whose_removal_failed_is_not_updated_and_says_what_is_in_the_way(cloud, changes):
+    cloud.event("s", "DELETE_IN_PROGRESS", type_=STACK)
+    cloud.event("Raw", "DELETE_FAILED", "The bucket raw is not empty")
     cloud.status = "DELETE_FAILED"
+    with pytest.raises(DeployFailed, match="The bucket raw is not empty") as refused:
+        changes.plan("s", "t", {})
+    assert "aws cloudformation delete-stack --stack-name s" in str(refused.value)
+    assert cloud.client.named("create_change_set") == []
+
+
+def test_an_update_that_is_refused_says_why(cloud, changes, refusal):
+    cloud.status = "CREATE_COMPLETE"
 
     def refuse(**_):
-        raise refusal("ValidationError", "is in DELETE_FAILED state and can not be updated")
+        raise refusal("ValidationError", "Parameters: [X] do not exist in the template")
 
     cloud.client._operations["create_change_set"] = refuse
-    with pytest.raises(DeployFailed, match="run `xacct destroy` again"):
+    with pytest.raises(DeployFailed, match="do not exist in the template"):
         deploy(changes)
 
 

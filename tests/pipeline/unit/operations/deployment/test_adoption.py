@@ -41,7 +41,15 @@ class FakeAccounts:
         return self._ids[account]
 
     def client(self, service: str) -> ModelledClient:
-        return {"s3": self.bucket.client, "cloudformation": self.stacks.client}[service]
+        return {
+            "s3": self.bucket.client,
+            "cloudformation": self.stacks.client,
+            "secretsmanager": ModelledClient("secretsmanager", describe_secret=self._no_secret),
+        }[service]
+
+    @staticmethod
+    def _no_secret(SecretId: str) -> dict[str, Any]:
+        raise client_error("ResourceNotFoundException", f"no {SecretId}", 400)
 
     def _head(self, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
         if Bucket in self.foreign:

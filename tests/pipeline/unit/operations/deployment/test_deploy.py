@@ -301,3 +301,71 @@ OWN_NETWORK = {
     "GlueSecurityGroupId": "sg-2",
     "GlueAvailabilityZone": "us-east-1a",
 }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "whose"),
+    [({}, "somebody else"), ({"xacct": "other"}, "installation other")],
+)
+def test_a_script_of_somebody_else_in_an_adopted_bucket_is_not_overwritten(
+    installation: Installation, metadata: dict[str, str], whose: str
+) -> None:
+    account, working = installation.accounts.b, installation.buckets[2]
+    account.by_hand("AWS::S3::Bucket", working)
+    account.objects[working] = {"scripts/load.py": b"theirs"}
+    account.metadata[working, "scripts/load.py"] = metadata
+    installation.change_settings(adopted=frozenset({"processing-bucket"}))  # type: ignore[arg-type]
+    with pytest.raises(DeployFailed, match=f"{whose} wrote it") as refusal:
+        installation.deploy()
+    assert "XACCT_PROCESSING_BUCKET" in str(refusal.value)
+    assert account.objects[working] == {"scripts/load.py": b"theirs"}
+    assert not account.cloudformation.stacks
+
+
+def test_a_script_of_an_earlier_release_gets_the_installations_name(
+    installation: Installation,
+) -> None:
+    account, working = installation.accounts.b, installation.buckets[2]
+    account.by_hand("AWS::S3::Bucket", working)
+    account.objects[working] = {"scripts/load.py": b"old"}
+    account.metadata[working, "scripts/load.py"] = {"sha256": "0"}
+    installation.change_settings(adopted=frozenset({"processing-bucket"}))  # type: ignore[arg-type]
+    assert installation.deploy() == "deployed"
+    assert account.metadata[working, "scripts/load.py"]["xacct"] == "test"
+
+
+SECRET = "AWS::SecretsManager::Secret"
+
+
+@pytest.mark.parametrize("kind", ["RedshiftSecret", "AdminPassword"])
+def test_a_secret_of_the_stack_that_is_marked_for_deletion_is_restored_first(
+    installation: Installation, kind: str
+) -> None:
+    installation.deploy()
+    account = installation.accounts.b
+    stack = account.cloudformation.stacks[installation.settings.stack_b]
+    account.marked_secrets = {stack["resources"][kind]["id"]}
+    things = dict(account.things)
+    with pytest.raises(DeployFailed, match="is marked for deletion; nothing was") as refusal:
+        installation.deploy()
+    assert "aws secretsmanager restore-secret --secret-id" in str(refusal.value)
+    assert "XACCT_ADOPT" not in str(refusal.value)
+    assert account.things == things
+    account.marked_secrets = set()
+    assert installation.deploy() == "up to date"
+
+
+def test_a_secret_of_an_earlier_installation_that_is_marked_is_told_before_anything_is_made(
+    installation: Installation,
+) -> None:
+    account = installation.accounts.b
+    name = installation.settings.redshift_secret
+    arn = f"arn:aws:secretsmanager:us-east-1:{account.id}:secret:{name}-AbCdEf"
+    account.by_hand(SECRET, arn, Name=name)
+    account.marked_secrets = {arn}
+    with pytest.raises(DeployFailed, match=f"secret {name} is marked for deletion") as refusal:
+        installation.deploy()
+    assert "and add secret to XACCT_ADOPT" in str(refusal.value)
+    assert not account.cloudformation.stacks
+    del account.things[SECRET, arn]
+    assert installation.deploy() == "deployed"

@@ -40,6 +40,52 @@ def test_a_bucket_with_objects_stays_unless_it_is_named(deployed: Installation) 
     assert deployed.accounts.a.objects == {raw: {"products/a.csv": b"12345"}}
 
 
+def test_the_working_bucket_goes_if_it_has_nothing_but_the_jobs_files(
+    deployed: Installation,
+) -> None:
+    account, working = deployed.accounts.b, deployed.buckets[2]
+    assert sorted(account.objects[working]) == ["scripts/load.py", "scripts/load_libraries.zip"]
+    assert deployed.destroy() == []
+    assert ("AWS::S3::Bucket", working) not in account.things
+    assert deployed.has("nothing but the job's script and libraries")
+    assert deployed.deploy() == "deployed"
+
+
+@pytest.mark.parametrize(
+    ("key", "metadata"),
+    [
+        ("rejects/products/2026-01-31.csv", {"xacct": "test"}),
+        ("scripts/load.py.bak", {"xacct": "test"}),
+        ("scripts/load.py", {}),
+        ("scripts/load_libraries.zip", {"xacct": "other"}),
+    ],
+)
+def test_anything_else_in_the_working_bucket_keeps_it_with_all_it_has(
+    deployed: Installation, key: str, metadata: dict[str, str]
+) -> None:
+    account, working = deployed.accounts.b, deployed.buckets[2]
+    account.objects[working][key] = b"theirs"
+    account.metadata[working, key] = metadata
+    before = dict(account.objects[working])
+    assert deployed.destroy() == []
+    assert account.objects[working] == before
+    assert deployed.has("of them the job's script and libraries). To delete them with it")
+    assert stacks(deployed) == []
+
+
+def test_an_object_that_arrives_in_the_working_bucket_after_the_plan_keeps_it(
+    deployed: Installation,
+) -> None:
+    account, working = deployed.accounts.b, deployed.buckets[2]
+    removal = Removal(deployed.settings, deployed.feeds, print)
+    plan = removal.plan()
+    account.objects[working]["rejects/late.csv"] = b"1"
+    assert "not empty" in removal.run(plan)[0]
+    assert account.objects[working] == {"rejects/late.csv": b"1"}
+    assert deployed.settings.stack_b in stacks(deployed)
+    assert deployed.deploy() == "deployed"
+
+
 def test_an_object_that_arrives_after_the_plan_is_not_deleted(
     deployed: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,3 +234,15 @@ def test_a_removal_that_is_killed_at_any_call_is_finished_by_the_next(
         assert installation.accounts.a.things == installation.accounts.b.things == {}
         assert stacks(installation) == []
     assert kills > 20 / KILL_STEP
+
+
+def test_an_adopted_working_bucket_is_left_as_it_was(installation: Installation) -> None:
+    account, working = installation.accounts.b, installation.buckets[2]
+    account.by_hand("AWS::S3::Bucket", working)
+    account.objects[working] = {"scripts/theirs.py": b"1"}
+    installation.change_settings(adopted=frozenset({"processing-bucket"}))  # type: ignore[arg-type]
+    installation.deploy()
+    assert len(account.objects[working]) == 3
+    assert installation.destroy() == []
+    assert account.objects[working] == {"scripts/theirs.py": b"1"}
+    assert ("AWS::S3::Bucket", working) in account.things

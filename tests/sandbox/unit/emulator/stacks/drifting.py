@@ -88,6 +88,23 @@ BODY = template(
         {"Queues": [{"Ref": "Queue"}], "PolicyDocument": MAY_SEND},
     ),
     Topic=("AWS::SNS::Topic", {"TopicName": NAME, "DisplayName": "Alerts."}),
+    Alarm=(
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": NAME,
+            "Namespace": "AWS/SQS",
+            "MetricName": "ApproximateNumberOfMessagesVisible",
+            "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}],
+            "Statistic": "Maximum",
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [{"Ref": "Topic"}],
+        },
+    ),
+    Log=("AWS::Logs::LogGroup", {"LogGroupName": NAME, "RetentionInDays": 90}),
     Secret=(
         "AWS::SecretsManager::Secret",
         {"Name": NAME, "Description": "A login.", "SecretString": "first"},
@@ -138,6 +155,18 @@ def url(client: Call) -> str:
 
 def rules(client: Call) -> Any:
     return client("s3").get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
+
+
+def alarm(client: Call, threshold: float) -> dict[str, Any]:
+    """The request that puts the alarm again, with another threshold."""
+    (present,) = client("cloudwatch").describe_alarms(AlarmNames=[NAME])["MetricAlarms"]
+    names = ("AlarmActions", "ComparisonOperator", "Dimensions", "EvaluationPeriods", "MetricName")
+    names += ("Namespace", "Period", "Statistic", "TreatMissingData")
+    return {
+        "AlarmName": NAME,
+        "Threshold": threshold,
+        **{name: present[name] for name in names},
+    }
 
 
 CHANGES: dict[str, tuple[str, Callable[[Call], Any], str]] = {
@@ -202,6 +231,22 @@ CHANGES: dict[str, tuple[str, Callable[[Call], Any], str]] = {
         ),
         "/DisplayName",
     ),
+    "alarm": ("Alarm", lambda c: c("cloudwatch").put_metric_alarm(**alarm(c, 5)), "/Threshold"),
+    "alarm-actions": (
+        "Alarm",
+        lambda c: c("cloudwatch").put_metric_alarm(**{**alarm(c, 0), "AlarmActions": []}),
+        "/AlarmActions/0",
+    ),
+    "retention": (
+        "Log",
+        lambda c: c("logs").put_retention_policy(logGroupName=NAME, retentionInDays=7),
+        "/RetentionInDays",
+    ),
+    "no-retention": (
+        "Log",
+        lambda c: c("logs").delete_retention_policy(logGroupName=NAME),
+        "/RetentionInDays",
+    ),
     "secret": (
         "Secret",
         lambda c: c("secretsmanager").update_secret(SecretId=NAME, Description="Another."),
@@ -245,10 +290,12 @@ CHANGES: dict[str, tuple[str, Callable[[Call], Any], str]] = {
     ),
 }
 DELETIONS: dict[str, Callable[[Call], Any]] = {
+    "Alarm": lambda c: c("cloudwatch").delete_alarms(AlarmNames=[NAME]),
     "Bucket": lambda c: c("s3").delete_bucket(Bucket=NAME),
     "BucketPolicy": lambda c: c("s3").delete_bucket_policy(Bucket=NAME),
     "Crawler": lambda c: c("glue").delete_crawler(Name=NAME),
     "Database": lambda c: c("glue").delete_database(Name=NAME),
+    "Log": lambda c: c("logs").delete_log_group(logGroupName=NAME),
     "Queue": lambda c: c("sqs").delete_queue(QueueUrl=url(c)),
     "Role": lambda c: (
         c("iam").delete_role_policy(RoleName=NAME, PolicyName="read"),

@@ -116,6 +116,22 @@ def test_the_output_is_in_cloudwatch_under_the_run_s_id(glue: Any) -> None:
     assert ("/aws-glue/jobs/output", run_id, ["hello"]) in glue.emulator.log
 
 
+def test_a_job_may_have_log_groups_of_its_own(glue: Any) -> None:
+    glue.spark.finish.set()
+    run_id = glue.start(Arguments={"--custom-logGroup-prefix": "/aws-glue/jobs/mine"})
+    run = glue.wait_for(run_id, "SUCCEEDED")
+    assert run["LogGroupName"] == "/aws-glue/jobs/mine"
+    assert ("/aws-glue/jobs/mine/output", run_id, ["hello"]) in glue.emulator.log
+
+
+@pytest.mark.parametrize("prefix", ["/aws-glue/*", "a:b", "x" * 401])
+def test_a_prefix_that_is_no_name_of_a_log_group_is_refused(
+    glue: Any, refusal: Refusal, prefix: str
+) -> None:
+    refused = refusal(lambda: glue.start(Arguments={"--custom-logGroup-prefix": prefix}))
+    assert "--custom-logGroup-prefix" in refused
+
+
 def test_a_run_that_a_killed_sandbox_left_open_is_closed_at_the_next_start(glue: Any) -> None:
     for state in ("RUNNING", "STOPPING"):
         run = {"Id": state, "JobName": "load", "JobRunState": state, "StartedOn": 1.0}
