@@ -8,8 +8,10 @@ UI      ?= 1
 UI_PORT ?= 3000
 DAYS    ?= 3
 BIN     := .venv/bin
-# By module: a script names its Python in its first line, where a blank ends the path.
-PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# By module: a script names its Python in its first line, where a blank ends the path. Not compiled:
+# Python compiles a module when it is first imported, and most are never imported.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+PIP     := $(BIN)/python $(INSTALL) --constraint constraints.txt
 SANDBOX := $(BIN)/python -m xacct_sandbox.cli
 BROWSERS := chromium chromium-browser google-chrome
 
@@ -19,18 +21,23 @@ BROWSERS := chromium chromium-browser google-chrome
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready ## Install everything into .venv (again only when the pins change)
+setup: .venv/ready ## Install what `make run` needs into .venv (again only when the pins change)
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed, and this is none or does not run: $(PYTHON). Name yours: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Installing into .venv: about two minutes the first time (Spark alone is 300 MB)"
+	@echo "Installing into .venv: about a minute and a half the first time (Spark alone is 300 MB)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
-	@$(PIP) --editable '.[sandbox,test]'
+	@$(PIP) --editable '.[sandbox]'
+	@touch $@
+
+# What tests and lint need besides.
+.venv/ready-test: .venv/ready
+	@$(PIP) --editable '.[sandbox,test,lint]'
 	@touch $@
 
 # An extra that only one target needs.
-.venv/ready-%: .venv/ready
-	@$(PIP) --editable '.[sandbox,test,$*]'
+.venv/ready-%: .venv/ready-test
+	@$(PIP) --editable '.[sandbox,test,lint,$*]'
 	@touch $@
 
 run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop after the table)
@@ -41,19 +48,19 @@ stop: ## End everything that `make run` started
 
 test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
-test-unit: setup ## The claims that need no processes
+test-unit: .venv/ready-test ## The claims that need no processes
 	@$(BIN)/python -m pytest tests/pipeline/unit tests/sandbox/unit tests/repository -q --numprocesses 2
 
-test-functional: setup ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
+test-functional: .venv/ready-test ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
 	@$(BIN)/python -m pytest tests/pipeline/functional -q --numprocesses 2
 
-test-integration: setup ## The claims about the running system, on a sandbox of their own
-	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile
+test-integration: .venv/ready-test ## The claims about the running system, on a sandbox of their own
+	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-compat: setup ## The wheel on stock Dagster and PostgreSQL: lowest and highest 1.13, each Python found here
+test-compat: .venv/ready-test ## The wheel on stock Dagster and PostgreSQL: lowest and highest 1.13, each Python found here
 	@$(BIN)/python -m pytest tests/compat -q
 
-test-install: setup ## `make run` and tests in clones: other Pythons, paths, proxies, users, locales (25 minutes)
+test-install: .venv/ready-test ## `make run` and tests in clones: other Pythons, paths, proxies, users, locales (25 minutes)
 	@$(BIN)/python -m pytest tests/install -v --durations=0 --log-cli-level=INFO
 
 test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of `make test`)
@@ -62,23 +69,23 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 	@$(MAKE) --no-print-directory .venv/ready-ui
 	@$(BIN)/python -m pytest tests/ui -q
 
-test-long: setup ## The claims that take many minutes: a year backfilled, and killed in its middle
+test-long: .venv/ready-test ## The claims that take many minutes: a year backfilled, and killed in its middle
 	@$(BIN)/python -m pytest tests/long -q
 
-test-iam: setup ## Compare 20,000 random IAM decisions with an independent simulator; needs Node (SEED=1 COUNT=20000)
+test-iam: .venv/ready-test ## Compare 20,000 random IAM decisions with an independent simulator; needs Node (SEED=1 COUNT=20000)
 	@$(BIN)/python -m tests.iam --seed $(or $(SEED),1) --count $(or $(COUNT),20000)
 
-chaos: setup ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
+chaos: .venv/ready-test ## Faults, kills and late files over many seeds; stopped, it goes on (SEEDS=40; SEED=7: one)
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
-lint: .venv/ready-lint .venv/ready-checkov ## Style, imports, common mistakes, types; templates and their policies
+lint: .venv/ready-test .venv/ready-checkov ## Style, imports, common mistakes, types; templates and their policies
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
 	@$(BIN)/python -c 'from cfnlint.runner import main; main()' && $(BIN)/python -m tools.iam_lint && .venv/checkov/bin/python -m checkov.main --config-file .checkov.yaml
 
 # In an environment of its own: checkov pins a boto3 that is years older than ours.
 .venv/ready-checkov: tools/checkov.txt .venv/ready
 	@$(BIN)/python -m venv .venv/checkov
-	@.venv/checkov/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/checkov.txt
+	@.venv/checkov/bin/python $(INSTALL) --requirement tools/checkov.txt
 	@touch $@
 
 check: setup ## Ask Dagster whether the definitions load

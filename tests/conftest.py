@@ -12,7 +12,7 @@ from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.settings import Settings
 from xacct_sandbox.daemon import proxies
 
-pytest_plugins = ["tests.support.sandbox"]
+pytest_plugins = ["tests.support.sandbox", "tests.support.module_order"]
 
 # Tests must not use the AWS account or the installation that the shell is configured for. At
 # import, because test modules read settings during collection.

@@ -39,6 +39,9 @@ SHORTEST = 8
 # keys takes no longer than the search for one.
 RUN = re.compile(rb"[A-Za-z0-9+/=%_-]{16,}")
 HEAD = 12
+# The same names, ids and keys are written again and again: a run without a secret is searched once.
+LONGEST_KEPT = 256
+MOST_KEPT = 1_000_000
 STATE = "ministack/state/"
 
 Piece = tuple[str, bytes]
@@ -259,6 +262,7 @@ def leaks(pieces: Iterable[Piece], secrets: Sequence[Secret]) -> list[Leak]:
             else:
                 other_forms.append((form, secret))
     found: dict[tuple[str, str], Leak] = {}
+    clean: set[bytes] = set()
 
     def note(location: str, secret: Secret, offset: int) -> None:
         if not any(fnmatch.fnmatchcase(location, pattern) for pattern in secret.allowed):
@@ -272,10 +276,16 @@ def leaks(pieces: Iterable[Piece], secrets: Sequence[Secret]) -> list[Leak]:
             continue
         for match in RUN.finditer(piece):
             run = match[0]
+            if run in clean:
+                continue
+            held = False
             for start in range(len(run) - HEAD + 1):
                 for form, secret in heads.get(run[start : start + HEAD], ()):
                     if run.startswith(form, start):
+                        held = True
                         note(location, secret, match.start() + start)
+            if not held and len(run) <= LONGEST_KEPT and len(clean) < MOST_KEPT:
+                clean.add(run)
     return sorted(found.values())
 
 

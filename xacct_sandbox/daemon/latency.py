@@ -28,7 +28,7 @@ VARIABLE = "XACCT_SANDBOX_SERVICE_TIMES"
 REAL_TIME = "true"
 MAX_SECONDS = 3600.0
 _POLL_SECONDS = 0.05
-"""How soon a delayed crawl or job run notices that it was stopped."""
+"""How soon a delayed crawl or job run notices that it was stopped, or its latency lifted."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def reset(config: SandboxConfig) -> FixedLatency:
 
 
 def write(config: SandboxConfig, latency: FixedLatency) -> None:
-    """Sets the latencies. Work under way takes the ones that are set when it ends."""
+    """Sets the latencies, for work under way too: what is lifted ends at once."""
     path = _path(config)
     new = path.with_suffix(".new")
     new.write_text(json.dumps(asdict(latency)), encoding="utf-8")
@@ -138,9 +138,12 @@ def wait(
     config: SandboxConfig, kind: str, name: str, started: float, stopped: Callable[[], object]
 ) -> None:
     """Waits until the end of finished work may be reported, or until ``stopped()`` is true."""
-    end = time.monotonic() + remaining(config, kind, name, started)
-    while not stopped() and (left := end - time.monotonic()) > 0:
+    left = remaining(config, kind, name, started)
+    while left > 0 and not stopped():
         time.sleep(min(left, _POLL_SECONDS))
+        # Read again: the latency may be lifted meanwhile.
+        fixed: float | None = getattr(read(config), kind)
+        left = 0.0 if fixed is None else started + fixed - time.monotonic()
 
 
 def overruns_path(config: SandboxConfig) -> Path:

@@ -79,6 +79,22 @@ def test_waiting_ends_when_the_work_is_stopped(config: SandboxConfig) -> None:
     assert latency.time.monotonic() < 101.2
 
 
+@pytest.mark.parametrize(("lifted", "end"), [(FixedLatency(), 103.0), (FixedLatency(job=4), 104.0)])
+def test_waiting_ends_when_the_latency_is_lifted_or_shortened(
+    config: SandboxConfig, lifted: FixedLatency, end: float
+) -> None:
+    latency.write(config, FixedLatency(job=600))
+
+    def stopped() -> bool:
+        if 102.99 < latency.time.monotonic() < 103.01:
+            latency.write(config, lifted)
+        return False
+
+    latency.wait(config, "job", "j", 100.0, stopped)
+    assert latency.time.monotonic() == pytest.approx(end, abs=0.1)
+    assert not latency.overruns_path(config).exists()
+
+
 def test_an_overrun_is_logged_and_recorded(
     config: SandboxConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
