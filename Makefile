@@ -57,7 +57,7 @@ test-functional: .venv/ready-test ## The claims about runs, ranges and ticks: a 
 test-integration: .venv/ready-test ## The claims about the running system, on a sandbox of their own
 	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-compat: .venv/ready-test ## The wheel on stock Dagster and PostgreSQL: lowest and highest 1.13, each Python found here
+test-compat: .venv/ready-test ## The wheel on stock Dagster and PostgreSQL (lowest and highest 1.13), and the production configuration
 	@$(BIN)/python -m pytest tests/compat -q
 
 test-install: .venv/ready-test ## `make run` and tests in clones: other Pythons, paths, proxies, users, locales (25 minutes)

@@ -17,7 +17,7 @@ from parliament import analyze_policy_string, enhance_finding
 from tests.support.fakes.templates import Evaluation, load_template
 
 INFRA = Path(__file__).resolve().parents[1] / "infra"
-_ACCOUNTS = {"account_a": "111111111111", "account_b": "222222222222", "feed": "222222222222"}
+_ACCOUNT_A, _ACCOUNT_B = "111111111111", "222222222222"
 _VALUES = {
     "AccountAId": "111111111111",
     "AccountBId": "222222222222",
@@ -47,7 +47,8 @@ def policies() -> Iterator[tuple[str, dict[str, Any], str]]:
             name: _VALUES.get(name, str(declared.get("Default", name.lower())))
             for name, declared in template["Parameters"].items()
         }
-        evaluated = Evaluation(template, values, _ACCOUNTS[path.stem])
+        account = _ACCOUNT_A if path.stem == "account_a" else _ACCOUNT_B
+        evaluated = Evaluation(template, values, account)
         for logical_id, resource in evaluated.resources.items():
             properties = resource["properties"]
             for policy in properties.get("Policies", []):

@@ -66,6 +66,7 @@ class Settings:
         trusted_arns: principals, besides ECS tasks, that may assume the orchestrator role; used by
             `xacct deploy` only.
         extra_feeds_dir: folder with feeds besides those of the package.
+        orchestrator: ``create`` = `xacct deploy` makes what hosts Dagster; ``own`` = you have it.
         network: ``create`` = `xacct deploy` makes the VPCs; ``own`` = their ids are parameters.
         adopted: which of `ADOPTABLE` existed before; used by `xacct deploy`, `destroy`, `doctor`.
         admin_secret: the login that makes tables and users; used by the same commands only.
@@ -94,6 +95,7 @@ class Settings:
     extra_feeds_dir: Path | None = None
     adopted: frozenset[str] = frozenset()
     network: str = "create"
+    orchestrator: str = "create"
     namespace: str = ""
     database_user: str = ""
     dagster_url: str | None = None
@@ -128,6 +130,11 @@ class Settings:
     def stack_network(self) -> str:
         """CloudFormation stack of the network in account B."""
         return f"xacct-network-{self.suffix}"
+
+    @property
+    def stack_orchestrator(self) -> str:
+        """CloudFormation stack in account B of what hosts Dagster."""
+        return f"xacct-orchestrator-{self.suffix}"
 
     @property
     def stack_a(self) -> str:
@@ -193,6 +200,7 @@ _ADOPTED = _Format(
     "input-bucket,secret",
 )
 _NETWORK = _Format("create|own", "create (VPCs are made) or own (yours are used)", "own")
+_ORCHESTRATOR = _Format("create|own", "create (on ECS) or own (your Dagster is used)", "own")
 _SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
 _CONNECTION = _Format(
     r"[^\s/:]{1,255}",
@@ -283,6 +291,7 @@ class _Reader:
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
             adopted=frozenset(self._list("XACCT_ADOPT", _ADOPTED)),
             network=self._network(),
+            orchestrator=self._with_default("XACCT_ORCHESTRATOR", _ORCHESTRATOR, self._network()),
             admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
         )
         self._require_distinct_buckets(values)

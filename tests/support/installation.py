@@ -124,11 +124,17 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def install(folder: Path, python: str, wheel: Path, release: Release) -> Installation:
+def install(
+    folder: Path,
+    python: str,
+    wheel: Path,
+    release: Release,
+    extras: str = "webserver,postgres",
+) -> Installation:
     """Makes the environment and installs into it."""
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     installation = Installation(folder)
-    installation.run("pip", "install", "-q", f"{wheel}[webserver,postgres]", *release.requirements)
+    installation.run("pip", "install", "-q", f"{wheel}[{extras}]", *release.requirements)
     packages = next((folder / "lib").glob("python3*")) / "site-packages"
     (packages / "compat_import_recorder.py").write_text(IMPORT_RECORDER, encoding="utf-8")
     (packages / "compat_import_recorder.pth").write_text(

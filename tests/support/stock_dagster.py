@@ -38,9 +38,9 @@ class StockDagster(DagsterProcesses):
 
     def __init__(self, sandbox: RunningSandbox, folder: Path, installation: Installation) -> None:
         self._installation = installation
-        self._password = secrets.token_hex(16)
-        sandbox.canaries.add(self._password)
-        self._postgres = PostgresCluster(folder / "postgres", self._password)
+        self.password = secrets.token_hex(16)
+        sandbox.canaries.add(self.password)
+        self._postgres = PostgresCluster(folder / "postgres", self.password)
         self._postgres.start()
         super().__init__(sandbox, folder)
 
@@ -49,7 +49,7 @@ class StockDagster(DagsterProcesses):
         """Of every process of it."""
         return {
             **self._installation.environment(super().environment),
-            "COMPAT_POSTGRES_URL": f"postgresql://{SUPERUSER}:{self._password}@/postgres"
+            "COMPAT_POSTGRES_URL": f"postgresql://{SUPERUSER}:{self.password}@/postgres"
             f"?host={self._postgres.socket_folder}",
             "PGOPTIONS": POSTGRES_OPTIONS,
         }
@@ -63,14 +63,18 @@ class StockDagster(DagsterProcesses):
         """How a run ended, once it has."""
         finished = {"SUCCESS", "FAILURE", "CANCELED"}
 
-        def status() -> dg.DagsterRunStatus | None:
-            run = self.graphql(
-                "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }",
-                {"id": run_id},
-            )["runOrError"]
-            return dg.DagsterRunStatus(run["status"]) if run["status"] in finished else None
+        def end() -> dg.DagsterRunStatus | None:
+            status = self.status(run_id)
+            return dg.DagsterRunStatus(status) if status in finished else None
 
-        return self.wait_for(f"run {run_id} to end", status, seconds)
+        return self.wait_for(f"run {run_id} to end", end, seconds)
+
+    def status(self, run_id: str) -> str:
+        """What a run is doing."""
+        run = self.graphql(
+            "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", {"id": run_id}
+        )["runOrError"]
+        return str(run["status"])
 
     def load_errors(self) -> list[str]:
         """Why code locations did not load."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from xacct_assets.web_ui.guard import Guard
+from xacct_assets.web_ui.guard import Application, Guard
 from xacct_assets.web_ui.hosts import UiHosts
 
 _FACTORY = "create_app_from_workspace_process_context"
@@ -25,10 +26,10 @@ def install_guard() -> None:
     from dagster_webserver import app, cli
 
     hosts = UiHosts.from_environment(os.environ)
-    build: Any = getattr(cli, _FACTORY, None)
+    build: Callable[..., Application] | None = vars(cli).get(_FACTORY)
     if getattr(build, "is_guarded", False):
         return
-    if build is None or build is not getattr(app, _FACTORY, None):
+    if build is None or build != vars(app).get(_FACTORY):
         raise RuntimeError(
             "the web UI is not served, since it would be unguarded: this version of "
             f"dagster-webserver does not build its application with {_FACTORY}; install the "

@@ -112,7 +112,7 @@ class Evaluation:
         if len(node) == 1:
             ((name, value),) = node.items()
             function = getattr(self, "_" + name.removeprefix("Fn::").lower(), None)
-            if function and (name == "Ref" or name.startswith("Fn::")):
+            if function and (name in ("Ref", "Condition") or name.startswith("Fn::")):
                 return function(value)
         resolved = {key: self._resolve(value) for key, value in node.items()}
         return {key: value for key, value in resolved.items() if value is not None}
@@ -133,16 +133,18 @@ class Evaluation:
     def _getatt(self, path: str) -> str:
         logical_id, _, attribute = path.partition(".")
         type_, name = self._definitions[logical_id]["Type"], self._id(logical_id)
-        if attribute in ("AllocationId", "AvailabilityZone"):
-            return f"{name}.{attribute}"
-        service, kind = {
+        services = {
+            "AWS::ECR::Repository": ("ecr", "repository/"),
+            "AWS::ECS::Cluster": ("ecs", "cluster/"),
             "AWS::IAM::Role": ("iam", "role/"),
             "AWS::RedshiftServerless::Namespace": ("redshift-serverless", "namespace/"),
             "AWS::RedshiftServerless::Workgroup": ("redshift-serverless", "workgroup/"),
             "AWS::SNS::Topic": ("sns", ""),
             "AWS::SQS::Queue": ("sqs", ""),
-        }[type_]
-        assert attribute.endswith("Arn")
+        }
+        if type_ not in services or not attribute.endswith("Arn"):
+            return f"{name}.{attribute}"
+        service, kind = services[type_]
         region = "" if service == "iam" else "us-east-1"
         return f"arn:aws:{service}:{region}:{self._account}:{kind}{name}"
 
@@ -162,6 +164,15 @@ class Evaluation:
 
     def _not(self, value: list[Any]) -> bool:
         return not self._resolve(value[0])
+
+    def _condition(self, value: str) -> bool:
+        return self._holds(value)
+
+    def _and(self, value: list[Any]) -> bool:
+        return all(self._resolve(item) for item in value)
+
+    def _split(self, value: list[Any]) -> list[str]:
+        return str(self._resolve(value[1])).split(value[0])
 
     def _or(self, value: list[Any]) -> bool:
         return any(self._resolve(item) for item in value)

@@ -40,8 +40,10 @@ def dead_letters(feeds: Iterable[FeedSpec], aws: AwsClients) -> list[Alert]:
 
 
 def full_disk(folder: Path) -> list[Alert]:
-    """An alert if the disk that holds the folder is nearly full."""
-    usage = shutil.disk_usage(folder)
+    """An alert if the disk that holds the folder, or would hold it, is nearly full."""
+    # An instance with another storage makes its folder when it first needs it.
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    usage = shutil.disk_usage(there)
     if usage.used / (usage.used + usage.free) < FULL:
         return []
     return [

@@ -43,6 +43,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "keep it",
     )
     parser.add_argument(
+        "--image",
+        metavar="IMAGE",
+        help="image of Dagster's tasks on ECS, with a tag that stays or a digest; later "
+        "deployments keep it",
+    )
+    parser.add_argument(
         "--sql-over",
         choices=("wire", "data-api"),
         default="wire",
@@ -68,7 +74,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Deploy; the exit code."""
     from xacct_assets.feed.loader import load_feeds
     from xacct_assets.feed.sql_files.differences import refuse_differences
-    from xacct_assets.operations.deployment import plan
+    from xacct_assets.operations.deployment import image, plan
     from xacct_assets.operations.deployment.deploy import Deployment
     from xacct_assets.sources import sources_root
 
@@ -79,6 +85,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             show_error(f"--parameter {text!r} is not NAME=VALUE")
             return USAGE
         overrides[name] = value
+    if options.image is not None:
+        problem = image.problem_of(options.image)
+        if settings.orchestrator != "create":
+            problem = "it is for tasks on ECS, and XACCT_ORCHESTRATOR is own: leave one of them out"
+        if problem:
+            show_error(f"--image: {problem}")
+            return USAGE
+        overrides[image.PARAMETER] = options.image
     if options.print is not None and options.account != "a":
         show_error("--print is for account A, of another team: add --account a")
         return USAGE
@@ -109,7 +123,17 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
     else:
         show("Next: `xacct doctor` checks every connection; `dg dev` starts the UI.")
+    if options.account != "a" and settings.orchestrator == "create":
+        _show_image(settings)
     return OK
+
+
+def _show_image(settings: Settings) -> None:
+    from xacct_assets.operations.deployment import image
+    from xacct_assets.operations.deployment.accounts import Accounts
+
+    for line in image.how_to_give_one(settings, Accounts(settings).sessions["b"]):
+        show(line)
 
 
 def _print_account_a(

@@ -9,8 +9,9 @@ from xacct_assets.aws.change_sets import LOSING, ChangeSet, ResourceChange
 from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.operations.deployment.plan import Account, StackPlan
 
-#: What a bucket, namespace or secret holds. They are not lost without a flag that names them.
+#: What a bucket, database, namespace or secret holds. None is lost without a flag that names it.
 GUARDED = {
+    "AWS::RDS::DBInstance": "the record of runs and the cursors of sensors; a snapshot stays",
     "AWS::RedshiftServerless::Namespace": "all databases of the warehouse, with every row",
     "AWS::S3::Bucket": "its objects",
     "AWS::SecretsManager::Secret": "its value, which the pipeline or the warehouse logs in with",

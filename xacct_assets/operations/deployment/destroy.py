@@ -223,8 +223,8 @@ class Removal:
         lines.append("this stays:")
         lines += [f"  - {line}" for line in plan.left]
         lines.append(
-            "  - logs of crawlers and of the warehouse in CloudWatch; Dagster's record of runs; "
-            "snapshots of the warehouse"
+            "  - logs of crawlers and of the warehouse in CloudWatch; Dagster's record of runs (a "
+            "final snapshot of its database); snapshots of the warehouse"
         )
         return lines
 
@@ -260,12 +260,19 @@ class Removal:
         if plan.namespace:
             no_snapshot = self._attempt("final snapshot", lambda: self._snapshot(plan))
             problems += [no_snapshot] if no_snapshot else []
+        stays: list[str] = []
         for stack in plan.stacks:
             has_namespace = any(resource.type == NAMESPACE for resource in stack.resources)
             if has_namespace and no_snapshot:
-                problems.append(f"stack {stack.name}: left, since there is no final snapshot")
-                continue
-            problems += self._remove(stack)
+                found = [f"stack {stack.name}: left, since there is no final snapshot"]
+            elif stack.name == self._settings.stack_network and stays:
+                # Half of its network would be gone, and what is in it would work no more.
+                found = [f"stack {stack.name}: left, since {', '.join(stays)} may be in it"]
+            else:
+                found = self._remove(stack)
+            problems += found
+            if found and stack.account == "b":
+                stays.append(stack.name)
         return problems
 
     def _remove(self, stack: RemovedStack) -> list[str]:

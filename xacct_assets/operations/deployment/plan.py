@@ -30,6 +30,17 @@ NETWORK_OF_B = {
     "GlueAvailabilityZone": "GlueAvailabilityZone",
 }
 OUTPUTS_NETWORK = tuple(NETWORK_OF_B.values())
+#: Parameters of the orchestrator's template -> the outputs of the network's and account B's stacks.
+NETWORK_OF_ORCHESTRATOR = {
+    "VpcId": "OrchestratorVpcId",
+    "SubnetIds": "OrchestratorSubnetIds",
+    "SecurityGroupId": "OrchestratorSecurityGroupId",
+}
+B_OF_ORCHESTRATOR = {
+    "OrchestratorRoleArn": "OrchestratorRoleArn",
+    "AlertsTopicArn": "AlertsTopicArn",
+    "DatabaseUser": "DatabaseUser",
+}
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,44 @@ def account_a(
         "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if is_notified else "",
     }
     return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
+
+
+def orchestrator(
+    settings: Settings,
+    root: Path,
+    outputs_b: Mapping[str, str],
+    network_outputs: Mapping[str, str] | None = None,
+) -> StackPlan:
+    """The stack of what hosts Dagster in account B: deployed last.
+
+    Its image is the template parameter ``Image``, and its network, if it is the owner's, others;
+    later deployments keep them.
+    """
+    placed = network_outputs or {}
+    public = placed.get("OrchestratorPublicSubnetIds")
+    parameters = {
+        **{name: placed[output] for name, output in NETWORK_OF_ORCHESTRATOR.items() if placed},
+        **{name: outputs_b[output] for name, output in B_OF_ORCHESTRATOR.items()},
+        "Suffix": settings.suffix,
+        "AccountAId": settings.account_a,
+        "InputBucket": settings.input_bucket,
+        "ExportBucket": settings.export_bucket,
+        "ProcessingBucket": settings.processing_bucket,
+        "RoleAArn": settings.role_a_arn,
+        "RoleBArn": settings.role_b_arn,
+        "WorkgroupName": settings.workgroup,
+        "NamespaceName": settings.namespace or settings.workgroup,
+        "DatabaseName": settings.database,
+        "SecretName": settings.redshift_secret,
+        "JsonSecretName": settings.data_api_secret or "",
+        "GlueConnectionName": settings.glue_connection,
+        "ConsoleUrl": settings.console_url,
+        "DagsterUrl": settings.dagster_url or "",
+    }
+    if public:
+        parameters["PublicSubnetIds"] = public
+    text = template(root, "orchestrator.yaml")
+    return StackPlan(settings.stack_orchestrator, "b", text, parameters)
 
 
 def reads_queue(feed: FeedSpec, suffix: str) -> bool:

@@ -24,6 +24,7 @@ Outputs = Mapping[str, Mapping[str, str]]
 """The outputs of stacks, by the key of their entry."""
 
 NETWORK, ACCOUNT_B, ACCOUNT_A = "network", "account-b", "account-a"
+ORCHESTRATOR = "orchestrator"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,21 @@ def entries(
         )
         for feed in feeds
     ]
-    # The orchestrator's stack follows here: it runs what the others made.
+    if settings.orchestrator == "create":
+        # Last: it runs what the others made.
+        needs = {ACCOUNT_B: tuple(plan.B_OF_ORCHESTRATOR.values())}
+        placed = tuple(plan.NETWORK_OF_ORCHESTRATOR.values())
+        stacks.append(
+            StackEntry(
+                ORCHESTRATOR,
+                "b",
+                settings.stack_orchestrator,
+                lambda outputs: plan.orchestrator(
+                    settings, root, outputs[ACCOUNT_B], outputs.get(NETWORK, {})
+                ),
+                {**needs, NETWORK: placed} if network else needs,
+            )
+        )
     return stacks
 
 
@@ -116,4 +131,5 @@ def stack_names(settings: Settings, feeds: Sequence[FeedSpec]) -> list[tuple[Acc
         ("b", settings.stack_b),
         ("a", settings.stack_a),
         *(("b", feed.stack_name(settings.suffix)) for feed in feeds),
+        ("b", settings.stack_orchestrator),
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from xacct_sandbox.emulator.authorization.checks import Check
+from xacct_sandbox.emulator.authorization.hosting_resources import HOSTING_READS
 from xacct_sandbox.emulator.authorization.network_types import NETWORK_READS
 from xacct_sandbox.emulator.authorization.stack_targets import Target
 
@@ -43,6 +44,7 @@ READS: Mapping[str, Callable[[Target], list[Check]]] = {
     "AWS::Glue::Crawler": _on("glue:GetCrawler", lambda t: t.arn("glue", f"crawler/{t.name}")),
     "AWS::Glue::Database": _database,
     "AWS::Glue::Job": _on("glue:GetJob", lambda t: t.arn("glue", f"job/{t.name}")),
+    **HOSTING_READS,
     "AWS::IAM::Role": _on(
         "iam:GetRole GetRolePolicy ListAttachedRolePolicies ListRolePolicies",
         lambda t: f"arn:aws:iam::{t.account}:role{t.properties.get('Path') or '/'}{t.name}",

@@ -13,20 +13,17 @@ from typing import Any
 
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.documents import Kind
+from xacct_sandbox.emulator.authorization.hosting_resources import HOSTING_RESOURCES
 from xacct_sandbox.emulator.authorization.network_types import NETWORK_TYPES
-from xacct_sandbox.emulator.authorization.stack_targets import Properties, ResourceType, Target
-
-
-def _on(service: str, *actions: str, arn: str) -> list[Check]:
-    return [Check(f"{service}:{action}", arn) for action in actions]
-
-
-def _own_tags(properties: Properties) -> bool:
-    """Whether a template or its stack sets tags; those of AWS need no permission."""
-    tags = properties.get("Tags") or []
-    names = tags if isinstance(tags, dict) else [tag.get("Key", "") for tag in tags]
-    return any(not str(name).startswith("aws:") for name in names)
-
+from xacct_sandbox.emulator.authorization.stack_targets import (
+    Properties,
+    ResourceType,
+    Target,
+)
+from xacct_sandbox.emulator.authorization.stack_targets import on as _on
+from xacct_sandbox.emulator.authorization.stack_targets import own_tags as _own_tags
+from xacct_sandbox.emulator.authorization.stack_targets import regional as _regional
+from xacct_sandbox.emulator.authorization.stack_targets import tagged as _tagged
 
 # -- S3 ----------------------------------------------------------------------------------------
 
@@ -139,30 +136,10 @@ def _managed_policy(*actions: str) -> Callable[[Target], list[Check]]:
 # -- others ------------------------------------------------------------------------------------
 
 
-def _regional(service: str, resource: str, *actions: str) -> Callable[[Target], list[Check]]:
-    """Checks on one resource; ``{}`` stands for its name."""
-
-    def checks(target: Target) -> list[Check]:
-        arn = target.arn(service, resource.replace("{}", target.name))
-        return _on(service, *actions, arn=arn)
-
-    return checks
-
-
 def _queues(action: str) -> Callable[[Target], list[Check]]:
     def checks(target: Target) -> list[Check]:
         names = [str(url).rpartition("/")[2] for url in target.properties.get("Queues") or ()]
         return [Check(f"sqs:{action}", target.arn("sqs", name)) for name in names]
-
-    return checks
-
-
-def _tagged(service: str, create: str, tag: str) -> Callable[[Target], list[Check]]:
-    """The creation of a resource that may have tags."""
-
-    def checks(target: Target) -> list[Check]:
-        actions = [create, *([tag] if _own_tags(target.properties) else [])]
-        return _regional(service, "{}", *actions)(target)
 
     return checks
 
@@ -256,6 +233,7 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::Glue::Database": _changeable("DatabaseInput.Name", "Database", _catalog),
     "AWS::Glue::Job": _changeable("Name", "Job", partial(_regional, "glue", "job/{}")),
     "AWS::Glue::Table": _changeable("TableInput.Name", "Table", _catalog),
+    **HOSTING_RESOURCES,
     "AWS::IAM::ManagedPolicy": ResourceType(
         "ManagedPolicyName",
         _managed_policy("CreatePolicy"),

@@ -46,3 +46,37 @@ class ResourceType:
     delete: Callable[[Target], list[Check]]
     update: Callable[[Target], list[Check]] | None = None
     lowercase: bool = False
+
+
+def on(service: str, *actions: str, arn: str) -> list[Check]:
+    """Checks of some actions of a service on one resource."""
+    return [Check(f"{service}:{action}", arn) for action in actions]
+
+
+def own_tags(properties: Properties) -> bool:
+    """Whether a template or its stack sets tags; those of AWS need no permission."""
+    tags = properties.get("Tags") or []
+    names = tags if isinstance(tags, dict) else [tag.get("Key", "") for tag in tags]
+    return any(not str(name).startswith("aws:") for name in names)
+
+
+def regional(service: str, resource: str, *actions: str) -> Callable[[Target], list[Check]]:
+    """Checks on one resource; ``{}`` stands for its name."""
+
+    def checks(target: Target) -> list[Check]:
+        arn = target.arn(service, resource.replace("{}", target.name))
+        return on(service, *actions, arn=arn)
+
+    return checks
+
+
+def tagged(
+    service: str, create: str, tag: str, resource: str = "{}"
+) -> Callable[[Target], list[Check]]:
+    """The creation of a resource that may have tags."""
+
+    def checks(target: Target) -> list[Check]:
+        actions = [create, *([tag] if own_tags(target.properties) else [])]
+        return regional(service, resource, *actions)(target)
+
+    return checks

@@ -102,7 +102,7 @@ def check_existence(emulator: Emulator, type_name: str, kind: Kind) -> None:
         if name or type_name == "AWS::S3::BucketPolicy":
             identifier = kind.id_of(emulator, name, props) if kind.id_of else name
             if kind.find(emulator, identifier, props):
-                raise ValueError(_already_exists(emulator, type_name, name, props))
+                raise ValueError(already_exists(emulator, type_name, name, props))
         return create(logical_id, props, stack)
 
     def update_existing(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Any:
@@ -128,7 +128,8 @@ def given_name(type_name: str, props: Properties) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _already_exists(emulator: Emulator, type_name: str, name: str, props: Properties) -> str:
+def already_exists(emulator: Emulator, type_name: str, name: str, props: Properties) -> str:
+    """What a handler says of a name that is taken."""
     if type_name == "AWS::S3::BucketPolicy":
         text = f"The bucket policy already exists on bucket {props.get('Bucket')}."
     elif type_name == "AWS::SecretsManager::Secret":

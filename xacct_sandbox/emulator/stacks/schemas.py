@@ -66,12 +66,7 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
         "VpcId",
     ),
     "AWS::EC2::SubnetRouteTableAssociation": ("RouteTableId", "SubnetId"),
-    "AWS::EC2::VPC": (
-        "CidrBlock",
-        "Ipv4IpamPoolId",
-        "Ipv4NetmaskLength",
-        "VpcEncryptionControl",
-    ),
+    "AWS::EC2::VPC": ("CidrBlock", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "VpcEncryptionControl"),
     "AWS::EC2::VPCEndpoint": (
         "DnsOptions.PrivateDnsPreference",
         "DnsOptions.PrivateDnsSpecifiedDomains",
@@ -84,6 +79,44 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     ),
     "AWS::EC2::VPCGatewayAttachment": ("VpcId",),
     "AWS::EC2::VPCPeeringConnection": ("PeerOwnerId", "PeerRegion", "PeerVpcId", "VpcId"),
+    "AWS::ECR::Repository": (
+        "EncryptionConfiguration",
+        "EncryptionConfiguration.EncryptionType",
+        "EncryptionConfiguration.KmsKey",
+        "RepositoryName",
+    ),
+    "AWS::ECS::Cluster": ("ClusterName",),
+    "AWS::ECS::Service": ("Cluster", "Role", "SchedulingStrategy", "ServiceName"),
+    "AWS::ECS::TaskDefinition": (
+        "ContainerDefinitions",
+        "Cpu",
+        "EnableFaultInjection",
+        "EphemeralStorage",
+        "ExecutionRoleArn",
+        "Family",
+        "InferenceAccelerators",
+        "IpcMode",
+        "Memory",
+        "NetworkMode",
+        "PidMode",
+        "PlacementConstraints",
+        "ProxyConfiguration",
+        "RequiresCompatibilities",
+        "RuntimePlatform",
+        "TaskRoleArn",
+        "Volumes",
+    ),
+    "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("Name", "Scheme", "Type"),
+    "AWS::ElasticLoadBalancingV2::TargetGroup": (
+        "IpAddressType",
+        "Name",
+        "Port",
+        "Protocol",
+        "ProtocolVersion",
+        "TargetType",
+        "VpcId",
+    ),
     "AWS::Glue::Connection": ("CatalogId", "ConnectionInput.Name"),
     "AWS::Glue::Crawler": ("Name",),
     "AWS::Glue::Database": ("DatabaseName",),
@@ -93,6 +126,23 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::IAM::Policy": (),
     "AWS::IAM::Role": ("Path", "RoleName"),
     "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::RDS::DBInstance": (
+        "BackupTarget",
+        "CharacterSetName",
+        "CustomIAMInstanceProfile",
+        "DBClusterIdentifier",
+        "DBInstanceIdentifier",
+        "DBName",
+        "DBSubnetGroupName",
+        "DBSystemId",
+        "KmsKeyId",
+        "MasterUsername",
+        "NcharCharacterSetName",
+        "SourceRegion",
+        "StorageEncrypted",
+        "Timezone",
+    ),
+    "AWS::RDS::DBSubnetGroup": ("DBSubnetGroupName",),
     "AWS::RedshiftServerless::Namespace": ("NamespaceName",),
     "AWS::RedshiftServerless::Workgroup": ("NamespaceName", "WorkgroupName"),
     "AWS::S3::Bucket": ("BucketName", "BucketNamePrefix", "BucketNamespace"),
@@ -103,12 +153,14 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
     "AWS::SQS::QueuePolicy": (),
     "AWS::SecretsManager::Secret": ("Name",),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": ("Name", "Vpc"),
+    "AWS::ServiceDiscovery::Service": ("HealthCheckCustomConfig", "Name", "NamespaceId", "Type"),
 }
 """Resource type -> the properties whose change replaces the resource; a dot leads into one."""
 
-SNAPSHOT_POLICY: frozenset[str] = frozenset()
-"""The types that may have the policy Snapshot.
+SNAPSHOT_POLICY: frozenset[str] = frozenset({"AWS::RDS::DBInstance"})
+"""The types of ``CREATE_ONLY`` that may have the policy Snapshot.
 
-CloudFormation user guide, "DeletionPolicy attribute", lists them: none is a type of
-``CREATE_ONLY``. A Redshift Serverless namespace has ``FinalSnapshotName`` instead.
+CloudFormation user guide, "DeletionPolicy attribute", lists them. A Redshift Serverless namespace
+has ``FinalSnapshotName`` instead.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -343,6 +344,17 @@ def test_a_full_disk_is_told_and_mended(
     assert "GB left of" in alerting.text
     monkeypatch.setattr(resources, "FULL", 1.1)
     assert len(alerting.tick()) == 1
+
+
+@pytest.mark.parametrize("missing", ["dagster", "dagster/storage"])
+def test_an_instance_that_has_no_folder_yet_is_on_the_disk_of_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """With PostgreSQL as storage, Dagster makes the folder of its artifacts when it needs it."""
+    assert resources.full_disk(tmp_path / missing) == []
+    monkeypatch.setattr(resources, "FULL", 0.0)
+    (alert,) = resources.full_disk(tmp_path / missing)
+    assert str(tmp_path / missing) in str(alert)
 
 
 def test_a_cursor_that_is_none_of_this_version_begins_anew(alerting: Alerting) -> None:

@@ -67,13 +67,14 @@ def test_destroy_shows_what_goes_and_stays_and_asks(
     xacct("deploy", "--yes")
     capsys.readouterr()
     working = installation.settings.processing_bucket
+    installation.accounts.b.objects[working]["rejects/products.csv"] = b"1"
     before = dict(installation.accounts.b.things)
     assert xacct("destroy") == 2
     shown = capsys.readouterr()
     goes, _, stays = shown.out.partition("this stays:")
     for part in ("AWS::IAM::Role xacct-glue-test", "crawler xacct-test-products", "snapshot of"):
         assert part in goes
-    assert f"bucket {working}: it has 2 object versions" in stays
+    assert f"bucket {working}: it has 3 object versions" in stays
     assert "nothing was deleted" in shown.err
     assert installation.accounts.b.things == before
     answer(monkeypatch, "y")
@@ -88,7 +89,7 @@ def test_a_bucket_that_no_stack_created_is_refused(
     installation.accounts.a.by_hand("AWS::S3::Bucket", "theirs")
     assert xacct("destroy", "--yes", "--delete-data", "theirs") == 2
     assert "no stack of installation test created bucket theirs" in capsys.readouterr().err
-    assert len(installation.accounts.b.cloudformation.stacks) == 3
+    assert len(installation.accounts.b.cloudformation.stacks) == 4
 
 
 def test_nothing_to_destroy_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:

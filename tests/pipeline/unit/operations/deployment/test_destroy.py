@@ -80,9 +80,13 @@ def test_an_object_that_arrives_in_the_working_bucket_after_the_plan_keeps_it(
     removal = Removal(deployed.settings, deployed.feeds, print)
     plan = removal.plan()
     account.objects[working]["rejects/late.csv"] = b"1"
-    assert "not empty" in removal.run(plan)[0]
+    problems = removal.run(plan)
+    assert "not empty" in problems[0]
     assert account.objects[working] == {"rejects/late.csv": b"1"}
     assert deployed.settings.stack_b in stacks(deployed)
+    # Nor is its network taken away from under it.
+    assert deployed.settings.stack_network in stacks(deployed)
+    assert f"{deployed.settings.stack_network}: left" in problems[-1]
     assert deployed.deploy() == "deployed"
 
 
@@ -180,7 +184,7 @@ def test_without_its_snapshot_the_warehouse_stays(
     monkeypatch.setattr("xacct_assets.operations.deployment.destroy.take_snapshot", refuse)
     problems = deployed.destroy(*deployed.buckets)
     assert "no snapshot today" in problems[0]
-    assert stacks(deployed) == [deployed.settings.stack_b]
+    assert stacks(deployed) == [deployed.settings.stack_network, deployed.settings.stack_b]
     assert ("AWS::RedshiftServerless::Namespace", "xacct-test") in deployed.accounts.b.things
     monkeypatch.undo()
 
@@ -212,7 +216,7 @@ def test_nothing_is_removed_if_the_stacks_cannot_be_listed(
     monkeypatch.setattr("xacct_assets.operations.deployment.destroy.find_retired", deny)
     with pytest.raises(AccessDenied):
         deployed.destroy()
-    assert len(stacks(deployed)) == 4
+    assert len(stacks(deployed)) == 5
 
 
 def test_a_removal_that_is_killed_at_any_call_is_finished_by_the_next(

@@ -18,7 +18,14 @@ from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 ROOT = sources_root()
 FILES = ("network", "account_a", "account_b", "feed")
 TEMPLATES = {file: load_template(plan.template(ROOT, f"{file}.yaml")) for file in FILES}
-TYPES = sorted({r["Type"] for t in TEMPLATES.values() for r in t["Resources"].values()})
+ORCHESTRATOR = load_template(plan.template(ROOT, "orchestrator.yaml"))
+TYPES = sorted(
+    {
+        resource["Type"]
+        for template in (*TEMPLATES.values(), ORCHESTRATOR)
+        for resource in template["Resources"].values()
+    }
+)
 
 
 @pytest.mark.parametrize("type_", TYPES)
