@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from xacct_assets.aws.denials import set_permission_hints
 from xacct_assets.contract.logins import ROTATION_WINDOW
 from xacct_assets.iam_hints import grant_hint
+from xacct_assets.key_settings import CREATE
 
 if TYPE_CHECKING:
     from xacct_assets.aws.console import Console
@@ -231,6 +232,32 @@ class AwsClients:
             ("exports", bucket),
             lambda: Exports(self.client("s3"), bucket, self.settings.account_a),
         )
+
+    def export_key(self, feed: FeedSpec | None = None) -> str | None:
+        """The ARN of the KMS key that UNLOAD encrypts a feed's files with; None: S3's own keys.
+
+        A key that the template of account A made is found by its alias: UNLOAD takes key ids, and
+        an alias would be looked for in the account of the caller.
+
+        Args:
+            feed: whose own ``export.kms_key`` takes precedence.
+
+        Raises:
+            AccessDenied, NotFound: the key cannot be looked up.
+        """
+        from xacct_assets.aws.botocore_errors import aws_call
+
+        settings = self.settings
+        given = (feed and feed.export.kms_key) or settings.keys.export
+        if given != CREATE:
+            return given or None
+        alias = settings.alias_of("export")
+
+        def find() -> str:
+            with aws_call("kms:DescribeKey", alias, account=settings.account_a):
+                return str(self.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["Arn"])
+
+        return self._once("export_key", find)
 
     def rejects(self, feed: FeedSpec) -> Rejects:
         """The feed's rejected rows in account B."""

@@ -32,21 +32,31 @@ class Grant:
         bucket_statement: Sid in that bucket's policy in account A, if it must allow it too.
         trust: whether the trust policy of RoleA must allow it too.
         template: that has the policy.
+        key_statement: Sid in the policy of a KMS key that a template makes, and that template.
     """
 
     role: str
     actions: tuple[str, ...]
-    policy: str
+    policy: str | None
     statement: str | None
     bucket: str | None = None
     bucket_statement: str | None = None
     trust: bool = False
     template: str = ACCOUNT_B
+    key_statement: tuple[str, str] | None = None
 
     def describe(self) -> str:
         """Name policy, template and statement, for a message."""
+        of_key = ""
+        if self.key_statement:
+            sid, template = self.key_statement
+            of_key = f"the policy of the key ({template}, statement {sid}, for a key made there)"
+            if self.policy is None:
+                return of_key
         own = f"the role's policy {self.policy} ({self.template}"
         own += f", statement {self.statement})" if self.statement else ")"
+        if of_key:
+            return f"BOTH {of_key} and {own}"
         if self.bucket_statement:
             other = f"the bucket policy ({ACCOUNT_A}, statement {self.bucket_statement})"
         elif self.trust:
@@ -114,6 +124,27 @@ GRANTS = (
     Grant("orchestrator", ("ec2:Describe*",), "deployment", "SeeNetwork"),
     Grant("orchestrator", ("iam:*",), "deployment", "ReadRoles"),
     Grant("orchestrator", ("glue:GetConnection",), "deployment", "SeeConnection"),
+    Grant("glue", ("kms:Decrypt",), "raw-key", "ReadRawObjectsUnderKey",
+          key_statement=("GlueReadsRawObjects", ACCOUNT_A)),
+    Grant("glue", ("kms:GenerateDataKey", "kms:Decrypt"), None, None,
+          key_statement=("GlueUsesWorkingBucket", ACCOUNT_B)),
+    Grant("glue", ("kms:Decrypt",), None, None, key_statement=("GlueReadsLogin", ACCOUNT_B)),
+    Grant("roleb", ("kms:Decrypt",), None, None,
+          key_statement=("RoleBReadsTemporaryFiles", ACCOUNT_B)),
+    Grant("rolea", ("kms:GenerateDataKey", "kms:Decrypt"), None, None,
+          key_statement=("RoleAWritesExports", ACCOUNT_A)),
+    Grant("orchestrator", ("kms:Decrypt",), "raw-key", "ReadRawObjectsUnderKey",
+          key_statement=("OrchestratorReadsRawObjects", ACCOUNT_A)),
+    Grant("orchestrator", ("kms:Decrypt",), "export-key", "ReadExportsUnderKey",
+          key_statement=("OrchestratorReadsExports", ACCOUNT_A)),
+    Grant("orchestrator", ("kms:DescribeKey",), "export-key", "FindExportKey",
+          key_statement=("OrchestratorFindsKey", ACCOUNT_A)),
+    Grant("orchestrator", ("kms:GenerateDataKey", "kms:Decrypt"), None, None,
+          key_statement=("OrchestratorUsesWorkingBucket", ACCOUNT_B)),
+    Grant("orchestrator", ("kms:Decrypt",), None, None,
+          key_statement=("OrchestratorReadsLogin", ACCOUNT_B)),
+    Grant("orchestrator", ("kms:*Key*",), None, None,
+          key_statement=("OrchestratorInspectsKey", ACCOUNT_B)),
     Grant("orchestrator", ("cloudwatch:DescribeAlarms",), "deployment", "SeeAlarm"),
     Grant("orchestrator", ("servicequotas:*",), "deployment", "SeeQuotas"),
     Grant("orchestrator", ("logs:DescribeLogGroups",), "deployment", "SeeLogGroups"),
@@ -165,6 +196,11 @@ def _role_of(principal: str | None) -> str | None:
     return f"{found[1]}:iam::{found[2]}:role/{found[3]}" if found else principal
 
 
+def _account(arn: str | None) -> str:
+    parts = (arn or "").split(":")
+    return parts[4] if len(parts) > 5 else ""
+
+
 def grants_of(action: str | None, resource: str | None, principal: str | None) -> list[Grant]:
     """The grants that should allow this."""
     # arn:…:assumed-role/NAME/session, or arn:…:role/path/NAME
@@ -176,5 +212,11 @@ def grants_of(action: str | None, resource: str | None, principal: str | None) -
         if grant.role in name
         and any(fnmatchcase(action or "", pattern) for pattern in grant.actions)
     ]
+    if (action or "").startswith("kms:"):
+        # Whose key it is tells the template.
+        in_b = ":key/" in (resource or "") and _account(principal) == _account(resource)
+        of_a = "rolea" in name
+        template = ACCOUNT_A if of_a or not in_b else ACCOUNT_B
+        return [one for one in candidates if one.key_statement and one.key_statement[1] == template]
     of_bucket = [grant for grant in candidates if grant.bucket and grant.bucket in (resource or "")]
     return of_bucket or candidates

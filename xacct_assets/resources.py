@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from xacct_assets.aws_clients import AwsClients
+from xacct_assets.key_settings import Keys
 from xacct_assets.settings import Settings
 
 
@@ -40,22 +41,28 @@ class AwsClientsResource(dg.ConfigurableResource[AwsClients]):
     dagster_url: str | None = Field(
         default=None, description="Dagster UI that links in alerts lead to."
     )
+    export_key: str = Field(
+        default="",
+        description="KMS key of exports: its ARN, create for the template's own, empty for S3's.",
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The resource of an installation."""
-        values = {name: getattr(settings, name) for name in cls.model_fields}
+        values = {name: getattr(settings, name) for name in _FIELDS}
         folder = settings.extra_feeds_dir
-        return cls(**{**values, "extra_feeds_dir": None if folder is None else str(folder)})
+        values["extra_feeds_dir"] = None if folder is None else str(folder)
+        return cls(**values, export_key=settings.keys.export)
 
     def create_resource(self, context: dg.InitResourceContext) -> AwsClients:
         """The process's clients: built once, however many steps and ticks ask for them."""
         values = {name: getattr(self, name) for name in _FIELDS}
         folder = None if self.extra_feeds_dir is None else Path(self.extra_feeds_dir)
-        return _aws_clients(Settings(**{**values, "extra_feeds_dir": folder}))
+        keys = Keys(export=self.export_key)
+        return _aws_clients(Settings(**{**values, "extra_feeds_dir": folder, "keys": keys}))
 
 
-_FIELDS = tuple(AwsClientsResource.model_fields)
+_FIELDS = tuple(name for name in AwsClientsResource.model_fields if name != "export_key")
 
 
 @functools.cache

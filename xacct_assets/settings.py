@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xacct_assets.aws.console import default_url
+from xacct_assets.key_settings import ALIASES, IN_ACCOUNT_A, NO_KEYS, KeyKind, Keys, read_keys
 
 #: Beginnings of the default names of buckets. Suffix and account id follow: bucket names are unique
 #: in all of AWS, and somebody has the short ones.
@@ -70,6 +71,7 @@ class Settings:
         network: ``create`` = `xacct deploy` makes the VPCs; ``own`` = their ids are parameters.
         adopted: which of `ADOPTABLE` existed before; used by `xacct deploy`, `destroy`, `doctor`.
         admin_secret: the login that makes tables and users; used by the same commands only.
+        keys: KMS keys of buckets, secrets and log groups.
     """
 
     account_a: str
@@ -100,11 +102,17 @@ class Settings:
     database_user: str = ""
     dagster_url: str | None = None
     admin_secret: str | None = None
+    keys: Keys = NO_KEYS
 
     @property
     def json_secret(self) -> str:
         """The JSON secret that `xacct deploy` makes of an adopted secret that is a URI."""
         return f"xacct/redshift-json-{self.suffix}"
+
+    def alias_of(self, key: KeyKind) -> str:
+        """The ARN of the alias of a key that the templates make."""
+        owner = self.account_a if key in IN_ACCOUNT_A else self.account_b
+        return f"arn:{self.partition}:kms:{self.region}:{owner}:{ALIASES[key]}-{self.suffix}"
 
     @property
     def alerts_topic_arn(self) -> str:
@@ -256,6 +264,8 @@ class _Reader:
                 "give the id of the processing account"
             )
         in_a, in_b = f"{suffix}-{account_a}", f"{suffix}-{account_b}"
+        keys, problems = read_keys(self._env, region, {"a": account_a, "b": account_b})
+        self._problems.update(problems)
         values = Settings(
             account_a=account_a,
             account_b=account_b,
@@ -293,6 +303,7 @@ class _Reader:
             network=self._network(),
             orchestrator=self._with_default("XACCT_ORCHESTRATOR", _ORCHESTRATOR, self._network()),
             admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
+            keys=keys,
         )
         self._require_distinct_buckets(values)
         self.arrival_overrides()  # raises all problems

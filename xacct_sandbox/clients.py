@@ -86,6 +86,7 @@ def service_role(
     source_arn: str,
     session_name: str,
     source_account: str | None = None,
+    external_id: str | None = None,
 ) -> Credentials:
     """Calls ``emulator.assume_service_role`` in the daemon, from another process.
 
@@ -102,6 +103,7 @@ def service_role(
             "source_arn": source_arn,
             "session_name": session_name,
             "source_account": source_account,
+            "external_id": external_id,
         },
     )
     return Credentials.from_document(response)

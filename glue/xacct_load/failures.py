@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import boto3
 from botocore.exceptions import ClientError
 from pyspark.errors import PySparkException
 
+from xacct_assets.contract.denied_keys import SECRET_KEY_DENIED, name_secrets_key
 from xacct_assets.contract.load_request import MASK, LoadRequest
 from xacct_assets.contract.logins import ROTATION_WINDOW, is_login_refused, login_fix, refused_user
 from xacct_load.errors import LoadError
-from xacct_load.s3 import denial
+from xacct_load.s3 import caller, denial
 from xacct_load.source_files import THREADS, SourceFile
 
 if TYPE_CHECKING:
@@ -106,6 +108,8 @@ def naming_refused_login(glue: GlueClient, connection: str) -> Iterator[None]:
         yield
     except Exception as problem:
         text = str(problem)
+        if SECRET_KEY_DENIED in text:
+            raise LoadError(_denied_key(glue, connection, text)) from problem
         if not is_login_refused(text):
             raise
         user = refused_user(text)
@@ -114,6 +118,13 @@ def naming_refused_login(glue: GlueClient, connection: str) -> Iterator[None]:
             f"{ROTATION_WINDOW:.0f} s: password authentication failed for user "
             f'"{user or "unknown"}". fix: {login_fix(_secret_of(glue, connection))}'
         ) from problem
+
+
+def _denied_key(glue: GlueClient, connection: str, text: str) -> str:
+    region = glue.meta.region_name
+    secrets = boto3.client("secretsmanager", region_name=region)
+    named = name_secrets_key(secrets, _secret_of(glue, connection), partial(caller, region), text)
+    return f"cannot read the login of Glue connection {connection}: {named}"
 
 
 def _secret_of(glue: GlueClient, connection: str) -> str:

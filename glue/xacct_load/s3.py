@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from xacct_assets.contract.denied_keys import name_denied_keys
 from xacct_load.errors import LoadError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 DELETE_BATCH = 1000
 #: HEAD requests have no body, so that a denial has no code but the HTTP status.
 _DENIED = ("AccessDenied", "403")
+_OF_KMS = "is not authorized to perform: kms:"
 _S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 
 
@@ -65,6 +67,8 @@ def expect_owners(s3: S3Client, owners: Mapping[str, str]) -> None:
         # S3 does not say whether the owner was the reason.
         if parsed.get("Error", {}).get("Code") in _DENIED:
             message = parsed["Error"].get("Message") or "Access Denied"
+            if _OF_KMS in message:
+                return
             parsed["Error"]["Message"] = (
                 f"{message}; account {context['expected_owner']} must own the bucket"
             )
@@ -75,6 +79,7 @@ def expect_owners(s3: S3Client, owners: Mapping[str, str]) -> None:
         add_owner,  # type: ignore[arg-type]
     )
     s3.meta.events.register("after-call.s3", name_owner_in_denial)
+    name_denied_keys(s3)
 
 
 def check_bucket(s3: S3Client, bucket: str) -> None:
@@ -99,15 +104,21 @@ def denial(s3: S3Client, problem: Exception, action: str, resource: str) -> str 
     error = getattr(problem, "response", {}).get("Error", {})
     if error.get("Code") not in _DENIED:
         return None
-    try:
-        sts = boto3.client("sts", region_name=s3.meta.region_name)
-        caller = sts.get_caller_identity()["Arn"]  # needs no permission
-    except (ClientError, BotoCoreError) as failure:
-        caller = f"(unknown: {failure})"
+    if _OF_KMS in error["Message"]:
+        return str(error["Message"])  # of the object's key: in IAM's words already
     return (
-        f"User: {caller} is not authorized to perform: {action} on resource: {resource} "
-        f"({error['Message']})"
+        f"User: {caller(s3.meta.region_name)} is not authorized to perform: {action} on resource: "
+        f"{resource} ({error['Message']})"
     )
+
+
+def caller(region: str) -> str:
+    """The ARN of the job's credentials."""
+    try:
+        sts = boto3.client("sts", region_name=region)
+        return sts.get_caller_identity()["Arn"]  # needs no permission
+    except (ClientError, BotoCoreError) as failure:
+        return f"(unknown: {failure})"
 
 
 def list_objects(s3: S3Client, bucket: str, prefix: str) -> Iterator[ObjectTypeDef]:

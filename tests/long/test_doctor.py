@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from tests.support.misconfigurations import catalogue
+from tests.support.misconfigurations import catalogue, keys
 from tests.support.misconfigurations.case import Case, Hands
 from tests.support.misconfigurations.trial import (
     Trial,
@@ -28,8 +29,9 @@ LEAST, SHARE = 120, 0.95
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[RunningSandbox]:
-    """A sandbox of its own, with what the package deploys."""
-    with own_sandbox() as running:
+    """A sandbox of its own, with what the package deploys, under keys of its own."""
+    with own_sandbox() as bare:
+        running = replace(bare, extra_settings={**bare.extra_settings, **keys.SETTINGS})
         running.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
         yield running
 

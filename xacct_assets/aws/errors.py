@@ -51,6 +51,11 @@ class AwsFailure(Exception):
         self.fix = fix or self.default_fix
         super().__init__(self.describe())
 
+    def name_resource(self, arn: str, account: str, fix: str) -> None:
+        """Say what the failure was about, where the service does not."""
+        self.resource, self.account, self.fix = arn, account, fix
+        self.args = (self.describe(),)
+
     def describe(self) -> str:
         """The message: operation and reason, then principal, action, resource, and the fix."""
         head = f"{self.what}: {self.reason}" if self.reason else self.what

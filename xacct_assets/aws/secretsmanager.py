@@ -106,8 +106,10 @@ def read_warehouse_credentials(
         if failure.code == "DecryptionFailure":
             raise SecretInvalid(
                 f"secret {name} cannot be decrypted",
-                reason="its KMS key does not let us use it",
-                fix="allow kms:Decrypt on the secret's key to the role that reads it",
+                reason=f"its KMS key cannot be used: {failure.reason}",
+                fix="enable the key (`aws kms enable-key`), or end its deletion (`aws kms "
+                "cancel-key-deletion`), or allow kms:Decrypt on it to the role that reads the "
+                "secret",
             ) from failure
         raise
     text = answer.get("SecretString")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.credentials import RenewableCredentials, install
 from xacct_assets.aws.service_models import use_shared
+from xacct_assets.contract.denied_keys import name_denied_keys, name_denied_secret_keys
 
 if TYPE_CHECKING:
     import boto3
@@ -86,6 +87,16 @@ class Sessions:
                         if http_response.status_code >= 300
                         else None
                     ),
+                )
+                if service == "s3":
+                    name_denied_keys(client)
+                name_denied_secret_keys(
+                    client,
+                    service,
+                    partial(
+                        self.client, "secretsmanager", role_arn=role_arn, external_id=external_id
+                    ),
+                    partial(self._principal, role_arn, external_id),
                 )
                 self._clients[key] = client
             return self._clients[key]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from threading import Event
 from typing import TYPE_CHECKING
 
+from xacct_assets.aws.denials import account_of, permission_hint
+from xacct_assets.aws.errors import AwsFailure
+from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import day_prefix
@@ -29,6 +33,28 @@ PROBLEMS_SHOWN = 50
 def raw_prefix(feed: FeedSpec, day: date) -> str:
     """Key prefix of the day's raw files, ending in a slash."""
     return day_prefix(feed.source.prefix, feed.source.layout, day)
+
+
+@contextmanager
+def naming_denied_key(feed: FeedSpec, aws: AwsClients, days: Sequence[date]) -> Iterator[None]:
+    """Context manager: if a role may not use the key of raw files, say which key it is.
+
+    KMS does not tell who may not use a key of another account; S3 does.
+    """
+    try:
+        yield
+    except AwsFailure as failure:
+        of_key = (failure.action or "").startswith("kms:")
+        if of_key and ":kms:" not in (failure.resource or ""):
+            listings = survey_days(feed, aws, days)
+            names = [item.key for day in days for item in listings[day].objects]
+            raw = aws.raw_bucket(feed).bucket
+            bucket = Bucket(aws.client("s3"), raw, aws.settings.account_a)
+            key = bucket.kms_key(names[0]) if names else None
+            if key is not None:
+                fix = permission_hint(failure.action, key, failure.principal)
+                failure.name_resource(key, account_of(key) or "", fix)
+        raise
 
 
 def csv_dialect(feed: FeedSpec) -> CsvDialect:

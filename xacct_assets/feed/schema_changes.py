@@ -43,6 +43,8 @@ def announcement(feed: FeedSpec, aws: AwsClients) -> str:
             target=f"s3://{aws.export_bucket(feed)}/{feed.export.prefix}/{FOLDER}/",
             role_chain=(settings.role_b_arn, settings.role_a_arn),
             format="CSV",
-            options=UnloadOptions(parallel=False, compression="none"),
+            options=UnloadOptions(
+                parallel=False, compression="none", kms_key_id=aws.export_key(feed)
+            ),
         )
     )

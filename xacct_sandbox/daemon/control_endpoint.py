@@ -133,4 +133,5 @@ def assume_service_role(request: dict[str, Any]) -> dict[str, str]:
         source_arn=request["source_arn"],
         session_name=request["session_name"],
         source_account=request.get("source_account"),
+        external_id=request.get("external_id"),
     ).document()

@@ -22,7 +22,14 @@ SUPPORTED = frozenset(
 )
 """The properties that a template may set; ministack would ignore any other silently."""
 
-_RULE_KEYS = {"AbortIncompleteMultipartUpload", "ExpirationInDays", "Id", "Prefix", "Status"}
+_RULE_KEYS = {
+    "AbortIncompleteMultipartUpload",
+    "ExpirationInDays",
+    "Id",
+    "NoncurrentVersionExpiration",
+    "Prefix",
+    "Status",
+}
 
 
 def unsupported(properties: Iterable[str]) -> list[str]:
@@ -52,6 +59,10 @@ def lifecycle_xml(configuration: dict[str, Any]) -> bytes:
         if "ExpirationInDays" in rule:
             days = SubElement(SubElement(element, "Expiration"), "Days")
             days.text = str(rule["ExpirationInDays"])
+        if "NoncurrentVersionExpiration" in rule:
+            replaced = SubElement(element, "NoncurrentVersionExpiration")
+            for name, value in rule["NoncurrentVersionExpiration"].items():
+                SubElement(replaced, name).text = str(value)
         if "AbortIncompleteMultipartUpload" in rule:
             abort = SubElement(element, "AbortIncompleteMultipartUpload")
             after = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]

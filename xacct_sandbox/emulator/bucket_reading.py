@@ -51,12 +51,15 @@ def _lifecycle(root: Element) -> dict[str, Any] | None:
 def _lifecycle_rule(rule: Element) -> dict[str, Any]:
     prefix = _text(rule, "Filter", "Prefix") or _text(rule, "Prefix")
     days = _text(rule, "Expiration", "Days")
+    replaced = [_texts(child) for child in _children(rule, "NoncurrentVersionExpiration")]
     abort = _text(rule, "AbortIncompleteMultipartUpload", "DaysAfterInitiation")
     found: dict[str, Any] = {"Id": _text(rule, "ID"), "Status": _text(rule, "Status")}
     if prefix:
         found["Prefix"] = prefix
     if days:
         found["ExpirationInDays"] = int(days)
+    if replaced:
+        found["NoncurrentVersionExpiration"] = {k: int(v) for k, v in replaced[0].items()}
     if abort:
         found["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(abort)}
     return found

@@ -113,6 +113,8 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "_persist_object",
         "_put_object",
         "_policy_is_public",
+        "_resolve_sse_write_headers",
+        "_stored_sse_headers",
         "_public_access_blocked",
         "_put_bucket_policy",
         "_put_bucket_encryption",
@@ -221,6 +223,14 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "handle_request",
         "register_session",
         "validate_policy_document",
+    ),
+    "ministack.services.kms": (
+        "_alias_arn",
+        "_aliases",
+        "_create_key",
+        "_keys",
+        "_put_key_policy",
+        "_resolve_key",
     ),
     "ministack.services.glue": (
         "_connections",

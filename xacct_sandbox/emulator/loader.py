@@ -55,6 +55,7 @@ class Emulator:
         self.sqs: Any = modules["ministack.services.sqs"]
         self.sts: Any = modules["ministack.services.sts"]
         self.glue: Any = modules["ministack.services.glue"]
+        self.kms: Any = modules["ministack.services.kms"]
         self.secrets: Any = modules["ministack.services.secretsmanager"]
         self.cloudwatch: Any = modules["ministack.services.cloudwatch"]
         self.logs: Any = modules["ministack.services.cloudwatch_logs"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xacct_sandbox.emulator.authorization.callers import Principal, principal_of_key
+from xacct_sandbox.emulator.authorization.calls import Refused
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.judgement import judge
+from xacct_sandbox.emulator.authorization.key_checks import secret_uses
 from xacct_sandbox.emulator.authorization.messages import denial
 from xacct_sandbox.emulator.authorization.resources import secret_value_keys
 from xacct_sandbox.emulator.loader import as_service, booted, caller_key
@@ -82,12 +84,26 @@ def secret_of_caller(secret_id: str) -> tuple[str, str]:
     _, secret = emulator.secrets._resolve(secret_id)
     arn = secret["ARN"] if secret else _secret_arn(secret_id)
     require_permission("secretsmanager:GetSecretValue", arn, secret_value_keys(arn))
+    _require_key_of(arn)
     text = emulator.secrets.resolve_secret_string(secret_id) if secret else None
     if text is None:
         raise ServiceError(
             "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
         )
     return arn, text
+
+
+def _require_key_of(secret_arn: str) -> None:
+    """Checks that the caller may use the key of a secret, and that it can be used."""
+    try:
+        uses = secret_uses(booted(), "GetSecretValue", secret_arn, account_id())
+    except Refused as refused:
+        raise ServiceError(refused.code, refused.message) from refused
+    for use in uses:
+        try:
+            require_permission(use.action, use.resource, use.keys)
+        except ServiceError as denied:
+            raise ServiceError(denied.code, "Access to KMS is not allowed") from denied
 
 
 def _secret_arn(secret_id: str) -> str:

@@ -27,6 +27,7 @@ _TARGETS = {
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
     "ServiceQuotasV20190624": "servicequotas",
+    "TrentService": "kms",
     "secretsmanager": "secretsmanager",
 }
 

@@ -18,6 +18,11 @@ from xacct_sandbox.emulator.state import SESSIONS
 from xacct_sandbox.service_errors import ServiceError
 
 SESSION_SECONDS = 3600
+_KEYS = {
+    "aws:sourcearn": "aws:SourceArn",
+    "aws:sourceaccount": "aws:SourceAccount",
+    "sts:externalid": "sts:ExternalId",
+}
 
 
 def assume_service_role(
@@ -27,6 +32,7 @@ def assume_service_role(
     source_arn: str,
     session_name: str,
     source_account: str | None = None,
+    external_id: str | None = None,
 ) -> Credentials:
     """Assumes a role as an AWS service, if the role's trust policy allows it.
 
@@ -36,6 +42,8 @@ def assume_service_role(
         source_arn: the ``aws:SourceArn`` that the trust policy sees.
         session_name: name of the role session.
         source_account: the ``aws:SourceAccount``; by default the account in ``source_arn``.
+        external_id: the ``sts:ExternalId`` of a service that sends one, and then no source, as
+            Redshift ("Restricting access to IAM roles" in its management guide).
 
     Raises:
         ServiceError: AccessDenied, naming principal, action and resource.
@@ -44,6 +52,8 @@ def assume_service_role(
     owner = source_account or source_arn.split(":")[4]
     role = role_of_arn(emulator, role_arn)
     keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": owner}
+    if external_id is not None:
+        keys = {"sts:externalid": external_id}
     check = Check("sts:AssumeRole", role_arn)
     trusted = judge(emulator, service_principal(service), check, keys).decision.allowed
     if role is None or not trusted:
@@ -51,7 +61,7 @@ def assume_service_role(
             "AccessDenied",
             f"Service: {service} is not authorized to perform: sts:AssumeRole on resource: "
             f"{role_arn} because the role does not exist or its trust policy does not allow it "
-            f"(aws:SourceAccount {owner}, aws:SourceArn {source_arn})",
+            f"({', '.join(f'{_KEYS[name]} {value}' for name, value in keys.items())})",
             403,
         )
     key, session = _new_session(emulator, role, service, session_name)

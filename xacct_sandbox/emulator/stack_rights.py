@@ -17,6 +17,7 @@ from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.documents import MalformedPolicy
 from xacct_sandbox.emulator.authorization.enforcement import judged_call
 from xacct_sandbox.emulator.authorization.judgement import judge
+from xacct_sandbox.emulator.authorization.key_checks import secret_uses
 from xacct_sandbox.emulator.authorization.messages import denial
 from xacct_sandbox.emulator.authorization.resources import (
     CLOUDFORMATION_SERVICE,
@@ -267,6 +268,9 @@ def _patch_secret_references(emulator: Emulator) -> None:
         arn = secret_arn(emulator, secret.rstrip(":"))
         keys = secret_value_keys(arn, stage, version)
         _require_allowed(emulator, Check("secretsmanager:GetSecretValue", arn, keys))
+        account = emulator.responses.get_account_id()
+        for use in secret_uses(emulator, "GetSecretValue", arn, account):
+            _require_allowed(emulator, use)
         return resolve(literal)
 
     engine._resolve_dynamic_reference = resolve_dynamic_reference

@@ -1,9 +1,9 @@
 """From the role chain in IAM_ROLE to an S3 client. Every hop is a real IAM decision.
 
 The first role must be attached to the namespace; Redshift's service principal assumes it. Each
-further role is assumed by the one before, with the external ID that Redshift Serverless sends: the
-ARN of the database user. Every statement assumes the chain again, so a policy that was removed
-fails the next COPY or UNLOAD.
+further role is assumed by the one before. Every hop has the external ID that Redshift Serverless
+sends: the ARN of the database user ("Restricting access to IAM roles"). Every statement assumes the
+chain again, so a policy that was removed fails the next COPY or UNLOAD.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ def assume_chain(
             source_arn=namespace.arn,
             session_name=SESSION_NAME,
             source_account=namespace.account_id,
+            external_id=user_arn,
         )
     except ServiceError as refusal:
         raise _not_authorized(user_arn, chain[0], refusal.message) from refusal

@@ -11,13 +11,17 @@ GLUE = "arn:aws:sts::222222222222:assumed-role/xacct-glue-local/AWS-Crawler"
 ORCHESTRATOR = "arn:aws:sts::222222222222:assumed-role/xacct-orchestrator-local/me"
 ROLE_A = "arn:aws:sts::111111111111:assumed-role/xacct-RoleA-local/RedshiftIamRoleSession"
 ROLE_B = "arn:aws:sts::222222222222:assumed-role/xacct-RoleB-local/RedshiftIamRoleSession"
+KEY_A, KEY_B = (f"arn:aws:kms:us-east-1:{n * 12}:key/1234" for n in ("1", "2"))
 RAW, EXPORT = "arn:aws:s3:::sample-inp-bucket-etl-x", "arn:aws:s3:::sample-opt-bucket-etl-x"
 
 
 @pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: f"{grant.policy}-{grant.statement}")
 def test_every_policy_and_statement_named_is_in_its_template(grant):
     template = TEMPLATES[grant.template]
-    assert f"PolicyName: {grant.policy}\n" in template
+    if grant.key_statement:
+        sid, of_key = grant.key_statement
+        assert f"Sid: {sid}\n" in TEMPLATES[of_key]
+    assert grant.policy is None or f"PolicyName: {grant.policy}\n" in template
     assert grant.statement is None or f"Sid: {grant.statement}\n" in template
     if grant.bucket_statement:
         assert f"Sid: {grant.bucket_statement}\n" in TEMPLATES[ACCOUNT_A]
@@ -35,6 +39,11 @@ def test_every_policy_and_statement_named_is_in_its_template(grant):
         (ORCHESTRATOR, "redshift-data:DescribeStatement", "*", ["FollowOwnStatements"]),
         (ORCHESTRATOR, "redshift-data:BatchExecuteStatement", "*", ["RunStatements"]),
         (ROLE_A, "s3:PutObject", f"{EXPORT}/k", ["policy_for_roleA", "WriteExports", ACCOUNT_A]),
+        (GLUE, "kms:Decrypt", KEY_A, ["GlueReadsRawObjects", "raw-key", "BOTH"]),
+        (GLUE, "kms:Decrypt", KEY_B, ["GlueUsesWorkingBucket", "GlueReadsLogin"]),
+        (ROLE_A, "kms:GenerateDataKey", KEY_A, ["RoleAWritesExports", ACCOUNT_A]),
+        (ROLE_B, "kms:Decrypt", KEY_B, ["RoleBReadsTemporaryFiles"]),
+        (ORCHESTRATOR, "kms:DescribeKey", KEY_A, ["OrchestratorFindsKey", "FindExportKey"]),
         (ROLE_B, "sts:AssumeRole", "arn:r", ["BecomeRoleAForUnload", "trust policy of RoleA"]),
     ],
 )

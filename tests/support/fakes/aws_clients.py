@@ -416,6 +416,9 @@ class FakeAwsClients:
     def input_bucket(self, feed: FeedSpec) -> str:
         return self.settings.input_bucket
 
+    def export_key(self, feed: FeedSpec | None = None) -> str | None:
+        return (feed and feed.export.kms_key) or self.settings.keys.export or None
+
     def export_bucket(self, feed: FeedSpec) -> str:
         return self.settings.export_bucket
 

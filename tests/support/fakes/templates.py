@@ -67,6 +67,11 @@ class Evaluation:
             for name, declared in template["Parameters"].items()
         }
         assert set(parameters) <= set(template["Parameters"])
+        self._lists = {
+            name
+            for name, declared in template["Parameters"].items()
+            if declared["Type"] == "CommaDelimitedList"
+        }
         self._conditions = template.get("Conditions", {})
         self._definitions = {
             name: definition
@@ -126,6 +131,8 @@ class Evaluation:
         }
         if name == "AWS::NoValue":
             return None
+        if name in self._lists:
+            return self.parameters[name].split(",")
         if name in self.parameters:
             return self.parameters[name]
         return pseudo.get(name) or self._id(name)
@@ -137,6 +144,7 @@ class Evaluation:
             "AWS::ECR::Repository": ("ecr", "repository/"),
             "AWS::ECS::Cluster": ("ecs", "cluster/"),
             "AWS::IAM::Role": ("iam", "role/"),
+            "AWS::KMS::Key": ("kms", "key/"),
             "AWS::RedshiftServerless::Namespace": ("redshift-serverless", "namespace/"),
             "AWS::RedshiftServerless::Workgroup": ("redshift-serverless", "workgroup/"),
             "AWS::SNS::Topic": ("sns", ""),

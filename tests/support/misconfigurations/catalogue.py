@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tests.support.misconfigurations import (
     first_links,
+    keys,
     network,
     policies,
     resources,
@@ -20,6 +21,7 @@ GROUPS: dict[str, list[Case]] = {
     "Settings and credentials": first_links.cases(),
     "Policies of the buckets in account A": policies.bucket_policies(),
     "Roles": policies.role_policies(),
+    "Keys": keys.cases(),
     "Crawler, job and the job's files": resources.crawler_and_job(),
     "Network": network.cases(),
     "Connection and catalog": resources.connections_and_catalog(),
@@ -32,7 +34,8 @@ GROUPS: dict[str, list[Case]] = {
 
 ALL = [(group, case) for group, cases in GROUPS.items() for case in cases]
 #: Some of each group, for every run of the integration tests: each takes several seconds.
-SOME = [(group, case) for group, cases in GROUPS.items() for case in cases[::6]]
+#: Those of keys need an installation with keys: tests/pipeline/integration/test_keys.py.
+SOME = [(group, case) for group, cases in GROUPS.items() if group != "Keys" for case in cases[::6]]
 
 DOCUMENT = ROOT / "docs" / "doctor.md"
 _BEGIN = "<!-- begin: tests/long/test_doctor.py writes this table -->\n"

@@ -123,6 +123,15 @@ class Bucket:
                 raise
             return None
 
+    def kms_key(self, key: str) -> str | None:
+        """The ARN of the KMS key that an object is under; None if it is under none.
+
+        Needs no right on that key.
+        """
+        with self.call("s3:GetObject", self.arn(key)):
+            head = self.s3.head_object(Bucket=self.name, Key=key, ExpectedBucketOwner=self.owner)
+        return head.get("SSEKMSKeyId")
+
     def put(self, key: str, body: bytes) -> None:
         """Write an object."""
         with self.call("s3:PutObject", self.arn(key)):

@@ -30,6 +30,7 @@ from xacct_assets.feed.event_log import requested_at
 from xacct_assets.feed.metadata import CrawledColumns, RawFiles
 from xacct_assets.feed.partition_results import PartitionBatch, PartitionEvents, PartitionResult
 from xacct_assets.feed.partitions import by_text
+from xacct_assets.feed.raw_files import naming_denied_key
 from xacct_assets.feed.spec import FeedSpec
 
 NAME = "catalog_table"
@@ -63,15 +64,16 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
                     # There is no table before the first crawl.
                     return {}
 
-            crawl = aws.crawler.crawl(
-                feed.crawler_name(aws.settings.suffix),
-                feed.catalog.timeout_minutes * 60,
-                requirement=CrawlRequirement(
-                    landed=max(files.newest_object for files in raw.values()),
-                    since=requested_at(context.instance, context.run),
-                    is_there=lambda: len(in_catalog()) == len(values),
-                ),
-            )
+            with naming_denied_key(feed, aws, batch.ready):
+                crawl = aws.crawler.crawl(
+                    feed.crawler_name(aws.settings.suffix),
+                    feed.catalog.timeout_minutes * 60,
+                    requirement=CrawlRequirement(
+                        landed=max(files.newest_object for files in raw.values()),
+                        since=requested_at(context.instance, context.run),
+                        is_there=lambda: len(in_catalog()) == len(values),
+                    ),
+                )
             verb = "Reused the crawl" if crawl.reused else "Crawled:"
             context.log.info(f"{verb} {crawl.crawl_id}, {crawl.state}: {crawl.summary}")
             partitions = in_catalog()

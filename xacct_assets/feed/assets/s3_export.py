@@ -128,6 +128,7 @@ def unload_statement(feed: FeedSpec, aws: AwsClients, day: date) -> str:
                 header=export.header is not False,
                 delimiter=export.delimiter or defaults.delimiter,
                 compression=export.compression or defaults.compression,
+                kms_key_id=aws.export_key(feed),
             ),
         )
     )

@@ -50,6 +50,13 @@ class Export(Section):
         description="csv only: compression of the files; default gzip. Parquet compresses itself.",
     )
 
+    kms_key: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$",
+        description="ARN of the KMS key that UNLOAD encrypts the files with; by default that of "
+        "XACCT_EXPORT_KEY, and without one S3's own keys. RoleA must be allowed to use it.",
+    )
+
     @model_validator(mode="after")
     def _options_fit_the_format(self) -> Export:
         if self.format == "parquet":

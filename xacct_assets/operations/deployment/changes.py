@@ -11,6 +11,7 @@ from xacct_assets.operations.deployment.plan import Account, StackPlan
 
 #: What a bucket, database, namespace or secret holds. None is lost without a flag that names it.
 GUARDED = {
+    "AWS::KMS::Key": "everything that is encrypted with it",
     "AWS::RDS::DBInstance": "the record of runs and the cursors of sensors; a snapshot stays",
     "AWS::RedshiftServerless::Namespace": "all databases of the warehouse, with every row",
     "AWS::S3::Bucket": "its objects",

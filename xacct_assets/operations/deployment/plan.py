@@ -19,6 +19,9 @@ LIBRARIES_KEY = "scripts/load_libraries.zip"
 Account = Literal["a", "b"]
 ACCOUNTS: tuple[Account, ...] = ("a", "b")
 NOTHING_ADOPTED = Adopted()
+#: More are not named one by one: all inline policies of a role have 10,240 characters together (IAM
+#: user guide, "IAM and AWS STS quotas").
+CATALOG_DATABASES = 12
 #: Outputs of account B's stack that account A's and the feeds' are made from.
 OUTPUTS_B = ("DatabaseUser", "GlueRoleArn", "OrchestratorRoleArn", "RoleBArn", "ArrivalQueueArn")
 #: Parameters of account B's template -> the outputs of the network's stack that they are made from.
@@ -81,6 +84,7 @@ def account_b(
     root: Path,
     adopted: Adopted = NOTHING_ADOPTED,
     network_outputs: Mapping[str, str] | None = None,
+    feeds: Sequence[FeedSpec] = (),
 ) -> StackPlan:
     """The stack of account B; before account A's, whose bucket policies name its roles.
 
@@ -101,6 +105,8 @@ def account_b(
         "GlueConnectionName": settings.glue_connection,
         "WorkgroupName": settings.workgroup,
         "DatabaseName": settings.database,
+        "CatalogArns": _catalog_arns(settings, feeds),
+        **settings.keys.parameters("input", "export", "processing", "secret", "log"),
     }
     if settings.warehouse_host:
         parameters["WarehouseHost"] = settings.warehouse_host
@@ -109,6 +115,19 @@ def account_b(
     if settings.trusted_arns:
         parameters["OrchestratorTrustedArns"] = ",".join(settings.trusted_arns)
     return StackPlan(settings.stack_b, "b", template(root, "account_b.yaml"), parameters)
+
+
+def _catalog_arns(settings: Settings, feeds: Sequence[FeedSpec]) -> str:
+    """The catalog, and the feeds' databases and tables in it.
+
+    Beyond so many databases, "": they would not fit into the policies of a role.
+    """
+    databases = sorted({feed.catalog.database for feed in feeds})
+    if len(databases) > CATALOG_DATABASES:
+        return ""
+    glue = f"arn:{settings.partition}:glue:{settings.region}:{settings.account_b}"
+    names = [arn for name in databases for arn in (f"database/{name}", f"table/{name}/*")]
+    return ",".join(f"{glue}:{name}" for name in ("catalog", *names)) if names else ""
 
 
 def account_a(
@@ -143,6 +162,7 @@ def account_a(
         "OrchestratorRoleArn": outputs_b["OrchestratorRoleArn"],
         "RoleBArn": outputs_b["RoleBArn"],
         "ArrivalQueueArn": outputs_b["ArrivalQueueArn"] if is_notified else "",
+        **settings.keys.parameters("input", "export"),
     }
     return StackPlan(settings.stack_a, "a", template(root, "account_a.yaml"), parameters)
 
@@ -225,7 +245,10 @@ def feed_stack(
         "ExportLocation": f"s3://{export_bucket}/{feed.export.prefix}/",
         "WarehouseObjects": f"{tables.staging}, {tables.fact}, {tables.procedure}()",
     }
-    return StackPlan(feed.stack_name(settings.suffix), "b", template(root, "feed.yaml"), parameters)
+    text = template(root, "feed.yaml")
+    if has_parameter(text, "LogKeyArn"):
+        parameters["LogKeyArn"] = outputs_b.get("LogKeyArn", "")
+    return StackPlan(feed.stack_name(settings.suffix), "b", text, parameters)
 
 
 def with_overrides(plan: StackPlan, overrides: Mapping[str, str]) -> StackPlan:

@@ -78,7 +78,9 @@ def entries(
             ACCOUNT_B,
             "b",
             settings.stack_b,
-            lambda outputs: plan.account_b(settings, root, adopted, outputs.get(NETWORK, {})),
+            lambda outputs: plan.account_b(
+                settings, root, adopted, outputs.get(NETWORK, {}), feeds
+            ),
             network,
         ),
         StackEntry(

@@ -121,6 +121,8 @@ class Template:
             return first == second
         if name == "Fn::Not":
             return not self.resolve(argument[0])
+        if name == "Fn::And":
+            return all(self.resolve(item) for item in argument)
         return UNKNOWN
 
     def _condition(self, name: str) -> bool:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.errors import InvalidRequest, NotFound
 from xacct_assets.operations.deployment.plan import reads_queue
+from xacct_assets.operations.doctor import keys
 from xacct_assets.operations.doctor.comparison import differences, policy_differences
 from xacct_assets.operations.doctor.findings import Caution
 
 if TYPE_CHECKING:
+    from xacct_assets.key_settings import KeyKind
     from xacct_assets.operations.doctor.installation import Installation
 
 DEPLOY = "`xacct deploy --account a`"
@@ -50,19 +52,29 @@ def bucket_policy(here: Installation, logical_id: str) -> str:
 
 
 def encryption(here: Installation) -> str | Caution:
-    """The buckets of account A are encrypted so that the roles can read them: without a KMS key."""
+    """New objects of the buckets of account A are under the keys of the settings."""
     settings = here.settings
     s3, owner = here.admin_of_a().client("s3"), settings.account_a
-    kinds = {"input-bucket": settings.input_bucket, "export-bucket": settings.export_bucket}
-    for kind, name in kinds.items():
+    kinds: dict[str, tuple[str, KeyKind]] = {
+        "input-bucket": (settings.input_bucket, "input"),
+        "export-bucket": (settings.export_bucket, "export"),
+    }
+    found = []
+    for kind, (name, of_key) in kinds.items():
+        wanted = keys.arn_of(here, of_key)
         with aws_call("s3:GetEncryptionConfiguration", f"arn:aws:s3:::{name}", account=owner):
             answer = s3.get_bucket_encryption(Bucket=name, ExpectedBucketOwner=owner)
         rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
         default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
-        if default.get("SSEAlgorithm", "AES256") == "AES256":
+        key = ""
+        if default.get("SSEAlgorithm", "AES256") != "AES256":
+            key = default.get("KMSMasterKeyID", "aws/s3")
+        if key == wanted:
+            found.append(f"{name}: {wanted}" if wanted else f"{name}: S3's own keys")
             continue
-        key = default.get("KMSMasterKeyID", "aws/s3")
-        what = f"bucket {name} encrypts new objects with the KMS key {key}"
+        what = f"bucket {name} encrypts new objects with {key and 'the KMS key '}" + (
+            key or "S3's own keys"
+        )
         allow = (
             f"the policy of the key and the roles' own must allow kms:Decrypt (for exports also "
             f"kms:GenerateDataKey) to {settings.glue_role_arn}, {settings.orchestrator_role_arn} "
@@ -71,11 +83,11 @@ def encryption(here: Installation) -> str | Caution:
         if kind in settings.adopted:
             return Caution(what, allow)
         raise InvalidRequest(
-            f"{what}, infra/account_a.yaml says AES256",
+            f"{what}, infra/account_a.yaml says {wanted or 'AES256'}",
             account=owner,
             fix=f"{DEPLOY} restores it; by hand: {allow}",
         )
-    return "both buckets are encrypted with S3's own keys"
+    return "; ".join(found)
 
 
 def notifications(here: Installation) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from xacct_assets.aws.errors import NotFound
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.feed.raw_files import raw_prefix, survey_days
@@ -23,7 +25,7 @@ PROBE = "_xacct_probe"
 
 
 def raw_files(aws: AwsClients, feed: FeedSpec) -> str | Caution:
-    """The feed's folder in the raw bucket can be listed, and every file in it can be loaded."""
+    """The feed's folder in the raw bucket can be listed, a file read, and every file loaded."""
     bucket = aws.raw_bucket(feed)
     folders = bucket.folders(feed.source.prefix + "/")
     count = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
@@ -45,6 +47,12 @@ def _files_not_loaded(aws: AwsClients, feed: FeedSpec) -> Iterator[Caution]:
     source = feed.source
     days = newest_days_in(aws.raw_bucket(feed), source.prefix, source.layout, RECENT_DAYS)
     listings = survey_days(feed, aws, days)
+    readable = [item.key for day in days for item in listings[day].objects if not item.archive]
+    if readable:
+        # It may be under a KMS key, which only reading tells.
+        with contextlib.suppress(NotFound):  # deleted since
+            raw = Bucket(aws.client("s3"), aws.raw_bucket(feed).bucket, aws.settings.account_a)
+            raw.read_start(readable[-1], 1)
     unmatched = [raw_prefix(feed, day) + name for day in days for name in listings[day].unmatched]
     archived = [item.key for day in days for item in listings[day].objects if item.archive]
     if unmatched:

@@ -13,6 +13,7 @@ from xacct_assets.operations.doctor import (
     arrivals,
     buckets,
     glue,
+    keys,
     machine,
     network,
     probe,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # The commands in the one line of a feed that is not deployed.
 _COMMAND = re.compile(r"(xacct deploy|aws cloudformation delete-stack --stack-name [\w-]+)")
 
+KEYS = tuple(what for what, _ in keys.MADE.values())
+RAW_KEY, EXPORT_KEY, WORKING_KEY, LOGIN_KEY = KEYS
 FeedCheck = Callable[[Installation, "FeedSpec"], str | Caution]
 
 # Names that others need.
@@ -149,13 +152,14 @@ def _policies(here: Installation) -> list[Check]:
                     explained_by=principals,
                 )
             )
+    found += _keys(here)
     found.append(
         Check(
             "encryption of the buckets in A",
-            "no KMS key that the roles may not use",
+            "new objects are under the keys of the settings",
             partial(account_a.encryption, here),
             needs=(SETTINGS,),
-            explained_by=(RAW_POLICY, EXPORT_POLICY),
+            explained_by=(RAW_POLICY, EXPORT_POLICY, *KEYS),
         )
     )
     if "input-bucket" not in adopted:
@@ -178,6 +182,19 @@ def _policies(here: Installation) -> list[Check]:
         for name, access in needs_of_buckets(here.settings, here.feeds).items()
     ]
     return found
+
+
+def _keys(here: Installation) -> list[Check]:
+    return [
+        Check(
+            what,
+            "it is enabled, and its policy has every statement of the template",
+            partial(keys.key, here, kind),
+            needs=(SETTINGS,),
+            explained_by=(ORCHESTRATOR, GLUE_ROLE, ROLE_A, ROLE_B),
+        )
+        for kind, what in keys.made(here).items()
+    ]
 
 
 def _role_of_b(here: Installation, name: str, logical_id: str) -> Check:
@@ -218,7 +235,7 @@ def _warehouse(here: Installation) -> list[Check]:
             "it holds a login, and leads to the workgroup",
             partial(warehouse.redshift_secret, here),
             needs=(SETTINGS,),
-            explained_by=(ORCHESTRATOR, WORKGROUP),
+            explained_by=(ORCHESTRATOR, LOGIN_KEY, WORKGROUP),
         ),
         Check(
             NETWORK,
@@ -284,7 +301,7 @@ def _services(here: Installation) -> list[Check]:
             "they are in the working bucket, of this version",
             partial(glue.job_files, here),
             needs=(SETTINGS,),
-            explained_by=(ORCHESTRATOR,),
+            explained_by=(ORCHESTRATOR, WORKING_KEY),
         ),
         *_per_feed(
             here, "crawler", "folder, role, database and recrawl policy", glue.crawler,
@@ -340,7 +357,7 @@ def _by_doing(here: Installation) -> list[Check]:
             "the orchestrator lists and reads them, and each can be loaded",
             on_clients(buckets.raw_files),
             needs=(SETTINGS,),
-            explained_by=(ORCHESTRATOR, RAW_POLICY, adopted[0]),
+            explained_by=(ORCHESTRATOR, RAW_POLICY, RAW_KEY, adopted[0]),
         ),
         *_per_feed(
             here,
@@ -348,21 +365,21 @@ def _by_doing(here: Installation) -> list[Check]:
             "the orchestrator lists and reads them",
             on_clients(buckets.exports),
             needs=(SETTINGS,),
-            explained_by=(ORCHESTRATOR, EXPORT_POLICY, adopted[1]),
+            explained_by=(ORCHESTRATOR, EXPORT_POLICY, EXPORT_KEY, adopted[1]),
         ),
         Check(
             "working bucket in B",
             "the orchestrator exchanges messages with the job in it",
             lambda: buckets.working_bucket(here.aws),
             needs=(SETTINGS,),
-            explained_by=(ORCHESTRATOR,),
+            explained_by=(ORCHESTRATOR, WORKING_KEY),
         ),
         Check(
             "UNLOAD to A",
             "Redshift writes, replaces and deletes as RoleB, then RoleA",
             partial(probe.unload, here),
             needs=(DATA_API, ATTACHED, ROLE_A, ROLE_B),
-            explained_by=(ORCHESTRATOR, EXPORT_POLICY, PIECES),
+            explained_by=(ORCHESTRATOR, EXPORT_POLICY, EXPORT_KEY, PIECES),
             if_silent=warehouse.SILENT,
         ),
         Check(
@@ -370,7 +387,7 @@ def _by_doing(here: Installation) -> list[Check]:
             "Redshift reads the job's temporary files as RoleB",
             partial(probe.copy, here),
             needs=(LOGIN, ATTACHED, ROLE_B),
-            explained_by=(ORCHESTRATOR, PIECES),
+            explained_by=(ORCHESTRATOR, WORKING_KEY, PIECES),
             if_silent=warehouse.SILENT,
         ),
     ]

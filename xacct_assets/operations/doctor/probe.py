@@ -65,10 +65,12 @@ def unload(here: Installation) -> str | Caution:
 
 def _unload(here: Installation, folder: str, query: str) -> str:
     settings = here.settings
+    key = here.aws.export_key()
+    encrypted = "" if key is None else f" KMS_KEY_ID {literal(key)} ENCRYPTED"
     return (
         f"UNLOAD ({literal(query)}) TO {literal(f's3://{settings.export_bucket}/{folder}')} "
         f"IAM_ROLE {literal(f'{settings.role_b_arn},{settings.role_a_arn}')} "
-        "FORMAT AS PARQUET PARALLEL OFF CLEANPATH"
+        f"FORMAT AS PARQUET PARALLEL OFF CLEANPATH{encrypted}"
     )
 
 

@@ -25,6 +25,7 @@ JSON_TARGETS = {
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
     "ServiceQuotasV20190624": "servicequotas",
+    "TrentService": "kms",
     "secretsmanager": "secretsmanager",
 }
 """Services with a JSON protocol, by the prefix of their target header."""

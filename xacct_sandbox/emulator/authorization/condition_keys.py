@@ -70,6 +70,7 @@ _PREFIXES = (
     "aws:requesttag/",
     "aws:resourcetag/",
     "iam:resourcetag/",
+    "kms:encryptioncontext:",
     "s3:existingobjecttag/",
     "s3:requestobjecttag/",
     "secretsmanager:resourcetag/",
@@ -91,6 +92,19 @@ _SERVICE_KEYS = frozenset(
                 "passedtoservice",
                 "permissionsboundary",
                 "policyarn",
+            )
+        ),
+        *(
+            f"kms:{name}"
+            for name in (
+                "calleraccount",
+                "encryptioncontextkeys",
+                "grantisforawsresource",
+                "keyorigin",
+                "keyspec",
+                "keyusage",
+                "resourcealiases",
+                "viaservice",
             )
         ),
         *(

@@ -21,9 +21,17 @@ from xacct_sandbox.emulator.authorization.calls import Call, HttpRequest, Refuse
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.judgement import Verdict, judge, request_keys
+from xacct_sandbox.emulator.authorization.key_checks import (
+    account_to_serve,
+    find_key,
+    patch_object_keys,
+    problem_of,
+    refusal_by_s3,
+    secret_uses,
+)
 from xacct_sandbox.emulator.authorization.messages import denial, not_authorized
 from xacct_sandbox.emulator.authorization.resources import checks_of, secret_value_keys
-from xacct_sandbox.emulator.authorization.s3_checks import s3_checks
+from xacct_sandbox.emulator.authorization.s3_checks import key_uses, s3_checks
 from xacct_sandbox.emulator.authorization.sessions import check_session_request
 from xacct_sandbox.emulator.loader import Emulator, Response
 
@@ -33,6 +41,10 @@ _judged: contextvars.ContextVar[Call | None] = contextvars.ContextVar(
 """The call that has been judged, while its handler runs."""
 
 _caller_arn: contextvars.ContextVar[str] = contextvars.ContextVar("sandbox_caller_arn", default="")
+
+_caller_account: contextvars.ContextVar[str] = contextvars.ContextVar(
+    "sandbox_caller_account", default=""
+)
 
 caller_userid: contextvars.ContextVar[str] = contextvars.ContextVar("sandbox_userid", default="")
 """``aws:userid`` of the principal of the current request; "" without one."""
@@ -44,6 +56,7 @@ def patch_enforcement(emulator: Emulator) -> None:
     _patch_dispatch(emulator)
     _patch_evaluator(emulator)
     _patch_services(emulator)
+    patch_object_keys(emulator, _caller_account.get)
 
 
 def judged_call() -> Call | None:
@@ -154,14 +167,26 @@ def _judge_call(
     _caller_arn.set(principal.caller.arn)
     caller_userid.set(str(principal.keys.get("aws:userid", "")))
     emulator.evaluator._request_caller_arn.set(principal.caller.arn)
+    _caller_account.set(principal.caller.account)
     checks = s3_checks(emulator, call) if call.service == "s3" else checks_of(emulator, call)
     scope = ""
     for check in checks:
         verdict = judge(emulator, principal, check)
         if not verdict.decision.allowed:
             return _denied(emulator, call, principal, verdict, headers), ""
-        if call.service == "secretsmanager" and verdict.owner != principal.caller.account:
+        is_secret = check.action.startswith("secretsmanager:")
+        if is_secret and verdict.owner != principal.caller.account:
             scope = verdict.owner
+    if call.service == "s3":
+        for check in key_uses(emulator, call, principal.caller.account):
+            verdict = judge(emulator, principal, check)
+            if not verdict.decision.allowed:
+                return _denied(emulator, call, principal, verdict, headers), ""
+            problem = problem_of(find_key(emulator, check.resource, ""), check.resource)
+            if problem is not None:
+                raise refusal_by_s3(problem)
+    if call.service == "kms":
+        scope = account_to_serve(call, checks, principal.caller.account)
     if call.service == "sts":
         check_session_request(emulator, call, principal)
     return None, scope
@@ -216,6 +241,9 @@ def _authenticated(emulator: Emulator, call: Call, headers: dict[str, str]) -> A
     return evaluator.AuthError(found.code, found.message)
 
 
+# Where a denial has another code than ministack gives it.
+_DENIAL_CODES = {"kms": "AccessDeniedException", "logs": "AccessDenied"}
+
 # -- refusals ----------------------------------------------------------------------------------
 
 
@@ -248,7 +276,7 @@ def _denied(
         principal.caller.arn,
         str(uuid.uuid4()),
         headers=headers,
-        error_code="AccessDenied" if call.service == "logs" else "",
+        error_code=_DENIAL_CODES.get(call.service, ""),
         message=denial(call.service, principal.caller.arn, verdict, foreign=foreign),
     )
     return response
@@ -273,10 +301,16 @@ def _patch_evaluator(emulator: Emulator) -> None:
         if not isinstance(principal, Principal):
             return evaluator.AuthError(principal.code, principal.message)
         keys = {name.lower(): value for name, value in (service_context or {}).items()}
+        checks = [Check(action, resource_arn, keys)]
         if action == "secretsmanager:GetSecretValue":  # of BatchGetSecretValue
             keys.update(secret_value_keys(resource_arn))
-        verdict = judge(emulator, principal, Check(action, resource_arn, keys))
-        if verdict.decision.allowed:
+            account = principal.caller.account
+            checks += secret_uses(emulator, "GetSecretValue", resource_arn, account)
+        for check in checks:
+            verdict = judge(emulator, principal, check)
+            if not verdict.decision.allowed:
+                break
+        else:
             return None
         explicit = verdict.decision.explicit
         return evaluator.EvalResult(

@@ -215,11 +215,12 @@ def _principal_matches(caller: Caller, statement: Statement) -> bool:
 
 def _action_matches(action: str, statement: Statement) -> bool:
     if statement.actions:
-        return any(_matches_action(action, pattern) for pattern in statement.actions)
-    return not any(_matches_action(action, pattern) for pattern in statement.not_actions)
+        return any(matches_action(action, pattern) for pattern in statement.actions)
+    return not any(matches_action(action, pattern) for pattern in statement.not_actions)
 
 
-def _matches_action(action: str, pattern: str) -> bool:
+def matches_action(action: str, pattern: str) -> bool:
+    """Whether an element of Action covers an action."""
     return pattern == "*" or bool(conditions.pattern(pattern, ignore_case=True).fullmatch(action))
 
 

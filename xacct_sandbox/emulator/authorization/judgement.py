@@ -24,6 +24,7 @@ from xacct_sandbox.emulator.authorization.evaluation import (
     UnknownKey,
     decide,
 )
+from xacct_sandbox.emulator.authorization.key_checks import key_policy
 from xacct_sandbox.emulator.loader import Emulator
 
 request_keys: contextvars.ContextVar[Mapping[str, Values]] = contextvars.ContextVar(
@@ -63,7 +64,12 @@ def judge(
     owner, policy = _resource_policy(emulator, check)
     resource = Resource(check.resource, owner, policy)
     values = _Values(emulator, principal, check, owner, keys or {})
-    decision = decide(Request(principal.caller, check.action, resource, values.value_of))
+    # "No AWS principal has any permissions to a KMS key unless that permission is provided
+    # explicitly", by its policy, within its account too (KMS developer guide, "Key policies").
+    decision = decide(
+        Request(principal.caller, check.action, resource, values.value_of),
+        resource_must_allow=":key/" in check.resource and check.action.startswith("kms:"),
+    )
     if check.action.startswith("s3:") and owner and owner != principal.caller.account:
         decision = _for_foreign_bucket(emulator, principal, check, owner, decision)
     return Verdict(check, decision, owner)
@@ -112,6 +118,8 @@ def _resource_policy(emulator: Emulator, check: Check) -> tuple[str, Any]:
         with emulator.responses.request_scope(owner, region):
             document = emulator.secrets._resource_policies.get(arn)
         return owner, stored_policy(document, "resource")
+    if arn.startswith("arn:aws:kms:") and ":key/" in arn:
+        return owner, stored_policy(key_policy(emulator, arn), "resource")
     return owner, None
 
 

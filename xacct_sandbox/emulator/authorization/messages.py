@@ -10,6 +10,12 @@ _POLICIES = {
     "resource": "a resource-based policy",
     "session": "a session policy",
 }
+# KMS does not tell who may not use a key which one it is.
+_CIPHERTEXT = (
+    "the resource associated with this ciphertext because the resource does not exist in this "
+    "Region, no resource-based policies allow access, or a resource-based policy explicitly denies "
+    "access"
+)
 
 
 def denial(service: str, principal_arn: str, verdict: Verdict, *, foreign: bool) -> str:
@@ -27,6 +33,12 @@ def denial(service: str, principal_arn: str, verdict: Verdict, *, foreign: bool)
             f"A policy that applies to {check.action} on {check.resource} names the condition key "
             f"{decision.unknown_key}, which the sandbox does not know; so the call is denied."
         )
+    if check.action.startswith("kms:") and service == "secretsmanager":
+        return "Access to KMS is not allowed"
+    if check.action == "kms:Decrypt" and service == "s3" and decision.by == "resource":
+        return f"User: {principal_arn} is not authorized to perform: kms:Decrypt on {_CIPHERTEXT}"
+    if check.action.startswith("kms:"):
+        service = "kms"
     if service == "s3" and (foreign or not principal_arn):
         return "Access Denied"
     return not_authorized(

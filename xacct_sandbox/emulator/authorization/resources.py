@@ -14,6 +14,7 @@ from xacct_sandbox.emulator.authorization.calls import Call, Refused
 from xacct_sandbox.emulator.authorization.checks import Check, has_tags, text, unknown_operation
 from xacct_sandbox.emulator.authorization.conditions import Values
 from xacct_sandbox.emulator.authorization.identity_resources import iam_checks, sts_checks
+from xacct_sandbox.emulator.authorization.key_checks import kms_checks, secret_uses
 from xacct_sandbox.emulator.authorization.network_resources import network_checks
 from xacct_sandbox.emulator.authorization.topic_resources import topic_checks
 from xacct_sandbox.emulator.glue_arns import glue_resource_arns
@@ -142,7 +143,10 @@ def _secretsmanager(emulator: Emulator, call: Call) -> list[Check]:
     if call.operation == "CreateSecret" and has_tags(call):
         # "If you include tags in the secret, you also need secretsmanager:TagResource."
         checks.append(Check("secretsmanager:TagResource", arn, keys))
-    return checks
+    account = emulator.responses.get_account_id()
+    return checks + secret_uses(
+        emulator, call.operation, arn, account, str(call.parameters.get("KmsKeyId") or "")
+    )
 
 
 def secret_value_keys(arn: str, stage: str = "", version: str = "") -> dict[str, Values]:
@@ -333,6 +337,7 @@ _READERS: dict[str, Callable[[Emulator, Call], list[Check]]] = {
     "ec2": network_checks,
     "glue": _glue,
     "iam": iam_checks,
+    "kms": kms_checks,
     "logs": _logs,
     "monitoring": _alarms,
     "secretsmanager": _secretsmanager,

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 from xacct_sandbox.emulator.authorization.calls import Call, Refused
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.authorization.conditions import Values
+from xacct_sandbox.emulator.authorization.key_checks import object_uses
 from xacct_sandbox.emulator.authorization.s3_calls import VERSION_ACTIONS, bucket_and_key
 from xacct_sandbox.emulator.loader import Emulator
 
@@ -83,6 +84,14 @@ def s3_checks(emulator: Emulator, call: Call) -> list[Check]:
     if call.operation in ("CopyObject", "UploadPartCopy"):
         checks += _source_checks(emulator, call, arn, keys)
     return checks
+
+
+def key_uses(emulator: Emulator, call: Call, account: str) -> list[Check]:
+    """The uses of KMS keys of an S3 call, which are judged after everything else."""
+    source = None
+    if call.operation in ("CopyObject", "UploadPartCopy"):
+        source = copy_source(call.http.headers["x-amz-copy-source"])
+    return object_uses(emulator, call, account, bucket_and_key(call.http.path), source)
 
 
 def _bucket_extras(call: Call) -> list[str]:

@@ -49,6 +49,10 @@ READS: Mapping[str, Callable[[Target], list[Check]]] = {
         "iam:GetRole GetRolePolicy ListAttachedRolePolicies ListRolePolicies",
         lambda t: f"arn:aws:iam::{t.account}:role{t.properties.get('Path') or '/'}{t.name}",
     ),
+    "AWS::KMS::Alias": _on("kms:ListAliases", lambda _: "*"),
+    "AWS::KMS::Key": _on(
+        "kms:DescribeKey GetKeyPolicy GetKeyRotationStatus", lambda t: t.arn("kms", f"key/{t.name}")
+    ),
     "AWS::Logs::LogGroup": _on(
         "logs:DescribeLogGroups", lambda t: t.arn("logs", f"log-group:{t.name}")
     ),

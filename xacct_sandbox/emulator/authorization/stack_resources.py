@@ -133,6 +133,34 @@ def _managed_policy(*actions: str) -> Callable[[Target], list[Check]]:
     return checks
 
 
+# -- KMS ---------------------------------------------------------------------------------------
+
+
+def _key(*actions: str) -> Callable[[Target], list[Check]]:
+    def checks(target: Target) -> list[Check]:
+        return _on("kms", *actions, arn=target.arn("kms", f"key/{target.name}"))
+
+    return checks
+
+
+def _new_key(target: Target) -> list[Check]:
+    # Whoever makes a key has the rights that the policy of the key gives.
+    actions = ["CreateKey", *(["TagResource"] if _own_tags(target.properties) else [])]
+    return _on("kms", *actions, arn="*")
+
+
+def _alias(action: str) -> Callable[[Target], list[Check]]:
+    """An alias is judged on itself and on its key ("Controlling access to aliases")."""
+
+    def checks(target: Target) -> list[Check]:
+        name = str(target.properties.get("AliasName", ""))
+        key = str(target.properties.get("TargetKeyId", ""))
+        arn = key if key.startswith("arn:") else target.arn("kms", f"key/{key}")
+        return [Check(f"kms:{action}", target.arn("kms", name)), Check(f"kms:{action}", arn)]
+
+    return checks
+
+
 # -- others ------------------------------------------------------------------------------------
 
 
@@ -166,6 +194,12 @@ def _secret(*actions: str) -> Callable[[Target], list[Check]]:
             found.append(Check("secretsmanager:GetRandomPassword", "*"))
         if "CreateSecret" in actions and _own_tags(target.properties):
             found += _regional("secretsmanager", "secret:{}", "TagResource")(target)
+        key = str(target.properties.get("KmsKeyId") or "")
+        if key and "DeleteSecret" not in actions:
+            arn = key if key.startswith("arn:") else target.arn("kms", f"key/{key}")
+            via = f"secretsmanager.{target.region}.amazonaws.com"
+            keys = {"kms:viaservice": via, "kms:calleraccount": target.account}
+            found += [Check(f"kms:{name}", arn, keys) for name in ("GenerateDataKey", "Decrypt")]
         return found
 
     return checks
@@ -254,6 +288,15 @@ RESOURCE_TYPES: Mapping[str, ResourceType] = {
     "AWS::RedshiftServerless::Workgroup": _changeable(
         "WorkgroupName", "Workgroup", partial(_serverless, "workgroup")
     ),
+    "AWS::KMS::Alias": ResourceType(
+        "AliasName", _alias("CreateAlias"), _alias("DeleteAlias"), _alias("UpdateAlias")
+    ),
+    "AWS::KMS::Key": ResourceType(
+        "",
+        _new_key,
+        _key("ScheduleKeyDeletion"),
+        _key("PutKeyPolicy", "UpdateKeyDescription", "EnableKeyRotation"),
+    ),
     "AWS::S3::Bucket": ResourceType(
         "BucketName",
         lambda t: [
@@ -304,6 +347,8 @@ def documents_of(type_name: str, properties: Properties) -> list[tuple[Kind, str
     if type_name == "AWS::IAM::Role":
         found.append(("trust", properties.get("AssumeRolePolicyDocument")))
         found += [("identity", p.get("PolicyDocument")) for p in properties.get("Policies") or ()]
+    elif type_name == "AWS::KMS::Key":
+        found.append(("resource", properties.get("KeyPolicy")))
     elif type_name in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
         found.append(("identity", properties.get("PolicyDocument")))
     elif type_name in _POLICY_TYPES:

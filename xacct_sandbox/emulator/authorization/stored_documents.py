@@ -21,6 +21,7 @@ from xacct_sandbox.emulator.authorization.documents import (
     parse,
     principal_arns,
 )
+from xacct_sandbox.emulator.authorization.evaluation import matches_action
 from xacct_sandbox.emulator.loader import Emulator, Response
 
 _ENTITY = re.compile(r"arn:aws:iam::(\d{12}):(role|user)/(?:.*/)?([^/]+)")
@@ -73,6 +74,7 @@ def patch_documents(emulator: Emulator) -> None:
     """Validates the documents of IAM, S3, SQS and Secrets Manager; renames deleted principals."""
     _patch_iam(emulator)
     _patch_resource_policies(emulator)
+    _patch_key_policies(emulator)
     _patch_deletions(emulator)
 
 
@@ -144,6 +146,51 @@ def _patch_resource_policies(emulator: Emulator) -> None:
         return response
 
     secrets._put_resource_policy = put_checked_secret_policy
+
+
+def _patch_key_policies(emulator: Emulator) -> None:
+    """The policies of keys; ministack keeps them unread, and takes "" for a policy."""
+    kms = emulator.kms
+    create_key, put_key_policy = kms._create_key, kms._put_key_policy
+
+    def refused(document: str) -> Response | None:
+        problem = _problem(emulator, document, "resource")
+        if not problem and not _administered(emulator, document):
+            # "AWS KMS rejects the request if the policy would leave the key unmanageable" (Key
+            # policies, "BypassPolicyLockoutSafetyCheck").
+            problem = (
+                "The new key policy will not allow you to update the key policy in the future."
+            )
+        if not problem:
+            return None
+        refusal: Response = emulator.responses.error_response_json(
+            "MalformedPolicyDocumentException", problem, 400
+        )
+        return refusal
+
+    def create_checked_key(data: Mapping[str, Any]) -> Response:
+        given = data.get("Policy")
+        refusal = refused(str(given)) if given is not None else None
+        response: Response = refusal or create_key(data)
+        return response
+
+    def put_checked_key_policy(data: Mapping[str, Any]) -> Response:
+        response: Response = refused(str(data.get("Policy", ""))) or put_key_policy(data)
+        return response
+
+    kms._create_key, kms._put_key_policy = create_checked_key, put_checked_key_policy
+
+
+def _administered(emulator: Emulator, document: str) -> bool:
+    """Whether somebody of the account may change a policy of a key."""
+    account = emulator.responses.get_account_id()
+    own = f"arn:aws:iam::{account}:"
+    return any(
+        statement.allows
+        and any(matches_action("kms:PutKeyPolicy", action) for action in statement.actions)
+        and any(name in (account, "*") or name.startswith(own) for _, name in statement.principals)
+        for statement in parse(document, "resource")
+    )
 
 
 def _checking_queue(emulator: Emulator, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -220,13 +267,15 @@ def rename_principal(emulator: Emulator, arn: str, unique_id: str) -> None:
     for policies in (emulator.s3._bucket_policies, emulator.secrets._resource_policies):
         for key, document in list(policies._data.items()):
             policies._data[key] = renamed(document)
+    for key in list(emulator.kms._keys._data.values()):
+        key["Policy"] = renamed(key["Policy"])
     for role in list(emulator.iam._roles._data.values()):
         role["AssumeRolePolicyDocument"] = renamed(role.get("AssumeRolePolicyDocument") or "{}")
     for store in (emulator.sqs._queues, emulator.sns._topics):
         for stored in list(store._data.values()):
             if stored["attributes"].get("Policy"):
                 stored["attributes"]["Policy"] = renamed(stored["attributes"]["Policy"])
-    emulator.snapshots.mark(["s3", "sns", "sqs", "iam", "secretsmanager"])
+    emulator.snapshots.mark(["s3", "sns", "sqs", "iam", "kms", "secretsmanager"])
 
 
 def _replaced(names: Any, arn: str, unique_id: str) -> Any:

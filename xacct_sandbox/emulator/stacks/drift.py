@@ -151,9 +151,41 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
         "AWS::CloudWatch::Alarm": (alarm, ALARM_PROPERTIES - {"Tags"}),
         "AWS::Glue::Crawler": (crawler, _CRAWLER),
         "AWS::Glue::Database": (database, frozenset({"DatabaseInput"})),
+        **_key_readers(emulator),
         "AWS::S3::Bucket": (bucket, COMPARED),
         "AWS::S3::BucketPolicy": (bucket_policy, frozenset({"PolicyDocument"})),
         "AWS::SecretsManager::Secret": (secret, frozenset({"Name", "Description", "KmsKeyId"})),
+    }
+
+
+def _key_readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
+    kms = emulator.kms
+
+    def key(key_id: str, _props: Properties) -> dict[str, Any] | None:
+        found = kms._resolve_key(key_id)
+        if found is None or found["KeyState"].startswith("Pending"):
+            return None
+        return {
+            "Description": found["Description"],
+            "EnableKeyRotation": found.get("KeyRotationEnabled", False),
+            "Enabled": found["Enabled"],
+            "KeyPolicy": json.loads(found["Policy"]),
+        }
+
+    def alias(name: str, props: Properties) -> dict[str, Any] | None:
+        target = kms._aliases.get(kms._alias_arn(name))
+        if target is None:
+            return None
+        wanted = str(props.get("TargetKeyId", ""))
+        same = wanted.rpartition("/")[2] == target
+        return {"AliasName": name, "TargetKeyId": wanted if same else target}
+
+    return {
+        "AWS::KMS::Alias": (alias, frozenset({"AliasName", "TargetKeyId"})),
+        "AWS::KMS::Key": (
+            key,
+            frozenset({"Description", "EnableKeyRotation", "Enabled", "KeyPolicy"}),
+        ),
     }
 
 

@@ -52,6 +52,11 @@ def _secret_exists(emulator: Emulator, secret: str, _props: Properties) -> bool:
     return emulator.secrets._resolve(secret)[0] is not None
 
 
+def _key_is_there(emulator: Emulator, key: str, _props: Properties) -> bool:
+    found = emulator.kms._resolve_key(key)
+    return found is not None and not found["KeyState"].startswith("Pending")
+
+
 KINDS: Mapping[str, Kind] = {
     "AWS::CloudWatch::Alarm": Kind(lambda e, name, _: name in e.cloudwatch._alarms),
     "AWS::Glue::Connection": Kind(lambda e, name, _: name in e.glue._connections),
@@ -66,6 +71,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "AWS::IAM::ManagedPolicy": Kind(lambda e, arn, _: arn in e.iam._policies, _policy_arn),
     "AWS::IAM::Role": Kind(_role_exists),
+    "AWS::KMS::Alias": Kind(lambda e, name, _: e.kms._alias_arn(name) in e.kms._aliases),
+    "AWS::KMS::Key": Kind(_key_is_there),
     "AWS::Logs::LogGroup": Kind(lambda e, name, _: name in e.logs._log_groups),
     # Another account's bucket: its name is taken too.
     "AWS::S3::Bucket": Kind(lambda e, name, _: e.s3._bucket_owner_account(name) is not None),

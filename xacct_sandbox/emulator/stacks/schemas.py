@@ -125,6 +125,8 @@ CREATE_ONLY: Mapping[str, tuple[str, ...]] = {
     "AWS::IAM::ManagedPolicy": ("Description", "ManagedPolicyName", "Path"),
     "AWS::IAM::Policy": (),
     "AWS::IAM::Role": ("Path", "RoleName"),
+    "AWS::KMS::Alias": ("AliasName",),
+    "AWS::KMS::Key": (),
     "AWS::Logs::LogGroup": ("LogGroupName",),
     "AWS::RDS::DBInstance": (
         "BackupTarget",

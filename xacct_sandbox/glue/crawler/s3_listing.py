@@ -151,6 +151,8 @@ class S3Reader:
         error = problem.response["Error"]
         under = f" (prefix {prefix!r})" if prefix else ""
         if error["Code"] in {"AccessDenied", "AllAccessDisabled", "403"}:
+            if "kms:" in error.get("Message", ""):
+                return S3Denied(f"Insufficient permissions: {error['Message']}")
             return S3Denied(
                 f"Insufficient permissions: {self._principal} is not authorized to perform: "
                 f"{action} on resource: {resource}{under}. Both the role's policy and the "

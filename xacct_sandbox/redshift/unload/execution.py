@@ -203,8 +203,9 @@ class _Unload:
         await self._context.faults.during_unload(self._context.sql, commits=self._commits)
 
     def _write_manifest(self, files: list[WrittenFile]) -> None:
-        target = self._statement.target
-        writer = ObjectWriter(self._role_session, target.bucket, f"{target.key}manifest")
+        target, encryption = self._statement.target, self._statement.encryption
+        key = f"{target.key}manifest"
+        writer = ObjectWriter(self._role_session, target.bucket, key, encryption)
         writer.write(manifest(self._statement, self._columns, files))
         writer.close()
 

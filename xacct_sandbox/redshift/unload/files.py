@@ -358,7 +358,7 @@ class Slice:
         statement = self._statement
         key = file_key(statement, self._partition, self._number, self._part)
         self._part += 1
-        self._sink = ObjectWriter(self._session, statement.target.bucket, key)
+        self._sink = ObjectWriter(self._session, statement.target.bucket, key, statement.encryption)
         self._encoder = (
             Parquet(self._sink, statement, self._columns)
             if statement.format == PARQUET

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -29,8 +29,12 @@ class ObjectWriter:
 
     closed = False
 
-    def __init__(self, session: RoleSession, bucket: str, key: str) -> None:
+    def __init__(
+        self, session: RoleSession, bucket: str, key: str, encryption: dict[str, str]
+    ) -> None:
         self._session = session
+        # The stubs take literals.
+        self._encryption: Any = encryption
         self.bucket = bucket
         self.key = key
         self.size = 0
@@ -76,7 +80,9 @@ class ObjectWriter:
         s3 = self._session.s3
         try:
             if self._uploads is None:
-                s3.put_object(Bucket=self.bucket, Key=self.key, Body=self._take())
+                s3.put_object(
+                    Bucket=self.bucket, Key=self.key, Body=self._take(), **self._encryption
+                )
                 return
             if self._waiting:
                 self._send_part(self._take())
@@ -121,9 +127,9 @@ class ObjectWriter:
     def _upload(self, part: bytes) -> CompletedPartTypeDef:
         s3 = self._session.s3
         if self._upload_id is None:
-            self._upload_id = s3.create_multipart_upload(Bucket=self.bucket, Key=self.key)[
-                "UploadId"
-            ]
+            self._upload_id = s3.create_multipart_upload(
+                Bucket=self.bucket, Key=self.key, **self._encryption
+            )["UploadId"]
         number = len(self._parts) + 1
         answer = s3.upload_part(
             Bucket=self.bucket, Key=self.key, UploadId=self._upload_id, PartNumber=number, Body=part

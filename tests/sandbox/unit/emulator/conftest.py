@@ -101,7 +101,12 @@ class InProcess:
         )
 
     def json_call(self, who: Credentials, target: str, **parameters: Any) -> Answer:
-        services = {"Logs_20140328": "logs", "AmazonSQS": "sqs", "AWSGlue": "glue"}
+        services = {
+            "AWSGlue": "glue",
+            "AmazonSQS": "sqs",
+            "Logs_20140328": "logs",
+            "TrentService": "kms",
+        }
         prefix = target.partition(".")[0]
         return self.send(
             who,

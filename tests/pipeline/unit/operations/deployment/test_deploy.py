@@ -178,8 +178,8 @@ def every_resource() -> list[tuple[str, str]]:
         (file, logical_id)
         for file in ("account_a", "account_b", "feed")
         for logical_id in resource_types(template(sources_root(), f"{file}.yaml"))
-        # Made only of an adopted secret that is a URI.
-        if logical_id != "JsonSecret"
+        # Made only of an adopted secret that is a URI, and only if the settings ask for keys.
+        if logical_id != "JsonSecret" and not logical_id.endswith(("Key", "KeyAlias"))
     ]
 
 

@@ -83,7 +83,7 @@ def test_no_s3_request_succeeds(aws: InProcess, nobody: Credentials) -> None:
     assert succeeded == []
 
 
-@pytest.mark.parametrize("service", ["dynamodb", "batch", "kms", "lambda", "kinesis", "states"])
+@pytest.mark.parametrize("service", ["dynamodb", "batch", "lambda", "kinesis", "states"])
 def test_a_service_that_the_sandbox_does_not_serve_is_refused_by_name(
     aws: InProcess, service: str
 ) -> None:

@@ -67,11 +67,28 @@ def test_quotes_of_the_query_may_be_escaped_by_backslashes_too() -> None:
         ("rowgroupsize 5 mb", "select 1", "ROWGROUPSIZE"),
         ("csv escape", "select 1", "ESCAPE"),
         ("kms_key_id 'x'", "select 1", "KMS_KEY_ID"),
+        ("encrypted auto", "select 1", "auto"),
+        ("master_symmetric_key 'x' encrypted", "select 1", "MASTER_SYMMETRIC_KEY"),
         ("whatever", "select 1", "whatever"),
     ],
 )
 def test_what_is_wrong_or_lacking_is_named(options: str, query: str, named: str) -> None:
     assert named in refused(options, query)
+
+
+@pytest.mark.parametrize(
+    ("options", "encryption"),
+    [
+        ("kms_key_id 'k' encrypted", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}),
+        ("ENCRYPTED csv KMS_KEY_ID 'k'", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}),
+        # Whatever the default of the bucket is.
+        ("csv", {"ServerSideEncryption": "AES256"}),
+    ],
+)
+def test_the_files_are_encrypted_as_the_statement_says(
+    options: str, encryption: dict[str, str]
+) -> None:
+    assert unload(options).encryption == encryption
 
 
 def test_a_limit_inside_a_subquery_is_allowed() -> None:
