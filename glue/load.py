@@ -132,7 +132,7 @@ def load(
     counts, samples = LoadCounts(bad_days), dict[date, list[dict[str, str]]]()
     if left := tuple(item for item in request.days if item.day not in bad_days):
         of_left = [file for file in files if file.day not in bad_days]
-        with naming_refused_login(glue, request.connection):
+        with naming_refused_login(glue, request):
             found, samples = load_days(
                 *(glue_context, s3, pipes, replace(request, days=left)), of_left, headers, own
             )

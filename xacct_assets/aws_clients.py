@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xacct_assets.aws.glue.crawler import Crawler
     from xacct_assets.aws.glue.job import GlueJob
     from xacct_assets.aws.redshift.data_api import DataApi
+    from xacct_assets.aws.redshift.serverless import WorkgroupDescription
     from xacct_assets.aws.redshift.warehouse import Warehouse
     from xacct_assets.aws.s3.exports import Exports
     from xacct_assets.aws.s3.raw_bucket import RawBucket
@@ -185,7 +186,7 @@ class AwsClients:
 
     @property
     def data_api(self) -> DataApi:
-        """The Redshift Data API, which logs in with a secret that it reads itself."""
+        """The Redshift Data API. It reads the secret itself, or logs in as the caller, by IAM."""
         from xacct_assets.aws.redshift.data_api import DataApi
 
         return self._once(
@@ -274,12 +275,19 @@ class AwsClients:
         )
 
     def warehouse_credentials(self) -> WarehouseCredentials:
-        """The login to Redshift: from the secret, else from XACCT_REDSHIFT_HOST and its siblings.
+        """The login to Redshift: by IAM if the settings say so, else from the secret.
+
+        Without the secret it is from XACCT_REDSHIFT_HOST and its siblings.
 
         Raises:
-            NotFound: there is neither.
-            AccessDenied, SecretInvalid: the secret cannot be used.
+            NotFound: there is no way to log in.
+            AccessDenied, SecretInvalid: the secret, or the identity, cannot be used.
         """
+        if self.settings.logs_in_by_iam:
+            from xacct_assets.aws.redshift.iam_login import temporary_credentials
+
+            client = self.client("redshift-serverless")
+            return temporary_credentials(client, self.workgroup(), self.settings.database)
         from xacct_assets.aws.errors import AccessDenied, NotFound
         from xacct_assets.aws.secretsmanager import from_environment, read_warehouse_credentials
 
@@ -294,7 +302,33 @@ class AwsClients:
             logger.info("XACCT_REDSHIFT_* is used to log in to Redshift: %s", absent.what)
             return from_environment(self._env, database=self.settings.database)
 
-    def _data_api_secret(self) -> str:
+    def workgroup(self) -> WorkgroupDescription:
+        """The workgroup, and where clients connect to; looked up once.
+
+        Raises:
+            NotFound, AccessDenied: it is missing or must not be seen.
+        """
+        from xacct_assets.aws.redshift.serverless import Serverless
+
+        settings = self.settings
+
+        def look_up() -> WorkgroupDescription:
+            found = Serverless(self.client("redshift-serverless")).workgroup(settings.workgroup)
+            return found.reached_at(settings.warehouse_host, settings.warehouse_port)
+
+        return self._once("workgroup", look_up)
+
+    def job_warehouse_url(self) -> str:
+        """Where the load job logs in by IAM; empty if its Glue connection has the login."""
+        if not self.settings.logs_in_by_iam:
+            return ""
+        from xacct_assets.aws.redshift.iam_login import jdbc_url
+
+        return jdbc_url(self.workgroup(), self.settings.database)
+
+    def _data_api_secret(self) -> str | None:
+        if self.settings.logs_in_by_iam:
+            return None
         if self.settings.data_api_secret:
             return self.settings.data_api_secret
         credentials = self.warehouse.credentials

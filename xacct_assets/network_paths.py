@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 
 #: What the load job calls; logs and scripts go through Glue's own proxy (Glue guide, "Configuring
 #: AWS calls to go through your VPC").
-OF_JOBS = ("s3", "secretsmanager", "glue", "sts")
+OF_JOBS = ("s3", "glue", "sts")
+#: What the load job logs in to Redshift with, by the way of the login.
+LOGIN_OF_JOBS = {"secret": "secretsmanager", "iam": "redshift-serverless"}
 #: What Dagster calls, and what starts its tasks.
 OF_DAGSTER = (
     *("s3", "secretsmanager", "glue", "sts", "logs", "redshift-data", "redshift-serverless"),
@@ -51,7 +53,12 @@ def network_ids(settings: Settings, stacks: Stacks) -> Mapping[str, str]:
         ids["WarehouseSecurityGroupId"] = ids.get("WarehouseSecurityGroupIds", "")
     if not all(ids.get(name) for name in (*_WAREHOUSE, *_GLUE)):
         return {}
-    return {**ids, "Port": (stack_b.parameters if stack_b else {}).get("WarehousePort", "5439")}
+    parameters = stack_b.parameters if stack_b else {}
+    return {
+        **ids,
+        "Port": parameters.get("WarehousePort", "5439"),
+        "RedshiftLogin": parameters.get("RedshiftLogin", "secret"),
+    }
 
 
 def missing_piece(ids: Mapping[str, str], ec2: Any) -> str | None:
@@ -68,7 +75,11 @@ def missing_piece(ids: Mapping[str, str], ec2: Any) -> str | None:
     dagster = _place("Dagster", ids, _DAGSTER) if ids.get(_DAGSTER[0]) else None
     places = [place for place in (dagster, glue, warehouse) if place is not None]
     network = VpcNetwork(ec2, places)
-    reached: list[tuple[Place, Sequence[str]]] = [(glue, OF_JOBS), (warehouse, ("s3",))]
+    login = LOGIN_OF_JOBS[ids.get("RedshiftLogin", "secret")]
+    reached: list[tuple[Place, Sequence[str]]] = [
+        (glue, (*OF_JOBS, login)),
+        (warehouse, ("s3",)),
+    ]
     if dagster is not None:
         reached.append((dagster, OF_DAGSTER))
     found = (

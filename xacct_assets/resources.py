@@ -33,6 +33,13 @@ class AwsClientsResource(dg.ConfigurableResource[AwsClients]):
         default=None,
         description="Name or ARN of a JSON secret for the Data API, if the other is a URI.",
     )
+    redshift_login: str = Field(
+        default="secret", description="How to log in to Redshift: secret, or iam."
+    )
+    warehouse_host: str | None = Field(
+        default=None, description="Host of Redshift, if not the workgroup's own; for login by IAM."
+    )
+    warehouse_port: int | None = Field(default=None, description="Its port, likewise.")
     glue_connection: str = Field(description="Glue connection that leads to Redshift.")
     console_url: str = Field(description="AWS Console that links in metadata lead to.")
     extra_feeds_dir: str | None = Field(

@@ -56,6 +56,7 @@ class Settings:
         account_a, account_b: ids of the central and the processing account.
         suffix: end of every name, so that several installations can share the accounts.
         namespace: of Redshift Serverless, if `xacct deploy` makes or looks it up by name.
+        redshift_login: ``secret``, or ``iam``: a temporary password for the caller's own identity.
         database_user: whom the pipeline logs in as, if `xacct deploy` makes the secret.
         data_api_secret: a JSON secret for the Data API and Glue; without it, `xacct deploy` makes
             one if `redshift_secret` is a URI.
@@ -102,7 +103,13 @@ class Settings:
     database_user: str = ""
     dagster_url: str | None = None
     admin_secret: str | None = None
+    redshift_login: str = "secret"
     keys: Keys = NO_KEYS
+
+    @property
+    def logs_in_by_iam(self) -> bool:
+        """Whether the pipeline logs in to Redshift by IAM, without a secret."""
+        return self.redshift_login == "iam"
 
     @property
     def json_secret(self) -> str:
@@ -207,6 +214,12 @@ _ADOPTED = _Format(
     f"one of {', '.join(ADOPTABLE)} (join several with commas)",
     "input-bucket,secret",
 )
+_LOGIN = _Format(r"secret|iam", "secret or iam", "iam")
+#: What the login by IAM has no use for.
+_OF_SECRET_LOGIN = (
+    *("XACCT_REDSHIFT_SECRET", "XACCT_DATA_API_SECRET", "XACCT_DATABASE_USER"),
+    "XACCT_SECRET_KEY",
+)
 _NETWORK = _Format("create|own", "create (VPCs are made) or own (yours are used)", "own")
 _ORCHESTRATOR = _Format("create|own", "create (on ECS) or own (your Dagster is used)", "own")
 _SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
@@ -303,9 +316,11 @@ class _Reader:
             network=self._network(),
             orchestrator=self._with_default("XACCT_ORCHESTRATOR", _ORCHESTRATOR, self._network()),
             admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
+            redshift_login=self._with_default("XACCT_REDSHIFT_LOGIN", _LOGIN, "secret"),
             keys=keys,
         )
         self._require_distinct_buckets(values)
+        self._require_one_login(values)
         self.arrival_overrides()  # raises all problems
         return values
 
@@ -426,6 +441,19 @@ class _Reader:
             if not format_.matches(value):
                 self._refuse(name, value, format_)
         return values
+
+    def _require_one_login(self, values: Settings) -> None:
+        if not values.logs_in_by_iam:
+            return
+        because = "is set, and XACCT_REDSHIFT_LOGIN=iam logs in without it: leave one of them out"
+        for name in filter(self._get, _OF_SECRET_LOGIN):
+            self._problems.setdefault(name, because)
+        if "secret" in values.adopted:
+            self._problems.setdefault(
+                "XACCT_ADOPT",
+                "names secret, and XACCT_REDSHIFT_LOGIN=iam logs in without one: leave secret out, "
+                "or XACCT_REDSHIFT_LOGIN",
+            )
 
     def _require_distinct_buckets(self, values: Settings) -> None:
         buckets = {

@@ -94,12 +94,12 @@ def naming_refused_value(request: LoadRequest) -> Iterator[None]:
 
 
 @contextmanager
-def naming_refused_login(glue: GlueClient, connection: str) -> Iterator[None]:
+def naming_refused_login(glue: GlueClient, request: LoadRequest) -> Iterator[None]:
     """Context manager: if Redshift refused the login, say of which user and from which secret.
 
     Args:
         glue: boto3's client, which is used only after a refusal.
-        connection: name of the Glue connection, which names the secret.
+        request: names the Glue connection, which names the secret; or logs in by IAM.
 
     Raises:
         LoadError: the login stayed refused.
@@ -113,10 +113,13 @@ def naming_refused_login(glue: GlueClient, connection: str) -> Iterator[None]:
         if not is_login_refused(text):
             raise
         user = refused_user(text)
+        is_iam = bool(request.warehouse_url)
+        whose = "the job's role, by IAM," if is_iam else f"Glue connection {request.connection}"
+        secret = None if is_iam else _secret_of(glue, request.connection)
         raise LoadError(
-            f"Redshift refused the login of Glue connection {connection} for "
+            f"Redshift refused the login of {whose} for "
             f"{ROTATION_WINDOW:.0f} s: password authentication failed for user "
-            f'"{user or "unknown"}". fix: {login_fix(_secret_of(glue, connection))}'
+            f'"{user or "unknown"}". fix: {login_fix(secret, user)}'
         ) from problem
 
 

@@ -115,6 +115,8 @@ def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> He
         ValueError: the content does not match the key or the dialect.
     """
     text, is_whole = _decode_head(head, key, is_whole, dialect.encoding)
+    # Of the whole file, as raw_partition looks for it.
+    first_line_end = re.search("\r?\n|\r", text)
     text = _behind_preamble(text, dialect)
     rows = dialect.reader(io.StringIO(text, newline=""))
     try:
@@ -126,8 +128,7 @@ def parse_head(head: bytes, key: str, is_whole: bool, dialect: CsvDialect) -> He
         return None
     if not complete:
         raise ValueError(f"has a header row longer than {HEAD_BYTES} bytes")
-    line_end = re.search("\r?\n|\r", text)
-    if line_end and line_end[0] == "\r":
+    if first_line_end and first_line_end[0] == "\r":
         raise ValueError("ends its lines with a lone carriage return; use LF or CRLF")
     # Spark skips empty lines that end in LF; it would take this one for the header.
     if text.lstrip("\n").startswith("\r\n") and not dialect.preamble_lines:

@@ -27,7 +27,7 @@ def write_staging(
     Redshift can round, trim or reformat them. A conflict with another transaction, and a login that
     is refused while its password is being rotated, is answered by running only this transaction
     again: reading and validating the files is most of a run. The connector reads the connection's
-    secret at each write.
+    secret, or asks for a temporary password, at each write.
     """
     columns = [f"values.`{name}`" for name in request.column_names]
     frame = good.selectExpr(*columns, f"day AS {PARTITION_COLUMN}").coalesce(
@@ -57,10 +57,18 @@ def write_staging(
 
 
 def connection_options(request: LoadRequest, counts: LoadCounts) -> dict[str, str]:
-    """Options of Glue's Redshift connection (its connector is spark-redshift 6)."""
+    """Options of Glue's Redshift connection (its connector is spark-redshift 6).
+
+    An address of JDBC with "iam" has no login: its driver asks for a temporary password as the
+    job's role, at each write (Redshift guide, "Authentication with the Spark connector").
+    """
+    login = (
+        {"url": request.warehouse_url}
+        if request.warehouse_url
+        else {"useConnectionProperties": "true", "connectionName": request.connection}
+    )
     return {
-        "useConnectionProperties": "true",
-        "connectionName": request.connection,
+        **login,
         "dbtable": request.staging_table,
         "redshiftTmpDir": request.tmp_dir,
         "aws_iam_role": request.copy_role,

@@ -264,7 +264,8 @@ def _bad_files(
 def _first_records(rows: DataFrame, problem: int) -> dict[str, str]:
     """A record with this problem of each file that has one, by URI."""
     found = rows.where(f"problem = {problem}").select("raw_record", source_file())
-    return dict(found.groupBy("source_file").agg(F.min("raw_record")).collect())
+    records = found.groupBy("source_file").agg(F.min("raw_record")).collect()
+    return {uri: record for uri, record in records}  # noqa: C416 -- of rows
 
 
 def _find_duplicates(candidates: DataFrame, request: LoadRequest) -> Duplicates:

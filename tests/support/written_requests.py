@@ -28,6 +28,10 @@ Request = dict[str, Any]
 _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
+#: botocore's names of services that are signed for under other names.
+_CLIENTS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
+
+
 def parameters(service: str) -> dict[str, str]:
     return {
         "RoleName": "empty",
@@ -50,7 +54,9 @@ def parameters(service: str) -> dict[str, str]:
 
 
 def operations(service: str) -> list[str]:
-    return list(botocore.session.get_session().get_service_model(service).operation_names)
+    """The operations of a service, which is named as requests are signed for it."""
+    name = _CLIENTS.get(service, service)
+    return list(botocore.session.get_session().get_service_model(name).operation_names)
 
 
 def query_requests(service: str, operation: str) -> Iterator[tuple[str, Request]]:

@@ -48,11 +48,13 @@ class WarehouseCredentials:
     """Endpoint and login of Redshift.
 
     Attributes:
-        secret_arn: of the secret; None if they are from the environment.
+        secret_arn: of the secret; None if they are from the environment or given by IAM.
         data_api_compatible: True if the Data API can use the secret itself (it needs JSON with
             "username" and "password").
         region: from the secret, if it has one.
         connect_timeout: seconds, from the secret, if it has one.
+        valid_seconds: of a temporary password: for how long it is valid, counted from when it was
+            given; None if it does not expire.
     """
 
     host: str
@@ -64,6 +66,7 @@ class WarehouseCredentials:
     data_api_compatible: bool = False
     region: str | None = None
     connect_timeout: float | None = None
+    valid_seconds: float | None = None
 
 
 @dataclass(frozen=True)

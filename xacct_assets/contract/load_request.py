@@ -27,6 +27,7 @@ MASK = "***"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TABLE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 _COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+_WAREHOUSE_URL = re.compile(r"jdbc:redshift:iam://[^/?@\s]+:\d+/\w+")
 _S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 
 
@@ -131,6 +132,8 @@ class LoadRequest:
         former_columns: headers of such columns that older files may have in any case.
         splittable_files: URIs of large files that may be read in parts: they are not compressed,
             and the count has proved that no line break is inside quotes.
+        warehouse_url: of JDBC, for a login by IAM as the job's role; empty if the connection has
+            the login.
 
     Raises:
         InvalidLoadRequest: naming the field that cannot be used.
@@ -158,6 +161,7 @@ class LoadRequest:
     relaxed_header: bool = False
     ignores_other_columns: bool = False
     former_columns: tuple[str, ...] = ()
+    warehouse_url: str = ""
 
     def __post_init__(self) -> None:
         for field, text in (("feed", self.feed), ("load_id", self.load_id)):
@@ -170,6 +174,8 @@ class LoadRequest:
         for field, text in (("tmp_dir", self.tmp_dir), ("rejects", self.rejects)):
             is_prefix = _S3_URI.fullmatch(text) and text.endswith("/")
             _require(is_prefix, field, text, "must be s3://bucket/prefix/")
+        is_url = not self.warehouse_url or _WAREHOUSE_URL.match(self.warehouse_url)
+        _require(is_url, "warehouse_url", self.warehouse_url, "must be jdbc:redshift:iam://…")
         days = [str(item.day) for item in self.days]
         _require(days, "days", days, "must name at least one day")
         _require(len(set(days)) == len(days), "days", days, "must not repeat")
@@ -265,6 +271,7 @@ class LoadRequest:
             "rejects": self.rejects,
             "header": list(self.header),
             "splittable_files": list(self.splittable_files),
+            **_if_set("warehouse_url", self.warehouse_url),
         }
 
     @classmethod
@@ -330,10 +337,11 @@ class LoadRequest:
             relaxed_header=source.get("relaxed_header", False),
             ignores_other_columns=source.get("ignores_other_columns", False),
             former_columns=tuple(source.get("former_columns", ())),
+            warehouse_url=data.get("warehouse_url", ""),
         )
 
 
-def _if_set(name: str, value: int | bool | list[str]) -> dict[str, Any]:
+def _if_set(name: str, value: int | bool | str | list[str]) -> dict[str, Any]:
     return {name: value} if value else {}
 
 

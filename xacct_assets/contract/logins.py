@@ -37,12 +37,25 @@ def refused_user(text: str) -> str | None:
     return found["user"] if found else None
 
 
-def login_fix(secret: str | None) -> str:
+def is_iam_user(user: str | None) -> bool:
+    """Whether a database user is an IAM identity: ``IAM:user`` or ``IAMR:role``."""
+    return bool(user) and str(user).upper().startswith(("IAM:", "IAMR:"))
+
+
+def login_fix(secret: str | None, user: str | None = None) -> str:
     """What to do about a login that stays refused.
 
     Args:
         secret: name or ARN of the secret with the login; None if it is from the environment.
+        user: who logged in; an IAM identity has a temporary password.
     """
+    if is_iam_user(user):
+        return (
+            "its password is temporary and was given a moment ago, so it is not a wrong one: see "
+            f'whether the database user "{user}" may log in (VALID UNTIL and CONNECTION LIMIT in '
+            "pg_user), and whether the host is that of the workgroup that gave the password; "
+            "then run `xacct doctor`"
+        )
     place = f"secret {secret}" if secret else "the environment (XACCT_REDSHIFT_*)"
     return (
         f"{place} and the database hold different passwords. Store the right one there, or set it "

@@ -85,6 +85,7 @@ def load_request(
         relaxed_header=feed.source.csv.header_match == "relaxed",
         ignores_other_columns=feed.source.csv.extra_columns == "ignore",
         former_columns=tuple(feed.source.csv.former_columns),
+        warehouse_url=aws.job_warehouse_url(),
     )
 
 

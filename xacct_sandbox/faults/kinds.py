@@ -85,6 +85,12 @@ KINDS: dict[str, Kind] = {
         {"glue": ("StartCrawler",)},
         seconds="the shortest duration of that crawl",
     ),
+    "short_credentials": Kind(
+        "the temporary password for Redshift expires early, and the answer says so",
+        {"redshift-serverless": ("GetCredentials",)},
+        seconds="how long it is valid",
+        needs_seconds=True,
+    ),
     "connection_reset": Kind(
         "the database connection breaks; its transaction is rolled back",
         _IN_TRANSACTION,

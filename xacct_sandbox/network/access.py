@@ -21,6 +21,7 @@ JOB_PREFIX = "glue-"
 """Begins the application name of a job's sessions (``awsglue.redshift_session``)."""
 JOB_SERVICES = {
     "glue": "glue",
+    "redshift-serverless": "redshift-serverless",
     "s3": "s3",
     "secrets-manager": "secretsmanager",
     "sts": "sts",

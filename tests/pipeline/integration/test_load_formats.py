@@ -215,14 +215,11 @@ def test_a_sensitive_value_that_copy_refuses_is_in_no_message_and_no_log(job: Lo
     assert "Redshift refused a value of column code (char(3)) of public.load_formats" in message
     assert "the value: ***" in message
     assert "geheim" not in message
-    for stream in ("error", "output"):
-        events = job.client("logs").get_log_events(
-            logGroupName=f"{run['LogGroupName']}/{stream}",
-            logStreamName=run["Id"],
-            startFromHead=True,
-        )["events"]
-        assert events or stream == "output"
-        assert "geheim" not in json.dumps(events)
+    log = job.client("logs").get_log_events(
+        logGroupName=f"{run['LogGroupName']}/error", logStreamName=run["Id"], startFromHead=True
+    )["events"]
+    assert any("Redshift refused a value" in event["message"] for event in log)
+    assert "geheim" not in json.dumps(log)
 
 
 def test_a_preamble_is_skipped_and_utf_16_is_decoded(job: LoadJob) -> None:
@@ -254,7 +251,7 @@ def test_a_file_without_header_row_is_read_by_position_in_its_encoding(job: Load
     report, rows = load(job, BY_POSITION, source, columns, key=[])
     assert rows[2:] == [(3, *NULLS[1:])] * 2  # without a key, no row is a duplicate
     job.put(BY_POSITION, "a.csv", lines.encode("windows-1252").replace(b"ab", b"\x81"))
-    run, _ = job.run(
+    run, report = job.run(
         [BY_POSITION],
         request={
             "columns": columns,
@@ -267,8 +264,8 @@ def test_a_file_without_header_row_is_read_by_position_in_its_encoding(job: Load
             },
         },
     )
-    assert run["JobRunState"] == "FAILED"
-    assert "is 0x81" in run["ErrorMessage"]
+    assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+    assert "is 0x81" in report[BY_POSITION]["problem"]
 
 
 @pytest.mark.parametrize("file_format", ["PARQUET", "CSV HEADER"])

@@ -26,8 +26,9 @@ from xacct_assets.settings import Settings
 
 GAP = 3.0
 """Seconds from the first refused login until the rotation ends."""
+LONG_GAP = 10.0
 PATIENCE = 120.0
-"""Seconds in which a login must be refused."""
+"""Seconds in which the work must be as far as awaited."""
 ORDERS = ["database first", "secret first"]
 
 
@@ -106,31 +107,59 @@ def refused_logins(pipeline: Pipeline) -> int:
 
 
 @contextmanager
-def between(rotation: Rotation, order: str) -> Iterator[None]:
-    """In the middle of a rotation, which ends in another thread once a login was refused."""
+def between(
+    rotation: Rotation,
+    order: str,
+    *,
+    gap: float = GAP,
+    once: Callable[[], bool] | None = None,
+) -> Iterator[None]:
+    """In the middle of a rotation, which ends in another thread once a login was refused.
+
+    Args:
+        gap: seconds from the first refused login until the rotation ends.
+        once: the rotation begins when this is true; by default, at once.
+    """
     pipeline = rotation.pipeline
     begin, end = rotation.halves(order)
     before = refused_logins(pipeline)
     problems: list[str] = []
 
-    def finish() -> None:
+    def awaited(what: str, holds: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + PATIENCE
-        while refused_logins(pipeline) == before:
+        while not holds():
             if time.monotonic() > deadline:
-                problems.append("no login was refused")
-                break
+                problems.append(f"{what} in vain")
+                return False
             time.sleep(0.1)
-        time.sleep(GAP)
+        return True
+
+    def rotate() -> None:
+        if once is not None:
+            if not awaited("waited for the beginning", once):
+                return
+            begin()
+        awaited("waited for a refused login", lambda: refused_logins(pipeline) > before)
+        time.sleep(gap)
         end()
 
-    begin()
-    finisher = threading.Thread(target=finish)
-    finisher.start()
+    if once is None:
+        begin()
+    rotating = threading.Thread(target=rotate)
+    rotating.start()
     try:
         yield
     finally:
-        finisher.join()
+        rotating.join()
     assert problems == []
+
+
+def job_runs(pipeline: Pipeline) -> list[Any]:
+    """The runs of the feed's load job, newest first."""
+    glue = pipeline.sandbox.client("account-b-admin", "glue")
+    name = pipeline.feed.job_name(pipeline.aws.settings.suffix)
+    runs: list[Any] = glue.get_job_runs(JobName=name)["JobRuns"]
+    return runs
 
 
 def new_clients(pipeline: Pipeline, **options: float) -> AwsClients:
@@ -139,14 +168,23 @@ def new_clients(pipeline: Pipeline, **options: float) -> AwsClients:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_day_is_loaded_though_the_password_is_rotated_meanwhile(
+def test_a_day_is_loaded_though_the_password_is_rotated_while_its_job_runs(
     pipeline: Pipeline, rotation: Rotation, order: str
 ) -> None:
+    """The job logs in after it has read the files; orchestrator and Data API do so after it."""
     day = f"2026-11-0{1 + ORDERS.index(order)}"
     landed = pipeline.land(day, rows=60)
-    with between(rotation, order):
+    earlier = len(job_runs(pipeline))
+
+    def job_is_running() -> bool:
+        runs = job_runs(pipeline)
+        return len(runs) > earlier and runs[0]["JobRunState"] == "RUNNING"
+
+    with between(rotation, order, gap=LONG_GAP, once=job_is_running):
         run = pipeline.run(day)
     assert run.success, run.why
+    (job_run, *_) = job_runs(pipeline)
+    assert (len(job_runs(pipeline)), job_run["JobRunState"]) == (earlier + 1, "SUCCEEDED")
     assert run.check_results() == {day: True}
     assert len(pipeline.fact_rows(day)) == landed.good_rows
 

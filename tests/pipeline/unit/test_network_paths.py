@@ -119,3 +119,15 @@ def test_of_a_network_of_ones_own_the_ids_are_parameters(settings: Settings) -> 
 def test_a_network_that_is_not_known_has_no_ids(settings: Settings, network: str) -> None:
     stacks = {settings.stack_b: stack({}, {})}
     assert not network_ids(replace(settings, network=network), stacks.get)
+
+
+def test_a_job_that_logs_in_by_iam_needs_another_endpoint(settings: Settings) -> None:
+    by_iam = {"RedshiftLogin": "iam"}
+    stacks = {settings.stack_network: stack({}, OUTPUTS), settings.stack_b: stack(by_iam, {})}
+    ids = network_ids(settings, stacks.get)
+    found = missing_piece(ids, ec2())
+    assert found is not None
+    assert found.startswith("Glue's jobs cannot reach redshift-serverless")
+    there = ec2(vpc_w="secretsmanager")
+    there.items["VpcEndpoints"].append(endpoint("vpc-w", "redshift-serverless"))
+    assert missing_piece(ids, there) is None

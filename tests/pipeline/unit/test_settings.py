@@ -208,6 +208,31 @@ def test_importing_settings_and_clients_loads_neither_boto3_nor_dagster():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_login_is_by_secret_unless_iam_is_chosen():
+    assert not Settings.load(REQUIRED).logs_in_by_iam
+    assert Settings.load(REQUIRED | {"XACCT_REDSHIFT_LOGIN": "iam"}).logs_in_by_iam
+    for wrong in ("IAM", "role", "secrets"):
+        with pytest.raises(SettingsError, match=r"XACCT_REDSHIFT_LOGIN.*secret or iam"):
+            Settings.load(REQUIRED | {"XACCT_REDSHIFT_LOGIN": wrong})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("XACCT_REDSHIFT_SECRET", "team/login"),
+        ("XACCT_DATA_API_SECRET", "team/login"),
+        ("XACCT_DATABASE_USER", "etl"),
+        ("XACCT_ADOPT", "workgroup,secret"),
+    ],
+)
+def test_what_a_login_by_iam_has_no_use_for_is_refused_and_not_ignored(variable, value):
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load(REQUIRED | {"XACCT_REDSHIFT_LOGIN": "iam", variable: value})
+    assert set(refusal.value.problems) == {variable}
+    assert "XACCT_REDSHIFT_LOGIN" in refusal.value.problems[variable]
+    Settings.load(REQUIRED | {variable: value})
+
+
 @pytest.mark.parametrize(
     ("variables", "network"),
     [

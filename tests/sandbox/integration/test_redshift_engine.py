@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from redshift_connector.error import InterfaceError, ProgrammingError
 
 from tests.support.sandbox import free_port, free_wire_port
 from tests.support.simple_protocol import Simple, kinds
-from tests.support.warehouse import ADMIN, PASSWORD, Warehouse, running_warehouse
+from tests.support.warehouse import ADMIN, PASSWORD, Warehouse, running_warehouse, trusting
+from xacct_sandbox.redshift.api.control import Control
 from xacct_sandbox.redshift.server import protocol
 from xacct_sandbox.redshift.server.query_connection import QueryConnection
 from xacct_sandbox.redshift.storage.postgres import DATABASE, SUPERUSER, PostgresCluster
@@ -61,6 +62,50 @@ def test_a_wrong_password_is_refused(warehouse: Warehouse) -> None:
         warehouse.connect(password="Wrong1234")
 
 
+@pytest.fixture
+def control(warehouse: Warehouse) -> Iterator[Control]:
+    """The daemon's connection, which gives out temporary passwords."""
+    with trusting(warehouse.config.ca_bundle):
+        control = Control(warehouse.config)
+        yield control
+        control.close()
+
+
+def test_each_temporary_password_logs_in_until_it_expires(
+    warehouse: Warehouse, control: Control
+) -> None:
+    user, now = "IAMR:Load-Role", datetime.now(UTC)
+    control.add_temporary_password(user, "Aa1-first-one", now + timedelta(seconds=3))
+    control.add_temporary_password(user, "Aa1-other-one", now + timedelta(hours=1))
+    opened = [warehouse.cursor(user, "Aa1-first-one"), warehouse.cursor(user, "Aa1-other-one")]
+    time.sleep(3)
+    warehouse.cursor(user, "Aa1-other-one")
+    for wrong in ("Aa1-first-one", "Aa1-nobodys"):
+        with pytest.raises(InterfaceError, match="password authentication failed"):
+            warehouse.connect(user, wrong)
+    for cursor in opened:
+        assert rows(cursor, "SELECT current_user") == [[user]]
+
+
+def test_a_user_without_a_password_can_be_granted_rights_before_its_role_logs_in(
+    warehouse: Warehouse, cursor: Cursor, control: Control
+) -> None:
+    user = "IAMR:Reader-Role"
+    cursor.execute(f'CREATE USER "{user}" PASSWORD DISABLE')
+    cursor.execute("CREATE TABLE for_reader (a INTEGER)")
+    cursor.execute("INSERT INTO for_reader VALUES (7)")
+    cursor.execute(f'GRANT SELECT ON for_reader TO "{user}"')
+    with pytest.raises(InterfaceError, match="password authentication failed"):
+        warehouse.connect(user, "Aa1-given-later")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    control.add_temporary_password(user, "Aa1-given-later", until)
+    reader = warehouse.cursor(user, "Aa1-given-later")
+    assert rows(reader, "SELECT a FROM for_reader") == [[7]]
+    assert refusal(reader, "DELETE FROM for_reader")["C"] == "42501"
+    shown = rows(cursor, "SELECT usesuper FROM pg_user WHERE usename IN (%s, %s)", user, ADMIN)
+    assert sorted(shown) == [[False], [True]]
+
+
 def test_an_unknown_database_is_named(warehouse: Warehouse) -> None:
     with pytest.raises(ProgrammingError, match='database "other" does not exist'):
         connect_to(warehouse, "other")
@@ -68,8 +113,6 @@ def test_an_unknown_database_is_named(warehouse: Warehouse) -> None:
 
 def connect_to(warehouse: Warehouse, database: str) -> None:
     import redshift_connector
-
-    from tests.support.warehouse import trusting
 
     with trusting(warehouse.config.ca_bundle):
         redshift_connector.connect(

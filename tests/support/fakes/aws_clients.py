@@ -388,6 +388,9 @@ class FakeAwsClients:
             *("h", 5439, "dev", "xacct", "s3cr3t"), "arn:secret", data_api_compatible=True
         )
 
+    def job_warehouse_url(self) -> str:
+        return ""
+
     def raw_bucket(self, feed: FeedSpec) -> FakeRawBucket:
         return FakeRawBucket(self.state)
 

@@ -124,7 +124,7 @@ def statement_failure(described: Mapping[str, Any], name: str | None) -> AwsFail
             reason=text,
             principal=refused_user(text),
             resource=secret,
-            fix=login_fix(secret),
+            fix=login_fix(secret, refused_user(text)),
         )
     position = ""
     if failed is not described:

@@ -90,7 +90,7 @@ def _translate_response(
             code=code,
             principal=user,
             resource=secret,
-            fix=login_fix(secret),
+            fix=login_fix(secret, user),
         )
     if code in _LOST_CODES or code.startswith(_CONNECTION_CLASS):
         return ConnectionFailed(f"Redshift at {where} ended the connection", reason=text, code=code)

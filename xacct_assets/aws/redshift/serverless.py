@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.botocore_errors import aws_call
@@ -28,6 +28,10 @@ class WorkgroupDescription:
     namespace: str
     host: str
     port: int
+
+    def reached_at(self, host: str | None, port: int | None) -> WorkgroupDescription:
+        """The same workgroup, for clients that connect to another host or port, if given."""
+        return replace(self, host=host or self.host, port=port or self.port)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from xacct_assets.aws.redshift.reserved_words import RESERVED_WORDS
 # Redshift's standard identifiers, ASCII only. The server silently truncates names above 127 bytes;
 # they are refused here.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,126}")
+# IAM user and role names: letters, digits and +=,.@_- (IAM guide, "IAM and AWS STS quotas").
+_IAM_USER = re.compile(r"IAMR?:[\w+=,.@-]{1,128}", re.ASCII)
 
 
 def identifier(name: str) -> str:
@@ -61,6 +63,15 @@ def plain_qualified(name: str) -> str:
     return ".".join(map(plain_identifier, name.split(".")))
 
 
+def database_user(name: str) -> str:
+    """Quote the name of a database user; that of an IAM identity keeps its case.
+
+    >>> database_user("IAMR:Loader")
+    '"IAMR:Loader"'
+    """
+    return f'"{name}"' if _IAM_USER.fullmatch(name) else identifier(name)
+
+
 def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str:
     """Read ``sql/<name>.sql`` of a package and fill in the names of tables and columns.
 
@@ -69,7 +80,8 @@ def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str
     Args:
         package: such as ``xacct_assets.feed``.
         name: of the file, without its suffix.
-        names: for the placeholders ``{...}`` of the file: a table name, or several column names.
+        names: for the placeholders ``{...}`` of the file: a table name, or several column names;
+            for ``{user}`` a database user.
 
     Raises:
         ValueError: a name cannot be quoted.
@@ -77,13 +89,14 @@ def load_statement(package: str, name: str, **names: str | Sequence[str]) -> str
     """
     text = resources.files(package).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     return _trim(text).format(
-        **{
-            placeholder: qualified(value)
-            if isinstance(value, str)
-            else ", ".join(map(identifier, value))
-            for placeholder, value in names.items()
-        }
+        **{placeholder: _quoted(placeholder, value) for placeholder, value in names.items()}
     )
+
+
+def _quoted(placeholder: str, value: str | Sequence[str]) -> str:
+    if placeholder == "user":
+        return database_user(str(value))
+    return qualified(value) if isinstance(value, str) else ", ".join(map(identifier, value))
 
 
 def literal(text: str) -> str:

@@ -29,6 +29,9 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0
 #: Seconds without a byte from the server during the login. A paused workgroup resumes then.
 LOGIN_TIMEOUT = 60.0
+#: Seconds before a temporary password expires from which new connections use another one; at most
+#: half of its validity. A login may wait for a paused workgroup.
+RENEW_BEFORE = 120.0
 #: Seconds without a byte from the server during a statement. A dead server is detected earlier: see
 #: `keepalive`.
 STATEMENT_TIMEOUT = 900
@@ -41,7 +44,8 @@ class Warehouse:
 
     Args:
         credentials_provider: called once, and again whenever the login is refused, because the
-            password may have been rotated.
+            password may have been rotated, and before a temporary password expires. Validity is
+            counted here, from when the password was given: no clock of another machine is compared.
         connect_timeout: seconds; a time-out named in the secret has precedence.
         login_timeout, statement_timeout: seconds without an answer.
         rotation_window: seconds for which a refused login is tried again.
@@ -66,6 +70,7 @@ class Warehouse:
         self._read_credentials = credentials_provider
         self._lock = threading.Lock()
         self._known: WarehouseCredentials | None = None
+        self._known_since = 0.0
         self._kept: list[tuple[Any, float]] = []
         self._clock = clock
         self._connect_timeout = connect_timeout
@@ -80,9 +85,21 @@ class Warehouse:
     def credentials(self) -> WarehouseCredentials:
         """The login, as it was last read."""
         with self._lock:
-            if self._known is None:
-                self._known = self._read_credentials()
+            if self._known is None or self._is_old(self._known):
+                self._read()
+            assert self._known is not None
             return self._known
+
+    def _is_old(self, known: WarehouseCredentials) -> bool:
+        """Whether a temporary password is so old that new connections use another one."""
+        if known.valid_seconds is None:
+            return False
+        left = known.valid_seconds - (self._clock() - self._known_since)
+        return left <= min(RENEW_BEFORE, known.valid_seconds / 2)
+
+    def _read(self) -> None:
+        since = self._clock()
+        self._known, self._known_since = self._read_credentials(), since
 
     @contextmanager
     def connect(self) -> Iterator[Any]:
@@ -184,16 +201,17 @@ class Warehouse:
         return taken
 
     def _where(self) -> str:
-        return f"{self.credentials.host}:{self.credentials.port}"
+        # The endpoint stays: for a message no new password is asked for.
+        known = self._known or self.credentials
+        return f"{known.host}:{known.port}"
 
     def _log_in(self) -> Any:
         refused: list[LoginFailed] = []
 
         def attempt() -> Any:
             if refused:
-                current = self._read_credentials()
                 with self._lock:
-                    self._known = current
+                    self._read()
             try:
                 return self._open(self.credentials)
             except ConnectionFailed as failure:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import DeployFailed, NotFound
+from xacct_assets.aws.redshift.iam_login import role_user
 from xacct_assets.aws.redshift.serverless import (
     NamespaceDescription,
     Serverless,
@@ -33,12 +34,14 @@ class Adopted:
         login: in the adopted secret; None if the secret is made by the stack.
         json_secret: ARN of the JSON secret that XACCT_DATA_API_SECRET names, if that is needed.
         workgroup, namespace: None if they are made by the stack.
+        admin_login: how the admin of the stack's own namespace logs in: ``secret`` or ``iam``.
     """
 
     login: WarehouseCredentials | None = None
     json_secret: str = ""
     workgroup: WorkgroupDescription | None = None
     namespace: NamespaceDescription | None = None
+    admin_login: str = "secret"
 
     def parameters(self, settings: Settings) -> dict[str, str]:
         """The template parameters of account B that follow from it, also those for "made here"."""
@@ -46,7 +49,9 @@ class Adopted:
         parameters = {
             "AdoptProcessingBucket": str("processing-bucket" in settings.adopted).lower(),
             "AdoptedSecretArn": (login.secret_arn or "") if login else "",
-            "DatabaseUser": login.user if login else settings.database_user,
+            "RedshiftLogin": settings.redshift_login,
+            "AdminLogin": self.admin_login,
+            "DatabaseUser": login.user if login else pipeline_user(settings),
             "JsonSecretName": settings.json_secret if self.needs_json_secret else "",
             "JsonSecretArn": self.json_secret,
             "AdoptedWorkgroupArn": workgroup.arn if workgroup else "",
@@ -64,6 +69,24 @@ class Adopted:
         return (
             self.login is not None and not self.login.data_api_compatible and not self.json_secret
         )
+
+
+def pipeline_user(settings: Settings) -> str:
+    """The database user of the orchestrator, if no secret says who it is."""
+    if settings.logs_in_by_iam:
+        return role_user(settings.orchestrator_role_arn)
+    return settings.database_user
+
+
+def _admin_login(settings: Settings, serverless: Serverless) -> str:
+    """How the admin of a namespace that is made here logs in; one with a secret keeps it."""
+    if not settings.logs_in_by_iam:
+        return "secret"
+    try:
+        kept = serverless.namespace(settings.namespace).admin_secret
+    except NotFound:
+        return "iam"
+    return "secret" if kept else "iam"
 
 
 def find_adopted(settings: Settings, sessions: Sessions) -> Adopted:
@@ -102,15 +125,21 @@ def find_adopted(settings: Settings, sessions: Sessions) -> Adopted:
             raise _does_not_exist("namespace", f"namespace {settings.namespace}") from absent
     if namespace is not None:
         require_admin(settings)
-    return Adopted(login, json_secret, workgroup, namespace)
+    made_here = namespace is None
+    admin_login = _admin_login(settings, serverless) if made_here else "secret"
+    return Adopted(login, json_secret, workgroup, namespace, admin_login)
 
 
 def require_admin(settings: Settings) -> None:
     """Check that an adopted namespace has a login that makes the pipeline's user and tables.
 
+    With the login by IAM, the identity that deploys may be one.
+
     Raises:
         DeployFailed: no admin is named, and no user that exists.
     """
+    if settings.logs_in_by_iam:
+        return
     if settings.admin_secret is None and "secret" not in settings.adopted:
         raise DeployFailed(
             "no login of an admin of the adopted namespace is known",

@@ -17,7 +17,7 @@ from xacct_assets.aws.errors import AccessDenied, AwsFailure, DeployFailed, NotF
 from xacct_assets.aws.redshift.serverless import Serverless
 from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.stack_reading import StackDescription, describe_stack, stack_resources
-from xacct_assets.operations.deployment.adopted import Adopted, find_adopted
+from xacct_assets.operations.deployment.adopted import Adopted, find_adopted, pipeline_user
 from xacct_assets.operations.deployment.bucket_access import (
     BucketAccess,
     adopted_buckets,
@@ -290,7 +290,7 @@ class Adoption:
             setup = WarehouseSetup(
                 settings, self._accounts.sessions["b"], "wire", report=self._report
             )
-            steps[f"database user {settings.database_user}"] = partial(setup.drop_user, feeds)
+            steps[f"database user {pipeline_user(settings)}"] = partial(setup.drop_user, feeds)
             steps["roles of the adopted namespace"] = self._detach_role
         return steps
 

@@ -1,6 +1,9 @@
-"""The pipeline's own database user: made with its secret's password, granted what a run needs.
+"""The pipeline's own database users, made and granted what a run needs.
 
-The user can read and write the feeds' tables and call their procedures. These belong to the admin,
+With a secret there is one, which has the secret's password. With the login by IAM there are two,
+one for the role of the orchestrator and one for that of the load jobs; they have no password.
+
+A user can read and write the feeds' tables and call their procedures. These belong to the admin,
 who makes them.
 """
 
@@ -11,25 +14,70 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from xacct_assets.aws.errors import DeployFailed
-from xacct_assets.aws.redshift.sql import identifier, literal, load_statement, split_statements
+from xacct_assets.aws.redshift.sql import (
+    database_user,
+    literal,
+    load_statement,
+    split_statements,
+)
+from xacct_assets.contract.logins import is_iam_user
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.feed.sql_files.migration_sql import MIGRATIONS_TABLE
 from xacct_assets.operations.deployment.warehouse_sql import Sql, SqlScript
 
 _PACKAGE = "xacct_assets.operations"
+#: What a user may do: that of the orchestrator, and that of the load jobs.
+RUN, LOAD = "feed_grants", "load_grants"
 
 
 class DatabaseUser:
-    """The user that the pipeline logs in as.
+    """A user that the pipeline logs in as.
 
     Args:
         name: of the user.
         admin: a login that may make users and grant rights on the feeds' tables.
+        parts: what it does, of `RUN` and `LOAD`.
     """
 
-    def __init__(self, name: str, admin: Sql) -> None:
+    def __init__(self, name: str, admin: Sql, parts: Sequence[str] = (RUN, LOAD)) -> None:
         self.name = name
         self._admin = admin
+        self._parts = parts
+
+    def make_for_iam(self) -> str | None:
+        """Make the user, so that it can be granted rights before its role logs in; None if it is.
+
+        Raises:
+            DeployFailed: the user is a superuser.
+        """
+        if self._exists():
+            return None
+        # A temporary password is accepted all the same (Redshift guide, CREATE USER).
+        self._apply(f"CREATE USER {database_user(self.name)} PASSWORD DISABLE")
+        return "made"
+
+    def _exists(self) -> bool:
+        """Whether there is such a user.
+
+        Raises:
+            DeployFailed: it is a superuser.
+        """
+        rows = self._admin.query(
+            "SELECT usesuper FROM pg_user "  # noqa: S608
+            f"WHERE LOWER(usename) = {literal(self.name.lower())}"
+        )
+        if rows and rows[0]["usesuper"]:
+            raise DeployFailed(
+                f"database user {self.name} is a superuser",
+                reason="the pipeline runs with the rights that it needs and no more",
+                fix=f'as another superuser: ALTER USER "{self.name}" NOCREATEUSER'
+                if is_iam_user(self.name)
+                else "set XACCT_DATABASE_USER to another name",
+            )
+        return bool(rows)
+
+    def _apply(self, *statements: str) -> None:
+        self._admin.apply([SqlScript(Path("database user"), list(statements))], [])
 
     def make(
         self, password: str, *, can_log_in: Callable[[], bool], secret_is_new: bool
@@ -45,29 +93,20 @@ class DatabaseUser:
         Raises:
             DeployFailed: the user is a superuser, or another's.
         """
-        rows = self._admin.query(
-            f"SELECT usesuper FROM pg_user WHERE usename = {literal(self.name)}"  # noqa: S608
-        )
-        if rows and rows[0]["usesuper"]:
-            raise DeployFailed(
-                f"database user {self.name} is a superuser",
-                reason="the pipeline runs with the rights that it needs and no more",
-                fix="set XACCT_DATABASE_USER to another name",
-            )
-        if rows and secret_is_new:
+        exists = self._exists()
+        if exists and secret_is_new:
             raise DeployFailed(
                 f"database user {self.name} exists, and this installation did not make it",
                 fix="set XACCT_DATABASE_USER to another name; if the user is of an earlier "
                 "installation, DROP USER it",
             )
-        if rows and can_log_in():
+        if exists and can_log_in():
             return None
-        verb = "ALTER" if rows else "CREATE"
+        verb = "ALTER" if exists else "CREATE"
         # The digest, as CREATE USER takes it: no statement and no log has the password.
         digest = hashlib.md5(f"{password}{self.name}".encode(), usedforsecurity=False)
-        sql = f"{verb} USER {identifier(self.name)} PASSWORD 'md5{digest.hexdigest()}'"
-        self._admin.apply([SqlScript(Path("database user"), [sql])], [])
-        return "got the secret's password" if rows else "made"
+        self._apply(f"{verb} USER {database_user(self.name)} PASSWORD 'md5{digest.hexdigest()}'")
+        return "got the secret's password" if exists else "made"
 
     def grants(self, feeds: Sequence[FeedSpec]) -> SqlScript:
         """The statements that grant the user what the feeds need."""
@@ -82,8 +121,9 @@ class DatabaseUser:
                 "migrations": MIGRATIONS_TABLE,
             }
             schemas = {f"{key}_schema": _schema(name) for key, name in names.items()}
-            text = load_statement(_PACKAGE, "feed_grants", user=self.name, **names, **schemas)
-            statements += split_statements(text)
+            for part in self._parts:
+                text = load_statement(_PACKAGE, part, user=self.name, **names, **schemas)
+                statements += split_statements(text)
         return SqlScript(Path("grants"), list(dict.fromkeys(statements)))
 
     def drop(self, feeds: Sequence[FeedSpec]) -> bool:
@@ -92,10 +132,7 @@ class DatabaseUser:
         Raises:
             StatementFailed: it has rights in other schemas, or owns something.
         """
-        rows = self._admin.query(
-            f"SELECT usename FROM pg_user WHERE usename = {literal(self.name)}"  # noqa: S608
-        )
-        if not rows:
+        if not self._exists():
             return False
         schemas = {
             _schema(name)
@@ -112,8 +149,7 @@ class DatabaseUser:
         for schema in sorted(schemas):
             text = load_statement(_PACKAGE, "schema_revokes", user=self.name, schema=schema)
             statements += split_statements(text)
-        statements.append(f"DROP USER {identifier(self.name)}")
-        self._admin.apply([SqlScript(Path("database user"), statements)], [])
+        self._apply(*statements, f"DROP USER {database_user(self.name)}")
         return True
 
 

@@ -73,7 +73,7 @@ def template(root: Path, name: str) -> str:
 
 def network(settings: Settings, root: Path) -> StackPlan:
     """The stack of the network in account B: deployed first, since the others are placed in it."""
-    parameters = {"Suffix": settings.suffix}
+    parameters = {"Suffix": settings.suffix, "RedshiftLogin": settings.redshift_login}
     if settings.warehouse_port:
         parameters["WarehousePort"] = str(settings.warehouse_port)
     return StackPlan(settings.stack_network, "b", template(root, "network.yaml"), parameters)
@@ -237,7 +237,7 @@ def feed_stack(
         "InputBucket": bucket,
         "InputPrefix": feed.source.prefix,
         "ProcessingBucket": settings.processing_bucket,
-        "GlueConnectionName": settings.glue_connection,
+        "GlueConnectionName": _job_connection(settings, outputs_b),
         "WorkerType": load.worker_type,
         "NumberOfWorkers": str(load.number_of_workers),
         "TimeoutMinutes": str(load.timeout_minutes),
@@ -249,6 +249,13 @@ def feed_stack(
     if has_parameter(text, "LogKeyArn"):
         parameters["LogKeyArn"] = outputs_b.get("LogKeyArn", "")
     return StackPlan(feed.stack_name(settings.suffix), "b", text, parameters)
+
+
+def _job_connection(settings: Settings, outputs_b: Mapping[str, str]) -> str:
+    """The job's connection; with a login by IAM there is one only where Glue has a subnet."""
+    if settings.logs_in_by_iam:
+        return outputs_b.get("GlueConnectionName", "")
+    return settings.glue_connection
 
 
 def with_overrides(plan: StackPlan, overrides: Mapping[str, str]) -> StackPlan:

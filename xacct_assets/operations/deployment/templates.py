@@ -89,6 +89,11 @@ class Template:
         """The properties of a resource."""
         return dict(self.resolve(self._resources[logical_id]["Properties"]))
 
+    def makes(self, logical_id: str) -> bool:
+        """Whether the condition of a resource holds, if it has one."""
+        condition = self._resources[logical_id].get("Condition")
+        return condition is None or self._condition(condition)
+
     def resolve(self, value: Any) -> Any:
         """The value with its functions evaluated."""
         if isinstance(value, list):
@@ -121,8 +126,8 @@ class Template:
             return first == second
         if name == "Fn::Not":
             return not self.resolve(argument[0])
-        if name == "Fn::And":
-            return all(self.resolve(item) for item in argument)
+        if name in ("Fn::And", "Fn::Or"):
+            return (all if name == "Fn::And" else any)(self.resolve(argument))
         return UNKNOWN
 
     def _condition(self, name: str) -> bool:

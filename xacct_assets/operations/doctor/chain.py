@@ -232,8 +232,13 @@ def _warehouse(here: Installation) -> list[Check]:
         ),
         Check(
             SECRET,
-            "it holds a login, and leads to the workgroup",
-            partial(warehouse.redshift_secret, here),
+            "IAM gives this identity a temporary password"
+            if here.settings.logs_in_by_iam
+            else "it holds a login, and leads to the workgroup",
+            partial(
+                warehouse.iam_login if here.settings.logs_in_by_iam else warehouse.redshift_secret,
+                here,
+            ),
             needs=(SETTINGS,),
             explained_by=(ORCHESTRATOR, LOGIN_KEY, WORKGROUP),
         ),

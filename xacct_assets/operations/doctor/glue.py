@@ -90,9 +90,12 @@ def _compare(
 
 
 def connection(here: Installation) -> str:
-    """The connection leads the job to the warehouse, with the pipeline's secret."""
+    """The connection leads the job to the warehouse, with the pipeline's secret or by IAM."""
     name = here.settings.glue_connection
-    expected = here.template_b().properties("GlueConnection")["ConnectionInput"]
+    template = here.template_b()
+    if not template.makes("GlueConnection"):
+        return "the job logs in by IAM and runs outside of any VPC: it needs none"
+    expected = template.properties("GlueConnection")["ConnectionInput"]
     written = shlex.quote(json.dumps(expected, default=str))
     glue = here.aws.client("glue")
     try:
@@ -112,6 +115,9 @@ def connection(here: Installation) -> str:
             fix=f"`aws glue delete-connection --connection-name {name}`, then "
             f"`aws glue create-connection --connection-input {written}`",
         )
+    if here.settings.logs_in_by_iam:
+        subnet = actual.get("PhysicalConnectionRequirements", {}).get("SubnetId")
+        return f"{name} puts the job into subnet {subnet}; it logs in by IAM"
     return f"{name} leads to {actual['ConnectionProperties'].get('JDBC_CONNECTION_URL')}"
 
 

@@ -202,9 +202,10 @@ def _differing(here: Installation) -> Iterator[tuple[str, str, str]]:
         "XACCT_GLUE_CONNECTION": ("GlueConnectionName", settings.glue_connection),
         "XACCT_WORKGROUP": ("WorkgroupName", settings.workgroup),
         "XACCT_DATABASE": ("DatabaseName", settings.database),
+        "XACCT_REDSHIFT_LOGIN": ("RedshiftLogin", settings.redshift_login),
         "XACCT_REDSHIFT_SECRET": ("SecretName", settings.redshift_secret),
     }
-    if "secret" not in settings.adopted:
+    if "secret" not in settings.adopted and not settings.logs_in_by_iam:
         pairs["XACCT_DATABASE_USER"] = ("DatabaseUser", settings.database_user)
     if not settings.adopted & {"workgroup", "namespace"}:
         pairs["XACCT_NAMESPACE"] = ("NamespaceName", settings.namespace)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xacct_assets.aws.errors import InvalidRequest
+from xacct_assets.aws.redshift.iam_login import role_user
 from xacct_assets.aws.redshift.sql import load_statement
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.feed.deployment import require_tables
@@ -27,12 +28,18 @@ _LOAD_AUDIT = {
     "transformed_at": "timestamp",
 }
 _SIGNATURE = "date, date"
-# Rights of sql/feed_grants.sql.
-_TABLE_RIGHTS = {
-    "staging": ("SELECT", "INSERT", "DELETE"),
+# Rights of sql/feed_grants.sql, and of sql/load_grants.sql.
+_RUN_RIGHTS = {
+    "staging": ("SELECT", "DELETE"),
     "fact": ("SELECT", "INSERT", "DELETE"),
-    "load_audit": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "load_audit": ("SELECT", "UPDATE"),
 }
+_LOAD_RIGHTS = {
+    "staging": ("SELECT", "INSERT", "DELETE"),
+    "load_audit": ("SELECT", "INSERT", "DELETE"),
+}
+#: A right: how a message calls it, and the arguments of ``has_<kind>_privilege``.
+Right = tuple[str, str, list[str]]
 
 Columns = dict[str, Mapping[str, Any]]
 
@@ -71,31 +78,71 @@ def tables_and_procedure(here: Installation, feed: FeedSpec) -> str:
 
 
 def grants(here: Installation, feed: FeedSpec) -> str:
-    """The pipeline's user may use the feed's tables and call its procedure."""
-    tables = feed.warehouse
-    asked: list[tuple[str, str, list[str]]] = []
-    for kind, rights in _TABLE_RIGHTS.items():
-        name = getattr(tables, kind)
-        asked += [(f"{right} on {name}", "table", [name, right]) for right in rights]
-    schemas = {_schema(getattr(tables, kind)) for kind in (*_TABLE_RIGHTS, "procedure")}
-    asked += [(f"USAGE on schema {name}", "schema", [name, "USAGE"]) for name in sorted(schemas)]
-    staging = _schema(tables.staging)
-    asked.append((f"CREATE on schema {staging}", "schema", [staging, "CREATE"]))
-    procedure = f"{tables.procedure}(date, date)"
-    asked.append((f"EXECUTE on {procedure}", "function", [procedure, "EXECUTE"]))
-    selected = ", ".join(
-        f"has_{kind}_privilege(%s, %s) AS r{number}" for number, (_, kind, _) in enumerate(asked)
+    """The pipeline's users may use the feed's tables and call its procedure."""
+    settings = here.settings
+    run, load = _run_rights(feed), _load_rights(feed)
+    rights = run if settings.logs_in_by_iam else run + load
+    if lacking := _lacking(here, rights):
+        raise _without_rights(here.aws.warehouse_credentials().user, lacking)
+    if not settings.logs_in_by_iam:
+        return f"the {len(rights)} rights that a run needs are granted"
+    job = role_user(settings.glue_role_arn)
+    if not here.aws.warehouse.query("SELECT 1 AS one FROM pg_user WHERE usename = %s", [job]):
+        raise InvalidRequest(f"there is no database user {job}", fix=f"{_DEPLOY} makes it")
+    if lacking := _lacking(here, load, job):
+        raise _without_rights(job, lacking)
+    return f"the {len(run)} rights that a run needs are granted, and {len(load)} to {job}"
+
+
+def _without_rights(user: str, lacking: Sequence[str]) -> InvalidRequest:
+    return InvalidRequest(
+        f"database user {user} lacks {', '.join(lacking)}", fix=f"{_DEPLOY} grants it"
     )
-    values = [value for _, _, pair in asked for value in pair]
-    (row,) = here.aws.warehouse.query(f"SELECT {selected}", values)
-    lacking = [right for number, (right, _, _) in enumerate(asked) if not row[f"r{number}"]]
-    if lacking:
-        user = here.aws.warehouse_credentials().user
-        raise InvalidRequest(
-            f"database user {user} lacks {', '.join(lacking)}",
-            fix=f"{_DEPLOY} grants it",
+
+
+def _run_rights(feed: FeedSpec) -> list[Right]:
+    tables = feed.warehouse
+    schemas = {_schema(getattr(tables, kind)) for kind in (*_RUN_RIGHTS, "procedure")}
+    procedure = f"{tables.procedure}(date, date)"
+    return [
+        *_of_tables(feed, _RUN_RIGHTS),
+        *((f"USAGE on schema {name}", "schema", [name, "USAGE"]) for name in sorted(schemas)),
+        (f"EXECUTE on {procedure}", "function", [procedure, "EXECUTE"]),
+    ]
+
+
+def _load_rights(feed: FeedSpec) -> list[Right]:
+    staging = _schema(feed.warehouse.staging)
+    return [
+        *_of_tables(feed, _LOAD_RIGHTS),
+        (f"CREATE on schema {staging}", "schema", [staging, "CREATE"]),
+    ]
+
+
+def _of_tables(feed: FeedSpec, rights_of: Mapping[str, Sequence[str]]) -> list[Right]:
+    return [
+        (
+            f"{right} on {getattr(feed.warehouse, kind)}",
+            "table",
+            [getattr(feed.warehouse, kind), right],
         )
-    return f"the {len(asked)} rights that a run needs are granted"
+        for kind, rights in rights_of.items()
+        for right in rights
+    ]
+
+
+def _lacking(here: Installation, rights: Sequence[Right], user: str | None = None) -> list[str]:
+    """The rights that a database user lacks; by default, the user of this login."""
+    whose = "" if user is None else "%s, "
+    selected = ", ".join(
+        f"has_{kind}_privilege({whose}%s, %s) AS r{number}"
+        for number, (_, kind, _) in enumerate(rights)
+    )
+    own = [] if user is None else [user]
+    values = [value for _, _, pair in rights for value in (*own, *pair)]
+    (row,) = here.aws.warehouse.query(f"SELECT {selected}", values)
+    lacking = [name for number, (name, _, _) in enumerate(rights) if not row[f"r{number}"]]
+    return list(dict.fromkeys(lacking))
 
 
 def _columns(here: Installation, tables: Sequence[str]) -> dict[str, Columns]:

@@ -95,6 +95,24 @@ def redshift_secret(here: Installation) -> str:
     )
 
 
+def iam_login(here: Installation) -> str:
+    """IAM gives this identity a temporary password, for the user that runs need."""
+    login = here.aws.warehouse_credentials()
+    expected = here.stack(here.settings.stack_b).parameters.get("DatabaseUser", "")
+    if expected and login.user.lower() != expected.lower():
+        raise InvalidRequest(
+            f"this identity is database user {login.user}, the pipeline's is {expected}",
+            reason="a login by IAM is as the role of the caller",
+            fix="run as the orchestrator role, as runs do: set AWS_PROFILE to a profile that "
+            f"assumes {here.settings.orchestrator_role_arn}",
+        )
+    minutes = round((login.valid_seconds or 0) / 60)
+    return (
+        f"by IAM: user {login.user} at {login.host}:{login.port}/{login.database}, "
+        f"for {minutes} minutes (wire and Data API)"
+    )
+
+
 def _differing(here: Installation, login: WarehouseCredentials) -> list[str]:
     expected = _expected(here)
     return [
@@ -164,7 +182,8 @@ def redshift_login(here: Installation) -> str:
     try:
         (row, *_) = here.aws.warehouse.query("SELECT current_user AS name, version() AS version")
     except LoginFailed as refused:
-        if "secret" not in here.settings.adopted and refused.fix:
+        settings = here.settings
+        if not settings.logs_in_by_iam and "secret" not in settings.adopted and refused.fix:
             refused.fix = (
                 f"{_DEPLOY} gives the database user the secret's password; or: {refused.fix}"
             )

@@ -247,7 +247,7 @@ def _alarms(emulator: Emulator, call: Call) -> list[Check]:
     # As JSON and as a form.
     names = list(call.parameters.get("AlarmNames") or ())
     names += [value for key, value in call.parameters.items() if key.startswith("AlarmNames.")]
-    return [Check(action, f"{prefix}{name}") for name in names]
+    return [Check(action, f"{prefix}{name}") for name in names or ("*",)]
 
 
 # Their handlers read no StackName.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -72,14 +73,10 @@ class Control:
         password: str,
         *,
         superuser: bool = False,
-        valid_until: datetime | None = None,
     ) -> None:
         """Create a user, or give an existing one this password and these rights."""
-        exists = self.run("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (name,))
+        exists = self.user_exists(name)
         options = f"PASSWORD {quote_literal(md5_digest(name, password))}"
-        if valid_until is not None:
-            moment = valid_until.astimezone(UTC).isoformat(sep=" ")
-            options += f" VALID UNTIL {quote_literal(moment)}"
         # CREATE USER and ALTER USER would fold the name to lower case. The functions that they
         # call keep it, as an IAM identity needs.
         if exists:
@@ -93,8 +90,31 @@ class Control:
                 (name, options, superuser),
             )
 
+    def user_exists(self, name: str) -> bool:
+        """Whether there is a user of that name."""
+        return bool(self.run("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (name,)))
+
+    def add_temporary_password(self, name: str, password: str, valid_until: datetime) -> None:
+        """Let a user log in with this password, beside any other; make the user if need be."""
+        known = self.run(
+            "SELECT 1 FROM pg_catalog.pg_authid WHERE rolname = %s AND rolpassword IS NOT NULL",
+            (name,),
+        )
+        if not known:
+            # PostgreSQL needs a password to compare with; nobody gets this one.
+            self.set_user(name, secrets.token_hex(32))
+        self.run(
+            "DELETE FROM sandbox_internal.temporary_passwords "
+            "WHERE valid_until < pg_catalog.now() - interval '1 hour'"
+        )
+        self.run(
+            "INSERT INTO sandbox_internal.temporary_passwords VALUES (%s, %s, %s::timestamptz)",
+            (name, md5_digest(name, password), valid_until.astimezone(UTC).isoformat(sep=" ")),
+        )
+
     def drop_everything(self) -> None:
         """Drop all users but rdsdb, with everything they own: the database is then empty."""
+        self.run("DELETE FROM sandbox_internal.temporary_passwords")
         users = [
             row[0]
             for row in self.run(

@@ -16,6 +16,7 @@ from xacct_sandbox.redshift.server import protocol
 from xacct_sandbox.redshift.server.backend import Backend
 from xacct_sandbox.redshift.server.client_connection import ClientConnection
 from xacct_sandbox.redshift.server.connection import BackendLost, cancel_backend
+from xacct_sandbox.redshift.server.query_connection import AUTH_MD5
 from xacct_sandbox.redshift.server.query_history import QueryHistory
 from xacct_sandbox.redshift.server.scanner import Scanner
 from xacct_sandbox.redshift.sql.errors import INVALID_AUTHORIZATION, WRONG_CREDENTIALS, translate
@@ -24,7 +25,7 @@ SERVER_VERSION = b"8.0.2"  # that of every Redshift
 _JSONB_TO_SUPER = {3802: 4000}
 """PostgreSQL's type OID of jsonb, and Redshift's of SUPER."""
 _READY_FOR_QUERY, _ERROR_RESPONSE, _ROW_DESCRIPTION = ord("Z"), ord("E"), ord("T")
-_COMMAND_COMPLETE, _BACKEND_KEY_DATA = ord("C"), ord("K")
+_COMMAND_COMPLETE, _BACKEND_KEY_DATA, _AUTHENTICATION = ord("C"), ord("K"), ord("R")
 
 _T = TypeVar("_T")
 
@@ -37,6 +38,7 @@ class Relay:
         failed: An error came since the client's last Sync or Query was answered.
         skipping: The client's messages are dropped until its Sync, as after any error.
         key: PostgreSQL's cancel key of the session, empty before log-in.
+        salt: of the challenge that PostgreSQL sent for the password.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Relay:
         self.failed = False
         self.skipping = False
         self.key = b""
+        self.salt = b""
         self._client = client
         self._backend = backend
         self._history = history
@@ -179,6 +182,10 @@ class Relay:
             self.key = body
             self._client.identity.session_id = protocol.unpack_int32(body)[0]
             self._on_key(body)
+            return None
+        if kind == _AUTHENTICATION:
+            if protocol.unpack_int32(body)[0] == AUTH_MD5:
+                self.salt = body[4:8]
             return None
         if body.startswith(b"server_version\x00"):
             return protocol.message(b"S", b"server_version\x00" + SERVER_VERSION + b"\x00")

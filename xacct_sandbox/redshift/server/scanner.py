@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from xacct_sandbox.redshift.server.protocol import unpack_int32
 
-# Message types to look at: CommandComplete, ErrorResponse, BackendKeyData,
+# Message types to look at: CommandComplete, ErrorResponse, BackendKeyData, Authentication…,
 # ParameterStatus, RowDescription, ReadyForQuery.
-_WATCHED = frozenset(b"CEKSTZ")
+_WATCHED = frozenset(b"CEKRSTZ")
 _DATA_ROW = ord("D")
 _READY = b"Z\x00\x00\x00\x05"
 LONG_RESULT_ROWS = 512

@@ -22,6 +22,7 @@ from xacct_sandbox.redshift.server.query_protocol import SessionParts
 from xacct_sandbox.redshift.server.relay import Relay
 from xacct_sandbox.redshift.server.simple_query import SimpleQuery
 from xacct_sandbox.redshift.server.statement_executor import StatementExecutor
+from xacct_sandbox.redshift.server.temporary_passwords import answer_for_database, is_iam_user
 from xacct_sandbox.redshift.sql.errors import CANNOT_CONNECT_NOW, RedshiftError
 
 _PASSED_PARAMETERS = frozenset({"user", "database", "application_name", "client_encoding"})
@@ -111,6 +112,8 @@ class Session:
     def message(self, raw: bytes, out: list[bytes]) -> Work | None:
         kind = raw[:1]
         if not self._client.ready:
+            if kind == b"p" and is_iam_user(self._client.identity.user):
+                return self._log_in_by_iam(raw)
             out.append(raw)
             return None
         if self._relay.skipping and kind not in b"SX":
@@ -127,6 +130,10 @@ class Session:
                 RedshiftError("function calls are not supported", sqlstate="0A000")
             )
         return self._extended.message(raw, out)
+
+    async def _log_in_by_iam(self, raw: bytes) -> None:
+        user, salt = self._client.identity.user, self._relay.salt
+        self._relay.forward([await answer_for_database(self._server.catalog, user, salt, raw)])
 
     async def _message_later(self, raw: bytes) -> None:
         """Handle a message when the long answer has ended."""

@@ -84,6 +84,14 @@ CREATE TABLE IF NOT EXISTS sandbox_internal.unload_history (
     end_time      timestamp NOT NULL
 );
 
+-- The passwords that GetCredentials has given out: several of a user may be valid at a time. They are
+-- checked by the server (server/temporary_passwords.py); PostgreSQL knows one password of each user.
+CREATE TABLE IF NOT EXISTS sandbox_internal.temporary_passwords (
+    user_name   text NOT NULL,
+    digest      text NOT NULL,
+    valid_until timestamptz NOT NULL
+);
+
 -- Redshift's superusers are members of this role, and this role is a member of every user. So they
 -- own what any user owns, without the rights of PostgreSQL's superusers (files, programs).
 DO $do$

@@ -39,6 +39,7 @@ _TOKEN = re.compile(
 _LEADING_SPACE = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
+_IAM_USER = re.compile(r"IAMR?:.")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -65,9 +66,15 @@ class Token:
 
     @property
     def name(self) -> str:
-        """The identifier. Redshift folds quoted ones to lower case too."""
+        """The identifier. Redshift folds quoted ones to lower case too.
+
+        Names of IAM identities stay as they are: CREATE USER and GRANT with ``"IAMR:Role"`` are
+        about the user that GetCredentials logs in (Bedrock guide, "Set up a query engine ... for
+        creating a knowledge base with a structured data store").
+        """
         if self.kind == QUOTED:
-            return fold(self.text[1:-1].replace('""', '"'))
+            name = self.text[1:-1].replace('""', '"')
+            return name if _IAM_USER.match(name) else fold(name)
         return fold(self.text)
 
 

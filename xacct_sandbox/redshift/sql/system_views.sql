@@ -3,6 +3,13 @@
 -- Distribution, sort order and declared keys are NOT ENFORCED checks (sql/table_attributes.py).
 SET LOCAL allow_system_table_mods = on;
 
+-- Redshift's superusers are none of PostgreSQL's (internal.sql).
+CREATE OR REPLACE VIEW pg_catalog.pg_user AS
+SELECT s.usename, s.usesysid, s.usecreatedb,
+       s.usesuper OR pg_catalog.pg_has_role(s.usesysid, 'redshift_superuser', 'member') AS usesuper,
+       s.userepl, s.usebypassrls, '********'::text AS passwd, s.valuntil, s.useconfig
+FROM pg_catalog.pg_shadow AS s;
+
 CREATE OR REPLACE VIEW pg_catalog.sandbox_table_attributes AS
 SELECT k.conrelid, k.conname, k.conkey,
        CASE WHEN k.conname = '$dist' THEN 'dist'

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from xacct_assets.contract.bucket_owners import format_owners, parse_owners
+from xacct_assets.contract.column_types import ColumnType
 from xacct_assets.contract.conflicts import is_conflict, retry_transaction
 from xacct_assets.contract.csv_dialect import CsvDialect
 from xacct_assets.contract.days import DayFolders, DayLayout, day_prefix, day_values
@@ -195,3 +196,26 @@ def test_pauses_grow_to_their_bound() -> None:
             run, lambda _: True, attempts=9, first_pause=1.0, longest_pause=4.0, sleep=slept.append
         )
     assert all(pause <= bound for pause, bound in zip(slept, [1, 2, *[4.0] * 6], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "holds"),
+    [
+        ("bigint", "integer", True),
+        ("integer", "bigint", False),
+        ("double precision", "real", True),
+        ("real", "integer", False),
+        ("varchar(64)", "varchar(32)", True),
+        ("varchar(32)", "varchar(64)", False),
+        ("char(4)", "varchar(4)", False),
+        ("decimal(14,2)", "decimal(12,2)", True),
+        ("decimal(14,4)", "decimal(12,2)", False),
+        ("decimal(12,2)", "decimal(14,2)", False),
+        ("timestamptz", "timestamp", False),
+        ("date", "date", True),
+    ],
+)
+def test_a_column_holds_a_type_if_it_holds_each_of_its_values_unchanged(
+    column: str, value: str, holds: bool
+) -> None:
+    assert ColumnType.parse(column).holds(ColumnType.parse(value)) is holds

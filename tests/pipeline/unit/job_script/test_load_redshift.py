@@ -114,10 +114,13 @@ REFUSED = (
         ({"USERNAME": "etl"}, "secret of connection xacct-redshift (it names none)"),
     ],
 )
-def test_a_login_that_stays_refused_names_connection_user_and_secret(properties, named) -> None:
+def test_a_login_that_stays_refused_names_connection_user_and_secret(
+    load_request: LoadRequest, properties, named
+) -> None:
+    load_request = replace(load_request, connection="xacct-redshift")
     connection = {"Name": "xacct-redshift", "ConnectionProperties": properties}
     glue = ModelledClient("glue", get_connection=lambda **_: {"Connection": connection})
-    with pytest.raises(LoadError) as caught, naming_refused_login(glue, "xacct-redshift"):
+    with pytest.raises(LoadError) as caught, naming_refused_login(glue, load_request):
         raise RuntimeError(REFUSED)
     for part in ("connection xacct-redshift", 'user "etl"', named, "ALTER USER"):
         assert part in str(caught.value)
@@ -187,7 +190,10 @@ def test_a_value_that_copy_refuses_is_named_without_what_is_sensitive(
 
 
 def test_other_failures_of_the_write_are_left_as_they_are(load_request: LoadRequest) -> None:
-    with pytest.raises(ZeroDivisionError), naming_refused_login(ModelledClient("glue"), "c"):
+    with (
+        pytest.raises(ZeroDivisionError),
+        naming_refused_login(ModelledClient("glue"), load_request),
+    ):
         raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError), naming_refused_value(load_request):
         raise ZeroDivisionError
@@ -202,3 +208,51 @@ def test_a_spark_failure_says_which_file_and_why() -> None:
     assert describe_spark_failure(text) == (
         "s3://raw/p/a.csv.gz: java.io.EOFException: Unexpected end of input stream"
     )
+
+
+IAM_URL = "jdbc:redshift:iam://wg.example:5439/dev?IsServerless=true&ServerlessWorkGroup=wg"
+
+
+def test_with_a_login_by_iam_the_connector_gets_an_address_and_no_login(
+    load_request: LoadRequest,
+) -> None:
+    by_iam = replace(load_request, warehouse_url=IAM_URL)
+    options = staging.connection_options(by_iam, counts())
+    usual = staging.connection_options(load_request, counts())
+    assert options["url"] == IAM_URL
+    assert not {"connectionName", "useConnectionProperties", "user", "password"} & set(options)
+    shared = set(usual) - {"connectionName", "useConnectionProperties"}
+    assert {name: options[name] for name in shared} == {name: usual[name] for name in shared}
+
+
+def test_a_login_by_iam_that_stays_refused_names_the_role_and_no_secret(
+    load_request: LoadRequest,
+) -> None:
+    by_iam = replace(load_request, warehouse_url=IAM_URL)
+    refused = REFUSED.replace('"etl"', '"IAMR:xacct-glue-dev1"')
+    with pytest.raises(LoadError) as caught, naming_refused_login(ModelledClient("glue"), by_iam):
+        raise RuntimeError(refused)
+    for part in ("the job's role, by IAM", 'user "IAMR:xacct-glue-dev1"', "temporary"):
+        assert part in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "jdbc:redshift://wg.example:5439/dev",
+        "jdbc:redshift:iam://user:pw@wg.example:5439/dev",
+        "jdbc:redshift:iam://wg.example/dev",
+    ],
+)
+def test_an_address_that_may_hold_a_login_is_refused(load_request: LoadRequest, url: str) -> None:
+    with pytest.raises(ValueError, match="warehouse_url"):
+        replace(load_request, warehouse_url=url)
+
+
+def test_the_address_travels_with_the_request_only_if_there_is_one(
+    load_request: LoadRequest,
+) -> None:
+    by_iam = replace(load_request, warehouse_url=IAM_URL)
+    assert LoadRequest.from_json(by_iam.to_json()) == by_iam
+    assert "warehouse_url" not in load_request.to_json()

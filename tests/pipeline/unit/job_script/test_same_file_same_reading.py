@@ -23,25 +23,28 @@ from xacct_load.headers import HEAD_BYTES, parse_head
 
 COLUMNS = ("id", "name", "price")
 SETTINGS = settings(max_examples=400)
+PLAIN = CsvDialect()
 
 
-def verdict(body: bytes, key: str) -> Any:
+def verdict(body: bytes, key: str, dialect: CsvDialect = PLAIN) -> Any:
     """What raw_partition says."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     bucket = FakeBucket({key: body})
     raw_object = RawObject(key, len(body), bucket.etag(body).strip('"'), now)
     raw_bucket = RawBucket(bucket.client, "b", "111111111111")
-    (found,) = raw_bucket.inspect([raw_object], CsvDialect(), FileColumns(COLUMNS))
+    (found,) = raw_bucket.inspect([raw_object], dialect, FileColumns(COLUMNS))
     return found
 
 
-def header(body: bytes, key: str, columns: tuple[str, ...] = COLUMNS) -> Any:
+def header(
+    body: bytes, key: str, columns: tuple[str, ...] = COLUMNS, dialect: CsvDialect = PLAIN
+) -> Any:
     """What the job says: a header, None for no row, or an error."""
     if not body:
         return None
     whole = len(body) <= HEAD_BYTES
-    found = parse_head(body[:HEAD_BYTES], key, whole, CsvDialect())
-    if found is not None and (problem := FileColumns(columns).problem(found, CsvDialect())):
+    found = parse_head(body[:HEAD_BYTES], key, whole, dialect)
+    if found is not None and (problem := FileColumns(columns).problem(found, dialect)):
         raise ValueError(problem)
     return found
 
@@ -77,6 +80,32 @@ def test_a_file_that_passes_is_read_with_the_same_header(body: bytes) -> None:
     if result.problem is None:
         found = header(body, "a.csv")
         assert result.header == (found or ())
+
+
+dialects = st.builds(
+    CsvDialect,
+    delimiter=st.sampled_from(",;"),
+    header_row=st.booleans(),
+    preamble_lines=st.integers(0, 2),
+    encoding=st.sampled_from(["utf-8", "utf-16"]),
+)
+preambles = st.sampled_from(["", "sep=,\n", "Title\n\n", "a\r\n", "\n", "x\ry\n", '"a"\n'])
+
+
+@SETTINGS
+@given(dialect=dialects, preamble=preambles, text=texts)
+@example(CsvDialect(preamble_lines=1, header_row=False), "sep=,\n", '1,"\r",\n')
+@example(CsvDialect(preamble_lines=1), "sep=,\n", 'id,"name",price\r\n1,"\r",\n')
+@example(CsvDialect(preamble_lines=1), "a\r\n", "id,name,price\n")
+def test_a_file_of_any_dialect_that_passes_is_not_refused_later(
+    dialect: CsvDialect, preamble: str, text: str
+) -> None:
+    body = f"{preamble}{text}".encode(dialect.encoding)
+    result = verdict(body, "a.csv", dialect)
+    if result.problem is None:
+        found = header(body, "a.csv", dialect=dialect)
+        if dialect.header_row:
+            assert result.header == (found or ())
 
 
 @SETTINGS

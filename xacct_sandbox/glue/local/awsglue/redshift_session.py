@@ -17,6 +17,7 @@ from awsglue.errors import refuse
 
 log = logging.getLogger("glue")
 
+IAM_SCHEME = "jdbc:redshift:iam:"
 RUN_PREFIX = "glue-"
 """Before the run's id in the application name: tells the warehouse which run a COPY belongs to."""
 
@@ -62,9 +63,14 @@ def _connect(options: dict[str, Any]) -> Any:
 
 
 def _login(options: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of connect(): from the Glue connection, or ``url``, ``user`` and ``password``."""
+    """Arguments of connect(): from the Glue connection, or ``url``, ``user`` and ``password``.
+
+    A ``jdbc:redshift:iam:`` URL has neither user nor password.
+    """
     if options.get("connectionName"):
         url, user, password = _connection_properties(options)
+    elif str(options.get("url", "")).startswith(IAM_SCHEME):
+        url, user, password = _iam_login(options)
     elif options.get("url"):
         url = options["url"]
         query = parse_qs(urlsplit(url.removeprefix("jdbc:")).query)
@@ -99,6 +105,30 @@ def _connection_properties(options: dict[str, Any]) -> tuple[str, str, str]:
     response = secretsmanager.get_secret_value(SecretId=properties["SECRET_ID"])
     secret = json.loads(response["SecretString"])
     return url, secret["username"], secret["password"]
+
+
+def _iam_login(options: dict[str, Any]) -> tuple[str, str, str]:
+    """URL, user and temporary password of a ``jdbc:redshift:iam:`` URL.
+
+    The driver asks for the password as the job's role. It knows the workgroup from the host's name,
+    or from its options IsServerless and ServerlessWorkGroup (``IamHelper`` of its source).
+    """
+    for name in ("user", "password"):
+        if options.get(name):
+            raise refuse(f"{name} beside a {IAM_SCHEME} URL", "leave it out")
+    url = options["url"].replace(IAM_SCHEME, "jdbc:redshift:", 1)
+    address = urlsplit(url.removeprefix("jdbc:"))
+    query = {name.lower(): values[-1] for name, values in parse_qs(address.query).items()}
+    if query.get("isserverless") != "true" or not query.get("serverlessworkgroup"):
+        raise refuse(
+            f"a {IAM_SCHEME} URL of a cluster, or of a host that does not tell the workgroup",
+            "give IsServerless=true and ServerlessWorkGroup",
+        )
+    client = boto3.client("redshift-serverless", region_name=query.get("region"))
+    given = client.get_credentials(
+        workgroupName=query["serverlessworkgroup"], dbName=address.path.lstrip("/")
+    )
+    return url, given["dbUser"], given["dbPassword"]
 
 
 def _run_id() -> str:

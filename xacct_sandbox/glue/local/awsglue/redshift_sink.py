@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import re
 import time
 import uuid
@@ -26,7 +25,8 @@ from awsglue.errors import check_options, refuse
 from awsglue.redshift_session import execute_transaction
 from awsglue.redshift_sql import write_statements
 
-log = logging.getLogger("glue")
+#: Whose logger tells of a failure.
+CONNECTOR = "io.github.spark_redshift_community.spark.redshift.RedshiftWriter"
 
 OPTIONS = {
     "useConnectionProperties",
@@ -87,12 +87,18 @@ def write_redshift(frame: DataFrame, options: dict[str, Any]) -> None:
         try:
             execute_transaction(options, statements)
         except Error as problem:
-            log.warning("load attempt %s of %s failed: %s", attempt, attempts, problem)
+            _log_failure(frame, problem)
             if attempt == attempts:
                 raise
             time.sleep(int(options.get("copydelay", 0)) / 1000)
         else:
             return
+
+
+def _log_failure(frame: DataFrame, problem: Error) -> None:
+    """Log a failure as the connector does: in Spark's own log, so that its log level holds."""
+    logger = frame.sparkSession._jvm.org.slf4j.LoggerFactory.getLogger(CONNECTOR)  # type: ignore[union-attr]  # noqa: SLF001
+    logger.error(f"Exception thrown during Redshift load; will roll back transaction: {problem}")
 
 
 def _as_text(frame: DataFrame) -> DataFrame:

@@ -17,7 +17,11 @@ from xacct_sandbox.redshift.api.serverless.checks import (
     refuse_options,
     role_arn,
 )
-from xacct_sandbox.redshift.api.serverless.credentials import CredentialStore
+from xacct_sandbox.redshift.api.serverless.credentials import (
+    CredentialStore,
+    new_password,
+    user_of,
+)
 from xacct_sandbox.redshift.api.serverless.snapshots import Snapshots
 from xacct_sandbox.redshift.api.serverless.state import (
     SET_ASIDE,
@@ -93,6 +97,8 @@ class Namespaces:
                 self._set_aside(replaced)
             try:
                 self._control.set_user(admin, password, superuser=True)
+                if not (request.get("adminUsername") or request.get("manageAdminPassword")):
+                    self._make_creator_superuser()
             except Exception:
                 self._bring_back()
                 raise
@@ -161,6 +167,16 @@ class Namespaces:
             all_tags().pop(namespace["namespaceArn"], None)
             self._bring_back()
             return {"namespace": {**shown_namespace(namespace), "status": "DELETING"}}
+
+    def _make_creator_superuser(self) -> None:
+        """Let the caller, as an IAM identity, be the admin.
+
+        Management guide, "Getting started with IAM credentials for Amazon Redshift": without admin
+        user name and password, the current IAM credentials are the admin's.
+        """
+        user = user_of(emulator.caller_arn())
+        if user is not None:
+            self._control.set_user(user, new_password(), superuser=True)
 
     def _set_aside(self, namespace: Document) -> None:
         """Keep the data of a namespace that is being replaced, and go on with an empty database."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from xacct_sandbox import emulator
 from xacct_sandbox.daemon.config import SandboxConfig
+from xacct_sandbox.faults import daemon as planned_faults
 from xacct_sandbox.redshift.api.control import Control
 from xacct_sandbox.redshift.api.data_folders import DataFolders
 from xacct_sandbox.redshift.api.serverless.checks import (
@@ -36,6 +37,8 @@ from xacct_sandbox.redshift.api.serverless.state import (
 )
 from xacct_sandbox.redshift.api.serverless.workgroups import Workgroups
 
+SHORT = "short_credentials"
+"""The fault by which a password expires earlier than AWS would let it."""
 MIN_CREDENTIALS_SECONDS, MAX_CREDENTIALS_SECONDS, DEFAULT_CREDENTIALS_SECONDS = 900, 3600, 900
 
 
@@ -123,8 +126,10 @@ class Serverless:
     def get_credentials(self, request: Request) -> dict[str, Any]:
         """GetCredentials: the caller's IAM identity becomes a database user."""
         refuse_options(request, "customDomainName")
+        if not request.get("workgroupName"):
+            raise invalid("workgroupName or customDomainName must be given")
         workgroup = find("workgroup", request)
-        seconds = request.get("durationSeconds") or DEFAULT_CREDENTIALS_SECONDS
+        seconds = request.get("durationSeconds", DEFAULT_CREDENTIALS_SECONDS)
         if not MIN_CREDENTIALS_SECONDS <= seconds <= MAX_CREDENTIALS_SECONDS:
             raise invalid(
                 f"durationSeconds {seconds} is not in "
@@ -133,7 +138,9 @@ class Serverless:
         namespace = namespaces()[workgroup["namespaceName"]]
         if request.get("dbName") not in (None, namespace["dbName"]):
             raise invalid(f"dbName {request['dbName']!r} does not exist in this namespace")
-        found = self.credentials.for_user(database_user(emulator.caller_arn()), seconds)
+        user = database_user(emulator.caller_arn())
+        short = planned_faults.inject("redshift-serverless", "GetCredentials", user, SHORT)
+        found = self.credentials.for_user(user, short.seconds if short else seconds)
         return {
             "dbUser": found.user,
             "dbPassword": found.password,

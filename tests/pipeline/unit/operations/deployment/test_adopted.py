@@ -32,6 +32,7 @@ class FakeAccount:
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.buckets: set[str] = set()
+        self.admin_secret: str | None = None
         self._clients = {
             "secretsmanager": ModelledClient("secretsmanager", get_secret_value=self._secret),
             "redshift-serverless": ModelledClient(
@@ -59,7 +60,9 @@ class FakeAccount:
     def _namespace(self, namespaceName: str) -> dict[str, Any]:
         if namespaceName != "data":
             raise client_error("ResourceNotFoundException")
-        return {"namespace": {"namespaceName": "data", "namespaceArn": "arn:ns"}}
+        found = {"namespaceName": "data", "namespaceArn": "arn:ns"}
+        kept = {"adminPasswordSecretArn": self.admin_secret} if self.admin_secret else {}
+        return {"namespace": {**found, **kept}}
 
     def _head(self, Bucket: str, ExpectedBucketOwner: str) -> dict[str, Any]:
         if Bucket not in self.buckets:
@@ -200,3 +203,35 @@ def test_every_parameter_of_what_is_adopted_is_declared(
     _, parameters = found_with(*kinds, workgroup="team", redshift_secret="uri")
     assert parameters["AdoptProcessingBucket"] == "true"
     assert set(parameters) <= set(declared(plan.template(sources_root(), "account_b.yaml")))
+
+
+def test_a_login_by_iam_makes_no_secret_and_the_user_is_that_of_the_orchestrators_role(
+    found_with: Any,
+) -> None:
+    found, parameters = found_with(redshift_login="iam")
+    assert found == Adopted(admin_login="iam")
+    expected = {
+        "RedshiftLogin": "iam",
+        "AdminLogin": "iam",
+        "DatabaseUser": "IAMR:xacct-orchestrator-test",
+        "AdoptedSecretArn": "",
+        "JsonSecretName": "",
+    }
+    assert expected.items() <= parameters.items()
+
+
+def test_a_namespace_whose_admin_has_a_secret_keeps_it(
+    found_with: Any, account: FakeAccount
+) -> None:
+    account.admin_secret = "arn:aws:secretsmanager:us-east-1:222222222222:secret:redshift!data"
+    _, parameters = found_with(redshift_login="iam", namespace="data")
+    assert parameters["AdminLogin"] == "secret"
+    account.admin_secret = None
+    _, parameters = found_with(redshift_login="iam", namespace="data")
+    assert parameters["AdminLogin"] == "iam"
+
+
+def test_with_a_login_by_iam_an_adopted_namespace_needs_no_admin_secret(found_with: Any) -> None:
+    _, parameters = found_with("workgroup", workgroup="team", redshift_login="iam")
+    assert parameters["AdoptedWorkgroupArn"] == "arn:wg"
+    assert parameters["DatabaseUser"] == "IAMR:xacct-orchestrator-test"

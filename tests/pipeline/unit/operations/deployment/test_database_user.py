@@ -13,7 +13,7 @@ from xacct_assets.aws.errors import DeployFailed
 from xacct_assets.aws.redshift.sql import qualified
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.operations.deployment.database_user import DatabaseUser
+from xacct_assets.operations.deployment.database_user import LOAD, RUN, DatabaseUser
 from xacct_assets.operations.deployment.warehouse_sql import SqlScript
 
 PASSWORD = "Not-4-real"
@@ -115,3 +115,40 @@ def test_a_user_loses_its_rights_before_it_is_dropped() -> None:
     assert DatabaseUser("xacct_test", sql).drop(load_feeds())
     assert [statement.split()[0] for statement in sql.statements] == ["REVOKE"] * 3 + ["DROP"]
     assert not DatabaseUser("nobody", sql).drop(load_feeds())
+
+
+ROLE_USER = "IAMR:xacct-orchestrator-test"
+
+
+def test_the_user_of_a_role_is_made_without_a_password_once() -> None:
+    sql = FakeSql()
+    assert DatabaseUser(ROLE_USER, sql).make_for_iam() == "made"
+    assert sql.statements == [f'CREATE USER "{ROLE_USER}" PASSWORD DISABLE']
+    # Redshift may show the name in lower case.
+    sql = FakeSql(**{ROLE_USER.lower(): False})
+    assert DatabaseUser(ROLE_USER, sql).make_for_iam() is None
+    assert sql.statements == []
+
+
+def test_a_role_that_is_a_superuser_of_the_database_is_refused() -> None:
+    sql = FakeSql(**{ROLE_USER.lower(): True})
+    with pytest.raises(DeployFailed, match="is a superuser") as refusal:
+        DatabaseUser(ROLE_USER, sql).make_for_iam()
+    assert f'ALTER USER "{ROLE_USER}" NOCREATEUSER' in (refusal.value.fix or "")
+
+
+def test_the_two_users_of_a_login_by_iam_have_together_what_one_user_has() -> None:
+    feeds = load_feeds(extra_feeds_dir=EXTRA_FEEDS_DIR)
+
+    def grants(*parts: str) -> set[str]:
+        statements = DatabaseUser("u", FakeSql(), parts).grants(feeds).statements
+        return {right for text in statements for right in rights_in(text)}
+
+    assert grants(RUN) | grants(LOAD) == grants(RUN, LOAD)
+    assert not any("fact" in right or "PROCEDURE" in right for right in grants(LOAD))
+    assert not any(right.startswith("CREATE") for right in grants(RUN))
+
+
+def rights_in(grant: str) -> list[str]:
+    rights, _, rest = grant.removeprefix("GRANT ").partition(" ON ")
+    return [f"{right} ON {rest}" for right in rights.split(", ")]

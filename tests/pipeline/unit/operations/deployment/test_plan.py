@@ -117,7 +117,7 @@ def test_account_a_is_not_planned_before_account_b(outputs, told):
 
 def test_the_admins_password_is_redshifts_to_keep():
     template = plan.template(ROOT, "account_b.yaml")
-    assert "ManageAdminPassword: true" in template
+    assert "ManageAdminPassword: !If [AdminHasSecret, true, !Ref AWS::NoValue]" in template
     assert "AdminUserPassword" not in template
 
 

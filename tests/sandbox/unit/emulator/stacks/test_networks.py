@@ -164,6 +164,18 @@ def test_a_nat_gateway_takes_the_place_of_the_endpoints(stacks: Stacks) -> None:
         assert missing_service(deployed_network(), place, "sqs") is None
 
 
+def test_jobs_that_log_in_by_iam_get_the_endpoint_that_they_call(stacks: Stacks) -> None:
+    status = stacks.create("by-iam", NETWORK, Suffix="byiam", RedshiftLogin="iam")
+    assert status == "CREATE_COMPLETE", stacks.reasons("by-iam")
+    ids = stacks.resources("by-iam")
+    assert "JobSecretsManagerEndpoint" not in ids
+    jobs = Place((ids["WarehouseSubnetOne"],), (ids["GlueSecurityGroup"],))
+    with acting_in("222222222222", "us-east-1"):
+        network = deployed_network()
+    assert missing_service(network, jobs, "redshift-serverless") is None
+    assert missing_service(network, jobs, "secretsmanager") is not None
+
+
 @pytest.mark.parametrize(
     ("type_", "properties", "refused"),
     [

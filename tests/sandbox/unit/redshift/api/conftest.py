@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,19 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
+        self.temporary: list[tuple[str, str, datetime]] = []
         self.namespace: dict[str, Any] | None = None
         self.dropped = False
 
     def set_user(self, name: str, password: str, **rights: Any) -> None:
         self.users[name] = {"password": password, **rights}
+
+    def user_exists(self, name: str) -> bool:
+        return name in self.users
+
+    def add_temporary_password(self, name: str, password: str, valid_until: datetime) -> None:
+        self.users.setdefault(name, {})
+        self.temporary.append((name, password, valid_until))
 
     def set_namespace(self, values: dict[str, Any]) -> None:
         self.namespace = values

@@ -298,7 +298,8 @@ def test_without_a_secret_the_role_is_the_database_user(bench):
     described = bench.end(bench.execute("select", SecretArn=None))
     (login,) = bench.database.logins
     assert login.user == described["DbUser"] == "IAMR:orchestrator"
-    assert bench.control.users[login.user]["password"] == login.password
+    ((user, password, _),) = bench.control.temporary
+    assert (user, password) == (login.user, login.password)
 
 
 @pytest.mark.parametrize(

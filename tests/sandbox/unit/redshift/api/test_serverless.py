@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from xacct_sandbox.faults import daemon as planned_faults
+from xacct_sandbox.faults.planned import Injection
 from xacct_sandbox.redshift.api.cloudformation import namespace_type, workgroup_type
 from xacct_sandbox.redshift.api.control import md5_digest
 from xacct_sandbox.redshift.api.serverless import credentials, database_user
@@ -254,16 +256,16 @@ def test_credentials_are_of_the_callers_own_user_and_expire(bench):
     before = datetime.now(UTC)
     answer = bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": 900})
     assert answer["dbUser"] == "IAMR:orchestrator"
-    made = bench.control.users["IAMR:orchestrator"]
-    assert made["password"] == answer["dbPassword"]
-    assert timedelta(seconds=890) < made["valid_until"] - before < timedelta(seconds=910)
-    assert answer["expiration"] == pytest.approx(made["valid_until"].timestamp())
+    ((user, password, valid_until),) = bench.control.temporary
+    assert (user, password) == (answer["dbUser"], answer["dbPassword"])
+    assert timedelta(seconds=890) < valid_until - before < timedelta(seconds=910)
+    assert answer["expiration"] == pytest.approx(valid_until.timestamp())
 
 
 def test_the_password_stays_the_same_until_its_refresh_time(bench, monkeypatch):
     ask = {"workgroupName": "wg-one", "durationSeconds": 3600}
     first = bench.serverless.get_credentials(ask)
-    assert bench.serverless.get_credentials(ask)["dbPassword"] == first["dbPassword"]
+    assert bench.serverless.get_credentials(ask) == first
 
     class Later(datetime):
         @classmethod
@@ -272,6 +274,64 @@ def test_the_password_stays_the_same_until_its_refresh_time(bench, monkeypatch):
 
     monkeypatch.setattr(credentials, "datetime", Later)
     assert bench.serverless.get_credentials(ask)["dbPassword"] != first["dbPassword"]
+
+
+def test_a_new_password_leaves_the_earlier_ones_valid(bench):
+    asked = [900, 3600, 900]
+    given = [
+        bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": seconds})
+        for seconds in asked
+    ]
+    kept = [password for _, password, _ in bench.control.temporary]
+    assert kept == [answer["dbPassword"] for answer in given]
+    assert len(set(kept)) == 3
+
+
+def test_a_user_that_was_dropped_is_made_again(bench):
+    ask = {"workgroupName": "wg-one"}
+    bench.serverless.get_credentials(ask)
+    del bench.control.users["IAMR:orchestrator"]
+    bench.serverless.get_credentials(ask)
+    assert bench.control.user_exists("IAMR:orchestrator")
+
+
+@pytest.mark.parametrize("seconds", [0, 60, 899, 3601, -1])
+def test_a_duration_that_aws_does_not_give_is_refused(bench, seconds):
+    with pytest.raises(ServiceError, match=r"durationSeconds .* 900\.\.3600"):
+        bench.serverless.get_credentials({"workgroupName": "wg-one", "durationSeconds": seconds})
+    assert bench.control.temporary == []
+
+
+def test_credentials_need_a_workgroup_and_no_database(bench):
+    with pytest.raises(ServiceError, match="workgroupName or customDomainName"):
+        bench.serverless.get_credentials({"dbName": "dev"})
+    for database in (None, "dev"):
+        named = {} if database is None else {"dbName": database}
+        answer = bench.serverless.get_credentials({"workgroupName": "wg-one", **named})
+        assert answer["dbPassword"]
+
+
+def test_a_planned_fault_lets_the_password_expire_early_and_the_answer_says_so(bench, monkeypatch):
+    early = Injection("f1", "short_credentials", 20.0, "")
+    monkeypatch.setattr(planned_faults, "inject", lambda *_: early)
+    answer = bench.serverless.get_credentials({"workgroupName": "wg-one"})
+    assert 15 < answer["expiration"] - datetime.now(UTC).timestamp() <= 20
+
+
+@pytest.mark.parametrize(
+    ("request_", "superusers"),
+    [
+        ({}, {"admin", "IAMR:orchestrator"}),
+        ({"adminUsername": "xacct", "adminUserPassword": "Secret1234"}, {"xacct"}),
+        ({"adminUsername": "xacct", "manageAdminPassword": True}, {"xacct"}),
+    ],
+    ids=["no admin", "admin with a password", "managed password"],
+)
+def test_without_an_admin_user_the_identity_that_makes_the_namespace_is_the_admin(
+    empty, request_, superusers
+):
+    empty.serverless.namespaces.create({"namespaceName": "ns-one", **request_})
+    assert {n for n, rights in empty.control.users.items() if rights["superuser"]} == superusers
 
 
 @pytest.mark.parametrize(

@@ -236,3 +236,20 @@ def test_translation_never_raises_and_is_stable(text: str) -> None:
     if isinstance(plan, Pass):
         again = translate(plan.sql)
         assert isinstance(again, (Pass, Refuse))
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ('GRANT SELECT ON t TO "IAMR:Load-Role"', '"IAMR:Load-Role"'),
+        ('REVOKE ALL ON SCHEMA s FROM "IAM:Ann"', '"IAM:Ann"'),
+        ('GRANT SELECT ON "Sales" TO "Ann"', '"sales" TO "ann"'),
+    ],
+)
+def test_the_name_of_an_iam_identity_keeps_its_case(sql, expected):
+    assert translate(sql).sql.endswith(expected)
+
+
+def test_a_user_can_be_made_for_an_iam_role_before_it_logs_in():
+    plan = translate('CREATE USER "IAMR:Load-Role" PASSWORD DISABLE')
+    assert "'IAMR:Load-Role', 'PASSWORD NULL'" in plan.statements[0]
