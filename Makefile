@@ -16,7 +16,7 @@ SANDBOX := $(BIN)/python -m xacct_sandbox.cli
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-compat test-install test-ui test-long test-iam chaos lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-conformance test-aws test-compat test-install test-ui test-long test-iam chaos lint check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop
 stop: ## End everything that `make run` started
 	@if test -e .venv/ready; then $(SANDBOX) down; else echo "Nothing to stop: nothing is installed here."; fi
 
-test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
+test: lint test-unit test-functional test-integration test-conformance ## Everything that must hold before a change lands
 
 test-unit: .venv/ready-test ## The claims that need no processes
 	@$(BIN)/python -m pytest tests/pipeline/unit tests/sandbox/unit tests/repository -q --numprocesses 2
@@ -56,6 +56,16 @@ test-functional: .venv/ready-test ## The claims about runs, ranges and ticks: a 
 
 test-integration: .venv/ready-test ## The claims about the running system, on a sandbox of their own
 	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-conformance: .venv/ready-test ## The claims about AWS (docs/aws-claims.md), on one sandbox
+	@$(BIN)/python -m pytest tests/conformance -q
+
+test-aws: .venv/ready-test ## The same claims on two AWS accounts: shows plan and cost, asks (PROFILE_A=… PROFILE_B=…; PLAN=1)
+	@$(BIN)/python -m tests.conformance $(if $(PLAN),--plan) $(if $(YES),--yes) \
+	 $(if $(PROFILE_A),--profile-a '$(PROFILE_A)') $(if $(PROFILE_B),--profile-b '$(PROFILE_B)') \
+	 $(if $(REGION),--region '$(REGION)') $(if $(SUBNETS),--subnets '$(SUBNETS)') \
+	 $(if $(SECURITY_GROUPS),--security-groups '$(SECURITY_GROUPS)') \
+	 $(if $(SELECT),--select '$(SELECT)') $(if $(CLEAN_UP),--clean-up '$(CLEAN_UP)')
 
 test-compat: .venv/ready-test ## The wheel on stock Dagster and PostgreSQL (lowest and highest 1.13), and the production configuration
 	@$(BIN)/python -m pytest tests/compat -q

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.support.project import ROOT
+from xacct_assets.feed.loader import load_feed
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TESTS = {
@@ -32,6 +37,26 @@ def test_every_file_that_a_document_links_to_or_names_exists(document: Path) -> 
     # A step of "how to add" names what is not there yet.
     own = [path for path in paths if "/orders/" not in path]
     assert [path for path in own if not (ROOT / path).exists()] == []
+
+
+def test_the_first_file_of_the_deployment_guide_is_one_that_its_feed_loads(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    command = guide.partition("printf ")[2].partition("> products.csv")[0]
+    shown = subprocess.run(
+        ["sh", "-c", f"printf {textwrap.dedent(command)}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    header, *rows = csv.reader(io.StringIO(shown))
+    columns = load_feed("products").columns
+    assert header == [column.name for column in columns]
+    assert len(rows) == 2
+    for row in rows:
+        assert len(row) == len(columns)
+        required = [not column.nullable for column in columns]
+        assert all(value for value, needed in zip(row, required, strict=True) if needed)
 
 
 def test_reliability_names_a_test_for_every_promise() -> None:

@@ -1,4 +1,7 @@
-"""Messages to an SNS topic."""
+"""Messages to an SNS topic.
+
+aws-claims: sns-to-queue, sns-subject-limits
+"""
 
 from __future__ import annotations
 

@@ -62,8 +62,10 @@ from xacct_sandbox.emulator.permissions import (
 )
 from xacct_sandbox.emulator.principals import principal_of, refuse_root_key
 from xacct_sandbox.emulator.publications import patch_publications, publications
+from xacct_sandbox.emulator.queues import patch_queues
 from xacct_sandbox.emulator.requests import account_id, acting_in, caller_arn, region, start_thread
 from xacct_sandbox.emulator.roles import assume_service_role, iam, role_arn
+from xacct_sandbox.emulator.secret_names import patch_secret_names
 from xacct_sandbox.emulator.service_secrets import create_service_secret, delete_service_secret
 from xacct_sandbox.emulator.stack_rights import patch_stack_rights
 from xacct_sandbox.emulator.stacks import patch_stacks
@@ -146,6 +148,8 @@ def boot(config: SandboxConfig) -> Application:
     patch_glue(emulator)
     patch_cloudformation(emulator)
     patch_topics(emulator)
+    patch_queues(emulator)
+    patch_secret_names(emulator)
     patch_publications(emulator)
     patch_stacks(emulator)
     patch_network(emulator)

@@ -156,6 +156,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "handle_request",
     ),
     "ministack.services.secretsmanager": (
+        "_create_secret",
         "_get_random_password",
         "_resolve",
         "_put_resource_policy",

@@ -20,6 +20,8 @@ from xacct_sandbox.service_errors import ServiceError
 Parameters = Mapping[str, Any]
 Properties = dict[str, Any]
 
+#: Publish: in one line, without control characters. aws-claims: sns-subject-limits
+SUBJECT_CHARACTERS = 100
 _TOPIC_ATTRIBUTES = frozenset({"ContentBasedDeduplication", "DisplayName", "FifoTopic", "Policy"})
 _SUBSCRIPTION_ATTRIBUTES = frozenset({"FilterPolicy", "FilterPolicyScope", "RawMessageDelivery"})
 _TOPIC_PROPERTIES = frozenset({"DisplayName", "Tags", "TopicName"})
@@ -197,6 +199,9 @@ def _patch_delivery(emulator: Emulator) -> None:
     def publish_text(params: Parameters) -> Response:
         if not sns._p(params, "Message"):
             return _refusal(emulator, "Invalid parameter: Empty message")
+        subject = str(sns._p(params, "Subject"))
+        if len(subject) > SUBJECT_CHARACTERS or not subject.isprintable():
+            return _refusal(emulator, "Invalid parameter: Subject")
         response: Response = publish(params)
         return response
 

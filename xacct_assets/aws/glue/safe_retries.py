@@ -1,4 +1,7 @@
-"""Prevents botocore from repeating a request that may have started work."""
+"""Prevents botocore from repeating a request that may have started work.
+
+aws-claims: job-start-has-no-token
+"""
 
 from __future__ import annotations
 

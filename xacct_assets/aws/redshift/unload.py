@@ -3,6 +3,9 @@
 Facts: Redshift's UNLOAD reference. The query is a string literal inside the statement, so its
 quotes are doubled. A chain of roles is one literal with commas and no spaces: the role attached to
 the namespace first, the role of the target's account last.
+
+aws-claims: unload-through-two-roles, unload-cleanpath, unload-manifest-verbose,
+unload-quotes-are-doubled
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ S3 API reference, RestoreStatus and InvalidObjectState):
 - INTELLIGENT_TIERING has two archive tiers. A listing does not show the tier; only reading tells
   (InvalidObjectState, with AccessTier). A restore moves the object to the tier for frequent access,
   so it takes no number of days.
+
+aws-claims: s3-archived-object
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 PutBucketNotificationConfiguration replaces the whole configuration (S3 API reference). So it is
 read, only entries with our own Ids are replaced, added or removed, and the rest is written back.
+
+aws-claims: s3-notifies-a-queue, s3-one-destination-for-a-key
 """
 
 from __future__ import annotations

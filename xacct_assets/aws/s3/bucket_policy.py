@@ -3,6 +3,8 @@
 S3 has no call for one statement: PutBucketPolicy replaces the whole policy (S3 API reference). So
 the policy is read, only statements with our own Sids are replaced, added or removed, and every
 other statement is written back as it was read, in its order.
+
+aws-claims: s3-policy-principal-must-exist, iam-deleted-role-is-another-principal
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from xacct_sandbox.emulator.authorization.network_resources import network_check
 from xacct_sandbox.emulator.authorization.topic_resources import topic_checks
 from xacct_sandbox.emulator.glue_arns import glue_resource_arns
 from xacct_sandbox.emulator.loader import Emulator
+from xacct_sandbox.emulator.queues import sources_of
 
 
 def checks_of(emulator: Emulator, call: Call) -> list[Check]:
@@ -78,6 +79,8 @@ _QUEUE_ACTIONS = {
 
 
 def _sqs(emulator: Emulator, call: Call) -> list[Check]:
+    if call.operation == "StartMessageMoveTask":
+        return _redrive_checks(emulator, call)
     if call.operation not in _QUEUE_ACTIONS:
         raise unknown_operation(call)
     action = f"sqs:{_QUEUE_ACTIONS[call.operation]}"
@@ -97,6 +100,17 @@ def _sqs(emulator: Emulator, call: Call) -> list[Check]:
     tagged = call.operation == "CreateQueue" and has_tags(call)
     actions = [action, *(["sqs:TagQueue"] if tagged else [])]
     return [Check(name_of, f"arn:aws:sqs:{region}:{owner}:{name}") for name_of in actions]
+
+
+def _redrive_checks(emulator: Emulator, call: Call) -> list[Check]:
+    """Developer guide, "Configuring queue permissions for dead-letter queue redrive"."""
+    source, destination = text(call, "SourceArn"), text(call, "DestinationArn")
+    reads = ("StartMessageMoveTask", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+    targets = [destination] if destination else sources_of(emulator, source)
+    return [
+        *(Check(f"sqs:{name}", source) for name in reads),
+        *(Check("sqs:SendMessage", target) for target in targets),
+    ]
 
 
 _SECRET_OPERATIONS = frozenset(

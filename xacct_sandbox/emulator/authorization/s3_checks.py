@@ -83,7 +83,22 @@ def s3_checks(emulator: Emulator, call: Call) -> list[Check]:
     checks = [Check(action, arn, keys) for action in (call.action, *_object_extras(call))]
     if call.operation in ("CopyObject", "UploadPartCopy"):
         checks += _source_checks(emulator, call, arn, keys)
+    if _reads_a_missing_key(emulator, call, bucket, key):
+        # "If you don't have the s3:ListBucket permission, Amazon S3 returns … 403" (GetObject,
+        # HeadObject). aws-claims: s3-missing-key-without-list
+        checks.append(Check("s3:ListBucket", whole, _request_keys(emulator, call)))
     return checks
+
+
+def _reads_a_missing_key(emulator: Emulator, call: Call, bucket: str, key: str) -> bool:
+    if call.operation not in ("GetObject", "HeadObject") or call.http.query.get("versionId"):
+        return False
+    owner = emulator.s3._bucket_owner_account(bucket)
+    if owner is None:
+        return False
+    with emulator.responses.request_scope(owner, emulator.responses.get_region()):
+        found = emulator.s3._buckets.get(bucket)
+        return found is not None and key not in found["objects"]
 
 
 def key_uses(emulator: Emulator, call: Call, account: str) -> list[Check]:

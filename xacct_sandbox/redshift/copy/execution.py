@@ -118,7 +118,7 @@ class _Load:
         try:
             if self._statement.no_load:
                 await self._backend.query(f"SAVEPOINT {SAVEPOINT}_all")
-            if self._statement.max_errors:
+            if self._statement.max_errors > 1:
                 await self._load_piece_by_piece(reader)
             else:
                 await self._load_all(reader)
@@ -210,7 +210,11 @@ class _Load:
                 await self._inject_fault()
 
     async def _load_piece(self, sent: SentPiece) -> None:
-        """Load a piece without its bad records, as far as MAXERROR allows."""
+        """Load a piece without its bad records, as far as MAXERROR allows.
+
+        "If the load returns the error_count number of errors or greater, the load fails" (Redshift
+        guide, "Data load operations"). aws-claims: copy-maxerror
+        """
         data = sent.piece.data
         removed_lines = 0
         while data:
@@ -228,7 +232,7 @@ class _Load:
                 )
                 if error is None or line is None:
                     raise
-                if len(self.errors) >= self._statement.max_errors:
+                if len(self.errors) + 1 >= self._statement.max_errors:
                     raise LoadFailed(error) from problem
                 self.errors.append(error)
                 start, end = record_at(data, line, self._rules.quote)
