@@ -25,7 +25,7 @@ setup: .venv/ready ## Install what `make run` needs into .venv (again only when 
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 is needed, and this is none or does not run: $(PYTHON). Name yours: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Installing into .venv: about a minute and a half the first time (Spark alone is 300 MB)"
+	@echo "Installing into .venv: about two minutes the first time (Spark alone is 300 MB)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	@$(PIP) --editable '.[sandbox]'
 	@touch $@
@@ -46,7 +46,7 @@ run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop
 stop: ## End everything that `make run` started
 	@if test -e .venv/ready; then $(SANDBOX) down; else echo "Nothing to stop: nothing is installed here."; fi
 
-test: lint test-unit test-functional test-integration test-conformance ## Everything that must hold before a change lands
+test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
 
 test-unit: .venv/ready-test ## The claims that need no processes
 	@$(BIN)/python -m pytest tests/pipeline/unit tests/sandbox/unit tests/repository -q --numprocesses 2

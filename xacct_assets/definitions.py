@@ -16,7 +16,7 @@ import warnings
 import dagster as dg
 
 from xacct_assets.feed.alerts.sensor import build_alerts_sensor
-from xacct_assets.feed.component_tree import component_tree
+from xacct_assets.feed.component_tree import component_tree, has_feeds
 from xacct_assets.feed.launch_command import refuse_other_days
 from xacct_assets.feed.loader import DEFS_FOLDER, load_feeds
 from xacct_assets.feed.sql_files.differences import refuse_differences
@@ -38,7 +38,7 @@ def defs() -> dg.Definitions:
     feeds = component_tree(DEFS_FOLDER)
     definitions = dg.Definitions.merge(
         feeds.build_defs(DEFS_FOLDER),
-        *([component_tree(extra).build_defs(extra)] if extra else []),
+        *([component_tree(extra).build_defs(extra)] if has_feeds(extra) else []),
         dg.Definitions(
             resources={"aws": AwsClientsResource.from_settings(settings)},
             sensors=[build_alerts_sensor(specs)],

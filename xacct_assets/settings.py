@@ -8,13 +8,33 @@ used.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from xacct_assets.aws.console import default_url
 from xacct_assets.key_settings import ALIASES, IN_ACCOUNT_A, NO_KEYS, KeyKind, Keys, read_keys
+from xacct_assets.setting_values import (
+    ACCOUNT_A,
+    ACCOUNT_B,
+    CONNECTION,
+    DATABASE,
+    DATABASE_USER,
+    HOST,
+    LOGIN,
+    NETWORK,
+    ORCHESTRATOR,
+    PRINCIPAL,
+    PROFILE,
+    REGION,
+    SECRET,
+    SUFFIX,
+    UI_URL,
+    URL,
+    WORKGROUP,
+    Format,
+    Variables,
+)
 
 #: Beginnings of the default names of buckets. Suffix and account id follow: bucket names are unique
 #: in all of AWS, and somebody has the short ones.
@@ -182,69 +202,16 @@ def _partition(region: str) -> str:
     return next((p for start, p in prefixes.items() if region.startswith(start + "-")), "aws")
 
 
-@dataclass(frozen=True)
-class _Format:
-    """What a value must look like. ``description`` completes "'x' is not …"."""
-
-    pattern: str
-    description: str
-    example: str
-
-    def matches(self, value: str) -> bool:
-        return re.fullmatch(self.pattern, value) is not None
-
-
-_ACCOUNT_A = _Format(r"\d{12}", "12 digits", "111111111111")
-_ACCOUNT_B = _Format(r"\d{12}", "12 digits", "222222222222")
-_SUFFIX = _Format(
-    r"[a-z0-9](?:[a-z0-9-]{0,19}[a-z0-9])?",
-    "1 to 21 lower-case letters, digits and inner hyphens",
-    "dev1",
-)
-_REGION = _Format(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}", "an AWS Region", "us-east-1")
-_WORKGROUP = _Format(
-    r"[a-z0-9-]{3,64}", "3 to 64 lower-case letters, digits and hyphens", "xacct-dev1"
-)
-_DATABASE = _Format(r"[a-z_][a-z0-9_$]{0,63}", "a lower-case database name", "dev")
-_DATABASE_USER = _Format(
-    r"[a-z_][a-z0-9_]{0,62}", "a database user (lower-case letters, digits and _)", "xacct_dev1"
-)
-_ADOPTED = _Format(
+_ADOPTED = Format(
     "|".join(ADOPTABLE),
     f"one of {', '.join(ADOPTABLE)} (join several with commas)",
     "input-bucket,secret",
 )
-_LOGIN = _Format(r"secret|iam", "secret or iam", "iam")
 #: What the login by IAM has no use for.
 _OF_SECRET_LOGIN = (
     *("XACCT_REDSHIFT_SECRET", "XACCT_DATA_API_SECRET", "XACCT_DATABASE_USER"),
     "XACCT_SECRET_KEY",
 )
-_NETWORK = _Format("create|own", "create (VPCs are made) or own (yours are used)", "own")
-_ORCHESTRATOR = _Format("create|own", "create (on ECS) or own (your Dagster is used)", "own")
-_SECRET = _Format(r"[\w/+=.@:-]{1,2048}", "the name or ARN of a secret", "xacct/redshift-dev1")
-_CONNECTION = _Format(
-    r"[^\s/:]{1,255}",
-    "a Glue connection name without spaces, slashes and colons",
-    "xacct-redshift-dev1",
-)
-_PROFILE = _Format(r"\S(?:.*\S)?", "the name of an AWS profile", "central")
-_URL = _Format(
-    r"https?://[^\s/?#]+(?:/[^\s?#]*)?",
-    "the address of an AWS Console",
-    "https://us-east-1.console.aws.amazon.com",
-)
-_UI_URL = _Format(_URL.pattern, "the address of the Dagster UI", "https://dagster.example.com")
-_HOST = _Format(
-    r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", "a host name or address", "127.0.0.1"
-)
-_SWITCH = _Format(r"true|false", "true or false", "true")
-_PRINCIPAL = _Format(
-    r"arn:aws(?:-[a-z]+)*:iam::\d{12}:(?:root|(?:role|user)/[\w+=,.@/-]+)",
-    "the ARN of an IAM role, user or account root (join several with commas)",
-    "arn:aws:iam::222222222222:role/engineer",
-)
-_FOLDER = _Format(r".+", "a folder that exists", "/srv/our-feeds")
 
 
 def arrival_overrides(env: Mapping[str, str] | None = None) -> dict[str, int | bool]:
@@ -259,17 +226,13 @@ def arrival_overrides(env: Mapping[str, str] | None = None) -> dict[str, int | b
     return _Reader(os.environ if env is None else env).arrival_overrides()
 
 
-class _Reader:
-    """Reads the variables and collects all problems."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self._problems: dict[str, str] = {}
+class _Reader(Variables):
+    """Reads the settings and collects all problems."""
 
     def settings(self) -> Settings:
-        account_a = self._required("XACCT_ACCOUNT_A", _ACCOUNT_A)
-        account_b = self._required("XACCT_ACCOUNT_B", _ACCOUNT_B)
-        suffix = self._required("XACCT_SUFFIX", _SUFFIX)
+        account_a = self._required("XACCT_ACCOUNT_A", ACCOUNT_A)
+        account_b = self._required("XACCT_ACCOUNT_B", ACCOUNT_B)
+        suffix = self._required("XACCT_SUFFIX", SUFFIX)
         region = self._region()
         if account_a and account_a == account_b:
             self._problems["XACCT_ACCOUNT_B"] = (
@@ -289,34 +252,34 @@ class _Reader:
             processing_bucket=self._bucket("XACCT_PROCESSING_BUCKET", f"{WORKING_BUCKET}-{in_b}"),
             role_a_arn=self._role("XACCT_ROLE_A_ARN", region, account_a, f"xacct-RoleA-{suffix}"),
             role_b_arn=self._role("XACCT_ROLE_B_ARN", region, account_b, f"xacct-RoleB-{suffix}"),
-            workgroup=self._with_default("XACCT_WORKGROUP", _WORKGROUP, f"xacct-{suffix}"),
+            workgroup=self._with_default("XACCT_WORKGROUP", WORKGROUP, f"xacct-{suffix}"),
             namespace=self._with_default(
-                "XACCT_NAMESPACE", _WORKGROUP, self._get("XACCT_WORKGROUP") or f"xacct-{suffix}"
+                "XACCT_NAMESPACE", WORKGROUP, self._get("XACCT_WORKGROUP") or f"xacct-{suffix}"
             ),
-            database=self._with_default("XACCT_DATABASE", _DATABASE, "dev"),
+            database=self._with_default("XACCT_DATABASE", DATABASE, "dev"),
             database_user=self._with_default(
-                "XACCT_DATABASE_USER", _DATABASE_USER, f"xacct_{suffix.replace('-', '_')}"
+                "XACCT_DATABASE_USER", DATABASE_USER, f"xacct_{suffix.replace('-', '_')}"
             ),
             redshift_secret=self._with_default(
-                "XACCT_REDSHIFT_SECRET", _SECRET, f"xacct/redshift-{suffix}"
+                "XACCT_REDSHIFT_SECRET", SECRET, f"xacct/redshift-{suffix}"
             ),
-            data_api_secret=self._optional("XACCT_DATA_API_SECRET", _SECRET),
+            data_api_secret=self._optional("XACCT_DATA_API_SECRET", SECRET),
             glue_connection=self._with_default(
-                "XACCT_GLUE_CONNECTION", _CONNECTION, f"xacct-redshift-{suffix}"
+                "XACCT_GLUE_CONNECTION", CONNECTION, f"xacct-redshift-{suffix}"
             ),
             console_url=self._console_url(region),
-            dagster_url=(self._optional("XACCT_DAGSTER_URL", _UI_URL) or "").rstrip("/") or None,
-            account_a_profile=self._optional("XACCT_ACCOUNT_A_PROFILE", _PROFILE),
-            account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", _PROFILE),
-            warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", _HOST),
+            dagster_url=(self._optional("XACCT_DAGSTER_URL", UI_URL) or "").rstrip("/") or None,
+            account_a_profile=self._optional("XACCT_ACCOUNT_A_PROFILE", PROFILE),
+            account_b_profile=self._optional("XACCT_ACCOUNT_B_PROFILE", PROFILE),
+            warehouse_host=self._optional("XACCT_WAREHOUSE_HOST", HOST),
             warehouse_port=self._number("XACCT_WAREHOUSE_PORT", 1, 65535, example=5439),
-            trusted_arns=tuple(self._list("XACCT_ORCHESTRATOR_TRUSTED_ARNS", _PRINCIPAL)),
+            trusted_arns=tuple(self._list("XACCT_ORCHESTRATOR_TRUSTED_ARNS", PRINCIPAL)),
             extra_feeds_dir=self._folder("XACCT_EXTRA_FEEDS_DIR"),
             adopted=frozenset(self._list("XACCT_ADOPT", _ADOPTED)),
             network=self._network(),
-            orchestrator=self._with_default("XACCT_ORCHESTRATOR", _ORCHESTRATOR, self._network()),
-            admin_secret=self._optional("XACCT_ADMIN_SECRET", _SECRET),
-            redshift_login=self._with_default("XACCT_REDSHIFT_LOGIN", _LOGIN, "secret"),
+            orchestrator=self._with_default("XACCT_ORCHESTRATOR", ORCHESTRATOR, self._network()),
+            admin_secret=self._optional("XACCT_ADMIN_SECRET", SECRET),
+            redshift_login=self._with_default("XACCT_REDSHIFT_LOGIN", LOGIN, "secret"),
             keys=keys,
         )
         self._require_distinct_buckets(values)
@@ -334,37 +297,10 @@ class _Reader:
             raise SettingsError(self._problems)
         return {name: value for name, value in overrides.items() if value is not None}
 
-    def _get(self, name: str) -> str:
-        # An empty variable means the same as one that is not set.
-        return self._env.get(name, "").strip()
-
-    def _required(self, name: str, format_: _Format) -> str:
-        value = self._optional(name, format_)
-        if value is None:
-            self._problems[name] = (
-                f"is required and not set: give {format_.description}, "
-                f"e.g. {name}={format_.example}"
-            )
-        return value or ""
-
-    def _with_default(self, name: str, format_: _Format, default: str) -> str:
-        return self._optional(name, format_) or default
-
-    def _optional(self, name: str, format_: _Format) -> str | None:
-        value = self._get(name)
-        if value and not format_.matches(value):
-            self._refuse(name, value, format_)
-        return value or None
-
-    def _refuse(self, name: str, value: str, format_: _Format) -> None:
-        self._problems[name] = (
-            f"{value!r} is not {format_.description}, e.g. {name}={format_.example}"
-        )
-
     def _region(self) -> str:
         # boto3 reads AWS_DEFAULT_REGION only. Both are accepted, and clients get the Region passed.
         name = "AWS_REGION" if self._get("AWS_REGION") else "AWS_DEFAULT_REGION"
-        value = self._optional(name, _REGION)
+        value = self._optional(name, REGION)
         if value is None:
             self._problems["AWS_REGION"] = (
                 "is required and not set (nor is AWS_DEFAULT_REGION): give the Region of both "
@@ -373,7 +309,7 @@ class _Reader:
         return value or ""
 
     def _bucket(self, name: str, default: str) -> str:
-        format_ = _Format(
+        format_ = Format(
             r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
             "a bucket name (3 to 63 lower-case letters, digits, hyphens and dots, no two dots in a "
             "row)",
@@ -383,7 +319,7 @@ class _Reader:
 
     def _role(self, name: str, region: str, account: str, role: str) -> str:
         default = f"arn:{_partition(region)}:iam::{account}:role/{role}"
-        format_ = _Format(
+        format_ = Format(
             r"arn:aws(?:-[a-z]+)*:iam::\d{12}:role/[\w+=,.@/-]{1,512}",
             "the ARN of an IAM role",
             default,
@@ -391,7 +327,7 @@ class _Reader:
         value = self._with_default(name, format_, default)
         if (
             name not in self._problems
-            and _ACCOUNT_A.matches(account)
+            and ACCOUNT_A.matches(account)
             and f"::{account}:" not in value
         ):
             self._problems[name] = (
@@ -400,47 +336,18 @@ class _Reader:
         return value
 
     def _console_url(self, region: str) -> str:
-        value = self._optional("XACCT_CONSOLE_URL", _URL)
+        value = self._optional("XACCT_CONSOLE_URL", URL)
         return (value or default_url(region, _partition(region))).rstrip("/")
 
     def _network(self) -> str:
         adopted = "workgroup" in self._list("XACCT_ADOPT", _ADOPTED)
-        value = self._with_default("XACCT_NETWORK", _NETWORK, "own" if adopted else "create")
+        value = self._with_default("XACCT_NETWORK", NETWORK, "own" if adopted else "create")
         if adopted and value == "create":
             self._problems["XACCT_NETWORK"] = (
                 "is create, and XACCT_ADOPT names workgroup, which is in a network already: leave "
                 "it out, or XACCT_NETWORK=own"
             )
         return value
-
-    def _number(self, name: str, least: int, most: int, *, example: int) -> int | None:
-        format_ = _Format("[0-9]{1,9}", f"a number from {least} to {most}", str(example))
-        value = self._optional(name, format_)
-        if value is None or not format_.matches(value):
-            return None
-        if not least <= int(value) <= most:
-            self._refuse(name, value, format_)
-        return int(value)
-
-    def _switch(self, name: str) -> bool | None:
-        value = self._optional(name, _SWITCH)
-        return None if value is None else value == "true"
-
-    def _folder(self, name: str) -> Path | None:
-        value = self._get(name)
-        if not value:
-            return None
-        path = Path(value).absolute()
-        if not path.is_dir():
-            self._refuse(name, value, _FOLDER)
-        return path
-
-    def _list(self, name: str, format_: _Format) -> list[str]:
-        values = [part.strip() for part in self._get(name).split(",") if part.strip()]
-        for value in values:
-            if not format_.matches(value):
-                self._refuse(name, value, format_)
-        return values
 
     def _require_one_login(self, values: Settings) -> None:
         if not values.logs_in_by_iam:

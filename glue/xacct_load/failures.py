@@ -109,7 +109,7 @@ def naming_refused_login(glue: GlueClient, request: LoadRequest) -> Iterator[Non
     except Exception as problem:
         text = str(problem)
         if SECRET_KEY_DENIED in text:
-            raise LoadError(_denied_key(glue, connection, text)) from problem
+            raise LoadError(_denied_key(glue, request.connection, text)) from problem
         if not is_login_refused(text):
             raise
         user = refused_user(text)

@@ -174,8 +174,10 @@ def test_each_is_told_once_more_when_it_is_mended(world: World, full_disk: Path 
         full_disk.unlink()
     for day in (world.today, world.due):
         world.put("customers", day, GOOD_CUSTOMERS)
-    for day in (world.today, world.due, world.retried):
+    for day in (world.today, world.due):
         world.put("orders", day, GOOD_ORDERS)
+    # The same bytes again would be no new file.
+    world.put("orders", world.retried, GOOD_ORDERS.replace(b"19.98", b"20.00"))
     world.wait_for(f"{DEAD}: mended (dead letters)")
     world.wait_for(f"customers {world.today}: mended (check failed)")
     world.wait_for("orders s3_export: mended (export stale)")

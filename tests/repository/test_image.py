@@ -161,6 +161,10 @@ def test_every_setting_of_the_pipeline_reaches_it() -> None:
         "XACCT_ADMIN_SECRET",
         "XACCT_NETWORK",
         "XACCT_ORCHESTRATOR",
+        "XACCT_INPUT_KEY",  # of buckets, secret and logs: `xacct deploy` sets them there
+        "XACCT_PROCESSING_KEY",
+        "XACCT_SECRET_KEY",
+        "XACCT_LOG_KEY",
         "XACCT_UI_HOSTS",  # of the web server
         "XACCT_EXTRA_FEEDS_DIR",  # of an image with such a folder
         "XACCT_ARRIVAL_INTERVAL_SECONDS",  # of the feeds
@@ -176,6 +180,7 @@ def test_every_setting_of_the_pipeline_reaches_it() -> None:
         JsonSecretName="json",
         DagsterUrl="https://ui.example.com",
         ArrivalStartRunning="true",
+        ExportKey="create",
     )
     (found,) = every["RunTask"]["properties"]["ContainerDefinitions"]
     given = {entry["Name"] for entry in [*found["Environment"], *found["Secrets"]]}

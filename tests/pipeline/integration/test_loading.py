@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from benchmarks.location import FURTHER_FEEDS, write_feeds
 from tests.support.project import ROOT
@@ -77,6 +77,12 @@ def test_loading_many_feeds_connects_to_nothing_and_reads_each_file_once(tmp_pat
     # Dagster reads the defs.yaml that are its components by itself.
     assert in_feeds == {path: 2 if path.suffix == ".yaml" else 1 for path in in_feeds}
     assert len(in_feeds) >= 2 * FURTHER_FEEDS
+
+
+def test_a_folder_of_feeds_that_has_none_yet_is_loaded_too(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README.md").write_text("feeds of our own")
+    assert cast("list[Any]", run(WATCHED, XACCT_EXTRA_FEEDS_DIR=str(tmp_path)))[0] == 2
 
 
 def test_the_command_line_reads_feeds_and_reconciles_without_dagster() -> None:

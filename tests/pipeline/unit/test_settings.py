@@ -222,6 +222,7 @@ def test_the_login_is_by_secret_unless_iam_is_chosen():
         ("XACCT_REDSHIFT_SECRET", "team/login"),
         ("XACCT_DATA_API_SECRET", "team/login"),
         ("XACCT_DATABASE_USER", "etl"),
+        ("XACCT_SECRET_KEY", "create"),
         ("XACCT_ADOPT", "workgroup,secret"),
     ],
 )

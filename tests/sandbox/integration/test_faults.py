@@ -528,16 +528,15 @@ def test_an_unload_that_dies_leaves_half_of_its_files_and_no_manifest(
 @pytest.fixture
 def crawler(faulty: Faulty) -> Iterator[str]:
     glue, name = faulty.once("glue"), f"fault_{faulty.mark}"
-    glue.create_database(DatabaseInput={"Name": name})
     glue.create_crawler(
         Name=name,
         Role=faulty.role(faulty.sandbox.config.account_b, "glue"),
-        DatabaseName=name,
+        # The role may write to the feeds' databases only.
+        DatabaseName="products_db",
         Targets={"S3Targets": [{"Path": f"s3://{faulty.processing}/glue-tmp/{name}/"}]},
     )
     yield name
     glue.delete_crawler(Name=name)
-    glue.delete_database(Name=name)
 
 
 def ready(faulty: Faulty, crawler: str) -> dict[str, Any]:
@@ -607,6 +606,7 @@ context.write_dynamic_frame.from_options(
 def job(faulty: Faulty, table: str) -> Iterator[str]:
     """A job that replaces the rows of the table by a thousand."""
     glue, name = faulty.once("glue"), f"fault-{faulty.mark}"
+    connection = f"xacct-redshift-{faulty.sandbox.config.suffix}"
     script = {"Bucket": faulty.processing, "Key": f"scripts/{name}.py"}
     faulty.once("s3").put_object(**script, Body=LOAD.encode())
     glue.create_job(
@@ -620,9 +620,11 @@ def job(faulty: Faulty, table: str) -> Iterator[str]:
         GlueVersion="5.0",
         WorkerType="G.1X",
         NumberOfWorkers=2,
+        # In the subnet of the connection, from which the warehouse can be reached.
+        Connections={"Connections": [connection]},
         DefaultArguments={
             "--table": table,
-            "--connection": f"xacct-redshift-{faulty.sandbox.config.suffix}",
+            "--connection": connection,
             "--tmp": f"s3://{faulty.processing}/glue-tmp/{name}/",
             "--role": faulty.role_b,
         },

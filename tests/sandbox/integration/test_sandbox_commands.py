@@ -253,6 +253,7 @@ def test_calls_lists_requests_by_principal_and_those_of_services_separately(
 def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
     """A client with the credentials of Redshift at the end of its role chain."""
     region, account = sandbox.config.region, sandbox.config.account_b
+    user = f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct_local"
     role_b = call_daemon(
         sandbox.config,
         "/_sandbox/service-role",
@@ -260,6 +261,7 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
             "service": "redshift.amazonaws.com",
             "role_arn": f"arn:aws:iam::{account}:role/xacct-RoleB-local",
             "source_arn": f"arn:aws:redshift-serverless:{region}:{account}:namespace/n",
+            "external_id": user,
             "session_name": "test",
         },
     )
@@ -269,7 +271,7 @@ def _as_redshift_at_an_unload(sandbox: RunningSandbox, service: str) -> Any:
     role_a = sandbox.client_of(first, "sts").assume_role(
         RoleArn=f"arn:aws:iam::{sandbox.config.account_a}:role/xacct-RoleA-local",
         RoleSessionName="unload",
-        ExternalId=f"arn:aws:redshift:{region}:{account}:dbuser:serverless-{account}-n/xacct_local",
+        ExternalId=user,
     )["Credentials"]
     last = boto3.Session(
         role_a["AccessKeyId"], role_a["SecretAccessKey"], role_a["SessionToken"], region

@@ -21,7 +21,7 @@ from tests.support.misconfigurations.case import Case, Hands
 from xacct_assets.feed.loader import load_feeds
 from xacct_assets.operations import cli
 from xacct_assets.operations.commands.doctor import checks_of
-from xacct_assets.operations.doctor.buckets import PROBE
+from xacct_assets.operations.deployment.ownership import PROBE
 from xacct_assets.operations.doctor.findings import Finding
 from xacct_assets.operations.doctor.runner import Runner
 from xacct_assets.settings import Settings

@@ -15,7 +15,7 @@ from xacct_assets.aws.stack_reading import StackResource, describe_stack, stack_
 from xacct_assets.operations.deployment.accounts import Accounts
 from xacct_assets.operations.deployment.adoption import Adoption
 from xacct_assets.operations.deployment.job_files import JobFiles
-from xacct_assets.operations.deployment.ownership import INSTALLATION_TAG, belongs
+from xacct_assets.operations.deployment.ownership import INSTALLATION_TAG, PROBE, belongs
 from xacct_assets.operations.deployment.plan import ACCOUNTS, Account
 from xacct_assets.operations.deployment.retired import RetiredFeed, find_retired
 from xacct_assets.operations.deployment.stack_contents import (
@@ -167,7 +167,7 @@ class Removal:
             goes = contents.objects == own or resource.id in self._delete_data
             buckets.append(RemovedBucket(resource.id, contents, goes, own))
             if not goes:
-                ours = f" ({own} of them the job's script and libraries)" if own else ""
+                ours = f" ({own} of them written by xacct itself)" if own else ""
                 plan.left.append(
                     f"bucket {resource.id}: it has {contents}{ours}. To delete them with it: "
                     f"{DELETE_FLAG} {resource.id}; afterwards nothing tells that it was made by "
@@ -176,11 +176,12 @@ class Removal:
         plan.stacks.append(RemovedStack(account, name, resources, tuple(buckets)))
 
     def _own_files(self, account: Account, bucket: str) -> list[ObjectVersion]:
-        """What `xacct deploy` wrote into a bucket."""
+        """What `xacct deploy` wrote into a bucket, and what is left of doctor's probes."""
         settings = self._settings
-        if account != "b" or bucket != settings.processing_bucket:
-            return []
-        return JobFiles(self._bucket(account, bucket), settings.suffix).versions()
+        if account == "b" and bucket == settings.processing_bucket:
+            return JobFiles(self._bucket(account, bucket), settings.suffix).versions()
+        # The export bucket keeps the versions of what doctor wrote and deleted.
+        return list(self._bucket(account, bucket).versions(f"{PROBE}/"))
 
     def _plan_foreign_buckets(self, plan: RemovalPlan) -> None:
         """Name the buckets in the settings that no stack created."""
@@ -213,7 +214,7 @@ class Removal:
             lines += [f"  - {line}" for line in describe_resources(glue, stack.resources)]
             for bucket in stack.buckets:
                 if bucket.goes:
-                    only = ", nothing but the job's script and libraries"
+                    only = ", nothing but what xacct wrote itself"
                     is_ours = 0 < bucket.own == bucket.contents.objects
                     lines.append(
                         f"  - bucket {bucket.name}, with {bucket.contents}{only if is_ours else ''}"

@@ -7,6 +7,8 @@ from xacct_assets.aws.stack_reading import StackDescription
 
 #: Tag of every stack of an installation; its value is the suffix.
 INSTALLATION_TAG = "xacct"
+#: Folder of what `xacct doctor` writes and deletes again; no feed's folder can be it.
+PROBE = "_xacct_probe"
 
 
 def belongs(stack: StackDescription, suffix: str) -> bool:

@@ -198,6 +198,9 @@ def orchestrator(
         "GlueConnectionName": settings.glue_connection,
         "ConsoleUrl": settings.console_url,
         "DagsterUrl": settings.dagster_url or "",
+        **settings.keys.parameters("export"),
+        "RedshiftLogin": settings.redshift_login,
+        "LogKeyArn": outputs_b.get("LogKeyArn", ""),
     }
     if public:
         parameters["PublicSubnetIds"] = public

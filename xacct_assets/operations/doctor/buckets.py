@@ -12,6 +12,7 @@ from xacct_assets.aws.s3.bucket import Bucket
 from xacct_assets.aws.s3.keys import KeySample
 from xacct_assets.feed.raw_files import raw_prefix, survey_days
 from xacct_assets.feed.reconciliation.discover_partitions import newest_days_in
+from xacct_assets.operations.deployment.ownership import PROBE
 from xacct_assets.operations.doctor.findings import Caution
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 #: The newest day folders of a feed in which files that are not loaded are looked for.
 RECENT_DAYS = 31
-#: Folder of everything that a check writes. No feed's folder, and no day's, can have its name.
-PROBE = "_xacct_probe"
 
 
 def raw_files(aws: AwsClients, feed: FeedSpec) -> str | Caution:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xacct_assets.aws.errors import AwsFailure, InvalidRequest
 from xacct_assets.aws.redshift.sql import literal
 from xacct_assets.aws.s3.bucket import Bucket
-from xacct_assets.operations.doctor.buckets import PROBE
+from xacct_assets.operations.deployment.ownership import PROBE
 from xacct_assets.operations.doctor.findings import Caution, NotProven
 
 if TYPE_CHECKING:

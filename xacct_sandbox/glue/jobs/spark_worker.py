@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +36,7 @@ from awsglue.s3_mirror import S3Mirror
 from awsglue.session import start_session
 from pyspark.sql import SparkSession
 
+from xacct_sandbox.glue.jobs.class_archive import ClassArchive
 from xacct_sandbox.glue.jobs.endpoints import cut_off
 from xacct_sandbox.glue.jobs.protocol import END_OF_OUTPUT, START_OF_OUTPUT
 from xacct_sandbox.glue.jobs.warm_up import warm_up
@@ -44,6 +45,8 @@ NOT_IN_GLUE = frozenset({"dagster", "dagster_pipes", "dagster_shared", "xacct_as
 """Packages that are installed here and not in Glue: a script needs --extra-py-files for them."""
 
 MAX_ERROR_CHARACTERS = 10_000
+IDLE_SECONDS = 15.0
+"""After so long without an order, a worker makes the archive of its classes, if there is none."""
 THREADS_END_SECONDS = 3.0
 
 
@@ -54,6 +57,14 @@ class Orders:
         self._stream = stream
         self.runs: queue.Queue[dict[str, Any]] = queue.Queue()
         self.credentials: dict[str, str] = {}
+
+    def next(self, seconds: float, idle: Callable[[], None]) -> dict[str, Any]:
+        """Wait for the next run; ``idle`` is called once if there is none for so many seconds."""
+        try:
+            return self.runs.get(timeout=seconds)
+        except queue.Empty:
+            idle()
+            return self.runs.get()
 
     def read(self) -> None:
         """Read orders until the daemon ends, then end this process."""
@@ -97,11 +108,15 @@ def main(arguments: Sequence[str]) -> None:
     orders = Orders(sys.stdin)
     threading.Thread(target=orders.read, name="orders", daemon=True).start()
 
-    spark, mirror = start_session(folder, memory=memory, cores=int(cores))
+    archive = ClassArchive(folder)
+    spark, mirror = start_session(
+        folder, memory=memory, cores=int(cores), java_options=archive.java_options
+    )
+    class_path = str(spark._jvm.System.getProperty("java.class.path"))  # type: ignore[union-attr]  # noqa: SLF001
     _report(control, {"ready": True})
     warm_up(spark, folder / "warm-up", until=lambda: not orders.runs.empty())
     while True:
-        order = orders.runs.get()
+        order = orders.next(IDLE_SECONDS, lambda: archive.start_making(class_path))
         _mark_output(START_OF_OUTPUT)
         error = execute(order, orders, spark)
         usable, reason = clean_up(spark, mirror)

@@ -8,7 +8,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-ROUNDS = 3
+ROUNDS = 2
+"""The first takes 12 CPU seconds, the second 2. A third would make the next one 0.2 faster."""
 
 _ROWS = 2000
 _NO_WILDCARDS = ("__globPaths__", "false")

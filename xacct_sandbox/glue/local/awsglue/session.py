@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -20,26 +21,30 @@ def _java_option(text: str) -> str:
     return f'"{escaped}"'
 
 
-def start_session(folder: Path, *, memory: str, cores: int) -> tuple[SparkSession, S3Mirror]:
+def start_session(
+    folder: Path, *, memory: str, cores: int, java_options: Sequence[str] = ()
+) -> tuple[SparkSession, S3Mirror]:
     """Start Spark in this process.
 
     Args:
         folder: scratch space of the worker.
         memory: heap of the JVM, as Java writes it (``1g``).
         cores: tasks that run at the same time.
+        java_options: further options of the JVM.
 
     Returns:
         The session, and the mirror behind its ``s3://`` paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
     jit = "" if os.environ.get(JIT_VARIABLE) == "default" else C1_ONLY
+    own = (f"-Djava.io.tmpdir={folder}", *java_options)
     settings = {
         "spark.app.name": "glue",
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
-            f"{_java_option(f'-Djava.io.tmpdir={folder}')} -XX:+UseSerialGC{jit}"
+            f"{' '.join(map(_java_option, own))} -XX:+UseSerialGC{jit}"
         ),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -8,6 +8,7 @@ from tests.pipeline.unit.operations.deployment.conftest import KILL_STEP, Instal
 from tests.support.fakes.deployed import Killed
 from xacct_assets.aws.errors import AccessDenied, AwsFailure
 from xacct_assets.operations.deployment.destroy import Removal
+from xacct_assets.operations.deployment.ownership import PROBE
 from xacct_sandbox.emulator.stacks.schemas import CREATE_ONLY
 
 
@@ -47,8 +48,16 @@ def test_the_working_bucket_goes_if_it_has_nothing_but_the_jobs_files(
     assert sorted(account.objects[working]) == ["scripts/load.py", "scripts/load_libraries.zip"]
     assert deployed.destroy() == []
     assert ("AWS::S3::Bucket", working) not in account.things
-    assert deployed.has("nothing but the job's script and libraries")
+    assert deployed.has("nothing but what xacct wrote itself")
     assert deployed.deploy() == "deployed"
+
+
+def test_what_is_left_of_doctors_probes_keeps_no_export_bucket(deployed: Installation) -> None:
+    """The bucket keeps versions, also of what doctor has deleted."""
+    account, exports = deployed.accounts.a, deployed.buckets[1]
+    account.objects[exports] = {f"{PROBE}/1/000.parquet": b"1"}
+    assert deployed.destroy() == []
+    assert ("AWS::S3::Bucket", exports) not in account.things
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,7 @@ def test_anything_else_in_the_working_bucket_keeps_it_with_all_it_has(
     before = dict(account.objects[working])
     assert deployed.destroy() == []
     assert account.objects[working] == before
-    assert deployed.has("of them the job's script and libraries). To delete them with it")
+    assert deployed.has("of them written by xacct itself). To delete them with it")
     assert stacks(deployed) == []
 
 

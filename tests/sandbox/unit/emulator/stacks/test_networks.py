@@ -209,3 +209,59 @@ def test_the_two_networks_must_differ(stacks: Stacks) -> None:
             WarehouseCidr="10.1.0.0/16",
         )
     stacks.made.discard("same")
+
+
+ACCOUNT_B: Any = load_template(
+    (Path(__file__).parents[5] / "infra" / "account_b.yaml").read_text(encoding="utf-8")
+)
+# Its parameters and rules are what is judged.
+RULES = {
+    **{name: ACCOUNT_B[name] for name in ("Parameters", "Rules")},
+    "Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}},
+}
+WAREHOUSE = {
+    "WarehouseSubnetIds": "subnet-1,subnet-2,subnet-3",
+    "WarehouseSecurityGroupIds": "sg-1",
+}
+GLUE = {
+    "GlueSubnetId": "subnet-1",
+    "GlueSecurityGroupId": "sg-2",
+    "GlueAvailabilityZone": "us-east-1a",
+}
+
+
+REQUIRED = {
+    name: "111111111111" if name == "AccountAId" else "x"
+    for name, declared in ACCOUNT_B["Parameters"].items()
+    if "Default" not in declared
+}
+
+
+def without(name: str) -> dict[str, str]:
+    return {key: value for key, value in {**WAREHOUSE, **GLUE}.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        (without("WarehouseSubnetIds"), "WarehouseSubnetIds is not"),
+        (without("WarehouseSecurityGroupIds"), "WarehouseSecurityGroupIds is not"),
+        (without("GlueSubnetId"), "belong together|GlueSubnetId is not"),
+        (without("GlueSecurityGroupId"), "belong together"),
+        (without("GlueAvailabilityZone"), "belong together"),
+        (WAREHOUSE, "GlueSubnetId is not"),
+    ],
+)
+def test_half_of_a_network_of_ones_own_is_refused(
+    stacks: Stacks, given: dict[str, str], refusal: str
+) -> None:
+    with pytest.raises(ClientError, match=refusal):
+        stacks.create("half", RULES, **REQUIRED, **given)
+    stacks.made.discard("half")
+
+
+@pytest.mark.parametrize("given", [{}, {**WAREHOUSE, **GLUE}, GLUE])
+def test_a_whole_network_of_ones_own_and_none_are_accepted(
+    stacks: Stacks, given: dict[str, str]
+) -> None:
+    assert stacks.create("whole", RULES, **REQUIRED, **given) == "CREATE_COMPLETE"
