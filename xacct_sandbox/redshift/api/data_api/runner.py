@@ -21,7 +21,6 @@ from xacct_sandbox.redshift.api.data_api.statements import (
     FINISHED,
     PICKED,
     STARTED,
-    SUBMITTED,
     Live,
     SubStatement,
 )
@@ -125,12 +124,18 @@ class Runner:
         """Cancel a statement: before it starts, or in the database."""
         with live.changed:
             live.cancelled = True
-            statement = live.statement
-            if statement.status in (SUBMITTED, PICKED):
-                return
-            if statement.status == STARTED and live.session is not None:
-                # The lock is held: no other statement gets the session meanwhile.
+        self._spawn(self._cancel_in_database, live, name=f"data-api-cancel-{live.statement.id[:8]}")
+
+    def _cancel_in_database(self, live: Live) -> None:
+        """Cancel what the session runs, until the statement has no session.
+
+        More than once: a cancel between two SQL statements of a session stops neither.
+        """
+        # Under the lock, so that no other statement has the session meanwhile.
+        with live.changed:
+            while live.session is not None:
                 self._database.cancel(live.session)
+                live.changed.wait(_TURN_SECONDS)
 
     # -- one statement ---------------------------------------------------------------------
 
@@ -170,6 +175,7 @@ class Runner:
                 reusable = reusable and not live.cancelled
                 live.session = None
                 live.statement.updated = time.time()
+                live.changed.notify_all()
             self._database.release(credentials, session, reusable=reusable)
 
     def _run_all(self, live: Live, session: Session) -> bool:
@@ -194,6 +200,8 @@ class Runner:
                     session.commit()
                 else:
                     session.rollback()
+                    if done:
+                        statement.error = CANCELLED
         except ConnectionLost as problem:
             self._fail_rest(live, str(problem))
             return False

@@ -181,6 +181,9 @@ class FakeSession:
             self._database.waiting.set()
             if self.cancelled.wait(timeout=5):
                 raise DatabaseError("ERROR: canceling statement due to user request", "57014")
+        if word == "last":
+            self._database.waiting.set()
+            self.cancelled.wait(timeout=5)
         if word == "rows":
             columns = [Column("n", 23), Column("text", 1043, 14)]
             return Outcome(columns, [(n, f"row {n}") for n in range(int(rest))], int(rest))
@@ -209,6 +212,8 @@ class FakeDatabase:
         self.waiting = threading.Event()
         self.refuse: str | None = None
         self.fail_commit = False
+        self.missed_cancels = 0
+        """Cancels that come before the session runs anything."""
 
     def acquire(self, login: Login) -> FakeSession:
         self.logins.append(login)
@@ -222,7 +227,10 @@ class FakeDatabase:
         self.released.append(reusable)
 
     def cancel(self, session: FakeSession) -> None:
-        session.cancelled.set()
+        if self.missed_cancels:
+            self.missed_cancels -= 1
+        else:
+            session.cancelled.set()
 
 
 def spawn(function: Any, *arguments: Any, name: str) -> threading.Thread:

@@ -245,6 +245,24 @@ def test_a_cancelled_batch_is_rolled_back(bench):
     ]
 
 
+def test_a_cancel_that_meets_no_sql_in_the_database_is_sent_again(bench):
+    bench.database.missed_cancels = 2
+    answer = bench.batch("insert", "wait")
+    assert bench.database.waiting.wait(5)
+    bench.api.cancel_statement({"Id": answer["Id"]})
+    assert bench.end(answer)["Status"] == "ABORTED"
+    assert bench.database.sessions[1000].cancelled.is_set()
+
+
+def test_a_batch_that_is_cancelled_after_its_last_statement_is_aborted_as_it_is_undone(bench):
+    answer = bench.batch("insert", "last")
+    assert bench.database.waiting.wait(5)
+    bench.api.cancel_statement({"Id": answer["Id"]})
+    described = bench.end(answer)
+    assert (described["Status"], bench.database.log[-1][0]) == ("ABORTED", "ROLLBACK")
+    assert "canceled" in described["Error"]
+
+
 def test_a_statement_that_waits_for_its_turn_is_cancelled_without_running(bench, monkeypatch):
     bench.api._runner._turns = threading.BoundedSemaphore(1)
     first = bench.execute("wait")
