@@ -54,8 +54,8 @@ test-unit: .venv/ready-test ## The claims that need no processes
 test-functional: .venv/ready-test ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
 	@$(BIN)/python -m pytest tests/pipeline/functional -q --numprocesses 2
 
-test-integration: .venv/ready-test ## The claims about the running system, on a sandbox of their own
-	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test-integration: .venv/ready-test ## The claims about the running system and about AWS, on sandboxes of their own
+	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration tests/conformance -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-conformance: .venv/ready-test ## The claims about AWS (docs/aws-claims.md), on one sandbox
 	@$(BIN)/python -m pytest tests/conformance -q
