@@ -20,7 +20,6 @@ from xacct_sandbox.redshift.server.query_connection import QueryConnection, Resu
 from xacct_sandbox.redshift.sql.errors import BackendError
 
 COPY_TIMEOUT_SECONDS = 24 * 3600.0  # PostgreSQL may wait for a lock for hours
-_ERROR = ord("E")
 
 
 class Backend(QueryConnection):
@@ -89,12 +88,7 @@ class Backend(QueryConnection):
 
     def _error_arrived(self) -> bool:
         """Whether an error is among the unread messages. (A notice does not end a COPY.)"""
-        buffer, position = self._incoming, 0
-        while len(buffer) - position >= 5:
-            if buffer[position] == _ERROR:
-                return True
-            position += 1 + protocol.unpack_int32(buffer, position + 1)[0]
-        return False
+        return any(kind == b"E" for kind, _ in self._whole_messages())
 
     async def copy_out(
         self,

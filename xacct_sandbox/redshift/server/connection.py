@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from xacct_sandbox.redshift.server import protocol
 
 READ_AHEAD = 1 << 20
 """Bytes kept for ``read_message`` before PostgreSQL is asked to wait."""
+_ENDS_SESSION = ("FATAL", "PANIC")
 
 
 class BackendLost(Exception):
@@ -37,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         # A thread uses this duplicate of the socket while it moves the data of a COPY.
         self._copy_socket: socket.socket | None = None
+        self._fatal = b""
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
@@ -62,9 +65,24 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if exc is not None and self._copy_socket is None:
+            self._read_rest()
         self._arrived.set()
         if self.on_lost is not None:
             self.on_lost()
+
+    def _read_rest(self) -> None:
+        """Read what PostgreSQL sent before it closed the connection.
+
+        When a write finds the connection closed, asyncio reads no further, and the reason would be
+        lost. (A driver may send two messages where PostgreSQL closes after the first: a password
+        and a Flush.) asyncio closes the socket after ``connection_lost``.
+        """
+        assert self._transport is not None
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):
+            while data := os.read(descriptor, READ_AHEAD):
+                self.data_received(data)
 
     # -- bytes -----------------------------------------------------------------------------
 
@@ -100,6 +118,26 @@ class Connection(asyncio.Protocol):
 
     # -- messages --------------------------------------------------------------------------
 
+    def farewell(self) -> bytes:
+        """The FATAL error that ended the connection and that ``sink`` did not get, if any."""
+        for kind, body in self._whole_messages():
+            self._note_fatal(kind, body)
+        return self._fatal
+
+    def _note_fatal(self, kind: bytes, body: bytes) -> None:
+        if kind == b"E" and protocol.parse_fields(body).get("V") in _ENDS_SESSION:
+            self._fatal = protocol.message(kind, body)
+
+    def _whole_messages(self) -> Iterator[tuple[bytes, bytes]]:
+        """The type and body of each message in the buffer. They stay there."""
+        buffer, position = self._incoming, 0
+        while len(buffer) - position >= 5:
+            end = position + 1 + protocol.unpack_int32(buffer, position + 1)[0]
+            if end > len(buffer):
+                return
+            yield bytes(buffer[position : position + 1]), bytes(buffer[position + 5 : end])
+            position = end
+
     async def read_message(self) -> tuple[bytes, bytes]:
         """The next message: its type and its body.
 
@@ -107,16 +145,14 @@ class Connection(asyncio.Protocol):
             BackendLost: The connection ended.
         """
         while True:
-            buffer = self._incoming
-            if len(buffer) >= 5:
-                end = 1 + protocol.unpack_int32(buffer, 1)[0]
-                if len(buffer) >= end:
-                    kind, body = bytes(buffer[:1]), bytes(buffer[5:end])
-                    del buffer[:end]
-                    if self._paused and len(self._incoming) < READ_AHEAD // 2:
-                        self._paused = False
-                        self.resume_reading()
-                    return kind, body
+            found = next(self._whole_messages(), None)
+            if found is not None:
+                del self._incoming[: 5 + len(found[1])]
+                self._note_fatal(*found)
+                if self._paused and len(self._incoming) < READ_AHEAD // 2:
+                    self._paused = False
+                    self.resume_reading()
+                return found
             await self._wait_for_data()
 
     async def _wait_for_data(self) -> None:

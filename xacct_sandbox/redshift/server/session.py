@@ -90,12 +90,18 @@ class Session:
         self._extended = ExtendedQuery(parts)
         self._simple = SimpleQuery(parts)
         self._ending: asyncio.Task[None] | None = None
-        backend.on_lost = client.close
+        backend.on_lost = self._database_lost
 
     def log_in(self, parameters: dict[str, str]) -> None:
         """Send PostgreSQL the startup packet. Its challenge goes to the client."""
         self._relay.expect(client=True)
         self._backend.write(protocol.startup(parameters))
+
+    def _database_lost(self) -> None:
+        """PostgreSQL has ended the session, with its reason if it gave one."""
+        if farewell := self._backend.farewell():
+            self._client.send(farewell)
+        self._client.close()
 
     def _register_key(self, key: bytes) -> None:
         self._server.sessions.add_key(key, self.cancel)
