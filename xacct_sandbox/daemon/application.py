@@ -12,6 +12,7 @@ from xacct_sandbox.daemon.asgi import (
     Receive,
     Scope,
     Send,
+    WholeRequest,
     decoded_headers,
     send_response,
 )
@@ -44,15 +45,8 @@ class Sandbox:
             await self._lifespan(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
-        elif scope["scheme"] != "https":
-            # Only the console's port is without TLS. The services are not served there.
-            await self._console(scope, receive, send)
-        elif scope["path"].startswith("/_"):
-            # No bucket name starts with "_". The emulator's own pages under "/_" need no
-            # credentials, so they are not served: the control endpoint answers for all of "/_".
-            await self.control(scope, receive, send)
         else:
-            await self._serve_aws(scope, receive, send)
+            await self._serve(scope, WholeRequest(receive, send), send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_and_notice(message: Message) -> None:
@@ -62,18 +56,29 @@ class Sandbox:
 
         await self._aws(scope, receive, send_and_notice)
 
-    async def _serve_aws(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, request: WholeRequest, server_send: Send) -> None:
+        if scope["scheme"] != "https":
+            # Only the console's port is without TLS. The services are not served there.
+            await self._console(scope, request.receive, request.send)
+        elif scope["path"].startswith("/_"):
+            # No bucket name starts with "_". The emulator's own pages under "/_" need no
+            # credentials, so they are not served: the control endpoint answers for all of "/_".
+            await self.control(scope, request.receive, request.send)
+        else:
+            await self._serve_aws(scope, request, server_send)
+
+    async def _serve_aws(self, scope: Scope, whole: WholeRequest, server_send: Send) -> None:
         method, path, headers = scope["method"], scope["path"], decoded_headers(scope)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        request = RecordedRequest(method, path, headers, query, receive, send)
-        emulator.tls_version.set(_tls_version(send))
+        request = RecordedRequest(method, path, headers, query, whole.receive, whole.send)
+        emulator.tls_version.set(_tls_version(server_send))
         try:
             refusal = emulator.refuse_root_key(method, path, headers, query)
             if refusal is not None:
                 status, refusal_headers, body = refusal
                 await send_response(request.send, status, {**JSON_HEADERS, **refusal_headers}, body)
             else:
-                await self._services(scope, request.receive, request.send, send)
+                await self._services(scope, request.receive, request.send, server_send)
         finally:
             request.write_to(self._request_log)
 

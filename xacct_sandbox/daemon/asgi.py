@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,35 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LINGER_SECONDS = 10.0
+"""How long an answer waits for more of the request's body."""
+
+
+class WholeRequest:
+    """The channels of one request. Its body is read to the end before the answer begins.
+
+    A server closes the connection of a request whose body it has not read, and a client that is
+    still sending then sees a broken connection instead of the answer.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._unread = True
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._unread = message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        try:
+            while self._unread:
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self.receive()
+        except TimeoutError:  # the client sends less than it announced
+            self._unread = False
+        await self._send(message)
 
 
 def decoded_headers(scope: Scope) -> dict[str, str]:

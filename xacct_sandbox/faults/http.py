@@ -13,7 +13,6 @@ from xacct_sandbox.daemon.asgi import (
     Receive,
     Scope,
     Send,
-    body_chunks,
     decoded_headers,
     read_body,
     send_response,
@@ -85,8 +84,6 @@ class FaultyServices:
         if injection is None:
             await self._app(scope, receive, send)
         elif injection.kind in REFUSALS:
-            async for _ in body_chunks(receive):
-                continue
             await send_response(send, *refusal(injection.kind, request.service, method, resource))
         elif injection.kind == "timeout":
             await _wait_for_disconnect(receive, injection.seconds)
