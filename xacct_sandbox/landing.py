@@ -75,9 +75,7 @@ def land_products(
                 if broken
                 else f"{product_file.rejected_rows} of them invalid on purpose"
             )
-            say(
-                f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {share} rows, {flaw}"
-            )
+            say(f"s3://{config.input_bucket}/{object_key}: {_size(size)}, {share} rows, {flaw}")
 
 
 def land_file(
@@ -105,7 +103,7 @@ def land_file(
             raise SandboxError(f"{path} cannot be read: {problem.strerror}") from problem
         with body:
             size = _upload(s3, config, object_key, body, say)
-        say(f"s3://{config.input_bucket}/{object_key}: {_megabytes(size)}, {path.name} unchanged")
+        say(f"s3://{config.input_bucket}/{object_key}: {_size(size)}, {path.name} unchanged")
 
 
 def _upload(s3: S3Client, config: SandboxConfig, key: str, body: BinaryIO, say: Say) -> int:
@@ -116,7 +114,7 @@ def _upload(s3: S3Client, config: SandboxConfig, key: str, body: BinaryIO, say: 
         sent += size
         if time.monotonic() - last_report > _PROGRESS_SECONDS:
             last_report = time.monotonic()
-            say(f"  {key}: {_megabytes(sent)} so far")
+            say(f"  {key}: {_size(sent)} so far")
 
     try:
         s3.upload_fileobj(
@@ -141,5 +139,5 @@ def _numbered(key: str, number: int) -> str:
     return f"{stem}-{number:03d}{dot}{suffix}"
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size:,} bytes"

@@ -76,7 +76,7 @@ def test_a_suppliers_file_is_a_reconciled_day_in_minutes(walk: Walk) -> None:
     assert found is not None
     # files, rows, staged, rejected, in the fact table, exported
     assert found[1].split() == ["1", f"{rows}", "0", "0", f"{rows}", f"{rows}", "whole", "ok"]
-    assert "1 days are right." in walk.said
+    assert "1 day is right." in walk.said
     assert walk.seconds < MINUTES * 60
 
 
@@ -114,7 +114,7 @@ def test_the_commands_that_are_printed_take_the_other_shops_to_a_right_day(
     )
     sandbox.outputs.append(("printed commands", done.stdout + done.stderr))
     assert done.returncode == 0, (done.stdout + done.stderr)[-20_000:]
-    assert done.stdout.count("1 days are right.") == 2
+    assert done.stdout.count("1 day is right.") == 2
 
 
 def test_dagsters_own_command_and_the_flags_make_feeds_too(walk: Walk) -> None:

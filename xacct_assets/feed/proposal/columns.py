@@ -12,6 +12,7 @@ from typing import Any
 from xacct_assets.feed.proposal import moments, numbers
 from xacct_assets.feed.proposal.decisions import Decisions, quoted, shown
 from xacct_assets.feed.proposal.evidence import Evidence
+from xacct_assets.feed.proposal.personal import is_personal
 from xacct_assets.feed.proposal.text_notes import note_text
 
 #: Texts that people and programs write where there is no value.
@@ -35,8 +36,9 @@ _PERSONAL = re.compile(
     r"|passport|credit_card|card_number|password|tax_id)(?:_|$)"
 )
 _DATE_WORD = re.compile(
-    r"(?:^|_)(?:(?:order|ship|birth|start|end|due|sale|invoice)?date|\w*datum|dato|fecha|data|day|tag|jour|giorno|dia|dt|time|zeit|at|on|valid\w*)"
-    r"(?:_|$)"
+    r"(?:^|_)(?:(?:order|ship|birth|start|end|due|sale|invoice)?date|\w*datum|dato|fecha|data|day"
+    r"|(?:buchungs|geburts|liefer|rechnungs)?tag|jour|giorno|dia|dt|time|zeit|at|on|valid\w*"
+    r"|created|updated|modified)(?:_|$)"
 )
 _OUTER_BLANKS = " \t\u00a0"
 _TEXT_SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65535)
@@ -138,7 +140,7 @@ class ColumnReader:
             if written:
                 column.settings["format"] = written
         self._nullable(column)
-        if _PERSONAL.search(self.name):
+        if _PERSONAL.search(self.name) or is_personal(self.core):
             column.settings["sensitive"] = True
             decisions.doubt("looks personal: masked wherever rows are shown", self.name)
         return column
@@ -277,7 +279,10 @@ class ColumnReader:
                 "be rejected",
                 self.name,
             )
-        note_text(self.name, self.core, self.counts, decisions)
+        note_text(
+            *(self.name, self.core, self.counts, decisions),
+            named_as_date=bool(_DATE_WORD.search(self.name)),
+        )
         nulls = [word for word in self.words if word in _ONLY_NULL]
         if nulls:
             column.settings["null_values"] = nulls
@@ -331,7 +336,8 @@ def _why_no_date(low: Decimal, high: Decimal) -> str:
     if low >= 20_000 and high <= 80_000:
         return f"{low} may be a day as Excel counts them: kept as a number; ask for dates"
     if low >= 100_000_000:
-        return f"{low} may be seconds since 1970: kept as a number"
+        unit = "seconds" if low < 100_000_000_000 else "milliseconds"
+        return f"{low} may be {unit} since 1970: kept as a number"
     return "named like a date, but its values are whole numbers: kept as such"
 
 

@@ -124,6 +124,11 @@ def shown(text: str) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 row``, ``1,200 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def quoted(text: str, length: int = 40) -> str:
     """A value from a file for a message, in quotes and cut to a length."""
     plain = shown(text)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from xacct_assets.contract.days import DayLayout
-from xacct_assets.feed.proposal.decisions import SampleProblem, quoted
+from xacct_assets.feed.proposal.decisions import SampleProblem, counted, quoted
 from xacct_assets.feed.proposal.propose import Proposal
 
 _TYPE = "xacct_assets.feed.CrossAccountFeed"
@@ -86,8 +86,8 @@ def render(proposal: Proposal, frame: FeedFrame) -> str:
     files = ", ".join(quoted(name, 60) for name in frame.sources)
     lines = [
         *_comment(
-            f"Proposed from {files} ({proposal.rows:,} rows). A comment that begins with ? is a "
-            "choice to look at.",
+            f"Proposed from {files} ({counted(proposal.rows, 'row')}). A comment that begins with "
+            "? is a choice to look at.",
             0,
         ),
         f"type: {_TYPE}",

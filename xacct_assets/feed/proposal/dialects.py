@@ -55,6 +55,7 @@ class _Trial:
         layout: with the dialect.
         score: how likely it is.
         malformed: fields whose quotes are not right.
+        records: how many were read.
         quality: share of records and fields that are right.
         quoted: fields in quotes.
         is_all_quoted: whether each field of the first record is in quotes.
@@ -63,6 +64,7 @@ class _Trial:
     layout: Layout
     score: float
     malformed: int
+    records: int = 0
     quality: float = 0.0
     quoted: int = 0
     is_all_quoted: bool = False
@@ -78,20 +80,14 @@ def find_layout(texts: Sequence[SampleText], decisions: Decisions) -> Layout:
         _refuse_json(text)
         _refuse_line_ends(text)
     excel = [_EXCEL_LINE.match(text.text) for text in texts]
-    given = decisions.answers.get("delimiter")
-    given = NAMES.get(given or "", given)
-    if given is None and excel[0]:
-        given = excel[0][1]
-        decisions.doubt(
-            f"its first line is Excel's sep={shown(given)}: skipped (preamble_lines: 1)"
-        )
     skip = 1 if excel[0] else 0
     if any(bool(match) != bool(excel[0]) for match in excel):
         raise SampleProblem("some samples begin with Excel's sep= line and some do not")
     heads = [
         SampleText(t.name, t.text[:_TRIED], t.is_whole and len(t.text) <= _TRIED) for t in texts
     ]
-    trials = sorted(_trials(heads, skip, given), key=lambda trial: -trial.score)
+    given = _given_delimiter(heads, skip, excel[0], decisions)
+    trials = _ranked(heads, skip, given)
     _refuse_backslashes(heads, trials[0])
     best = trials[0] if given else _chosen(trials, decisions)
     best = _with_quote(best, heads, skip, decisions)
@@ -103,11 +99,38 @@ def find_layout(texts: Sequence[SampleText], decisions: Decisions) -> Layout:
             f"{quoted(first)}; they must be as many in every file"
         )
     if best.malformed:
+        _refuse_open_quotes(texts, best)
         decisions.doubt(
             f"{best.malformed} fields have a quote that is not closed, or text behind it: their "
             "rows will be rejected"
         )
     return best.layout
+
+
+def _given_delimiter(
+    texts: Sequence[SampleText], skip: int, excel: re.Match[str] | None, decisions: Decisions
+) -> str | None:
+    """The delimiter that a person gives, or Excel's line; None if that is not the rows'."""
+    answer = decisions.answers.get("delimiter")
+    given = NAMES.get(answer or "", answer)
+    said = excel[1] if excel and given is None else given
+    if said is None:
+        return None
+    one_column = all(text.text.find(said, len(excel[0]) if excel else 0) < 0 for text in texts)
+    other = _ranked(texts, skip, None)[0].layout if one_column else None
+    is_wrong = other is not None and other.width > 1
+    if given is None:
+        why = "skipped (preamble_lines: 1)"
+        if is_wrong:
+            why += f"; the rows do not have it, but {shown(other.dialect.delimiter)}"
+        decisions.doubt(f"its first line is Excel's sep={shown(said)}: {why}")
+        return None if is_wrong else said
+    if is_wrong:
+        raise SampleProblem(
+            f"--delimiter {shown(given)}: no row has it; with {shown(other.dialect.delimiter)} "
+            f"there are {other.width} columns. Give that one, or leave the flag out"
+        )
+    return given
 
 
 def _chosen(trials: Sequence[_Trial], decisions: Decisions) -> _Trial:
@@ -163,6 +186,11 @@ def _with_quote(
     return single if answer == "'" else double
 
 
+def _ranked(heads: Sequence[SampleText], skip: int, given: str | None) -> list[_Trial]:
+    """All dialects, the likeliest first."""
+    return sorted(_trials(heads, skip, given), key=lambda trial: -trial.score)
+
+
 def _trials(heads: Sequence[SampleText], skip: int, given: str | None) -> Iterator[_Trial]:
     delimiters = [given] if given else [d for d in _DELIMITERS if any(d in t.text for t in heads)]
     has_single = any(re.search(r"(?:^|[^\w\s])\s?'", text.text, re.MULTILINE) for text in heads)
@@ -207,6 +235,7 @@ def _trial(
         Layout(dialect, preamble, widths[0]),
         score,
         malformed,
+        total,
         quality=share - malformed / total,
         quoted=sum(records.quoted for records in read),
         is_all_quoted=all(
@@ -260,6 +289,20 @@ def _refuse_line_ends(text: SampleText) -> None:
         raise SampleProblem(
             f"{text.name}: its lines end in a carriage return alone: ask for \\n or \\r\\n"
         )
+
+
+def _refuse_open_quotes(texts: Sequence[SampleText], best: _Trial) -> None:
+    """Refuse files in most of whose rows a quote is not doubled: these would all be rejected."""
+    if 2 * best.malformed < best.records:
+        return
+    quote, delimiter = map(re.escape, (best.layout.dialect.quote, best.layout.dialect.delimiter))
+    pattern = re.compile(rf"{quote}[^{quote}\n]*{quote}(?![{quote}{delimiter}\r\n])[^\n]{{0,20}}")
+    for text in texts:
+        if found := pattern.search(text.text):
+            raise SampleProblem(
+                f"{text.name}: a quote in a quoted field must be doubled, and in most rows it is "
+                f"not ({quoted(found[0])}): ask the supplier for quotes that are doubled"
+            )
 
 
 def _refuse_backslashes(texts: Sequence[SampleText], best: _Trial) -> None:

@@ -67,7 +67,8 @@ def decode(samples: Sequence[Sample], decisions: Decisions) -> tuple[str, list[S
         SampleProblem: a sample is no text, is empty, or they differ in their encoding.
     """
     contents = [_content(sample) for sample in samples]
-    found = {_encoding(content): content for content in contents if not content.data.isascii()}
+    plain = [content for content in contents if _is_plain(content.data)]
+    found = {_encoding(content): content for content in contents if content not in plain}
     encoding = next(iter(found), "utf-8")
     if len(found) > 1:
         raise SampleProblem(
@@ -87,10 +88,20 @@ def decode(samples: Sequence[Sample], decisions: Decisions) -> tuple[str, list[S
     return encoding, texts
 
 
+def _is_plain(data: bytes) -> bool:
+    """Whether the bytes are the same text in each 8-bit encoding."""
+    return data.isascii() and b"\0" not in data
+
+
 def _content(sample: Sample) -> Sample:
     """The sample, decompressed if it is gzip."""
     data, is_gzip = sample.data, sample.data.startswith(b"\x1f\x8b")
     if is_gzip:
+        if not sample.name.endswith(".gz"):
+            raise SampleProblem(
+                f"{sample.name}: its content is gzip, which a file's name must say: name it "
+                f"{sample.name}.gz"
+            )
         try:
             data = b"".join(gunzip([data], is_whole=sample.is_whole))
         except MalformedCsv as problem:
@@ -98,11 +109,15 @@ def _content(sample: Sample) -> Sample:
     elif sample.name.endswith(".gz"):
         raise SampleProblem(f"{sample.name}: its name ends in .gz but its content is not gzip")
     if not data.strip():
-        raise SampleProblem(f"{sample.name} is empty: give a file with some rows")
+        raise _empty(sample)
     foreign = foreign_format(data[:SIGNATURE_BYTES])
     if foreign and "UTF-16" not in foreign:
         raise SampleProblem(f"{sample.name}: {foreign}")
     return Sample(sample.name, data, sample.is_whole)
+
+
+def _empty(sample: Sample) -> SampleProblem:
+    return SampleProblem(f"{sample.name} is empty: give a file with some rows")
 
 
 def _encoding(content: Sample) -> str | None:
@@ -129,14 +144,9 @@ def _utf8(content: Sample) -> str:
 
 
 def _ask_for_code_page(contents: Sequence[Sample], decisions: Decisions) -> str:
-    data = b"\n".join(content.data for content in contents)
-    try:
-        text = data.decode("windows-1252")
-    except UnicodeDecodeError as error:
-        raise SampleProblem(
-            f"it is neither UTF-8 nor UTF-16 nor Windows-1252 (byte 0x{data[error.start]:02x} has "
-            "no meaning there): another code page. Ask the supplier for UTF-8"
-        ) from None
+    for content in contents:
+        _refuse_other_code_pages(content)
+    text = b"\n".join(content.data for content in contents).decode("windows-1252")
     words = list(dict.fromkeys(word for word in _WORD.findall(text) if not word.isascii()))
     signs = dict.fromkeys(character for character in text if character in _SIGNS)
     examples = words or list(signs)
@@ -148,6 +158,28 @@ def _ask_for_code_page(contents: Sequence[Sample], decisions: Decisions) -> str:
         {"windows-1252": "yes, these are spelled right"},
         likely="windows-1252" if _looks_western(text, words) else None,
     )
+
+
+def _refuse_other_code_pages(content: Sample) -> None:
+    """Refuse what is not Windows-1252, and UTF-8 with some bytes of something else in it."""
+    name, data = content.name, content.data
+    read = data.decode("utf-8", "surrogateescape")
+    # Each byte that is not UTF-8 is one of these characters.
+    wrong = sum("\udc80" <= character <= "\udcff" for character in read)
+    if sum(character > "\x7f" for character in read) > 2 * wrong > 0:
+        at = next(at for at, character in enumerate(read) if "\udc80" <= character <= "\udcff")
+        raise SampleProblem(
+            f"{name} is UTF-8 up to line {read.count(chr(10), 0, at) + 1}, where byte "
+            f"0x{ord(read[at]) - 0xDC00:02x} is not: a file has one encoding. Ask the supplier for "
+            "UTF-8 in the whole file"
+        )
+    try:
+        data.decode("windows-1252")
+    except UnicodeDecodeError as error:
+        raise SampleProblem(
+            f"{name} is neither UTF-8 nor UTF-16 nor Windows-1252 (byte 0x{data[error.start]:02x} "
+            "has no meaning there): another code page. Ask the supplier for UTF-8"
+        ) from None
 
 
 def _looks_western(text: str, words: Sequence[str]) -> bool:
@@ -190,6 +222,8 @@ def _decoded(content: Sample, encoding: str) -> SampleText:
         raise SampleProblem(
             f"{content.name} is not {encoding}: byte {error.start:,} ({error.reason})"
         ) from None
+    if not text.strip("\ufeff\r\n\t "):
+        raise _empty(content)
     if text.startswith("\ufeff"):
         raise SampleProblem(
             f"{content.name} begins with two byte order marks: ask the supplier for one, or none"

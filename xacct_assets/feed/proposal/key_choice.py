@@ -19,6 +19,7 @@ NO_KEY = "none"
 #: Rows from which on a column that is named like an identifier is taken without asking.
 _ENOUGH_ROWS = 20
 _SHOWN = 6
+_WITHOUT_KEY = "a row that is there twice is loaded twice, and nothing finds it"
 
 
 def choose_key(columns: Sequence[ColumnProposal], table: Table, decisions: Decisions) -> list[str]:
@@ -31,11 +32,8 @@ def choose_key(columns: Sequence[ColumnProposal], table: Table, decisions: Decis
         if column.name in chosen:
             column.settings["nullable"] = False
             column.settings.pop("optional", None)
-    if not chosen:
-        decisions.doubt(
-            "no key: rows are counted, but that none is there twice is not proven, and a "
-            "repeated row is loaded twice"
-        )
+    if not chosen and not any(_WITHOUT_KEY in doubt.text for doubt in decisions.doubts):
+        decisions.doubt(f"no key: {_WITHOUT_KEY}")
     return list(chosen)
 
 
@@ -85,16 +83,26 @@ def _proposed(
     named = [names for names in found if any(map(is_identifier, names))]
     if len(named) == 1 and len(named[0]) == 1 and table.count >= _ENOUGH_ROWS:
         return named[0]
+    if table.count == 1:
+        # It tells nothing; names may.
+        named = [(column.name,) for column in usable if is_identifier(column.name)]
     choices = {",".join(names): " and ".join(names) for names in (*named, *found)}
     choices = dict(list(choices.items())[:_SHOWN])
     likely = ",".join(named[0]) if named else NO_KEY
     answer = decisions.ask(
         "key",
-        f"Which columns identify a row within a day? ({table.count} rows were looked at.)"
-        if found
-        else "No columns were found that tell all rows apart. Which identify a row within a day?",
-        {**choices, NO_KEY: "no key: rows that are there twice are then not found"},
+        _question(table.count, is_found=bool(found)),
+        {**choices, NO_KEY: f"no key: {_WITHOUT_KEY}"},
         likely=likely,
         is_open=True,
     )
     return [] if answer == NO_KEY else answer.split(",")
+
+
+def _question(rows: int, *, is_found: bool) -> str:
+    question = "Which columns identify a row within a day?"
+    if rows == 1:
+        return f"{question} (One row does not tell.)"
+    if is_found:
+        return f"{question} ({rows} rows were looked at.)"
+    return f"No columns were found that tell all rows apart. {question}"

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from xacct_assets.contract.days import PARTITION_COLUMN
-from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN
+from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, SYSTEM_COLUMNS
 
 #: Letters that Unicode does not take apart into a letter and an accent.
 _LETTERS = str.maketrans(
@@ -17,8 +17,8 @@ _LETTERS = str.maketrans(
         "£": " gbp ", "№": " number ",
     }
 )  # fmt: skip
-#: Columns that the pipeline or the crawler adds (see `FeedSpec`).
-_TAKEN = frozenset(
+#: Columns that the pipeline, the crawler or Redshift adds (see `FeedSpec`).
+_TAKEN = SYSTEM_COLUMNS | frozenset(
     {PARTITION_COLUMN, LOADED_AT_COLUMN, "partition_0", "partition_1", "partition_2"}
 )
 _LONGEST = 127

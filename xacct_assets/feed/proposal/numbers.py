@@ -136,8 +136,9 @@ def has_exponent(texts: Sequence[str]) -> str | None:
 
 
 def leading_zero(texts: Iterable[str]) -> str | None:
-    """The first text of digits that begin with a zero: a code, not a number."""
-    return next((text for text in texts if re.fullmatch(r"0\d+", text, re.ASCII)), None)
+    """The first text of digits that begin with a zero: a code, or a day without a year (01.10)."""
+    pattern = re.compile(r"0\d+(?:[.,]\d+)?", re.ASCII)
+    return next((text for text in texts if pattern.fullmatch(text)), None)
 
 
 def _scale(value: Decimal) -> int:

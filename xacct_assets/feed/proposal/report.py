@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xacct_assets.feed.proposal.columns import ColumnProposal
-from xacct_assets.feed.proposal.decisions import shown
+from xacct_assets.feed.proposal.decisions import counted, shown
 from xacct_assets.feed.proposal.propose import Proposal
 
 _SAMPLE_WIDTH = 24
@@ -22,7 +22,7 @@ def table(proposal: Proposal) -> str:
     ]
     widths = [max(len(row[at]) for row in rows) for at in range(4)]
     lines = [
-        f"{proposal.rows:,} rows, {len(proposal.columns)} columns, delimiter "
+        f"{counted(proposal.rows, 'row')}, {counted(len(proposal.columns), 'column')}, delimiter "
         f"{shown(csv['delimiter'])}, {csv.get('encoding', 'utf-8')}"
         + ("" if csv.get("header_row", True) else ", no header row"),
         *(f"  ? {doubt.text}" for doubt in proposal.doubts if doubt.column is None),

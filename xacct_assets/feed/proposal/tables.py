@@ -12,6 +12,11 @@ from xacct_assets.feed.proposal.dialects import Layout
 from xacct_assets.feed.proposal.encodings import SampleText
 from xacct_assets.feed.proposal.header_row import has_header_row
 from xacct_assets.feed.proposal.records import Record, Records, read_records
+from xacct_assets.feed.proposal.row_notes import (
+    note_last_row,
+    refuse_blanks_before_quotes,
+    wrong_width,
+)
 
 
 @dataclass
@@ -55,6 +60,7 @@ def read_tables(texts: Sequence[SampleText], layout: Layout, decisions: Decision
     for text, records in zip(texts, read, strict=True):
         if not records.rows:
             raise SampleProblem(f"{text.name} has no rows")
+        refuse_blanks_before_quotes(text.name, records, layout.dialect.quote)
     firsts = [records.rows[0] for records in read]
     has_header = has_header_row(firsts, [records.rows[1:] for records in read], decisions)
     if decisions.questions:
@@ -97,7 +103,11 @@ def _by_position(
     if preamble:
         settings["preamble_lines"] = preamble
     files = [
-        _rows(text, records, width, None, decisions, skip=1 if named else 0)
+        _rows(
+            *(text, records, width, None, decisions),
+            skip=1 if named else 0,
+            delimiter=layout.dialect.delimiter,
+        )
         for text, records in zip(texts, read, strict=True)
     ]
     return _checked(Table(headers, header_row=False, files=files, settings=settings))
@@ -164,7 +174,11 @@ def _by_name(
     files = []
     for text, records, names in zip(texts, read, folded, strict=True):
         at = {name: position for position, name in enumerate(names)}
-        rows = _rows(text, records, len(names), records.rows[0], decisions, skip=1)
+        rows = _rows(
+            *(text, records, len(names), records.rows[0], decisions),
+            skip=1,
+            delimiter=layout.dialect.delimiter,
+        )
         files.append([[row[at[key]] if key in at else None for key in wanted] for row in rows])
     return _checked(Table(list(wanted.values()), True, files, settings, optional))
 
@@ -191,17 +205,14 @@ def _rows(
     decisions: Decisions,
     *,
     skip: int,
+    delimiter: str,
 ) -> list[Record]:
     """The rows that have the right number of fields and are not the header again."""
     rows: list[Record] = []
     numbered = list(zip(records.rows, records.lines, strict=True))[skip:]
     wrong = [(row, line) for row, line in numbered if len(row) != width]
     if len(wrong) * 2 > len(numbered):
-        raise SampleProblem(
-            f"{text.name}: its header has {width} names and most rows have {len(wrong[0][0])} "
-            "fields (a delimiter too much at the end of one?): ask the supplier for as many names "
-            "as fields"
-        )
+        raise wrong_width(text.name, width, *wrong[0], delimiter)
     again = 0
     blank = 0
     for row, _ in numbered:
@@ -227,6 +238,8 @@ def _rows(
         )
     if blank:
         decisions.doubt(f"{blank} rows of {text.name} are delimiters only")
+    if text.is_whole:
+        note_last_row(text.name, rows, decisions)
     return rows
 
 

@@ -16,6 +16,12 @@ from xacct_assets.feed.spec.source import Csv
 
 # Column that the pipeline adds to the fact table, besides PARTITION_COLUMN.
 LOADED_AT_COLUMN = "loaded_at"
+#: Columns that every table has: CREATE TABLE refuses their names ("System Columns", PostgreSQL
+#: documentation, from which Redshift has them).
+SYSTEM_COLUMNS = frozenset({"oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+#: Most columns of a feed. A table in Redshift has 1,600 ("CREATE TABLE", Amazon Redshift Database
+#: Developer Guide); the fact table has two more than the feed.
+MOST_COLUMNS = 1598
 
 
 def _normalize_type(value: str) -> str:
@@ -134,8 +140,18 @@ def check_columns(columns: Sequence[Column], csv: Csv, key: Sequence[str]) -> No
     Raises:
         ValueError: naming the column, the reason and the fix.
     """
+    if len(columns) > MOST_COLUMNS:
+        raise ValueError(
+            f"columns: {len(columns):,} are more than {MOST_COLUMNS:,}, the most of a feed (a "
+            "table in Redshift has 1,600); leave some out, with source.csv.extra_columns: ignore"
+        )
     headers: dict[str, str] = {}
     for column in columns:
+        if column.name in SYSTEM_COLUMNS:
+            raise ValueError(
+                f"columns: {column.name!r} is a system column of every table in Redshift; give it "
+                f"another name, and header: {column.header_name}"
+            )
         if not csv.header_row:
             _refuse_without_header_row(column)
         folded = csv.folded(column.header_name)

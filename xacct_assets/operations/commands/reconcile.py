@@ -119,5 +119,8 @@ def _show_summary(verdicts: Sequence[DayReconciliation]) -> None:
         show(f"\n{wrong} of {len(verdicts)} days are wrong.")
         show("Next: for each day, what its line says.")
     else:
+        if len(verdicts) == 1:
+            show(f"\n1 day is right{', with a warning' if warned else ''}.")
+            return
         more = f", {warned} of them with a warning" if warned else ""
         show(f"\n{len(verdicts)} days are right{more}.")

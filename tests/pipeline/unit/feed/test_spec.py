@@ -172,6 +172,21 @@ def test_a_column_that_the_pipeline_adds_itself_is_refused(name: str) -> None:
     assert f"{name!r} is added by the pipeline" in refused(put("columns.1.name", name))
 
 
+@pytest.mark.parametrize("name", ["ctid", "oid", "xmin"])
+def test_a_column_that_every_table_of_redshift_has_is_refused(name: str) -> None:
+    assert f"{name!r} is a system column" in refused(put("columns.1.name", name))
+
+
+def test_a_feed_has_as_many_columns_as_its_fact_table_can_hold() -> None:
+    values = attributes()
+    more = [{"name": f"c{n}", "type": "integer"} for n in range(1598 - len(values["columns"]))]
+    values["columns"] += more
+    FeedSpec.model_validate(values)
+    values["columns"].append({"name": "last", "type": "integer"})
+    with pytest.raises(ValidationError, match="1,599 are more than 1,598"):
+        FeedSpec.model_validate(values)
+
+
 def test_year_is_reserved_only_if_it_is_in_the_folder_names() -> None:
     values = attributes()
     values["columns"][1]["name"] = "year"

@@ -229,7 +229,7 @@ def test_days_that_are_none_of_the_feed_are_told_beside_the_table(configured, mo
     assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
     shown = capsys.readouterr().out
     assert "products 2025-12-30 to 2025-12-31: not a day of the feed" in shown
-    assert "\n1 days are right." in shown
+    assert "\n1 day is right." in shown
     reconciled(monkeypatch, *others)
     assert cli.main(["reconcile", "--partition", "2026-01-01"]) == 0
     assert capsys.readouterr().out == "products 2025-12-30 to 2025-12-31: not a day of the feed\n"
@@ -358,7 +358,7 @@ def test_reconcile_names_a_feed_that_is_not_deployed_and_shows_the_others(
         assert [row["feed"] for row in json.loads(shown.out)] == ["customers"]
     else:
         assert "customers" in shown.out
-        assert "1 days are right" in shown.out
+        assert "1 day is right" in shown.out
 
 
 def test_reconcile_of_a_feed_that_is_not_deployed_says_only_that(undeployed, capsys, monkeypatch):

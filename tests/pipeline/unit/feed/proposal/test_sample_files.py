@@ -9,13 +9,14 @@ import yaml
 
 from tests.support.samples.case import Case
 from tests.support.samples.countries import COUNTRIES
+from tests.support.samples.mistakes import MISTAKES
 from tests.support.samples.shapes import SHAPES
 from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.proposal import Proposal, Sample, SampleProblem, propose
 from xacct_assets.feed.proposal.defs_yaml import FeedFrame, attributes, render
 from xacct_assets.feed.spec import FeedSpec
 
-CASES = [*COUNTRIES, *SHAPES]
+CASES = [*COUNTRIES, *SHAPES, *MISTAKES]
 FRAME = FeedFrame("sample", "A sample.", date(2026, 1, 1), "sample", DayLayout.PLAIN, ["a.csv"])
 PROPOSED = [case for case in CASES if case.problem is None]
 # Until a person has said in which encoding a file is, there are no columns.
@@ -57,6 +58,13 @@ def test_the_proposal_is_right_or_asks(case: Case) -> None:
 def test_what_is_no_feed_is_refused_with_the_reason(case: Case) -> None:
     with pytest.raises(SampleProblem, match=str(case.problem)):
         proposal_of(case)
+
+
+@pytest.mark.parametrize("given", [";", "tab", "|"])
+def test_a_delimiter_that_no_row_has_is_refused_with_the_one_that_it_has(given: str) -> None:
+    samples = [Sample("a.csv", b"id,name\n1,a\n2,b\n")]
+    with pytest.raises(SampleProblem, match="no row has it; with , there are 2 columns"):
+        propose(samples, {"delimiter": given})
 
 
 @named(READABLE)
