@@ -6,12 +6,19 @@ not tell is given by an option.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 import dagster as dg
 from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from xacct_assets.feed.new_feed import FeedFolders
+    from xacct_assets.feed.proposal.defs_yaml import FeedFrame
 
 
 class FeedScaffoldParams(BaseModel):
@@ -30,6 +37,58 @@ class FeedScaffoldParams(BaseModel):
     type: list[str] = Field(default_factory=list)
     start_date: str | None = None
     description: str | None = None
+
+
+@dataclass(frozen=True)
+class _Project:
+    """The project that gets the feed: a checkout, or one of somebody else's that uses the package.
+
+    Attributes:
+        root: of the project.
+        target: the feed's folder below the project's ``defs``.
+    """
+
+    root: Path
+    target: Path
+
+    @property
+    def is_checkout(self) -> bool:
+        return self.target.parent == self.root / "xacct_assets" / "defs"
+
+    @property
+    def folders(self) -> FeedFolders:
+        """As `xacct feed new` has them: the SQL of a folder of one's own is beside the YAML."""
+        from xacct_assets.feed.new_feed import FeedFolders
+
+        sql = self.root / "sql" / self.target.name if self.is_checkout else self.target
+        return FeedFolders(self.target, sql)
+
+    def load_feeds(self) -> object:
+        from xacct_assets.feed.loader import load_feeds
+
+        folder = self.target.parent
+        return load_feeds(folder) if self.is_checkout else load_feeds(extra_feeds_dir=folder)
+
+    def closing_text(self, written: Sequence[Path], frame: FeedFrame) -> str:
+        """What is said when the files are written."""
+        from xacct_assets.feed.new_feed import closing_text
+
+        if self.is_checkout:
+            return closing_text(written, frame)
+        return "\n".join(
+            [
+                "\nWritten:",
+                *(f"  {path}" for path in written),
+                "\nOnce, so that `xacct` and `dg` find the feeds of this project:",
+                f"  in {self.root / '.env'}: XACCT_EXTRA_FEEDS_DIR={self.target.parent}",
+                f"  in {self.target.parents[1] / 'definitions.py'}, instead of what is there: "
+                "from xacct_assets.definitions import defs",
+                "\nNext:",
+                "  dg check defs",
+                "  xacct deploy",
+                f"The supplier writes to {frame.prefix}/{frame.layout.value}/ in the raw bucket.",
+            ]
+        )
 
 
 class FeedScaffolder(dg.Scaffolder[FeedScaffoldParams]):
@@ -60,13 +119,10 @@ class FeedScaffolder(dg.Scaffolder[FeedScaffoldParams]):
             raise click.ClickException(str(problem)) from problem
 
     def _scaffold(self, request: dg.ScaffoldRequest[FeedScaffoldParams]) -> None:
-        from xacct_assets.feed.loader import load_feeds
         from xacct_assets.feed.new_feed import (
             QUESTIONS,
-            FeedFolders,
             answers,
             check_name,
-            closing_text,
             frame_for,
             read_samples,
             write_feed,
@@ -86,9 +142,7 @@ class FeedScaffolder(dg.Scaffolder[FeedScaffoldParams]):
             raise SampleProblem(open_questions(proposal))
         start = date.fromisoformat(options.start_date) if options.start_date else None
         frame = frame_for(name, options.from_file, start=start, description=options.description)
-        folders = FeedFolders(request.target_path, request.project_root / "sql" / name)
-        written = write_feed(
-            proposal, frame, folders, lambda: load_feeds(request.target_path.parent)
-        )
+        project = _Project(request.project_root, request.target_path)
+        written = write_feed(proposal, frame, project.folders, project.load_feeds)
         click.echo(table(proposal))
-        click.echo(closing_text(written, frame))
+        click.echo(project.closing_text(written, frame))

@@ -109,6 +109,7 @@ def test_each_asset_says_what_it_is_and_whose(environment: pytest.MonkeyPatch) -
     for asset in load().assets or []:
         (spec,) = asset.specs
         assert spec.description
+        assert spec.description.endswith("\n\nproducts: " + load_feed("products").description)
         assert spec.owners == ["team:data-platform"]
         assert spec.kinds
         assert spec.code_version

@@ -14,6 +14,7 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
+    description,
     retry_transient_errors,
 )
 from xacct_assets.feed.assets.raw_partition import NAME as RAW_PARTITION
@@ -43,9 +44,10 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.catalog, feed.source.prefix, feed.source.layout),
         deps=[asset_key(feed, RAW_PARTITION)],
         kinds={"glue"},
-        description=(
+        description=description(
+            feed,
             f"The day as a partition of {feed.catalog.database}.{feed.catalog.table}: crawled, "
-            "then verified to be in the catalog with the right location and the feed's columns."
+            "then verified to be in the catalog with the right location and the feed's columns.",
         ),
         metadata={"dagster/column_schema": column_schema(feed)},
     )

@@ -11,6 +11,7 @@ import dagster as dg
 from xacct_assets.aws.errors import AwsFailure
 from xacct_assets.feed.partitions import backfill_policy, daily_partitions
 from xacct_assets.feed.spec import FeedSpec
+from xacct_assets.feed.spec.columns import Column
 
 # Rows of a table that the UI shows. The counts beside it are complete.
 ROWS_SHOWN = 50
@@ -67,6 +68,11 @@ def asset_defaults(feed: FeedSpec, name: str, version: str, *settings: Any) -> A
     )
 
 
+def description(feed: FeedSpec, text: str) -> str:
+    """An asset's description for the UI: what it is, and what the feed holds."""
+    return f"{text}\n\n{feed.name}: {feed.description}"
+
+
 def _plain(part: Any) -> Any:
     if hasattr(part, "model_dump"):
         return part.model_dump(mode="json")
@@ -117,11 +123,20 @@ def column_schema(feed: FeedSpec) -> dg.TableSchemaMetadataValue:
                 dg.TableColumn(
                     name=column.name,
                     type=column.type,
-                    description=column.description or None,
+                    description=_column_description(column),
                     constraints=dg.TableColumnConstraints(nullable=column.nullable),
                     tags={"sensitive": "true"} if column.sensitive else {},
                 )
                 for column in feed.columns
             ]
         )
+    )
+
+
+def _column_description(column: Column) -> str | None:
+    """What the column holds, and its name in the files if that is another."""
+    if column.header_name == column.name:
+        return column.description or None
+    return (
+        f"{column.description} ({column.header_name})" if column.description else column.header_name
     )

@@ -15,6 +15,7 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
+    description,
     retry_transient_errors,
 )
 from xacct_assets.feed.assets.staging_table import NAME as STAGING_TABLE
@@ -37,10 +38,11 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.columns, feed.warehouse),
         deps=[asset_key(feed, STAGING_TABLE)],
         kinds={"redshift"},
-        description=(
+        description=description(
+            feed,
             f"The day's rows in {feed.warehouse.fact}, replaced by {feed.warehouse.procedure}; "
             f"then the day is deleted from {feed.warehouse.staging}. A day that is there already "
-            "is left as it is."
+            "is left as it is.",
         ),
         metadata={
             "dagster/table_name": feed.warehouse.fact,

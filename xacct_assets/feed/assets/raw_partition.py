@@ -15,6 +15,7 @@ from xacct_assets.contract.fingerprint import fingerprint
 from xacct_assets.feed.assets.defaults import (
     ROWS_SHOWN,
     asset_defaults,
+    description,
     retry_transient_errors,
     table,
 )
@@ -51,10 +52,11 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
             [column.header_name for column in feed.columns],
         ),
         kinds={"s3", "csv"},
-        description=(
+        description=description(
+            feed,
             f"A day's files of {feed.name} in the central account's bucket: listed, read and "
             "counted (of a very large day: checked, and counted by the Glue job). Fails if nothing "
-            "has landed or a file as a whole is malformed."
+            "has landed or a file as a whole is malformed.",
         ),
     )
     def raw_partition(

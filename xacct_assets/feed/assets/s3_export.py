@@ -15,6 +15,7 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
+    description,
     retry_transient_errors,
     table,
 )
@@ -45,10 +46,11 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         **asset_defaults(feed, NAME, "1", feed.columns, feed.export),
         deps=[asset_key(feed, FACT_TABLE)],
         kinds={"redshift", "s3", feed.export.format},
-        description=(
+        description=description(
+            feed,
             f"The day's rows of {feed.warehouse.fact} as {feed.export.format} files in the central "
             "account's export bucket. An export is complete when it has a manifest, which is read "
-            "back and verified against the files."
+            "back and verified against the files.",
         ),
         metadata={"dagster/column_schema": column_schema(feed)},
     )

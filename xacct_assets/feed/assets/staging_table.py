@@ -19,6 +19,7 @@ from xacct_assets.feed.assets.defaults import (
     asset_defaults,
     asset_key,
     column_schema,
+    description,
     retry_transient_errors,
     table,
 )
@@ -52,9 +53,10 @@ def build(feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         deps=[asset_key(feed, CATALOG_TABLE)],
         kinds={"glue", "spark", "redshift"},
-        description=(
+        description=description(
+            feed,
             f"The day's rows in {feed.warehouse.staging}, cast to the feed's columns by a Glue "
-            "job. Rows that do not fit are rejected and stored with the reason."
+            "job. Rows that do not fit are rejected and stored with the reason.",
         ),
         metadata={
             "dagster/table_name": feed.warehouse.staging,

@@ -116,19 +116,20 @@ def _given_delimiter(
     said = excel[1] if excel and given is None else given
     if said is None:
         return None
-    one_column = all(text.text.find(said, len(excel[0]) if excel else 0) < 0 for text in texts)
-    other = _ranked(texts, skip, None)[0].layout if one_column else None
-    is_wrong = other is not None and other.width > 1
+    is_absent = all(text.text.find(said, len(excel[0]) if excel else 0) < 0 for text in texts)
+    likeliest = _ranked(texts, skip, None)[0].layout
+    is_wrong = is_absent and likeliest.width > 1
+    other = shown(likeliest.dialect.delimiter)
     if given is None:
-        why = "skipped (preamble_lines: 1)"
-        if is_wrong:
-            why += f"; the rows do not have it, but {shown(other.dialect.delimiter)}"
-        decisions.doubt(f"its first line is Excel's sep={shown(said)}: {why}")
+        but = f"; the rows do not have it, but {other}" if is_wrong else ""
+        decisions.doubt(
+            f"its first line is Excel's sep={shown(said)}: skipped (preamble_lines: 1){but}"
+        )
         return None if is_wrong else said
     if is_wrong:
         raise SampleProblem(
-            f"--delimiter {shown(given)}: no row has it; with {shown(other.dialect.delimiter)} "
-            f"there are {other.width} columns. Give that one, or leave the flag out"
+            f"--delimiter {shown(given)}: no row has it; with {other} there are {likeliest.width} "
+            "columns. Give that one, or leave the flag out"
         )
     return given
 

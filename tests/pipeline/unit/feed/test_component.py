@@ -8,6 +8,7 @@ import pytest
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
 from xacct_assets.feed import CrossAccountFeed
+from xacct_assets.feed.assets.defaults import column_schema
 from xacct_assets.feed.loader import DEFS_FOLDER, FeedFileError, load_feeds
 from xacct_assets.feed.spec import FeedSpec
 from xacct_assets.feed.spec.arrival import Arrival
@@ -46,6 +47,22 @@ def write(folder: DefsFolderSandbox, name: str, text: str) -> Path:
     path.mkdir()
     (path / "defs.yaml").write_text(text, encoding="utf-8")
     return path
+
+
+def test_the_ui_shows_of_a_column_what_it_holds_and_its_name_in_the_files() -> None:
+    feed = load_feeds()[0]
+    named = [
+        ({}, None),
+        ({"header": "Body (HTML)"}, "Body (HTML)"),
+        ({"description": "As sold."}, "As sold."),
+        ({"header": "Body (HTML)", "description": "As sold."}, "As sold. (Body (HTML))"),
+    ]
+    columns = [
+        feed.columns[0].model_copy(update={"header": None, "description": "", **settings})
+        for settings, _ in named
+    ]
+    shown = column_schema(feed.model_copy(update={"columns": columns})).schema.columns
+    assert [column.description for column in shown] == [text for _, text in named]
 
 
 def test_a_second_feed_is_a_second_file(folder: DefsFolderSandbox) -> None:
