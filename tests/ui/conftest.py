@@ -52,6 +52,12 @@ def landed_days() -> list[date]:
 
 
 @pytest.fixture(scope="session")
+def feeds_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of further feeds: empty until a test makes one."""
+    return tmp_path_factory.mktemp("feeds")
+
+
+@pytest.fixture(scope="session")
 def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
     """Both accounts deployed, the six days landed."""
     with running_sandbox() as running:
@@ -64,7 +70,7 @@ def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture(scope="session")
-def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
+def address(sandbox: RunningSandbox, pictures: Path, feeds_folder: Path) -> Iterator[str]:
     """Where `dg dev` serves the project, with the project's own instance settings."""
     home = env_file.dagster_home(sandbox.config)
     home.mkdir(parents=True, exist_ok=True)
@@ -83,7 +89,7 @@ def address(sandbox: RunningSandbox, pictures: Path) -> Iterator[str]:
             subprocess.Popen(
                 command,
                 cwd=pictures,  # its own .env would start the sensor
-                env=sandbox.environment,
+                env={**sandbox.environment, "XACCT_EXTRA_FEEDS_DIR": str(feeds_folder)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -39,6 +39,14 @@ class DagsterUi:
         self.page.goto(f"/locations/{LOCATION}/asset-groups/{group}/lineage")
         expect(self.button("zoom_in")).to_be_visible()
 
+    def reload_definitions(self) -> None:
+        """Load the code location again, as after `xacct feed new`."""
+        self.page.goto("/locations")
+        reload = self.page.get_by_role("button").filter(has_text=re.compile("^Reload$"))
+        reload.click()
+        expect(reload).to_be_disabled()
+        expect(reload).to_be_enabled(timeout=RUN_WITHIN)
+
     def open_asset(self, asset: str, tab: str) -> None:
         """A tab of an asset's page, by way of its name in the catalog."""
         self.page.goto("/assets")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -17,9 +17,9 @@ from xacct_assets.contract.days import DayLayout
 from xacct_assets.feed.loader import FeedFileError, explain, load_feeds
 from xacct_assets.feed.proposal import Proposal, Sample, SampleProblem
 from xacct_assets.feed.proposal.defs_yaml import FeedFrame, render
-from xacct_assets.feed.proposal.patterns import place_of
+from xacct_assets.feed.proposal.patterns import Place, place_of
 from xacct_assets.feed.spec import FeedSpec
-from xacct_assets.feed.spec.names import FeedName
+from xacct_assets.feed.spec.names import FeedName, Prefix
 from xacct_assets.feed.sql_files.writing import write_files
 
 if TYPE_CHECKING:
@@ -71,8 +71,12 @@ def check_name(name: str) -> None:
     Raises:
         SampleProblem: it cannot be a feed's.
     """
+    _check(FeedName, name)
+
+
+def _check(kind: Any, value: str) -> None:
     try:
-        TypeAdapter(FeedName).validate_python(name)
+        TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SampleProblem(message) from None
@@ -140,14 +144,41 @@ def frame_for(
         start: first day; by default that of the samples, else so that the last one is yesterday's.
         description: what the feed holds.
         today: by default the current day in UTC.
+
+    Raises:
+        SampleProblem: objects in S3 tell no prefix, or one that a feed cannot have.
     """
-    places = [place for place in map(place_of, samples) if place]
+    places = _places(samples)
     prefix, layout = (places[0].prefix, places[0].layout) if places else (name, DayLayout.PLAIN)
     if start is None:
         today = today or datetime.now(UTC).date()
         start = min((place.day for place in places), default=today - timedelta(days=len(samples)))
     files = ", ".join(Path(sample).name for sample in samples)
     return FeedFrame(name, description or f"Rows of {files}.", start, prefix, layout, samples)
+
+
+def _places(samples: Sequence[str]) -> list[Place]:
+    """Where the samples in S3 are: all in folders of days below one prefix."""
+    places = []
+    for sample in samples:
+        if not sample.startswith("s3://"):
+            continue
+        place = place_of(sample)
+        if place is None:
+            raise SampleProblem(
+                f"{sample} is not in the folder of a day below a prefix (prefix/YYYY/MM/DD/ or "
+                "prefix/year=YYYY/month=MM/day=DD/), as a feed's files are: copy it here "
+                "(aws s3 cp) and name the copy"
+            )
+        places.append(place)
+    if len(found := {(place.prefix, place.layout.value) for place in places}) > 1:
+        raise SampleProblem(
+            "the samples are not of one feed: they are in "
+            f"{' and '.join(sorted('/'.join(one) for one in found))}. Make a feed of each"
+        )
+    if places:
+        _check(Prefix, places[0].prefix)
+    return places
 
 
 def write_feed(

@@ -61,7 +61,7 @@ def attributes(proposal: Proposal, frame: FeedFrame) -> dict[str, Any]:
         "source": source,
         "columns": [_ordered(column) for column in _columns(proposal)],
         "key": list(proposal.key),
-        "catalog": {"database": f"{name}_db", "table": frame.prefix.rpartition("/")[2].lower()},
+        "catalog": {"database": f"{name}_db", "table": _crawled_name(frame.prefix)},
         "warehouse": {
             "staging": f"public.{name}",
             "fact": f"public.{name}_f",
@@ -69,6 +69,11 @@ def attributes(proposal: Proposal, frame: FeedFrame) -> dict[str, Any]:
         },
         "export": {"prefix": name, "format": "parquet"},
     }
+
+
+def _crawled_name(prefix: str) -> str:
+    """The crawler's name for the table of a prefix: its last folder, other characters as _."""
+    return re.sub("[^a-z0-9_]", "_", prefix.rpartition("/")[2].lower())
 
 
 def _columns(proposal: Proposal) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from xacct_assets.contract.days import PARTITION_COLUMN
 from xacct_assets.feed.spec.columns import LOADED_AT_COLUMN, SYSTEM_COLUMNS
@@ -34,12 +34,17 @@ def clean_name(header: str) -> str:
     return f"col_{name}"[:_LONGEST] if name[:1].isdigit() else name[:_LONGEST].rstrip("_")
 
 
-def column_names(headers: Sequence[str]) -> list[str]:
-    """A SQL name for each header, all different and none that the pipeline adds."""
+def column_names(headers: Sequence[str], also_taken: Collection[str] = ()) -> list[str]:
+    """A SQL name for each header, all different and none that the pipeline adds.
+
+    Args:
+        headers: of the file.
+        also_taken: names that this feed's folders add.
+    """
     names: list[str] = []
     for number, header in enumerate(headers, start=1):
         name = clean_name(header) or f"column_{number}"
-        if name in _TAKEN:
+        if name in _TAKEN or name in also_taken:
             name = f"{name}_in_file"
         base, count = name, 1
         while name in names:

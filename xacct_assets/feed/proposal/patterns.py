@@ -56,3 +56,11 @@ def place_of(name: str) -> Place | None:
                 continue
             return Place(match[1], layout, day)
     return None
+
+
+def folder_columns(names: Sequence[str]) -> frozenset[str]:
+    """Columns that the crawler makes of the samples' folders, as ``year=2026`` is one."""
+    places = [place for place in map(place_of, names) if place]
+    if any(place.layout is DayLayout.KEY_VALUE for place in places):
+        return frozenset({"year", "month", "day"})
+    return frozenset()

@@ -13,7 +13,7 @@ from xacct_assets.feed.proposal.encodings import Sample, decode
 from xacct_assets.feed.proposal.evidence import Evidence
 from xacct_assets.feed.proposal.key_choice import choose_key
 from xacct_assets.feed.proposal.names import column_names
-from xacct_assets.feed.proposal.patterns import file_patterns
+from xacct_assets.feed.proposal.patterns import file_patterns, folder_columns
 from xacct_assets.feed.proposal.tables import Table, read_tables
 
 #: NULL texts that hold for the whole file if one column has them.
@@ -60,6 +60,7 @@ def propose(
     Raises:
         SampleProblem: the samples are no CSV that a feed can have; with the fix.
     """
+    names = [sample.name for sample in samples]
     decisions = Decisions(answers or {}, take_likely)
     csv: dict[str, Any] = {}
     columns: Sequence[ColumnProposal] = []
@@ -68,14 +69,14 @@ def propose(
     table = _read(samples, csv, decisions)
     if table is not None:
         rows = table.count
-        columns = _columns(table, decisions)
+        columns = _columns(table, folder_columns(names), decisions)
         if nulls := _nulls_of_the_file(columns):
             csv["null_values"] = nulls
         key = choose_key(columns, table, decisions)
-    names = [sample.name for sample in samples]
-    return Proposal(
-        csv, columns, key, file_patterns(names), rows, decisions.questions, decisions.doubts
-    )
+    patterns = file_patterns(names)
+    if "*" in patterns:
+        decisions.doubt("its name has no suffix: every file of the folder is loaded (patterns)")
+    return Proposal(csv, columns, key, patterns, rows, decisions.questions, decisions.doubts)
 
 
 def _read(samples: Sequence[Sample], csv: dict[str, Any], decisions: Decisions) -> Table | None:
@@ -100,8 +101,10 @@ def _read(samples: Sequence[Sample], csv: dict[str, Any], decisions: Decisions) 
     return table
 
 
-def _columns(table: Table, decisions: Decisions) -> list[ColumnProposal]:
-    names = column_names(table.headers)
+def _columns(
+    table: Table, of_folders: frozenset[str], decisions: Decisions
+) -> list[ColumnProposal]:
+    names = column_names(table.headers, of_folders)
     readers = [
         ColumnReader(name, header if table.header_row else None, table.values(at))
         for at, (name, header) in enumerate(zip(names, table.headers, strict=True))

@@ -198,6 +198,53 @@ def test_a_sample_in_the_raw_bucket_tells_prefix_layout_and_day(
     assert "dg launch --assets 'group:orders' --partition 2026-02-03" in shown
 
 
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every object of the raw bucket has orders in it, with a column named year."""
+    data = ORDERS.replace("Order No,Placed On", "Order No,Year").encode()
+    monkeypatch.setattr("xacct_assets.aws_clients.AwsClients.client", lambda *_: None)
+    monkeypatch.setattr("xacct_assets.aws.s3.bucket.Bucket.read_start", lambda *_: (data, True))
+
+
+BUCKET = "s3://sample-inp-bucket-etl-local-111111111111"
+
+
+@pytest.mark.usefixtures("objects")
+@pytest.mark.parametrize(
+    ("folders", "table", "column"),
+    [
+        ("shop/my-orders/2026/02/03", "my_orders", "year"),
+        ("shop/Orders.v1/year=2026/month=02/day=03", "orders_v1", "year_in_file"),
+    ],
+)
+def test_the_folders_of_a_sample_tell_the_crawlers_table_and_columns(
+    feeds: Path, folders: str, table: str, column: str
+) -> None:
+    assert feed_new("orders", "--from", f"{BUCKET}/{folders}/a.csv", "--date-order", "dmy") == 0
+    feed = load_feed("orders", extra_feeds_dir=feeds)
+    assert feed.catalog.table == table
+    assert feed.columns[1].name == column
+
+
+@pytest.mark.usefixtures("objects")
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["2026/02/03/a.csv"], "is not in the folder of a day below a prefix"),
+        (["orders/dt=2026-02-03/a.csv"], "is not in the folder of a day below a prefix"),
+        (["our orders/2026/02/03/a.csv"], "'our orders' is not a prefix"),
+        (["a/2026/02/03/a.csv", "b/2026/02/03/a.csv"], "they are in a/YYYY/MM/DD and b/YYYY/MM/DD"),
+    ],
+)
+def test_folders_that_a_feed_cannot_have_are_refused(
+    feeds: Path, capsys: pytest.CaptureFixture[str], names: list[str], reason: str
+) -> None:
+    samples = [f"{BUCKET}/{name}" for name in names]
+    assert feed_new("orders", "--from", *samples, "--date-order", "dmy") == 1
+    assert reason in capsys.readouterr().err
+    assert list(feeds.iterdir()) == []
+
+
 def test_doubts_are_comments_in_the_file(feeds: Path) -> None:
     rows = [["Nr", "PLZ", "Preis"], *([n, f"0{n:04}", f"{n},50"] for n in range(60))]
     Path("kunden.csv").write_bytes(("sep=;\r\n" + excel_text(rows)).encode())

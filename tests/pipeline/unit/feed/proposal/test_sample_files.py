@@ -60,6 +60,13 @@ def test_what_is_no_feed_is_refused_with_the_reason(case: Case) -> None:
         proposal_of(case)
 
 
+@pytest.mark.parametrize(("name", "is_said"), [("orders", True), ("orders.csv", False)])
+def test_a_name_without_a_suffix_is_said_to_take_every_file(name: str, is_said: bool) -> None:
+    proposal = propose([Sample(name, b"id,name\n1,a\n2,b\n")])
+    said = [doubt.text for doubt in proposal.doubts]
+    assert any("every file of the folder is loaded" in text for text in said) == is_said
+
+
 @pytest.mark.parametrize("given", [";", "tab", "|"])
 def test_a_delimiter_that_no_row_has_is_refused_with_the_one_that_it_has(given: str) -> None:
     samples = [Sample("a.csv", b"id,name\n1,a\n2,b\n")]
