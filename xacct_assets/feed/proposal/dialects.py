@@ -110,28 +110,33 @@ def find_layout(texts: Sequence[SampleText], decisions: Decisions) -> Layout:
 def _given_delimiter(
     texts: Sequence[SampleText], skip: int, excel: re.Match[str] | None, decisions: Decisions
 ) -> str | None:
-    """The delimiter that a person gives, or Excel's line; None if that is not the rows'."""
+    """The delimiter that a person gives, or Excel's line; None if that is not the rows'.
+
+    Raises:
+        SampleProblem: the one that a person gives is not the rows'.
+    """
     answer = decisions.answers.get("delimiter")
     given = NAMES.get(answer or "", answer)
     said = excel[1] if excel and given is None else given
     if said is None:
         return None
-    is_absent = all(text.text.find(said, len(excel[0]) if excel else 0) < 0 for text in texts)
-    likeliest = _ranked(texts, skip, None)[0].layout
-    is_wrong = is_absent and likeliest.width > 1
+    line = f"its first line is Excel's sep={shown(said)}: skipped (preamble_lines: 1)"
+    start = len(excel[0]) if excel else 0
+    likeliest = None
+    if not any(said in text.text[start:] for text in texts):
+        likeliest = _ranked(texts, skip, None)[0].layout
+    if likeliest is None or likeliest.width == 1:
+        if given is None:
+            decisions.doubt(line)
+        return said
     other = shown(likeliest.dialect.delimiter)
     if given is None:
-        but = f"; the rows do not have it, but {other}" if is_wrong else ""
-        decisions.doubt(
-            f"its first line is Excel's sep={shown(said)}: skipped (preamble_lines: 1){but}"
-        )
-        return None if is_wrong else said
-    if is_wrong:
-        raise SampleProblem(
-            f"--delimiter {shown(given)}: no row has it; with {other} there are {likeliest.width} "
-            "columns. Give that one, or leave the flag out"
-        )
-    return given
+        decisions.doubt(f"{line}; the rows do not have it, but {other}")
+        return None
+    raise SampleProblem(
+        f"--delimiter {shown(given)}: no row has it; with {other} there are {likeliest.width} "
+        "columns. Give that one, or leave the flag out"
+    )
 
 
 def _chosen(trials: Sequence[_Trial], decisions: Decisions) -> _Trial:
