@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import yaml
+
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
 from xacct_sandbox.emulator.stack_rights import guard_resource_type
@@ -92,10 +94,22 @@ def patch_cloudformation(emulator: Emulator) -> None:
         return resource_type in emulator.worker_thread_types or on_worker(resource_type)
 
     emulator.stacks._runs_on_worker_thread = runs_on_worker_thread
+    engine = emulator.cloudformation_engine
+    engine.CfnLoader = _in_c(engine.CfnLoader)
     _patch_bucket_type(emulator)
     _patch_secret_type(emulator)
     for type_name, supported in _SUPPORTED.items():
         _refuse_other_properties(emulator, type_name, supported)
+
+
+def _in_c(loader: type[yaml.SafeLoader]) -> type[yaml.CSafeLoader]:
+    """The same YAML loader with libyaml's parser: a deployment parses its templates many times."""
+
+    class Loader(yaml.CSafeLoader):
+        yaml_constructors = loader.yaml_constructors
+        yaml_implicit_resolvers = loader.yaml_implicit_resolvers
+
+    return Loader
 
 
 _SUPPORTED = {

@@ -272,6 +272,7 @@ HOOKS: dict[str, tuple[str, ...]] = {
         "supports_drift",
     ),
     "ministack.services.cloudformation.engine": (
+        "CfnLoader",
         "_NO_VALUE",
         "_evaluate_conditions",
         "_resolve_dynamic_reference",

@@ -14,7 +14,7 @@ import yaml
 from xacct_sandbox.emulator.authorization.stack_resources import RESOURCE_TYPES
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     pass
 
 
