@@ -93,7 +93,7 @@ class Services:
         self._config = config
         self._glue = client(config, "account-b-admin", "glue")
         self._data = session.client(
-            "redshift-data", endpoint_url=config.endpoint_url, verify=str(config.ca_bundle)
+            "redshift-data", endpoint_url=config.endpoint_url, verify=str(config.ca_pem)
         )
 
     def work(self, crawler: str, job: str, since: float) -> list[Work]:

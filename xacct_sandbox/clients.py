@@ -74,7 +74,7 @@ def _of_session(session: boto3.Session, service: str) -> Any:
     return session.client(  # type: ignore[call-overload]
         service,
         endpoint_url=config.endpoint_url,
-        verify=str(config.ca_bundle),
+        verify=str(config.ca_pem),
         config=_CONFIG,
     )
 

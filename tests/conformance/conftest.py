@@ -37,7 +37,7 @@ def of_sandbox(sandbox: RunningSandbox) -> Target:
     """The two accounts of a sandbox."""
     options = {
         "endpoint_url": sandbox.config.endpoint_url,
-        "verify": str(sandbox.config.ca_bundle),
+        "verify": str(sandbox.config.ca_pem),
     }
     return Target(
         a=Account(sandbox.config.account_a, sandbox.session("account-a-admin"), options),

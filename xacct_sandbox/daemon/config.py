@@ -156,6 +156,7 @@ class SandboxConfig:
 
     @property
     def ca_pem(self) -> Path:
+        """The sandbox's CA, for AWS clients: each loads the file, and certifi's takes 20 ms."""
         return self.tls_dir / "ca.pem"
 
     @property

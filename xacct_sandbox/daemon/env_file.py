@@ -64,7 +64,7 @@ def connection(config: SandboxConfig) -> dict[str, str]:
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,
         "AWS_ENDPOINT_URL": config.endpoint_url,
-        "AWS_CA_BUNDLE": str(config.ca_bundle),
+        "AWS_CA_BUNDLE": str(config.ca_pem),
         # Of OpenSSL: `redshift_connector` loads the default certificates.
         "SSL_CERT_FILE": str(config.ca_bundle),
         **proxies.direct(os.environ),

@@ -44,6 +44,6 @@ def client(config: SandboxConfig, profile: str, service: str) -> Any:
     return session(config, profile).client(  # type: ignore[call-overload]
         service,
         endpoint_url=config.endpoint_url,
-        verify=str(config.ca_bundle),
+        verify=str(config.ca_pem),
         config=Config(proxies={}),  # the sandbox is on this machine
     )

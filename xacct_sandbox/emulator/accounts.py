@@ -113,7 +113,7 @@ def _config_file(config: SandboxConfig) -> configparser.RawConfigParser:
     common = {
         "region": config.region,
         "endpoint_url": config.endpoint_url,
-        "ca_bundle": str(config.ca_bundle),
+        "ca_bundle": str(config.ca_pem),
     }
     parser = configparser.RawConfigParser()
     for profile in profiles(config):

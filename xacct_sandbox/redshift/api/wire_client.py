@@ -35,7 +35,7 @@ class ConnectionLost(DatabaseError):
 
 def trust_own_authority(config: SandboxConfig) -> None:
     """Let the driver, which loads only the default certificates, find the sandbox's CA."""
-    os.environ["SSL_CERT_FILE"] = str(config.ca_bundle)
+    os.environ["SSL_CERT_FILE"] = str(config.ca_pem)
 
 
 def connect(config: SandboxConfig, *, database: str, user: str, password: str) -> Any:

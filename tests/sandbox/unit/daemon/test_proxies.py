@@ -60,7 +60,7 @@ def test_the_sandboxs_own_clients_have_no_proxy(
         "[developer]\naws_access_key_id = a\naws_secret_access_key = b\n"
     )
     config.tls_dir.mkdir()
-    config.ca_bundle.touch()
+    config.ca_pem.touch()
     client = profiles.client(config, "developer", "sts")
     assert client._endpoint.http_session._proxy_config.proxy_url_for(ENDPOINT) is None
     assert _CONFIG.proxies == {}
