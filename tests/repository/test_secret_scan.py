@@ -79,6 +79,20 @@ def test_a_secret_is_found_in_every_way_of_writing_it(form: str, value: str) -> 
     assert [leak.location for leak in leaks(pieces, [Secret("it", value)])] == ["place"]
 
 
+@pytest.mark.parametrize("before", range(9))
+@pytest.mark.parametrize("value", [KEY, "p@ss w0rd", "fifteen-letters"])
+def test_a_secret_is_found_at_every_offset_to_the_last_byte(before: int, value: str) -> None:
+    pieces = [("another", b"zzz"), ("place", b"x" * before + value.encode()), ("third", b"y")]
+    (leak,) = leaks(pieces, [Secret("it", value), Secret("like it", value[:8] + "*" * 20)])
+    assert (leak.location, leak.secret, leak.offset) == ("place", "it", before)
+
+
+def test_two_halves_in_two_places_are_no_secret() -> None:
+    halves = [("first", KEY[:20].encode()), ("second", KEY[20:].encode())]
+    assert leaks(halves, [Secret("it", KEY)]) == []
+    assert leaks([], [Secret("it", KEY)]) == leaks(halves, []) == []
+
+
 def test_a_run_that_was_given_a_secret_or_told_one_is_found() -> None:
     @dg.op(config_schema={"password": str})
     def careless(context) -> None:

@@ -48,6 +48,7 @@ def test_a_planted_secret_is_found_wherever_it_was_written(
     found: set[str] = set()
     # State is written a moment later; the suite's limit ends this.
     while "cloudwatch_logs.json" not in found:
+        time.sleep(0.5)
         found = {leak.location for leak in leaks(files_below(state), secret)}
     found = {leak.location for leak in leaks(files_below(sandbox.config.home), secret)}
     assert expected <= found
