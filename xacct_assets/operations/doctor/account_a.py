@@ -9,7 +9,7 @@ from xacct_assets.aws.botocore_errors import aws_call, error_code
 from xacct_assets.aws.errors import InvalidRequest, NotFound
 from xacct_assets.operations.deployment.plan import reads_queue
 from xacct_assets.operations.doctor import keys
-from xacct_assets.operations.doctor.comparison import differences, policy_differences
+from xacct_assets.operations.doctor.comparison import differences, require_policy
 from xacct_assets.operations.doctor.findings import Caution
 
 if TYPE_CHECKING:
@@ -35,19 +35,7 @@ def bucket_policy(here: Installation, logical_id: str) -> str:
             if error_code(error) != "NoSuchBucketPolicy":
                 raise
     document = expected["PolicyDocument"]
-    problems = policy_differences(document, present)
-    if problems:
-        shown = [
-            statement
-            for statement in document["Statement"]
-            if any(f"statement {statement['Sid']}" in problem for problem in problems)
-        ]
-        raise InvalidRequest(
-            f"the policy of bucket {name} is not as infra/account_a.yaml says: "
-            f"{'; '.join(problems)}",
-            account=owner,
-            fix=f"{DEPLOY} restores it; by hand, these statements: {json.dumps(shown)}",
-        )
+    require_policy(f"bucket {name}", document, present, owner, "a")
     return f"the policy of {name} has its {len(document['Statement'])} statements"
 
 

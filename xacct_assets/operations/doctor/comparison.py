@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from xacct_assets.aws.errors import InvalidRequest
 from xacct_assets.operations.deployment.templates import Unknown
+
+if TYPE_CHECKING:
+    from xacct_assets.operations.deployment.plan import Account
 
 _SHOWN = 160
 
@@ -25,6 +30,34 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
 def policy_differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[str]:
     """One line for each statement that is missing or changed, and for each that denies besides."""
     return list(_policy_differences(expected, actual))
+
+
+def require_policy(
+    thing: str, expected: Mapping[str, Any], actual: Mapping[str, Any], owner: str, letter: Account
+) -> None:
+    """A resource's policy is as the template of its account says.
+
+    Args:
+        thing: whose policy it is.
+        owner: the id of its account.
+
+    Raises:
+        InvalidRequest: A statement is missing or changed, or one denies besides.
+    """
+    problems = policy_differences(expected, actual)
+    if problems:
+        shown = [
+            statement
+            for statement in expected["Statement"]
+            if any(re.match(rf"statement {statement['Sid']}\b", line) for line in problems)
+        ]
+        by_hand = f"; by hand, these statements: {json.dumps(shown)}" if shown else ""
+        raise InvalidRequest(
+            f"the policy of {thing} is not as infra/account_{letter}.yaml says: "
+            f"{'; '.join(problems)}",
+            account=owner,
+            fix=f"`xacct deploy --account {letter}` restores it{by_hand}",
+        )
 
 
 def _differences(expected: Any, actual: Any, path: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xacct_assets.aws.botocore_errors import aws_call
 from xacct_assets.aws.errors import InvalidRequest, NotFound
 from xacct_assets.key_settings import CREATE, IN_ACCOUNT_A, KeyKind
-from xacct_assets.operations.doctor.comparison import policy_differences
+from xacct_assets.operations.doctor.comparison import require_policy
 
 if TYPE_CHECKING:
     from xacct_assets.operations.deployment.plan import Account
@@ -51,19 +51,7 @@ def key(here: Installation, kind: KeyKind) -> str:
     expected = template.properties(MADE[kind][1])["KeyPolicy"]
     with aws_call("kms:GetKeyPolicy", arn, account=owner):
         present = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
-    problems = policy_differences(expected, present)
-    if problems:
-        shown = [
-            statement
-            for statement in expected["Statement"]
-            if any(f"statement {statement['Sid']}" in problem for problem in problems)
-        ]
-        raise InvalidRequest(
-            f"the policy of {arn} is not as infra/account_{letter}.yaml says: "
-            f"{'; '.join(problems)}",
-            account=owner,
-            fix=f"{deploy} restores it; by hand, these statements: {json.dumps(shown)}",
-        )
+    require_policy(arn, expected, present, owner, letter)
     return f"{arn}: enabled, its policy has its {len(expected['Statement'])} statements"
 
 

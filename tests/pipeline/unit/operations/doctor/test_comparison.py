@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from xacct_assets.aws.errors import InvalidRequest
 from xacct_assets.operations.deployment.templates import UNKNOWN
-from xacct_assets.operations.doctor.comparison import differences, policy_differences
+from xacct_assets.operations.doctor.comparison import (
+    differences,
+    policy_differences,
+    require_policy,
+)
 
 READ = {"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObject", "s3:List*"], "Resource": "*"}
 
@@ -97,3 +103,37 @@ def test_a_statement_without_a_sid_is_compared_with_the_one_most_like_it() -> No
     assert policy_differences(policy(trust), policy(other, trust)) == []
     (line,) = policy_differences(policy(trust), policy(other))
     assert "Principal.AWS is arn:c (should be arn:b)" in line
+
+
+READ_MORE = {**READ, "Sid": "ReadMore"}
+FOREIGN = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("actual", "shown"),
+    [
+        pytest.param(policy(READ), [READ_MORE], id="missing"),
+        pytest.param(policy(READ_MORE), [READ], id="missing, the beginning of another's name"),
+        pytest.param(policy({**READ, "Effect": "Deny"}, READ_MORE), [READ], id="changed"),
+        pytest.param({}, [READ, READ_MORE], id="no policy"),
+    ],
+)
+def test_the_repair_by_hand_shows_the_statements_to_write(
+    actual: dict[str, Any], shown: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"bucket b is not as infra/account_a\.yaml"
+    ) as refused:
+        require_policy("bucket b", policy(READ, READ_MORE), actual, "111111111111", "a")
+    deploy, by_hand = refused.value.fix.split("; by hand, these statements: ")
+    assert (deploy, json.loads(by_hand)) == ("`xacct deploy --account a` restores it", shown)
+
+
+def test_against_a_statement_that_denies_besides_nothing_is_to_be_written() -> None:
+    with pytest.raises(InvalidRequest, match="a statement denies") as refused:
+        require_policy("key k", policy(READ), policy(READ, FOREIGN), "222222222222", "b")
+    assert refused.value.fix == "`xacct deploy --account b` restores it"
+
+
+def test_a_policy_as_the_template_says_passes() -> None:
+    require_policy("key k", policy(READ), policy(READ), "222222222222", "b")
