@@ -79,7 +79,7 @@ def test_a_day_materialized_from_the_dialog_is_green_and_counted(
     ui.select_partitions(DAY)
     ui.expect_green(DAY)
     ui.partition(DAY).first.click()
-    read = ui.page.get_by_role("row", name=re.compile("xacct/rows_read"))
+    read = ui.page.get_by_role("row", name=re.compile("rows_read"))
     expect(read.get_by_text(str(rows), exact=True)).to_be_visible()
     ui.keep("new-feed-4-day")
     ui.open_asset("apparel/s3_export", "Checks")
