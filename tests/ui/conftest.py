@@ -64,7 +64,7 @@ def sandbox(landed_days: list[date]) -> Iterator[RunningSandbox]:
         running.run("xacct_assets.operations.cli", "deploy", "--yes")
         running.run(
             *("xacct_sandbox.cli", "land", "--rows", str(ROWS_A_DAY)),
-            *("--date", str(landed_days[-1]), "--days", str(len(landed_days))),
+            *("--date", str(landed_days[0]), "--days", str(len(landed_days))),
         )
         yield running
 
