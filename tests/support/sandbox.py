@@ -58,6 +58,7 @@ class RunningSandbox:
         folders: folders that Dagster's processes write to.
         outputs: commands, and what they printed.
         canaries: secrets that tests put into the sandbox.
+        deployed: by the folder of extra feeds: the stacks after the deployment of those feeds.
     """
 
     config: SandboxConfig
@@ -68,6 +69,7 @@ class RunningSandbox:
     folders: list[Path] = field(default_factory=list, compare=False)
     outputs: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
     canaries: set[str] = field(default_factory=set, compare=False, repr=False)
+    deployed: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -123,9 +125,32 @@ class RunningSandbox:
         return session.client(
             service,
             endpoint_url=self.config.endpoint_url,
-            verify=str(self.config.ca_bundle),
+            verify=str(self.config.ca_pem),
             **options,
         )
+
+    def deploy(self) -> None:
+        """`xacct deploy`, unless no stack was changed since it deployed the same feeds.
+
+        Every deployment of other feeds changes stacks: the policies of roles name the databases of
+        the feeds, and each feed has a stack.
+        """
+        feeds = self.extra_settings.get("XACCT_EXTRA_FEEDS_DIR", "")
+        if self.deployed.get(feeds) != self.stacks():
+            self.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
+            self.deployed[feeds] = self.stacks()
+
+    def stacks(self) -> list[tuple[str, str, str]]:
+        """Id, status and time of the last change of each stack in both accounts."""
+        return [
+            (
+                stack["StackId"],
+                stack["StackStatus"],
+                str(stack.get("LastUpdatedTime", stack["CreationTime"])),
+            )
+            for profile in ("account-a-admin", "account-b-admin")
+            for stack in self.client(profile, "cloudformation").describe_stacks()["Stacks"]
+        ]
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Python module in a subprocess, e.g. ``run("xacct_sandbox.cli", "status")``.
@@ -235,7 +260,7 @@ def bare_sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture(scope="session")
 def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
     """The sandbox after `xacct deploy`, as `xacct-sandbox up` leaves it."""
-    bare_sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
+    bare_sandbox.deploy()
     return bare_sandbox
 
 
@@ -243,11 +268,11 @@ def sandbox(bare_sandbox: RunningSandbox) -> RunningSandbox:
 def feeds_sandbox(sandbox: RunningSandbox) -> RunningSandbox:
     """The same sandbox with the feeds of ``tests/feeds`` deployed too.
 
-    For each module again, as another may have deployed other feeds: S3 then notifies nobody.
+    For each module again if another has deployed other feeds: S3 then notifies nobody.
     """
     settings = {**sandbox.extra_settings, "XACCT_EXTRA_FEEDS_DIR": str(EXTRA_FEEDS_DIR)}
     with_feeds = replace(sandbox, extra_settings=settings)
-    with_feeds.run("xacct_assets.operations.cli", "--no-env-file", "deploy", "--yes")
+    with_feeds.deploy()
     return with_feeds
 
 
@@ -261,9 +286,9 @@ def one_pipeline(sandbox: RunningSandbox) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def pipeline(one_pipeline: Pipeline) -> Pipeline:
-    """The same pipeline, deployed again: another module may have deployed other feeds.
+    """The same pipeline, deployed again if another module has deployed other feeds.
 
     The roles then have no right on the catalog database of this one.
     """
-    one_pipeline.sandbox.run("xacct_assets.operations.cli", "deploy", "--yes")
+    one_pipeline.sandbox.deploy()
     return one_pipeline
