@@ -13,10 +13,14 @@ BIN     := .venv/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 PIP     := $(BIN)/python $(INSTALL) --constraint constraints.txt
 SANDBOX := $(BIN)/python -m xacct_sandbox.cli
+UNIT    := tests/pipeline/unit tests/sandbox/unit tests/repository
+FUNCTIONAL := tests/pipeline/functional
+# A worker often waits: for Dagster's queue, for a job that is held, for a timeout. Each has a sandbox of 1 to 2 GB.
+WORKERS ?= 3
 BROWSERS := chromium chromium-browser google-chrome
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop test test-unit test-functional test-integration test-conformance test-aws test-compat test-install test-ui test-long test-iam chaos lint check bench clean
+.PHONY: help setup run stop test test-unit test-functional test-integration test-conformance test-aws test-compat test-install test-ui test-long test-iam chaos lint lint-python lint-templates check bench clean
 
 help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,16 +50,19 @@ run: setup ## Run the whole pipeline here, then serve the Dagster UI (UI=0: stop
 stop: ## End everything that `make run` started
 	@if test -e .venv/ready; then $(SANDBOX) down; else echo "Nothing to stop: nothing is installed here."; fi
 
-test: lint test-unit test-functional test-integration ## Everything that must hold before a change lands
+# Unit and functional tests in one session: its workers start once, and none is idle at the end of the first.
+test: lint ## Everything that must hold before a change lands
+	@$(BIN)/python -m pytest $(UNIT) $(FUNCTIONAL) -q --numprocesses 2
+	@$(MAKE) --no-print-directory test-integration
 
 test-unit: .venv/ready-test ## The claims that need no processes
-	@$(BIN)/python -m pytest tests/pipeline/unit tests/sandbox/unit tests/repository -q --numprocesses 2
+	@$(BIN)/python -m pytest $(UNIT) -q --numprocesses 2
 
 test-functional: .venv/ready-test ## The claims about runs, ranges and ticks: a Dagster instance, an AWS in memory
-	@$(BIN)/python -m pytest tests/pipeline/functional -q --numprocesses 2
+	@$(BIN)/python -m pytest $(FUNCTIONAL) -q --numprocesses 2
 
 test-integration: .venv/ready-test ## The claims about the running system and about AWS, on sandboxes of their own
-	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration tests/conformance -q --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/pipeline/integration tests/sandbox/integration tests/conformance -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-conformance: .venv/ready-test ## The claims about AWS (docs/aws-claims.md), on one sandbox
 	@$(BIN)/python -m pytest tests/conformance -q
@@ -89,8 +96,13 @@ chaos: .venv/ready-test ## Faults, kills and late files over many seeds; stopped
 	@$(BIN)/python -W ignore -m tools.chaos $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),40)) $(CHAOS)
 
 lint: .venv/ready-test .venv/ready-checkov ## Style, imports, common mistakes, types; templates and their policies
+	@$(MAKE) --no-print-directory --jobs 2 lint-python lint-templates
+
+lint-python: .venv/ready-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/python -m mypy
-	@$(BIN)/python -c 'from cfnlint.runner import main; main()' && $(BIN)/python -m tools.iam_lint && .venv/checkov/bin/python -m checkov.main --config-file .checkov.yaml
+
+lint-templates: .venv/ready-test .venv/ready-checkov
+	@$(BIN)/python -c 'from cfnlint.runner import main; main()' && $(BIN)/python -m tools.iam_lint && .venv/checkov/bin/python -m tools.checkov_scan --config-file .checkov.yaml
 
 # In an environment of its own: checkov pins a boto3 that is years older than ours.
 .venv/ready-checkov: tools/checkov.txt .venv/ready

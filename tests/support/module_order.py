@@ -16,6 +16,7 @@ LONGEST = (
     "test_deploy_and_destroy",
     "test_pipeline",
     "test_iam_removal",
+    "test_new_feed",
     "test_doctor",
     "test_run_queue",
     "test_malformed_files",
@@ -26,6 +27,7 @@ LONGEST = (
     "test_tampering",
     "test_arrival_live",
     "test_read_paths",
+    "test_password_rotation",
 )
 
 
