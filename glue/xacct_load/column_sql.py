@@ -28,7 +28,7 @@ from xacct_assets.contract.load_request import FeedColumn
 from xacct_assets.contract.value_formats import NUMBERS, MomentFormat, NumberFormat
 from xacct_load.format_sql import plain_moment, plain_number
 from xacct_load.sql_texts import matches as _matches
-from xacct_load.sql_texts import sql_text
+from xacct_load.sql_texts import part, sql_text
 
 _INTEGERS = {"bigint": "BIGINT", "integer": "INT", "smallint": "SMALLINT"}
 _FLOATS = {"double precision": "DOUBLE", "real": "FLOAT"}
@@ -207,11 +207,11 @@ def _timestamp(name: str, text: str) -> ValueSql:
     # Most texts need no formatting, which costs Spark more than all else: such a long one has
     # seconds without a fraction, and at most a Z.
     fraction = ".000000" if name == "timestamp" else ".000000+00"
-    whole_seconds = f"CONCAT(LEFT({text}, 10), ' ', SUBSTR({text}, 12, 8), '{fraction}')"
+    whole_seconds = f"CONCAT({part(text, 1, '10')}, ' ', {part(text, 12, '8')}, '{fraction}')"
     return replace(
         found,
         loaded=f"CASE WHEN {_matches(text, f'{_DATE}[T ]{_TIME_OF_DAY}{zone}')} THEN "
-        f"CASE WHEN LENGTH({text}) NOT BETWEEN 19 AND 20 THEN {found.loaded} "
+        f"CASE WHEN OCTET_LENGTH({text}) NOT BETWEEN 19 AND 20 THEN {found.loaded} "
         f"WHEN TRY_CAST({text} AS TIMESTAMP) IS NOT NULL THEN {whole_seconds} END END",
     )
 

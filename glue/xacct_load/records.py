@@ -8,8 +8,8 @@ parsed once:
 - **Whole.** One task reads the file from its beginning to its end.
 
 What a reader of CSV could be wrong about (quotes inside fields, a wrong number of fields) is not
-taken from that one parse: such a record is not *plain*. Of a file that is read whole it is parsed
-again by itself, and `validation` looks at its quotes.
+taken from that one parse: such a record is not *plain*. It is parsed again by itself, and
+`validation` looks at its quotes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from xacct_assets.contract.load_request import LoadRequest
 from xacct_load.headers import Header
 from xacct_load.source_files import SourceFile
-from xacct_load.sql_texts import sql_text
+from xacct_load.sql_texts import part, sql_text
 
 #: Where from_csv puts a record whose number of fields is not that of the header.
 _MALFORMED = "malformed"
@@ -134,8 +134,9 @@ def _split_files(
 ) -> DataFrame:
     """The records of files that are read split."""
     # The carriage return of CRLF belongs to the line end.
-    record = "IF(ENDSWITH(value, '\r'), LEFT(value, LENGTH(value) - 1), value)"
-    fields, quote = _fields(width), sql_text(request.dialect.quote)
+    without_return = part("value", 1, "OCTET_LENGTH(value) - 1")
+    record = f"IF(ENDSWITH(value, '\r'), {without_return}, value)"
+    delimiter = sql_text(request.dialect.delimiter)
     return (
         spark.read.options(lineSep="\n", **path_options)
         .text(paths)
@@ -145,14 +146,21 @@ def _split_files(
             f"{record} AS raw_record",
         )
         .where("raw_record <> ''")
-        .withColumn("parsed", _parsed(request, width))
+        .withColumn("pieces", F.expr(_pieces(request)))
+        .withColumn(
+            "is_plain",
+            F.expr(f"SIZE(pieces) = {width} AND ARRAY_JOIN(pieces, {delimiter}) = raw_record"),
+        )
+        .withColumn("again", F.when(~F.col("is_plain"), _parsed(request, width)))
         .select(
-            *("file_path", "block", "raw_record"),
-            F.expr(
-                f"NOT CONTAINS(raw_record, {quote}) OR {_is_plain(request, width, doubled=True)}"
-            ).alias("is_plain"),
-            F.col(f"parsed.{_MALFORMED}").isNull().alias("is_row"),
-            *(F.col(f"parsed.{name}") for name in fields),
+            *("file_path", "block", "raw_record", "is_plain"),
+            F.expr(f"is_plain OR again.{_MALFORMED} IS NULL").alias("is_row"),
+            *(
+                F.expr(f"IF(is_plain, {_content(request, f'pieces[{n}]')}, again.{name})").alias(
+                    name
+                )
+                for n, name in enumerate(_fields(width))
+            ),
         )
     )
 
@@ -216,21 +224,45 @@ def _parsed(request: LoadRequest, width: int) -> Column:
     )
 
 
-def _is_plain(request: LoadRequest, width: int, *, doubled: bool = False) -> str:
-    """SQL that is true of a record with as many fields as the header that all readers read alike.
+def _pieces(request: LoadRequest) -> str:
+    """SQL of the fields of a record, with their quotes.
 
-    Each field is without quotes, or is quoted and has none inside (or, if ``doubled``, only doubled
-    ones). The possessive quantifiers keep Java from going back, and it goes only one level deeper
-    for each field.
+    A record that is not plain has text that is in none of them. The possessive quantifier keeps
+    Java from recursion.
     """
     dialect = request.dialect
-    quote, delimiter, escape = (
-        f"\\x{ord(mark):02x}" for mark in (dialect.quote, dialect.delimiter, dialect.escape)
+    quote, delimiter = (f"\\x{ord(mark):02x}" for mark in (dialect.quote, dialect.delimiter))
+    quoted = f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*+{quote}"
+    field = f"{delimiter}({quoted}|[^{quote}{delimiter}]*)"
+    behind_delimiter = f"CONCAT({sql_text(dialect.delimiter)}, raw_record)"
+    return (
+        f"IF(CONTAINS(raw_record, {sql_text(dialect.quote)}), "
+        f"REGEXP_EXTRACT_ALL({behind_delimiter}, {sql_text(field)}), "
+        f"SPLIT(raw_record, {sql_text(re.escape(dialect.delimiter))}))"
     )
-    content = f"[^{quote}{escape}]*+"
-    if doubled and escape == quote:
-        content += f"(?:{quote}{quote}[^{quote}]*+)*+"
-    field = f"(?:{quote}{content}{quote}|[^{quote}{delimiter}]*+)"
+
+
+def _content(request: LoadRequest, piece: str) -> str:
+    """SQL of a field without its quotes; NULL if it is empty and has none."""
+    quote = request.dialect.quote
+    inside = part(piece, 2, f"OCTET_LENGTH({piece}) - 2")
+    return (
+        f"CASE WHEN STARTSWITH({piece}, {sql_text(quote)}) "
+        f"THEN REPLACE({inside}, {sql_text(quote * 2)}, {sql_text(quote)}) "
+        f"ELSE NULLIF({piece}, '') END"
+    )
+
+
+def _is_plain(request: LoadRequest, width: int) -> str:
+    """SQL that is true of a record with as many fields as the header that all readers read alike.
+
+    Each field is without quotes, or is quoted and has none inside. The atomic group keeps Java from
+    going back, and it goes only one level deeper for each field.
+    """
+    quote, delimiter = (
+        f"\\x{ord(mark):02x}" for mark in (request.dialect.quote, request.dialect.delimiter)
+    )
+    field = f"(?>{quote}[^{quote}]*{quote}|[^{quote}{delimiter}]*)"
     pattern = f"^{field}(?:{delimiter}{field}){{{width - 1}}}\\z"
     return f"COALESCE(raw_record RLIKE {sql_text(pattern)}, FALSE)"
 

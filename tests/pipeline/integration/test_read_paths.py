@@ -302,6 +302,38 @@ def test_a_text_that_begins_with_quotes_is_no_text_behind_a_quote(
         ]
 
 
+@pytest.mark.parametrize(("delimiter", "quote"), [("|", "^"), ("$", "\\"), (".", "*"), ("]", "-")])
+def test_marks_that_mean_something_in_patterns_are_taken_as_they_are(
+    spark: SparkSession, tmp_path: Path, delimiter: str, quote: str
+) -> None:
+    lines = ["code,name,note", "1,a,b", '2,"c,d",', '"3",,""', "4,x", '5,"""","e""f"', '6,a"b,c']
+    text = "\n".join(lines).replace('"', quote).replace(",", delimiter)
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    source = {**request_json()["source"], "delimiter": delimiter, "quote": quote, "escape": quote}
+    for split in ([], ["a.csv"]):
+        outcome = read(spark, tmp_path, files, split, few=True, source=source)
+        assert outcome.rows["a.csv"] == [
+            ("1", "a", "b"),
+            ("2", f"c{delimiter}d", None),
+            ("3", None, ""),
+            ("5", quote, f"e{quote}f"),
+            ("6", f"a{quote}b", "c"),
+        ]
+        assert outcome.rejects["a.csv"] == [(f"4{delimiter}x", "wrong number of fields")]
+
+
+def test_a_text_of_any_number_of_quotes_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    """Java's patterns answer with a StackOverflowError where they go back for each of them."""
+    quotes = '"' * 20_000
+    row = (quotes, "a", None)
+    text = f'code,name,note\n"{quotes * 2}",a,\n"{quotes},b,\n'
+    files = {"a.csv": Written(NAMES, text, [], [], breaks=False)}
+    columns = [{"name": n, "type": "varchar(65535)", "nullable": n != "code"} for n in NAMES]
+    outcome = read(spark, tmp_path, files, ["a.csv"], few=True, columns=columns)
+    assert outcome.rows["a.csv"] == [row]
+    assert outcome.rejects["a.csv"] == [(f'"{quotes},b,', AFTER_QUOTE)]
+
+
 @pytest.mark.parametrize("columns", [9, 100])
 def test_every_method_that_spark_generates_for_a_feed_is_short_enough_for_java_to_compile(
     spark: SparkSession, tmp_path: Path, columns: int
