@@ -74,6 +74,7 @@ def test_a_day_materialized_from_the_dialog_is_green_and_counted(
     ui.launch(DAY, button="Launch 1 run")
 
     ui.wait_for_run()
+    ui.filter_events("type:ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION")
     ui.keep("new-feed-3-run")
     ui.open_asset("apparel/staging_table", "Partitions")
     ui.select_partitions(DAY)
