@@ -8,17 +8,16 @@ of `EcsRunLauncher`, which needs ECS, runs have Dagster's default launcher.
 from __future__ import annotations
 
 import http.client
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from tests.support.clone import pythons
+from tests.support.clone import python_311_for
 from tests.support.installation import Installation, Release, install
 from tests.support.pipeline import FEED, Pipeline
-from tests.support.production_dagster import TASKS, ProductionDagster, as_user
+from tests.support.production_dagster import TASKS, USER, ProductionDagster
 from tests.support.project import ROOT
 from tests.support.sandbox import RunningSandbox, sandbox_folder
 from xacct_sandbox.daemon import latency
@@ -54,17 +53,7 @@ def root() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def image(root: Path, wheel: Path) -> Installation:
     """Installed as the Dockerfile does: the wheel with the extra, at the pinned versions."""
-    python = next(filter(_runs_as_user, pythons("3.11").values()), None)
-    if python is None:
-        pytest.skip(f"no Python 3.11 that another user can run: {pythons('3.11')}")
-    return install(root / "venv", python, wheel, PINNED, "orchestrator")
-
-
-def _runs_as_user(python: str) -> bool:
-    try:
-        return subprocess.run([python, "-c", ""], check=False, **as_user()).returncode == 0
-    except PermissionError:
-        return False
+    return install(root / "venv", python_311_for(USER), wheel, PINNED, "orchestrator")
 
 
 @pytest.fixture(scope="module")

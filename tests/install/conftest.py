@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clone import DEBIAN_12, Clone, newest, python_311, pythons
+from tests.support.clone import DEBIAN_12, Clone, newest, python_311, python_311_for, pythons
 from tests.support.sandbox import free_port, free_wire_port, sandbox_folder
 
 ODD_NAME = "it's my repo dir é"
@@ -73,28 +73,16 @@ def unprivileged(
     """Of a user who is not root and has no HOME."""
     if os.geteuid() != 0:
         return replace(request.getfixturevalue("plain"), without=HOME_VARIABLES)
-    python = next((path for path in pythons("3.11").values() if _runs_as_other(path)), None)
-    if python is None:
-        pytest.skip(f"no Python 3.11 that {UNPRIVILEGED} can run: {pythons('3.11')}")
     with sandbox_folder() as folder:
         folder.chmod(0o755)
         cache = _copy_of_pip_cache(folder)
         return make_clone(
             "unprivileged",
-            python,
+            python_311_for(UNPRIVILEGED),
             user=UNPRIVILEGED,
             without=HOME_VARIABLES,
             variables={"PIP_CACHE_DIR": str(cache)},
         )
-
-
-def _runs_as_other(python: str) -> bool:
-    command = [python, "-c", "import ensurepip, venv"]
-    try:
-        done = subprocess.run(command, user=UNPRIVILEGED, capture_output=True, check=False)
-    except PermissionError:
-        return False
-    return done.returncode == 0
 
 
 def _copy_of_pip_cache(folder: Path) -> Path:

@@ -167,11 +167,40 @@ def newest(minor: str) -> str | None:
 
 
 def python_311(version: str | None) -> str:
-    """The path of a Python 3.11; the test is skipped, by name, if it is not on this machine."""
+    """The path of a Python 3.11. Without it nothing is proven, so the test fails."""
     found = pythons("3.11")
     if version not in found:
-        pytest.skip(f"Python {version or '3.11'} is not on this machine; found: {list(found)}")
+        wanted = version or "3.11"
+        pytest.fail(
+            f"Python {wanted} with ensurepip and venv is not on this machine (found: "
+            f"{list(found)}); install it, for instance by `pyenv install {wanted}`"
+        )
     return found[str(version)]
+
+
+def python_311_for(user: str) -> str:
+    """The path of a Python 3.11 that a user can run. Without one the test fails.
+
+    Those that root has installed by pyenv are in a folder that only root may enter.
+    """
+    found = pythons("3.11")
+    python = next((path for path in found.values() if _runs_for(user, path)), None)
+    if python is None:
+        pytest.fail(
+            f"no Python 3.11 that {user} can run (found: {found}); install one for all users"
+            " (Debian: `apt-get install python3.11-venv`), or do not run the tests as root"
+        )
+    return python
+
+
+def _runs_for(user: str, python: str) -> bool:
+    other = {"user": user} if os.geteuid() == 0 else {}
+    command = [python, "-c", "import ensurepip, venv, ssl"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, **other)
+    except PermissionError:
+        return False
+    return done.returncode == 0
 
 
 def _candidates(minor: str) -> Iterator[str]:
