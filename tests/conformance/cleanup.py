@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -90,24 +91,29 @@ def _pages(client: Any, operation: str, member: str, **request: Any) -> Iterator
         yield from page.get(member, ())
 
 
-def _stacks(cloudformation: Any, prefix: str) -> _Found:
-    for stack in _pages(cloudformation, "describe_stacks", "Stacks"):
-        name = stack["StackName"]
+def _named(kind: str, names: Iterable[str], prefix: str, remove: Callable[[str], Any]) -> _Found:
+    for name in names:
         if name.startswith(prefix):
-            yield "stack", name, lambda name=name: cloudformation.delete_stack(StackName=name)
+            yield kind, name, partial(remove, name)
+
+
+def _stacks(cloudformation: Any, prefix: str) -> _Found:
+    names = _member("StackName", _pages(cloudformation, "describe_stacks", "Stacks"))
+    yield from _named("stack", names, prefix, lambda n: cloudformation.delete_stack(StackName=n))
 
 
 def _glue(glue: Any, prefix: str) -> _Found:
-    for name in _listed(glue.list_crawlers, "CrawlerNames"):
-        if name.startswith(prefix):
-            yield "crawler", name, lambda name=name: _stop_and_delete_crawler(glue, name)
-    for name in _listed(glue.list_jobs, "JobNames"):
-        if name.startswith(prefix):
-            yield "Glue job", name, lambda name=name: glue.delete_job(JobName=name)
-    for database in _pages(glue, "get_databases", "DatabaseList"):
-        name = database["Name"]
-        if name.startswith(prefix.replace("-", "_")):
-            yield "Glue database", name, lambda name=name: glue.delete_database(Name=name)
+    crawlers = _listed(glue.list_crawlers, "CrawlerNames")
+    yield from _named("crawler", crawlers, prefix, partial(_stop_and_delete_crawler, glue))
+    jobs = _listed(glue.list_jobs, "JobNames")
+    yield from _named("Glue job", jobs, prefix, lambda n: glue.delete_job(JobName=n))
+    databases = _member("Name", _pages(glue, "get_databases", "DatabaseList"))
+    prefix = prefix.replace("-", "_")
+    yield from _named("Glue database", databases, prefix, lambda n: glue.delete_database(Name=n))
+
+
+def _member(name: str, items: Iterable[Any]) -> Iterator[str]:
+    return (item[name] for item in items)
 
 
 def _listed(call: Callable[..., Any], member: str) -> Iterator[Any]:
@@ -128,22 +134,14 @@ def _stop_and_delete_crawler(glue: Any, name: str) -> None:
 
 
 def _warehouse(serverless: Any, prefix: str) -> _Found:
-    for workgroup in _pages(serverless, "list_workgroups", "workgroups"):
-        name = workgroup["workgroupName"]
-        if name.startswith(prefix):
-            yield (
-                "workgroup",
-                name,
-                lambda name=name: serverless.delete_workgroup(workgroupName=name),
-            )
-    for namespace in _pages(serverless, "list_namespaces", "namespaces"):
-        name = namespace["namespaceName"]
-        if name.startswith(prefix):
-            yield (
-                "namespace",
-                name,
-                lambda name=name: serverless.delete_namespace(namespaceName=name),
-            )
+    workgroups = _member("workgroupName", _pages(serverless, "list_workgroups", "workgroups"))
+    yield from _named(
+        "workgroup", workgroups, prefix, lambda n: serverless.delete_workgroup(workgroupName=n)
+    )
+    namespaces = _member("namespaceName", _pages(serverless, "list_namespaces", "namespaces"))
+    yield from _named(
+        "namespace", namespaces, prefix, lambda n: serverless.delete_namespace(namespaceName=n)
+    )
 
 
 def _queues_and_topics(sqs: Any, sns: Any, prefix: str) -> _Found:
@@ -156,23 +154,16 @@ def _queues_and_topics(sqs: Any, sns: Any, prefix: str) -> _Found:
 
 
 def _secrets(secrets: Any, prefix: str) -> _Found:
-    for secret in _pages(secrets, "list_secrets", "SecretList"):
-        name = secret["Name"]
-        if name.startswith(prefix):
-            yield (
-                "secret",
-                name,
-                lambda name=name: secrets.delete_secret(
-                    SecretId=name, ForceDeleteWithoutRecovery=True
-                ),
-            )
+    def delete(name: str) -> None:
+        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+    names = _member("Name", _pages(secrets, "list_secrets", "SecretList"))
+    yield from _named("secret", names, prefix, delete)
 
 
 def _buckets(s3: Any, prefix: str) -> _Found:
-    for bucket in s3.list_buckets()["Buckets"]:
-        name = bucket["Name"]
-        if name.startswith(prefix):
-            yield "bucket", name, lambda name=name: _empty_and_delete(s3, name)
+    names = _member("Name", s3.list_buckets()["Buckets"])
+    yield from _named("bucket", names, prefix, partial(_empty_and_delete, s3))
 
 
 def _empty_and_delete(s3: Any, bucket: str) -> None:
@@ -184,10 +175,8 @@ def _empty_and_delete(s3: Any, bucket: str) -> None:
 
 
 def _roles(iam: Any, prefix: str) -> _Found:
-    for role in _pages(iam, "list_roles", "Roles"):
-        name = role["RoleName"]
-        if name.startswith(prefix):
-            yield "role", name, lambda name=name: _delete_role(iam, name)
+    names = _member("RoleName", _pages(iam, "list_roles", "Roles"))
+    yield from _named("role", names, prefix, partial(_delete_role, iam))
 
 
 def _delete_role(iam: Any, name: str) -> None:
