@@ -12,25 +12,29 @@ import pytest
 from tests.conformance import cleanup, plan
 from tests.conformance.target import Account, Target, new_prefix
 from tests.conformance.warehouse import Warehouse, warehouse_of
-from tests.support.sandbox import RunningSandbox
+from tests.support.sandbox import RunningSandbox, running_sandbox
 
 #: The name under which ``tests.conformance.__main__`` registers its plug-in with the real accounts.
 GIVEN = "claims-target"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
-    """Both accounts. At the end nothing is left, and no more was used than is planned."""
+    """Both accounts. At the end nothing is left, and no more was used than is planned.
+
+    The sandbox is not that of other tests: it has one Redshift namespace, which is made here.
+    """
     given: Any = request.config.pluginmanager.get_plugin(GIVEN)
     if given is not None:
         # Removed by the command, which also runs after an interrupt.
         yield given.target
         return
-    target = of_sandbox(request.getfixturevalue("bare_sandbox"))
-    yield target
-    left = cleanup.remove_everything(target, patience=60)
-    assert [str(item) for item in left] == []
-    assert plan.exceeded(target.spent) == []
+    with running_sandbox() as sandbox:
+        target = of_sandbox(sandbox)
+        yield target
+        left = cleanup.remove_everything(target, patience=60)
+        assert [str(item) for item in left] == []
+        assert plan.exceeded(target.spent) == []
 
 
 def of_sandbox(sandbox: RunningSandbox) -> Target:
@@ -49,7 +53,7 @@ def of_sandbox(sandbox: RunningSandbox) -> Target:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def warehouse(target: Target) -> Iterator[Warehouse]:
     """A namespace and a workgroup, with the roles that COPY and UNLOAD need in both accounts."""
     started = time.monotonic()
