@@ -16,20 +16,10 @@ from urllib.parse import parse_qs
 
 import botocore.session
 
+from xacct_sandbox.emulator.authorization.calls import JSON_TARGETS
+
 BODY_BYTES = 64 * 1024
 """Only this much of a body is parsed."""
-
-_TARGETS = {
-    "AWSGlue": "glue",
-    "AmazonSQS": "sqs",
-    "GraniteServiceVersion20100801": "monitoring",
-    "Logs_20140328": "logs",
-    "RedshiftData": "redshift-data",
-    "RedshiftServerless": "redshift-serverless",
-    "ServiceQuotasV20190624": "servicequotas",
-    "TrentService": "kms",
-    "secretsmanager": "secretsmanager",
-}
 
 _CREDENTIAL_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
 
@@ -93,7 +83,7 @@ def recognize(
     """
     prefix, _, operation = headers.get("x-amz-target", "").rpartition(".")
     if operation:
-        service = _TARGETS.get(prefix.partition(".")[0], prefix.partition("_")[0].lower())
+        service = JSON_TARGETS.get(prefix.partition(".")[0], prefix.partition("_")[0].lower())
         return AwsRequest(service, operation, _resource_name(_json(body)))
     scope = _CREDENTIAL_SCOPE.search(headers.get("authorization", ""))
     service = scope[1] if scope else "s3"
