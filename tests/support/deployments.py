@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.by_hand import touch
 from tests.support.sandbox import RunningSandbox
 
+DELETED, CHANGED = "it was deleted by hand", "reverts a change by hand"
 CLI = "xacct_assets.operations.cli"
 WORKING = "xacct-processing-local"
 RAW, EXPORTS = "sample-inp-bucket-etl-local", "sample-opt-bucket-etl-local"
@@ -25,14 +26,33 @@ def xacct(
     return sandbox.run(CLI, "--no-env-file", *arguments, check=check)
 
 
-def restore_what_was_changed(sandbox: RunningSandbox, logical_id: str, *, delete: bool) -> None:
-    """Change or delete a resource by hand; the next deployment restores it, and says so."""
-    touch(sandbox, logical_id, delete=delete)
+def restore_what_was_changed(sandbox: RunningSandbox, name: str, *, delete: bool) -> str:
+    """Change or delete a resource by hand; the next deployment restores it, and says so.
+
+    Args:
+        sandbox: deployed.
+        name: ``template.LogicalId``.
+        delete: whether it is deleted.
+
+    Returns:
+        What the deployment showed.
+    """
+    touch(sandbox, name, delete=delete)
     shown = xacct(sandbox, "deploy", "--yes").stdout
-    line = next(line for line in shown.splitlines() if f": {logical_id} (" in line)
-    assert ("it was deleted by hand" if delete else "reverts a change by hand") in line
-    # Without --yes and a terminal, a deployment with something to change ends with 2.
-    assert xacct(sandbox, "deploy", check=False).returncode == 0
+    assert (DELETED if delete else CHANGED) in line_of(shown, name), shown
+    return shown
+
+
+def line_of(shown: str, name: str) -> str:
+    """What a deployment says of a resource; "" if it is not among the changes."""
+    logical_id = name.partition(".")[2]
+    return next((line for line in shown.splitlines() if f": {logical_id} (" in line), "")
+
+
+def require_nothing_left(sandbox: RunningSandbox) -> None:
+    """Without --yes and a terminal, a deployment with something to change ends with 2."""
+    completed = xacct(sandbox, "deploy", check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def kill_after(sandbox: RunningSandbox, arguments: tuple[str, ...], seconds: float) -> bool:

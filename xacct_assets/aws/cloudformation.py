@@ -213,6 +213,12 @@ def repair(cause: str) -> str | None:
             "a deleted secret keeps its name until its recovery window is over: `aws "
             "secretsmanager restore-secret --secret-id NAME`, or wait. Then `xacct deploy` again"
         )
+    if "conflicts with an existing association" in cause:
+        return (
+            "somebody gave the subnet another route table, and a subnet has one: take that away "
+            "(`aws ec2 disassociate-route-table`; `aws ec2 describe-route-tables` shows the "
+            "association's id). Then `xacct deploy` again"
+        )
     if "conflicting conditional operation" in cause:
         return (
             "S3 is still deleting or making a bucket of that name, which can take an hour: wait, "

@@ -71,6 +71,7 @@ from xacct_sandbox.emulator.stack_rights import patch_stack_rights
 from xacct_sandbox.emulator.stacks import patch_stacks
 from xacct_sandbox.emulator.stacks.generated_names import patch_generated_names
 from xacct_sandbox.emulator.stacks.held import add_held_types
+from xacct_sandbox.emulator.stacks.held_calls import add_held_calls
 from xacct_sandbox.emulator.stacks.replacement import is_replacing
 from xacct_sandbox.emulator.state import (
     restore_sessions,
@@ -156,6 +157,7 @@ def boot(config: SandboxConfig) -> Application:
     patch_stack_rights(emulator)
     patch_generated_names(emulator)
     add_held_types()
+    add_held_calls()
     restore_sessions(emulator)
     watch_changes(emulator)
     emulator.snapshots.start()

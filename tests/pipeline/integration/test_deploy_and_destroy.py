@@ -17,6 +17,7 @@ from tests.support.deployments import (
     RAW,
     WORKING,
     delete_snapshots,
+    require_nothing_left,
     restore_what_was_changed,
     stacks,
     survive_kills,
@@ -47,13 +48,14 @@ def deployed(own: RunningSandbox) -> RunningSandbox:
 
 
 @pytest.mark.parametrize(
-    ("logical_id", "deleted"),
-    [("RoleA", True), ("RawBucketPolicy", False)],
+    ("name", "deleted"),
+    [("account_a.RoleA", True), ("account_a.RawBucketPolicy", False)],
 )
 def test_what_was_changed_by_hand_is_restored(
-    deployed: RunningSandbox, logical_id: str, deleted: bool
+    deployed: RunningSandbox, name: str, deleted: bool
 ) -> None:
-    restore_what_was_changed(deployed, logical_id, delete=deleted)
+    restore_what_was_changed(deployed, name, delete=deleted)
+    require_nothing_left(deployed)
 
 
 def test_a_feed_that_moves_gets_its_crawler_anew(

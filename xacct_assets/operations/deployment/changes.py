@@ -74,13 +74,17 @@ def refuse_data_loss(stacks: Sequence[PlannedStack], allowed: Collection[str]) -
     ]
     if not at_risk:
         return
+    keys = [change for _, change in at_risk if _is_lost_key(change)]
+    undo = [_recovery(change) for change in keys]
+    if len(keys) < len(at_risk):
+        undo.append("undo the setting or parameter that causes it")
     raise DeployFailed(
         "nothing was changed: data would be at risk",
         reason="; ".join(
             f"in stack {planned.changes.stack}, {_describe_change(change)}"
             for planned, change in at_risk
         ),
-        fix="undo the setting or parameter that causes it, or allow it: "
+        fix=f"{'; '.join(undo)}, or allow it: "
         + " ".join(f"{ALLOW_FLAG} {change.name}" for _, change in at_risk),
     )
 
@@ -99,8 +103,25 @@ def moves_crawler(change: ResourceChange) -> bool:
 
 
 def is_guarded(change: ResourceChange) -> bool:
-    """Whether the change loses a namespace, bucket or secret."""
-    return change.type in GUARDED and change.effect in LOSING
+    """Whether the change loses a namespace, bucket, secret or key."""
+    return (change.type in GUARDED and change.effect in LOSING) or _is_lost_key(change)
+
+
+def _is_lost_key(change: ResourceChange) -> bool:
+    """Whether another key would take the place of one that was deleted by hand.
+
+    It is pending deletion, which CloudFormation takes for gone, and can be had back until then (KMS
+    guide, "Deleting AWS KMS keys"). What is encrypted with it is not encrypted again.
+    """
+    return change.type == "AWS::KMS::Key" and change.effect == "restored"
+
+
+def _recovery(key: ResourceChange) -> str:
+    id_ = key.id or "ID"
+    return (
+        f"have key {key.name} back, if its waiting period is not over: `aws kms "
+        f"cancel-key-deletion --key-id {id_}` and `aws kms enable-key --key-id {id_}`"
+    )
 
 
 def _describe_change(change: ResourceChange) -> str:
@@ -120,6 +141,11 @@ def _describe_change(change: ResourceChange) -> str:
 
 
 def _loss(change: ResourceChange) -> str:
+    if _is_lost_key(change):
+        return (
+            f" - DATA AT RISK: another key is made; {GUARDED[change.type]} can be read only "
+            "as long as the deleted key can be had back"
+        )
     if change.effect not in LOSING:
         return ""
     guarded = GUARDED.get(change.type)

@@ -19,18 +19,23 @@ from xacct_sandbox.emulator.authorization.s3_calls import s3_operation
 
 JSON_TARGETS = {
     "AWSGlue": "glue",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AmazonEC2ContainerServiceV20141113": "ecs",
     "AmazonSQS": "sqs",
     "GraniteServiceVersion20100801": "monitoring",
     "Logs_20140328": "logs",
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
+    "Route53AutoNaming_v20170314": "servicediscovery",
     "ServiceQuotasV20190624": "servicequotas",
     "TrentService": "kms",
     "secretsmanager": "secretsmanager",
 }
 """Services with a JSON protocol, by the prefix of their target header."""
 
-QUERY_SERVICES = frozenset({"cloudformation", "ec2", "iam", "monitoring", "sns", "sqs", "sts"})
+QUERY_SERVICES = frozenset(
+    {"cloudformation", "ec2", "iam", "monitoring", "rds", "sns", "sqs", "sts"}
+)
 """Services with the query protocol."""
 
 SERVICES = frozenset({*JSON_TARGETS.values(), *QUERY_SERVICES, "s3"})

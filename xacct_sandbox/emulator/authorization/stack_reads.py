@@ -45,6 +45,10 @@ READS: Mapping[str, Callable[[Target], list[Check]]] = {
     "AWS::Glue::Database": _database,
     "AWS::Glue::Job": _on("glue:GetJob", lambda t: t.arn("glue", f"job/{t.name}")),
     **HOSTING_READS,
+    "AWS::IAM::ManagedPolicy": _on(
+        "iam:GetPolicy GetPolicyVersion ListEntitiesForPolicy",
+        lambda t: f"arn:aws:iam::{t.account}:policy{t.properties.get('Path') or '/'}{t.name}",
+    ),
     "AWS::IAM::Role": _on(
         "iam:GetRole GetRolePolicy ListAttachedRolePolicies ListRolePolicies",
         lambda t: f"arn:aws:iam::{t.account}:role{t.properties.get('Path') or '/'}{t.name}",

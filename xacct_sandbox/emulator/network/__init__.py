@@ -1,8 +1,9 @@
-"""EC2's networks: resource types of stacks, what drift detection reads, and what is deployed."""
+"""EC2's networks: resource types of stacks, what drift detection reads, what hands change."""
 
 from __future__ import annotations
 
 from xacct_sandbox.emulator.loader import Emulator
+from xacct_sandbox.emulator.network.by_hand import patch_calls
 from xacct_sandbox.emulator.network.readers import set_readers
 from xacct_sandbox.emulator.network.resource_types import add_resource_types
 
@@ -13,6 +14,7 @@ def patch_network(emulator: Emulator) -> None:
     set_readers(emulator)
     _complete_endpoints(emulator)
     _compare_rules(emulator)
+    patch_calls(emulator)
 
 
 def _complete_endpoints(emulator: Emulator) -> None:

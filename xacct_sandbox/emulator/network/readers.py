@@ -14,7 +14,35 @@ Found = dict[str, Any] | None
 def set_readers(emulator: Emulator) -> None:
     """Has drift detection compare the networks of stacks."""
     for name, (read, compared) in _readers(emulator).items():
-        set_reader(emulator, f"AWS::EC2::{name}", read, frozenset(compared.split()))
+        type_name, names = f"AWS::EC2::{name}", set(compared.split())
+        if name not in _TAGGED:
+            set_reader(emulator, type_name, read, names)
+            continue
+        # Stack-level tags are compared too (user guide).
+        emulator.provisioners._STACK_TAG_PROPERTY[type_name] = ("Tags", "list")
+        set_reader(emulator, type_name, _with_tags(emulator, read), {*names, "Tags"})
+
+
+_TAGGED = frozenset(
+    {
+        "InternetGateway",
+        "NatGateway",
+        "RouteTable",
+        "SecurityGroup",
+        "Subnet",
+        "VPC",
+        "VPCEndpoint",
+        "VPCPeeringConnection",
+    }
+)
+
+
+def _with_tags(emulator: Emulator, read: Read) -> Read:
+    def read_with_tags(id_: str, props: Properties) -> Found:
+        found = read(id_, props)
+        return None if found is None else {**found, "Tags": emulator.ec2._tags.get(id_) or []}
+
+    return read_with_tags
 
 
 def _readers(emulator: Emulator) -> dict[str, tuple[Read, str]]:
@@ -64,11 +92,10 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, str]]:
     def rule(key: str) -> Read:
         def read(id_: str, props: Properties) -> Found:
             group = ec2._security_groups.get(props.get("GroupId", ""))
-            known = [
-                ec2._sg_rule_id(group["GroupId"], key == "IpPermissionsEgress", entry)
-                for entry in (group[key] if group else ())
-            ]
-            return dict(props) if id_ in known else None
+            for entry in group[key] if group else ():
+                if ec2._sg_rule_id(group["GroupId"], key == "IpPermissionsEgress", entry) == id_:
+                    return {**props, **_as_property(entry, egress=key == "IpPermissionsEgress")}
+            return None
 
         return read
 
@@ -85,8 +112,11 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, str]]:
             _group(emulator),
             "GroupDescription VpcId SecurityGroupEgress SecurityGroupIngress",
         ),
-        "SecurityGroupEgress": (rule("IpPermissionsEgress"), "GroupId"),
-        "SecurityGroupIngress": (rule("IpPermissions"), "GroupId"),
+        "SecurityGroupEgress": (
+            rule("IpPermissionsEgress"),
+            f"{_RULE} DestinationSecurityGroupId",
+        ),
+        "SecurityGroupIngress": (rule("IpPermissions"), f"{_RULE} SourceSecurityGroupId"),
         "Subnet": (
             record("_subnets", "AvailabilityZone", "CidrBlock", "MapPublicIpOnLaunch", "VpcId"),
             "AvailabilityZone CidrBlock MapPublicIpOnLaunch VpcId",
@@ -139,11 +169,16 @@ def _group(emulator: Emulator) -> Callable[[str, Properties], Found]:
     return read
 
 
-def _as_property(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule that no template gives, as a template would."""
-    rule = {name: entry[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in entry}
-    for cidr in entry.get("IpRanges", []):
-        rule["CidrIp"] = cidr["CidrIp"]
-    for group in entry.get("UserIdGroupPairs", []):
-        rule["SourceSecurityGroupId"] = group["GroupId"]
+_RULE = "CidrIp Description FromPort GroupId IpProtocol ToPort"
+
+
+def _as_property(entry: dict[str, Any], *, egress: bool = False) -> dict[str, Any]:
+    """A rule as a template would give it."""
+    names = ("IpProtocol", "FromPort", "ToPort")
+    rule: dict[str, Any] = {name: entry[name] for name in names if name in entry}
+    side = "DestinationSecurityGroupId" if egress else "SourceSecurityGroupId"
+    for other in (*entry.get("IpRanges", ()), *entry.get("UserIdGroupPairs", ())):
+        rule |= {"CidrIp": other["CidrIp"]} if "CidrIp" in other else {side: other["GroupId"]}
+        if other.get("Description"):
+            rule["Description"] = other["Description"]
     return rule

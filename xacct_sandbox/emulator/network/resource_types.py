@@ -53,6 +53,8 @@ def add_resource_types(emulator: Emulator) -> None:
             "AWS::EC2::VPCPeeringConnection": _peerings(emulator),
         }
     )
+    association = handlers["AWS::EC2::SubnetRouteTableAssociation"]
+    association["create"] = _one_association(emulator, association["create"])
     for type_name, names in SUPPORTED.items():
         _refuse_others(handlers[type_name], type_name, names)
 
@@ -86,13 +88,43 @@ def _refuse_others(handler: dict[str, Any], type_name: str, names: frozenset[str
     handler["update"] = checked_update
 
 
-def _handler(create: Callable[..., Made], delete: Callable[..., None]) -> dict[str, Any]:
-    """A type of which only tags and descriptions change in place."""
+def _tagged(
+    emulator: Emulator, create: Callable[..., Made], delete: Callable[..., None]
+) -> dict[str, Any]:
+    """A type of which only tags change in place."""
+    apply_tags = emulator.provisioners._ec2_apply_tags
 
-    def update(id_: str, _old: Properties, _new: Properties, _stack: str) -> Made:
+    def create_tagged(logical_id: str, props: Properties, stack: str) -> Made:
+        id_, attributes = create(logical_id, props, stack)
+        apply_tags(id_, props)
+        return id_, attributes
+
+    def update(id_: str, old: Properties, new: Properties, _stack: str) -> Made:
+        apply_tags(id_, new, old)
         return id_, {}
 
-    return {"create": create, "update": update, "delete": delete}
+    return {"create": create_tagged, "update": update, "delete": delete}
+
+
+def _one_association(emulator: Emulator, create: Callable[..., Made]) -> Callable[..., Made]:
+    """A subnet has one route table; AssociateRouteTable does not replace another one.
+
+    The words are those in hashicorp/terraform-provider-aws issue 38960.
+    """
+
+    def associate(logical_id: str, props: Properties, stack: str) -> Made:
+        for table in emulator.ec2._route_tables.values():
+            subnets = [entry.get("SubnetId") for entry in table["Associations"]]
+            others = table["RouteTableId"] != props.get("RouteTableId")
+            if others and props.get("SubnetId") in subnets:
+                raise ServiceError(
+                    "Resource.AlreadyAssociated",
+                    f"the specified association for route table {props.get('RouteTableId')} "
+                    "conflicts with an existing association",
+                )
+        return create(logical_id, props, stack)
+
+    return associate
 
 
 def _new_id(prefix: str) -> str:
@@ -131,13 +163,17 @@ def _peerings(emulator: Emulator) -> dict[str, Any]:
         if id_ in ec2._vpc_peering:
             ec2._set_vpc_peering_status(ec2._vpc_peering[id_], "deleted", "Deleted")
 
-    return _handler(create, delete)
+    return _tagged(emulator, create, delete)
 
 
 def _rules(emulator: Emulator, *, egress: bool) -> dict[str, Any]:
     """A rule of a security group; its id is derived from its content, as ministack does."""
     ec2, provisioners = emulator.ec2, emulator.provisioners
     key = "IpPermissionsEgress" if egress else "IpPermissions"
+
+    def rule_of(group: dict[str, Any], id_: str) -> dict[str, Any] | None:
+        ids = {ec2._sg_rule_id(group["GroupId"], egress, rule): rule for rule in group[key]}
+        return ids.get(id_)
 
     def create(_logical_id: str, props: Properties, _stack: str) -> Made:
         group = _require(emulator, "_security_groups", props.get("GroupId", ""), "security group")
@@ -146,8 +182,25 @@ def _rules(emulator: Emulator, *, egress: bool) -> dict[str, Any]:
         if egress:
             # "The default rule is removed only when you specify one or more egress rules."
             group[key] = [kept for kept in group[key] if kept.get("IpProtocol") != "-1"]
-        if all(ec2._sg_rule_id(group["GroupId"], egress, kept) != id_ for kept in group[key]):
+        same = rule_of(group, id_)
+        if same is not None and not ec2._rules_match(same, rule):
+            # One that had this content once, and was changed by hand.
+            id_ = rule["SecurityGroupRuleId"] = _new_id("sgr")
+            same = None
+        if same is None:
             group[key].append(rule)
+        return id_, {"Id": id_}
+
+    def update(id_: str, _old: Properties, new: Properties, _stack: str) -> Made:
+        group = _require(emulator, "_security_groups", new.get("GroupId", ""), "security group")
+        (wanted,) = provisioners._ec2_sg_permissions([new])
+        rule = rule_of(group, id_)
+        if rule is None:
+            raise ServiceError(
+                "InvalidRequest", f"The security group rule ID '{id_}' does not exist"
+            )
+        # Of a rule that was changed by hand, the id stays.
+        rule.update({**wanted, "SecurityGroupRuleId": id_})
         return id_, {"Id": id_}
 
     def delete(id_: str, props: Properties) -> None:
@@ -159,7 +212,7 @@ def _rules(emulator: Emulator, *, egress: bool) -> dict[str, Any]:
                 if ec2._sg_rule_id(group["GroupId"], egress, rule) != id_
             ]
 
-    return _handler(create, delete)
+    return {"create": create, "update": update, "delete": delete}
 
 
 def _nat_gateways(emulator: Emulator) -> dict[str, Any]:
@@ -184,7 +237,7 @@ def _nat_gateways(emulator: Emulator) -> dict[str, Any]:
         if id_ in ec2._nat_gateways:
             ec2._nat_gateways[id_]["State"] = "deleted"
 
-    return _handler(create, delete)
+    return _tagged(emulator, create, delete)
 
 
 def _addresses(emulator: Emulator) -> dict[str, Any]:
@@ -196,6 +249,8 @@ def _addresses(emulator: Emulator) -> dict[str, Any]:
             "AllocationId": allocation,
             "PublicIp": address,
             "Domain": props.get("Domain", "vpc"),
+            "AssociationId": "",
+            "InstanceId": "",
         }
         return address, {"AllocationId": allocation, "PublicIp": address}
 
@@ -204,4 +259,4 @@ def _addresses(emulator: Emulator) -> dict[str, Any]:
             if record["PublicIp"] == address:
                 ec2._addresses.pop(allocation, None)
 
-    return _handler(create, delete)
+    return _tagged(emulator, create, delete)

@@ -3,7 +3,8 @@
 - ``requests.py``: what is refused; ``change_sets.py``: change sets;
 - ``replacement.py``, with the data in ``schemas.py``: what replaces a resource;
 - ``existing.py``, ``generated_names.py``: resources that are there already, and names;
-- ``held.py``: types that are held with their properties and not run;
+- ``held.py``: types that are held with their properties and not run; ``held_calls.py``: what a hand
+  may do to them;
 - ``drift.py``: what drift detection compares; ``drift_aware.py``: change sets that revert it.
 """
 

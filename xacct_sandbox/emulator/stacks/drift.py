@@ -5,8 +5,7 @@ drift detection": only properties that the template sets are compared, and none 
 (``writeOnlyProperties`` of the schema, such as the text of a secret).
 
 Types that are not in the user guide's list "Resource type support" are not checked: connections and
-tables of Glue, inline policies (AWS::IAM::Policy), policies of queues. AWS checks managed policies;
-the sandbox does not.
+tables of Glue, inline policies (AWS::IAM::Policy), policies of queues.
 """
 
 from __future__ import annotations
@@ -151,6 +150,10 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
         "AWS::CloudWatch::Alarm": (alarm, ALARM_PROPERTIES - {"Tags"}),
         "AWS::Glue::Crawler": (crawler, _CRAWLER),
         "AWS::Glue::Database": (database, frozenset({"DatabaseInput"})),
+        "AWS::IAM::ManagedPolicy": (
+            _managed_policy(emulator),
+            frozenset({"Description", "PolicyDocument", "Roles"}),
+        ),
         **_key_readers(emulator),
         "AWS::S3::Bucket": (bucket, COMPARED),
         "AWS::S3::BucketPolicy": (bucket_policy, frozenset({"PolicyDocument"})),
@@ -158,10 +161,31 @@ def _readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
     }
 
 
+def _managed_policy(emulator: Emulator) -> Read:
+    iam = emulator.iam
+
+    def read(arn: str, props: Properties) -> dict[str, Any] | None:
+        found = iam._policies.get(arn)
+        if found is None:
+            return None
+        attached = [name for name, role in iam._roles.items() if arn in role["AttachedPolicies"]]
+        wanted = [name for name in props.get("Roles") or () if name in attached]
+        return {
+            "Description": found.get("Description", ""),
+            "PolicyDocument": json.loads(found["Versions"][found["DefaultVersionId"]]["Document"]),
+            # In the template's order, so that each is compared with its namesake.
+            "Roles": [*wanted, *sorted(set(attached) - set(wanted))],
+        }
+
+    return read
+
+
 def _key_readers(emulator: Emulator) -> dict[str, tuple[Read, frozenset[str]]]:
     kms = emulator.kms
 
     def key(key_id: str, _props: Properties) -> dict[str, Any] | None:
+        # The read handler takes a key that is pending deletion for none: "pending deletion is
+        # treated as not found" (aws-cloudformation-resource-providers-kms, BaseHandlerStd).
         found = kms._resolve_key(key_id)
         if found is None or found["KeyState"].startswith("Pending"):
             return None

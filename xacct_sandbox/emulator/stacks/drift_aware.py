@@ -21,6 +21,8 @@ REVERT_DRIFT = "REVERT_DRIFT"
 _NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 _DRIFTED = ("MODIFIED", "DELETED")
 _BEFORE = "_properties_before_drift"
+_BY_WEIGHT = ("False", "Conditional", "True")
+_REPLACEMENT = dict(zip(("Never", "Conditionally", "Always"), _BY_WEIGHT, strict=True))
 
 
 def patch_drift_aware(emulator: Emulator) -> None:
@@ -125,11 +127,11 @@ def _reverting(
     by_name = {detail["Target"].get("Name"): detail for detail in change["Details"]}
     for key in drift["names"]:
         if key not in by_name:
-            target = {
-                "Attribute": "Properties",
-                "Name": key,
-                "RequiresRecreation": emulator.provisioners._property_recreation(type_name, key),
-            }
+            recreation = emulator.provisioners._property_recreation(type_name, key)
+            change["Replacement"] = max(
+                change["Replacement"], _REPLACEMENT[recreation], key=_BY_WEIGHT.index
+            )
+            target = {"Attribute": "Properties", "Name": key, "RequiresRecreation": recreation}
             by_name[key] = {
                 "Target": target,
                 "Evaluation": "Static",

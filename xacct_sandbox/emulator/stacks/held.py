@@ -1,8 +1,8 @@
 """Resources that a stack holds with their properties, and that nothing runs: what hosts Dagster.
 
 They have ids, attributes and rights as on AWS, may not be made twice, and are replaced and deleted
-as their schemas say. No container starts, no database answers. The services' own APIs are refused
-by name, so nothing but a stack changes them.
+as their schemas say. No container starts, no database answers. ``held_calls.py`` has the few
+operations of their services by which a hand may delete or change them.
 """
 
 from __future__ import annotations

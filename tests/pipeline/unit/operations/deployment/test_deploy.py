@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.pipeline.unit.operations.deployment.conftest import KILL_STEP, Installation
 from tests.support.fakes.deployed import Killed
 from tests.support.fakes.stack_service import UNREADABLE
 from xacct_assets.aws.errors import DeployFailed
+from xacct_assets.key_settings import IN_ACCOUNT_A, Keys
 
 
 @pytest.fixture
@@ -207,6 +210,31 @@ def test_what_was_changed_by_hand_is_restored(
     assert deployed.questions == ["Make these changes?"]
     assert deployed.has("it was deleted by hand" if deleted else "reverts a change by hand")
     assert account.things[key] == before
+
+
+@pytest.mark.parametrize("kind", ["input", "export", "processing", "secret", "log"])
+def test_a_key_that_is_pending_deletion_is_not_replaced_without_a_flag_that_names_it(
+    installation: Installation, kind: str
+) -> None:
+    keys = Keys(**{kind: "create"})
+    installation.settings = replace(installation.settings, keys=keys)
+    installation.deploy()
+    accounts = installation.accounts
+    things = (accounts.a if kind in IN_ACCOUNT_A else accounts.b).things
+    (key,) = (id_ for type_, id_ in things if type_ == "AWS::KMS::Key")
+    kept = things.pop(("AWS::KMS::Key", key))
+    with pytest.raises(DeployFailed) as refused:
+        installation.deploy()
+    for text in (f"cancel-key-deletion --key-id {key}`", f"--allow-data-loss {key}"):
+        assert text in str(refused.value)
+    assert "undo the setting" not in str(refused.value)
+    assert ("AWS::KMS::Key", key) not in things
+    # Its deletion was cancelled: there is nothing to do.
+    things["AWS::KMS::Key", key] = kept
+    assert installation.deploy() == "up to date"
+    del things["AWS::KMS::Key", key]
+    assert installation.deploy(key) == "deployed"
+    assert installation.has("DATA AT RISK: another key is made")
 
 
 def test_what_cloudformation_cannot_read_is_named(deployed: Installation) -> None:
