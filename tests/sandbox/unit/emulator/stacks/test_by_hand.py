@@ -20,11 +20,16 @@ NETWORK: Any = load_template((INFRA / "network.yaml").read_text(encoding="utf-8"
 ORCHESTRATOR: Any = load_template((INFRA / "orchestrator.yaml").read_text(encoding="utf-8"))
 ASSOCIATION = "AWS::EC2::SubnetRouteTableAssociation"
 ROLE = "xacct-orchestrator-hand"
+READ = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+}
 BASE = template(
     Role=(
         "AWS::IAM::Role",
         {
             "RoleName": ROLE,
+            "Policies": [{"PolicyName": "p", "PolicyDocument": READ}],
             "AssumeRolePolicyDocument": {
                 "Version": "2012-10-17",
                 "Statement": [
@@ -38,6 +43,26 @@ BASE = template(
         },
     ),
     Alerts=("AWS::SNS::Topic", {"TopicName": "hand"}),
+    Key=(
+        "AWS::KMS::Key",
+        {
+            "Description": "A key.",
+            "Enabled": True,
+            "EnableKeyRotation": True,
+            "KeyPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": "arn:aws:iam::222222222222:root"},
+                        "Action": "kms:*",
+                        "Resource": "*",
+                    }
+                ],
+            },
+        },
+    ),
+    KeyAlias=("AWS::KMS::Alias", {"AliasName": "alias/hand", "TargetKeyId": {"Ref": "Key"}}),
 )
 TEMPLATES = {"base": BASE, "network": NETWORK, "nat": NETWORK, "orchestrator": ORCHESTRATOR}
 PUBLIC = {
@@ -50,7 +75,7 @@ PUBLIC = {
     "OidcClientId": "dagster",
 }
 # Of the other types are those of `drifting.py`; load balancers have no API in the sandbox.
-TYPES = ("EC2", "ECR", "ECS", "IAM", "RDS", "ServiceDiscovery")
+TYPES = ("EC2", "ECR", "ECS", "IAM", "KMS", "RDS", "ServiceDiscovery")
 # There is no workgroup here.
 FREE = ("WarehouseSecurityGroup", "WarehouseSubnetTwo", "WarehouseSubnetThree")
 
@@ -144,7 +169,7 @@ def is_fixed(logical_id: str, type_: str) -> bool:
 
 def is_there(stack: str, resource: dict[str, Any]) -> bool:
     off = {"network": ("HasNat", "LogsInByIam"), "nat": ("HasEndpoints", "LogsInByIam")}
-    return stack != "base" and resource.get("Condition") not in off.get(stack, ())
+    return resource.get("Condition") not in off.get(stack, ())
 
 
 @pytest.mark.parametrize(("stack", "logical_id", "action"), list(cases()))
