@@ -18,7 +18,6 @@ CONFORMANCE = "tests/conformance/"
 LONGEST = (
     "test_chaos",
     "test_termination",
-    "test_large_loads",
     "test_deploy_and_destroy",
     "test_pipeline",
     "test_iam_removal",
