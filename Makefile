@@ -86,7 +86,7 @@ test-ui: ## The claims about the Dagster UI, in a headless Chromium (not part of
 	@$(MAKE) --no-print-directory .venv/ready-ui
 	@$(BIN)/python -m pytest tests/ui -q
 
-test-long: .venv/ready-test ## The claims that take many minutes: a year backfilled, and killed in its middle
+test-long: .venv/ready-test ## The claims that take long, more than an hour in all; one file: .venv/bin/python -m pytest tests/long/test_keys.py
 	@$(BIN)/python -m pytest tests/long -q
 
 test-iam: .venv/ready-test ## Compare 20,000 random IAM decisions with an independent simulator; needs Node (SEED=1 COUNT=20000)

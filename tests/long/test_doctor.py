@@ -70,5 +70,5 @@ def test_enough_were_tried_and_the_table_says_so(trials: list[Trial]) -> None:
     assert len(good) >= SHARE * len(trials)
     table = catalogue.table({trial.case.name: catalogue.repair_text(trial) for trial in trials})
     if os.environ.get("WRITE_DOCS"):
-        catalogue.write_table(table)
-    assert catalogue.written_table() == table
+        catalogue.WRITTEN.write(table)
+    assert catalogue.WRITTEN.read() == table

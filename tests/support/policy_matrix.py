@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.document_tables import WrittenTable
 from tests.support.fakes.templates import Evaluation, load_template
 from tests.support.project import ROOT
 
@@ -25,9 +26,11 @@ ROLES = {
     "web server's role": f"arn:aws:iam::{B}:role/xacct-dagster-webserver-{SUFFIX}",
     "start role of tasks": f"arn:aws:iam::{B}:role/xacct-dagster-start-{SUFFIX}",
 }
-DOCUMENT = ROOT / "docs" / "security.md"
-_BEGIN = "<!-- begin: policy matrix, written by test_policy_matrix.py -->\n"
-_END = "<!-- end: policy matrix -->\n"
+WRITTEN = WrittenTable(
+    ROOT / "docs" / "security.md",
+    "<!-- begin: policy matrix, written by test_policy_matrix.py -->\n",
+    "<!-- end: policy matrix -->\n",
+)
 
 
 def _arn(service: str, rest: str, account: str = B) -> str:
@@ -421,17 +424,3 @@ def table() -> str:
         )
         lines.append(f"| {role} | {'; '.join(may)} | {'; '.join(may_not)} |")
     return "\n".join(lines) + "\n"
-
-
-def written_table() -> str:
-    """The tables that are in the document."""
-    return DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
-
-
-def write_table(text: str) -> None:
-    """Replace the tables in the document."""
-    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    assert begin
-    assert end
-    DOCUMENT.write_text(before + begin + text + end + after, encoding="utf-8")

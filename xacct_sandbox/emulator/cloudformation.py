@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import yaml
 
 from xacct_sandbox.emulator import bucket_properties
 from xacct_sandbox.emulator.loader import Emulator, booted
+from xacct_sandbox.emulator.property_checks import check_properties, refuse_properties
 from xacct_sandbox.emulator.stack_rights import guard_resource_type
 from xacct_sandbox.emulator.stacks.drift import ALARM_PROPERTIES, Read, set_reader
 from xacct_sandbox.emulator.stacks.existing import KINDS, check_existence
@@ -122,33 +122,13 @@ _SUPPORTED = {
 
 
 def _refuse_other_properties(emulator: Emulator, type_name: str, supported: frozenset[str]) -> None:
-    handlers = emulator.provisioners._RESOURCE_HANDLERS[type_name]
-    create, update = handlers["create"], handlers["update"]
-
-    def check(props: Mapping[str, Any]) -> None:
-        others = sorted(props.keys() - supported)
-        if others:
-            raise ServiceError(
-                "ValidationError",
-                f"The sandbox does not support {', '.join(others)} of {type_name}; leave it out "
-                "of the template.",
-            )
+    def check(props: dict[str, Any]) -> None:
+        refuse_properties(type_name, props.keys() - supported)
         days = props.get("RetentionInDays")
         if days is not None and int(days) not in emulator.logs._VALID_RETENTION_DAYS:
             raise ServiceError("ValidationError", f"#/RetentionInDays: {days} is not a valid value")
 
-    def create_checked(logical_id: str, props: Mapping[str, Any], stack: str) -> Any:
-        check(props)
-        return create(logical_id, props, stack)
-
-    def update_checked(
-        physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any], *rest: Any
-    ) -> Any:
-        check(new)
-        return update(physical_id, old, new, *rest)
-
-    handlers["create"] = functools.wraps(create)(create_checked)
-    handlers["update"] = functools.wraps(update)(update_checked)
+    check_properties(emulator.provisioners._RESOURCE_HANDLERS[type_name], check)
 
 
 def _patch_bucket_type(emulator: Emulator) -> None:
@@ -180,26 +160,10 @@ def _patch_bucket_type(emulator: Emulator) -> None:
 
 def _patch_bucket_handlers(emulator: Emulator) -> None:
     handlers = emulator.provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
-    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+    delete = handlers["delete"]
 
     def check(props: dict[str, Any]) -> None:
-        unknown = bucket_properties.unsupported(props)
-        if unknown:
-            raise ServiceError(
-                "ValidationError",
-                f"The sandbox does not support {', '.join(unknown)} of AWS::S3::Bucket; "
-                "leave it out of the template.",
-            )
-
-    def create_bucket(logical_id: str, props: dict[str, Any], stack: str) -> Any:
-        check(props)
-        return create(logical_id, props, stack)
-
-    def update_bucket(
-        physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str
-    ) -> Any:
-        check(new)
-        return update(physical_id, old, new, stack)
+        refuse_properties("AWS::S3::Bucket", bucket_properties.unsupported(props))
 
     def delete_bucket(physical_id: str, props: dict[str, Any]) -> None:
         bucket = emulator.s3._buckets.get(physical_id)
@@ -209,7 +173,8 @@ def _patch_bucket_handlers(emulator: Emulator) -> None:
             )
         delete(physical_id, props)
 
-    handlers.update(create=create_bucket, update=update_bucket, delete=delete_bucket)
+    check_properties(handlers, check)
+    handlers["delete"] = delete_bucket
 
 
 def _patch_secret_type(emulator: Emulator) -> None:

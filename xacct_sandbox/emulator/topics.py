@@ -15,6 +15,7 @@ from xacct_sandbox.emulator.authorization.conditions import matches_arn
 from xacct_sandbox.emulator.authorization.documents import MalformedPolicy
 from xacct_sandbox.emulator.authorization.stored_documents import check_document
 from xacct_sandbox.emulator.loader import Emulator, Response
+from xacct_sandbox.emulator.property_checks import check_properties, refuse_properties
 from xacct_sandbox.service_errors import ServiceError
 
 Parameters = Mapping[str, Any]
@@ -220,28 +221,20 @@ def _patch_types(emulator: Emulator) -> None:
 
 
 def _patch_topic_type(emulator: Emulator, handlers: dict[str, Any]) -> None:
-    create, update = handlers["create"], handlers["update"]
+    create = handlers["create"]
 
     def check(props: Properties) -> None:
-        unknown = sorted(set(props) - _TOPIC_PROPERTIES)
-        if unknown:
-            raise ServiceError(
-                "ValidationError",
-                f"The sandbox does not support {', '.join(unknown)} of AWS::SNS::Topic; leave it "
-                "out (a subscription is an AWS::SNS::Subscription).",
-            )
+        unknown = props.keys() - _TOPIC_PROPERTIES
+        advice = "leave it out (a subscription is an AWS::SNS::Subscription)"
+        refuse_properties("AWS::SNS::Topic", unknown, advice)
 
     def create_topic(logical_id: str, props: Properties, stack: str) -> Any:
-        check(props)
         arn, attributes = create(logical_id, props, stack)
         emulator.sns._topics[arn]["attributes"]["Policy"] = default_policy(arn)
         return arn, attributes
 
-    def update_topic(physical_id: str, old: Properties, new: Properties, *rest: Any) -> Any:
-        check(new)
-        return update(physical_id, old, new, *rest)
-
-    handlers.update(create=create_topic, update=update_topic)
+    handlers["create"] = create_topic
+    check_properties(handlers, check)
 
 
 def _patch_policy_type(emulator: Emulator, handlers: dict[str, Any]) -> None:
@@ -306,13 +299,8 @@ def _patch_subscription_type(emulator: Emulator, handlers: dict[str, Any]) -> No
             created = create_subscription(logical_id or "", new, stack)
             delete_subscription(physical_id, old)
             return created
-        unknown = sorted(set(new) - {*_IDENTITY, *_SUBSCRIPTION_ATTRIBUTES})
-        if unknown:
-            raise ServiceError(
-                "ValidationError",
-                f"The sandbox does not support {', '.join(unknown)} of AWS::SNS::Subscription; "
-                "leave it out of the template.",
-            )
+        unknown = new.keys() - {*_IDENTITY, *_SUBSCRIPTION_ATTRIBUTES}
+        refuse_properties("AWS::SNS::Subscription", unknown)
         return update(physical_id, old, new, stack, logical_id)
 
     handlers.update(

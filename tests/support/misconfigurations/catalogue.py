@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tests.support.document_tables import WrittenTable
 from tests.support.misconfigurations import (
     first_links,
     keys,
@@ -37,9 +38,11 @@ ALL = [(group, case) for group, cases in GROUPS.items() for case in cases]
 #: Those of keys need an installation with keys: tests/pipeline/integration/test_keys.py.
 SOME = [(group, case) for group, cases in GROUPS.items() if group != "Keys" for case in cases[::6]]
 
-DOCUMENT = ROOT / "docs" / "doctor.md"
-_BEGIN = "<!-- begin: tests/long/test_doctor.py writes this table -->\n"
-_END = "<!-- end -->\n"
+WRITTEN = WrittenTable(
+    ROOT / "docs" / "doctor.md",
+    "<!-- begin: tests/long/test_doctor.py writes this table -->\n",
+    "<!-- end -->\n",
+)
 
 
 def name_of(entry: tuple[str, Case]) -> str:
@@ -75,17 +78,3 @@ def repair_text(trial: Trial) -> str:
     shown = " ".join(words[:3]) + " …" if words[0] == "aws" else trial.repair[0]
     # The home of a sandbox is .xacct in the checkout where nothing else is said.
     return f"`{re.sub(r'=/[^ ]*/home/', '=.xacct/', shown)}`"
-
-
-def written_table() -> str:
-    """The table that is in the document."""
-    return DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)[2].partition(_END)[0]
-
-
-def write_table(text: str) -> None:
-    """Replace the table in the document."""
-    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    assert begin
-    assert end
-    DOCUMENT.write_text(before + begin + text + end + after, encoding="utf-8")

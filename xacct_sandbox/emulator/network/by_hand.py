@@ -14,11 +14,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from xacct_sandbox.emulator.loader import Emulator
+from xacct_sandbox.emulator.stacks.held import held_resources
 from xacct_sandbox.emulator.state import scoped_state
 
 Parameters = Mapping[str, list[str]]
 Call = Callable[[Parameters], Any]
 Users = Callable[[Emulator, str], Iterator[Any]]
+
+_ENDPOINT_LISTS = ("RouteTableId", "SecurityGroupId", "SubnetId")
+_ENDPOINT_PARAMETERS = frozenset(
+    {
+        *("Action", "Version", "VpcEndpointId", "PrivateDnsEnabled"),
+        *(f"{change}{name}" for change in ("Add", "Remove") for name in _ENDPOINT_LISTS),
+    }
+)
 
 
 def patch_calls(emulator: Emulator) -> None:
@@ -61,15 +70,15 @@ def _interfaces(emulator: Emulator) -> Iterator[tuple[list[str], list[str]]]:
     """Subnets and security groups of everything that has network interfaces."""
     for endpoint in emulator.ec2._vpc_endpoints.values():
         yield endpoint.get("SubnetIds") or [], endpoint.get("SecurityGroupIds") or []
-    groups = scoped_state("held-AWS-RDS-DBSubnetGroup")
-    for database in scoped_state("held-AWS-RDS-DBInstance").values():
+    groups = held_resources("AWS::RDS::DBSubnetGroup")
+    for database in held_resources("AWS::RDS::DBInstance").values():
         subnets = (groups.get(database.get("DBSubnetGroupName")) or {}).get("SubnetIds") or []
         standby = str(database.get("MultiAZ")).lower() == "true"
         yield subnets[: 2 if standby else 1], database.get("VPCSecurityGroups") or []
-    for service in scoped_state("held-AWS-ECS-Service").values():
+    for service in held_resources("AWS::ECS::Service").values():
         place = (service.get("NetworkConfiguration") or {}).get("AwsvpcConfiguration") or {}
         yield (place.get("Subnets") or [])[:1], place.get("SecurityGroups") or []
-    for balancer in scoped_state("held-AWS-ElasticLoadBalancingV2-LoadBalancer").values():
+    for balancer in held_resources("AWS::ElasticLoadBalancingV2::LoadBalancer").values():
         yield balancer.get("Subnets") or [], balancer.get("SecurityGroups") or []
     for workgroup in scoped_state("redshift-serverless-workgroups").values():
         yield workgroup.get("subnetIds") or [], workgroup.get("securityGroupIds") or []
@@ -146,13 +155,16 @@ def _modify_endpoint(emulator: Emulator) -> Call:
     ec2 = emulator.ec2
 
     def modify_endpoint(parameters: Parameters) -> Any:
+        if others := sorted({name.partition(".")[0] for name in parameters} - _ENDPOINT_PARAMETERS):
+            text = f"The sandbox does not support {', '.join(others)} of ModifyVpcEndpoint."
+            return ec2._error("UnsupportedOperation", text, 400)
         id_ = _text(parameters, "VpcEndpointId")
         endpoint = ec2._vpc_endpoints.get(id_)
         if endpoint is None:
             return ec2._error(
                 "InvalidVpcEndpointId.NotFound", f"The VPC endpoint '{id_}' does not exist", 400
             )
-        for name in ("RouteTableId", "SecurityGroupId", "SubnetId"):
+        for name in _ENDPOINT_LISTS:
             present = list(endpoint.get(f"{name}s") or ())
             added = ec2._parse_member_list(parameters, f"Add{name}")
             removed = ec2._parse_member_list(parameters, f"Remove{name}")

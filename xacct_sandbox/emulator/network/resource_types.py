@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xacct_sandbox.emulator.loader import Emulator
+from xacct_sandbox.emulator.property_checks import check_properties, refuse_properties
 from xacct_sandbox.service_errors import ServiceError
 
 Properties = dict[str, Any]
@@ -59,33 +60,8 @@ def add_resource_types(emulator: Emulator) -> None:
         _refuse_others(handlers[type_name], type_name, names)
 
 
-def _refuse_others(handler: dict[str, Any], type_name: str, names: frozenset[str]) -> None:
-    create, update = handler["create"], handler.get("update")
-
-    def check(props: Properties) -> None:
-        unknown = sorted(set(props) - names)
-        if unknown:
-            raise ServiceError(
-                "ValidationError",
-                f"The sandbox does not support {', '.join(unknown)} of {type_name}; "
-                "leave it out of the template.",
-            )
-
-    def checked_create(logical_id: str, props: Properties, stack: str) -> Made:
-        check(props)
-        made: Made = create(logical_id, props, stack)
-        return made
-
-    handler["create"] = checked_create
-    if update is None:
-        return
-
-    def checked_update(id_: str, old: Properties, new: Properties, stack: str, *rest: Any) -> Made:
-        check(new)
-        made: Made = update(id_, old, new, stack, *rest)
-        return made
-
-    handler["update"] = checked_update
+def _refuse_others(handlers: dict[str, Any], type_name: str, names: frozenset[str]) -> None:
+    check_properties(handlers, lambda props: refuse_properties(type_name, props.keys() - names))
 
 
 def _tagged(

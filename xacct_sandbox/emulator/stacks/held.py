@@ -16,9 +16,9 @@ from typing import Any
 
 from xacct_sandbox.emulator.cloudformation import add_cloudformation_type
 from xacct_sandbox.emulator.loader import booted
+from xacct_sandbox.emulator.property_checks import refuse_properties
 from xacct_sandbox.emulator.stacks.existing import already_exists, given_name
 from xacct_sandbox.emulator.state import scoped_state
-from xacct_sandbox.service_errors import ServiceError
 
 Properties = Mapping[str, Any]
 Attributes = dict[str, Any]
@@ -41,7 +41,8 @@ class HeldType:
     secret: frozenset[str] = frozenset()
 
 
-def _arn(service: str, resource: str) -> str:
+def regional_arn(service: str, resource: str) -> str:
+    """The ARN of a resource of the caller's account and Region."""
     responses = booted().responses
     return f"arn:aws:{service}:{responses.get_region()}:{responses.get_account_id()}:{resource}"
 
@@ -57,7 +58,7 @@ def _short(text: str, length: int = 16) -> str:
 def _repository(name: str, _props: Properties) -> Attributes:
     responses = booted().responses
     host = f"{responses.get_account_id()}.dkr.ecr.{responses.get_region()}.amazonaws.com"
-    return {"Arn": _arn("ecr", f"repository/{name}"), "RepositoryUri": f"{host}/{name}"}
+    return {"Arn": regional_arn("ecr", f"repository/{name}"), "RepositoryUri": f"{host}/{name}"}
 
 
 def _revision(_name: str, props: Properties) -> str:
@@ -65,25 +66,27 @@ def _revision(_name: str, props: Properties) -> str:
     family = str(props.get("Family") or _name)
     revisions = scoped_state("held-revisions")
     revisions[family] = int(revisions.get(family, 0)) + 1
-    return _arn("ecs", f"task-definition/{family}:{revisions[family]}")
+    return regional_arn("ecs", f"task-definition/{family}:{revisions[family]}")
 
 
 def _service_arn(name: str, props: Properties) -> str:
     cluster = str(props.get("Cluster", "default")).rpartition("/")[2]
-    return _arn("ecs", f"service/{cluster}/{name}")
+    return regional_arn("ecs", f"service/{cluster}/{name}")
 
 
 def _database(name: str, props: Properties) -> Attributes:
     region = booted().responses.get_region()
     return {
-        "DBInstanceArn": _arn("rds", f"db:{name}"),
+        "DBInstanceArn": regional_arn("rds", f"db:{name}"),
         "Endpoint.Address": f"{name}.{_short(name, 12)}.{region}.rds.amazonaws.com",
         "Endpoint.Port": str(props.get("Port", 5432)),
     }
 
 
 def _balancer(kind: str) -> Callable[[str, Properties], str]:
-    return lambda name, _props: _arn("elasticloadbalancing", f"{kind}/{name}/{_short(name)}")
+    return lambda name, _props: regional_arn(
+        "elasticloadbalancing", f"{kind}/{name}/{_short(name)}"
+    )
 
 
 def _balancer_attributes(arn: str, _props: Properties) -> Attributes:
@@ -117,7 +120,7 @@ def _discovery(prefix: str) -> Callable[[str, Properties], str]:
 
 def _discovery_attributes(kind: str) -> Callable[[str, Properties], Attributes]:
     return lambda id_, props: {
-        "Arn": _arn("servicediscovery", f"{kind}/{id_}"),
+        "Arn": regional_arn("servicediscovery", f"{kind}/{id_}"),
         "Id": id_,
         "HostedZoneId": f"Z{_short(id_, 20).upper()}",
         "Name": props.get("Name", ""),
@@ -140,7 +143,7 @@ HELD: Mapping[str, HeldType] = {
     ),
     "AWS::ECS::Cluster": HeldType(
         _named,
-        lambda name, _: {"Arn": _arn("ecs", f"cluster/{name}")},
+        lambda name, _: {"Arn": regional_arn("ecs", f"cluster/{name}")},
         _set("ClusterName ClusterSettings CapacityProviders Configuration"),
     ),
     "AWS::ECS::TaskDefinition": HeldType(
@@ -195,7 +198,7 @@ HELD: Mapping[str, HeldType] = {
     ),
     "AWS::RDS::DBSubnetGroup": HeldType(
         _named,
-        lambda name, _: {"DBSubnetGroupArn": _arn("rds", f"subgrp:{name}")},
+        lambda name, _: {"DBSubnetGroupArn": regional_arn("rds", f"subgrp:{name}")},
         _set("DBSubnetGroupDescription DBSubnetGroupName SubnetIds"),
     ),
     "AWS::ServiceDiscovery::PrivateDnsNamespace": HeldType(
@@ -228,7 +231,8 @@ def add_held_types() -> None:
     handlers["snapshot"] = _keep_snapshot
 
 
-def _resources(type_name: str) -> MutableMapping[str, Any]:
+def held_resources(type_name: str) -> MutableMapping[str, Any]:
+    """A type's held resources in the caller's account and Region: properties by physical id."""
     return scoped_state(f"held-{type_name.replace('::', '-')}")
 
 
@@ -238,13 +242,7 @@ def _check(type_name: str, held: HeldType, props: Properties) -> dict[str, Any]:
     Raises:
         ServiceError: the template sets one that the sandbox does not know.
     """
-    unknown = sorted(set(props) - held.properties)
-    if unknown:
-        raise ServiceError(
-            "ValidationError",
-            f"The sandbox does not support {', '.join(unknown)} of {type_name}; leave it out of "
-            "the template.",
-        )
+    refuse_properties(type_name, set(props) - held.properties)
     return {key: value for key, value in props.items() if key not in held.secret}
 
 
@@ -254,9 +252,9 @@ def _creator(type_name: str, held: HeldType) -> Callable[..., tuple[str, Attribu
         name = given_name(type_name, props)
         made = name or str(booted().provisioners._physical_name(stack, logical_id)).lower()
         physical_id = held.id_of(made, props)
-        if physical_id in _resources(type_name):
+        if physical_id in held_resources(type_name):
             raise ValueError(already_exists(booted(), type_name, made, props))
-        _resources(type_name)[physical_id] = kept
+        held_resources(type_name)[physical_id] = kept
         return physical_id, held.attributes(physical_id, props)
 
     return create
@@ -266,22 +264,27 @@ def _updater(type_name: str, held: HeldType) -> Callable[..., tuple[str, Attribu
     def update(
         physical_id: str, _old: dict[str, Any], new: dict[str, Any], _stack: str
     ) -> tuple[str, Attributes]:
-        _resources(type_name)[physical_id] = _check(type_name, held, new)
+        held_resources(type_name)[physical_id] = _check(type_name, held, new)
         return physical_id, held.attributes(physical_id, new)
 
     return update
 
 
 def _forget(type_name: str, physical_id: str, _props: Properties) -> None:
-    _resources(type_name).pop(physical_id, None)
+    held_resources(type_name).pop(physical_id, None)
 
 
 def _read(type_name: str, physical_id: str, _props: Properties) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = _resources(type_name).get(physical_id)
+    found: dict[str, Any] | None = held_resources(type_name).get(physical_id)
     return found
+
+
+def held_snapshots() -> MutableMapping[str, Any]:
+    """The databases' properties by the id of their snapshot."""
+    return scoped_state("held-snapshots")
 
 
 def _keep_snapshot(physical_id: str, _props: Properties) -> None:
     """The final snapshot of a database: its properties, since it has no data here."""
-    database = _resources("AWS::RDS::DBInstance").get(physical_id)
-    scoped_state("held-snapshots")[f"{physical_id}-{uuid.uuid4().hex[:12]}"] = database
+    database = held_resources("AWS::RDS::DBInstance").get(physical_id)
+    held_snapshots()[f"{physical_id}-{uuid.uuid4().hex[:12]}"] = database

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
-from xml.sax.saxutils import escape
 
 from xacct_sandbox.emulator.authorization.checks import Check
 from xacct_sandbox.emulator.json_services import add_service
-from xacct_sandbox.emulator.loader import Emulator, Operation, Response, booted
-from xacct_sandbox.emulator.state import observed, scoped_state
+from xacct_sandbox.emulator.loader import Operation, booted
+from xacct_sandbox.emulator.query_services import add_query_service
+from xacct_sandbox.emulator.stacks.held import held_resources, held_snapshots, regional_arn
 from xacct_sandbox.service_errors import ServiceError
 
 Request = dict[str, Any]
 Found = dict[str, Any]
 
-_NAMESPACE = "http://rds.amazonaws.com/doc/2014-10-31/"
+_RDS_NAMESPACE = "http://rds.amazonaws.com/doc/2014-10-31/"
 
 
 def _all(type_name: str) -> Any:
-    return scoped_state(f"held-AWS-{type_name.replace('::', '-')}")
+    return held_resources(f"AWS::{type_name}")
 
 
 def _require(type_name: str, id_: str, code: str, text: str) -> None:
@@ -36,11 +36,6 @@ def _require(type_name: str, id_: str, code: str, text: str) -> None:
 
 def _change(type_name: str, id_: str, **changed: Any) -> None:
     _all(type_name)[id_] = {**_all(type_name)[id_], **changed}
-
-
-def _arn(service: str, resource: str) -> str:
-    responses = booted().responses
-    return f"arn:aws:{service}:{responses.get_region()}:{responses.get_account_id()}:{resource}"
 
 
 # -- ECR ---------------------------------------------------------------------------------------
@@ -105,7 +100,7 @@ def _update_cluster(request: Request) -> Found:
 
 def _service(request: Request) -> str:
     cluster = _last(request.get("cluster", "default"))
-    arn = _arn("ecs", f"service/{cluster}/{_last(request['service'])}")
+    arn = regional_arn("ecs", f"service/{cluster}/{_last(request['service'])}")
     _require("ECS::Service", arn, "ServiceNotFoundException", "Service not found.")
     return arn
 
@@ -129,7 +124,7 @@ def _update_service(request: Request) -> Found:
 
 def _deregister(request: Request) -> Found:
     name = _last(request["taskDefinition"])
-    arn = _arn("ecs", f"task-definition/{name}")
+    arn = regional_arn("ecs", f"task-definition/{name}")
     _require(
         "ECS::TaskDefinition",
         arn,
@@ -158,7 +153,7 @@ def _delete_name(request: Request) -> Found:
         for service in _all("ECS::Service").values()
         for registry in service.get("ServiceRegistries") or ()
     )
-    if _arn("servicediscovery", f"service/{id_}") in registries:
+    if regional_arn("servicediscovery", f"service/{id_}") in registries:
         raise ServiceError(
             "ResourceInUse", "Service contains registered instances; delete the instances first."
         )
@@ -217,8 +212,7 @@ def _delete_database(request: Request) -> Found:
             else "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
         )
     if not skips:
-        snapshots = scoped_state("held-snapshots")
-        snapshots[request["FinalDBSnapshotIdentifier"]] = _all("RDS::DBInstance")[name]
+        held_snapshots()[request["FinalDBSnapshotIdentifier"]] = _all("RDS::DBInstance")[name]
     del _all("RDS::DBInstance")[name]
     return {"DBInstance": {"DBInstanceIdentifier": name}}
 
@@ -263,44 +257,68 @@ def _modify_subnet_group(request: Request) -> Found:
 
 # -- the services ------------------------------------------------------------------------------
 
-_OPERATIONS: Mapping[str, Mapping[str, tuple[Operation, str]]] = {
+
+@dataclass(frozen=True)
+class _Call:
+    """An operation.
+
+    Attributes:
+        run: does it.
+        resource: that it is judged on, with parameters in braces (service authorization reference).
+        parameters: that the sandbox gives effect to; others are refused by name.
+    """
+
+    run: Operation
+    resource: str
+    parameters: frozenset[str]
+
+
+def _call(run: Operation, resource: str, parameters: str) -> _Call:
+    return _Call(run, resource, frozenset(parameters.split()))
+
+
+_REPOSITORY, _CLUSTER = "repository/{repositoryName}", "cluster/{cluster}"
+_SERVICE, _NAME, _NAMES = "service/{cluster}/{service}", "service/{Id}", "namespace/{Id}"
+_DATABASE, _SUBNETS = "db:{DBInstanceIdentifier}", "subgrp:{DBSubnetGroupName}"
+_OPERATIONS: Mapping[str, Mapping[str, _Call]] = {
     "ecr": {
-        "DeleteRepository": (_delete_repository, "repository/{repositoryName}"),
-        "PutImageTagMutability": (_put_mutability, "repository/{repositoryName}"),
+        "DeleteRepository": _call(_delete_repository, _REPOSITORY, "force repositoryName"),
+        "PutImageTagMutability": _call(
+            _put_mutability, _REPOSITORY, "imageTagMutability repositoryName"
+        ),
     },
     "ecs": {
-        "DeleteCluster": (_delete_cluster, "cluster/{cluster}"),
-        "DeleteService": (_delete_service, "service/{cluster}/{service}"),
-        "DeregisterTaskDefinition": (_deregister, "*"),
-        "UpdateClusterSettings": (_update_cluster, "cluster/{cluster}"),
-        "UpdateService": (_update_service, "service/{cluster}/{service}"),
+        "DeleteCluster": _call(_delete_cluster, _CLUSTER, "cluster"),
+        "DeleteService": _call(_delete_service, _SERVICE, "cluster force service"),
+        "DeregisterTaskDefinition": _call(_deregister, "*", "taskDefinition"),
+        "UpdateClusterSettings": _call(_update_cluster, _CLUSTER, "cluster settings"),
+        "UpdateService": _call(_update_service, _SERVICE, "cluster desiredCount service"),
     },
     "servicediscovery": {
-        "DeleteNamespace": (_delete_namespace, "namespace/{Id}"),
-        "DeleteService": (_delete_name, "service/{Id}"),
-        "UpdatePrivateDnsNamespace": (_update_namespace, "namespace/{Id}"),
-        "UpdateService": (_update_name, "service/{Id}"),
+        "DeleteNamespace": _call(_delete_namespace, _NAMES, "Id"),
+        "DeleteService": _call(_delete_name, _NAME, "Id"),
+        "UpdatePrivateDnsNamespace": _call(
+            _update_namespace, _NAMES, "Id Namespace.Description UpdaterRequestId"
+        ),
+        "UpdateService": _call(_update_name, _NAME, "Id Service.DnsConfig"),
     },
     "rds": {
-        "DeleteDBInstance": (_delete_database, "db:{DBInstanceIdentifier}"),
-        "DeleteDBSubnetGroup": (_delete_subnet_group, "subgrp:{DBSubnetGroupName}"),
-        "ModifyDBInstance": (_modify_database, "db:{DBInstanceIdentifier}"),
-        "ModifyDBSubnetGroup": (_modify_subnet_group, "subgrp:{DBSubnetGroupName}"),
+        "DeleteDBInstance": _call(
+            *(_delete_database, _DATABASE),
+            "DBInstanceIdentifier FinalDBSnapshotIdentifier SkipFinalSnapshot",
+        ),
+        "DeleteDBSubnetGroup": _call(_delete_subnet_group, _SUBNETS, "DBSubnetGroupName"),
+        "ModifyDBInstance": _call(
+            *(_modify_database, _DATABASE),
+            "ApplyImmediately BackupRetentionPeriod DBInstanceIdentifier",
+        ),
+        "ModifyDBSubnetGroup": _call(
+            *(_modify_subnet_group, _SUBNETS),
+            "DBSubnetGroupDescription DBSubnetGroupName SubnetIds",
+        ),
     },
 }
-"""Service -> operation -> what it does, and the resource that it is judged on.
-
-Resource types are those of the service authorization reference.
-"""
-
-_SUPPORTED: Mapping[str, frozenset[str]] = {
-    "UpdateClusterSettings": frozenset({"cluster", "settings"}),
-    "ecs UpdateService": frozenset({"cluster", "service", "desiredCount"}),
-    "ModifyDBInstance": frozenset(
-        {"ApplyImmediately", "BackupRetentionPeriod", "DBInstanceIdentifier"}
-    ),
-}
-"""The parameters of an update that the sandbox gives effect to."""
+"""By service and name."""
 
 _PREFIXES = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
@@ -312,34 +330,40 @@ _PREFIXES = {
 def add_held_calls() -> None:
     """Adds the operations of this module."""
     for service, prefix in _PREFIXES.items():
-        operations = {
-            name: _checked(service, name, operation)
-            for name, (operation, _) in _OPERATIONS[service].items()
-        }
-        add_service(service, prefix, service, operations, _checks_of(service))
-    _add_rds(booted())
+        add_service(service, prefix, service, _checked(service), _checks_of(service))
+    add_query_service("rds", _RDS_NAMESPACE, _checked("rds"), _checks_of("rds"))
 
 
-def _checked(service: str, name: str, operation: Operation) -> Operation:
-    """Refuses parameters without effect."""
-    supported = _SUPPORTED.get(name) or _SUPPORTED.get(f"{service} {name}")
+def _checked(service: str) -> dict[str, Operation]:
+    """The operations of a service, which refuse parameters without effect."""
 
-    def run(request: Request) -> Found:
-        others = sorted(set(request) - supported) if supported else []
-        if others:
-            raise ServiceError(
-                "InvalidParameterException",
-                f"The sandbox does not support {', '.join(others)} of {service} {name}.",
-            )
-        try:
-            return operation(request)
-        except KeyError as missing:
-            raise ServiceError(
-                "InvalidParameterException",
-                f"The sandbox needs {missing.args[0]} for {service} {name}.",
-            ) from missing
+    def checked(name: str, call: _Call) -> Operation:
+        def run(request: Request) -> Found:
+            if others := sorted(set(_names(request)) - call.parameters):
+                raise ServiceError(
+                    "InvalidParameterException",
+                    f"The sandbox does not support {', '.join(others)} of {service} {name}.",
+                )
+            try:
+                return call.run(request)
+            except KeyError as missing:
+                raise ServiceError(
+                    "InvalidParameterException",
+                    f"The sandbox needs {missing.args[0]} for {service} {name}.",
+                ) from missing
 
-    return run
+        return run
+
+    return {name: checked(name, call) for name, call in _OPERATIONS[service].items()}
+
+
+def _names(request: Request) -> Iterator[str]:
+    """The names of what is given: of a structure those of its members, of a list its own."""
+    for name, value in request.items():
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{member}" for member in value)
+        else:
+            yield name.partition(".")[0]  # SubnetIds.SubnetIdentifier.1 of a form
 
 
 def _checks_of(service: str) -> Callable[[str, dict[str, Any]], list[Check]]:
@@ -348,8 +372,8 @@ def _checks_of(service: str) -> Callable[[str, dict[str, Any]], list[Check]]:
         if known is None:
             return []
         given = {key: _last(value) for key, value in request.items() if isinstance(value, str)}
-        resource = known[1].format_map(_Defaults(given))
-        arn = resource if resource == "*" else _arn(service, resource)
+        resource = known.resource.format_map(_Defaults(given))
+        arn = resource if resource == "*" else regional_arn(service, resource)
         return [Check(f"{service}:{operation}", arn)]
 
     return checks
@@ -358,40 +382,3 @@ def _checks_of(service: str) -> Callable[[str, dict[str, Any]], list[Check]]:
 class _Defaults(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "default" if key == "cluster" else "*"
-
-
-def _add_rds(emulator: Emulator) -> None:
-    """The query protocol: a form in, XML out."""
-    operations = {
-        name: _checked("rds", name, operation)
-        for name, (operation, _) in _OPERATIONS["rds"].items()
-    }
-
-    async def handle(
-        _method: str, _path: str, _headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Response:
-        form = parse_qs(body.decode(), keep_blank_values=True) if body else query
-        request = {key: values[0] for key, values in form.items()}
-        name, _ = request.pop("Action"), request.pop("Version", None)
-        try:
-            answer = operations[name](request)
-        except ServiceError as error:
-            text = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-            return _xml(error.status, "ErrorResponse", f"{text}<Type>Sender</Type></Error>")
-        inner = "".join(_elements(answer))
-        return _xml(200, f"{name}Response", f"<{name}Result>{inner}</{name}Result>")
-
-    emulator.app.SERVICE_HANDLERS["rds"] = observed(emulator, handle, frozenset())
-    emulator.actions.SERVICE_TO_IAM_NAMESPACE["rds"] = "rds"
-    emulator.service_checks["rds"] = _checks_of("rds")
-
-
-def _elements(answer: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in answer.items():
-        inner = "".join(_elements(value)) if isinstance(value, Mapping) else escape(str(value))
-        yield f"<{key}>{inner}</{key}>"
-
-
-def _xml(status: int, root: str, inner: str) -> Response:
-    body = f'<{root} xmlns="{_NAMESPACE}">{inner}</{root}>'
-    return status, {"Content-Type": "text/xml"}, body.encode()

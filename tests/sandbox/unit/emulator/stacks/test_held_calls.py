@@ -56,6 +56,24 @@ REFUSED: dict[str, tuple[Call, str]] = {
         lambda c: c("rds").modify_db_instance(DBInstanceIdentifier="by-hand", MultiAZ=True),
         "does not support MultiAZ of rds ModifyDBInstance",
     ),
+    "other-parameter": (
+        lambda c: c("rds").delete_db_instance(
+            DBInstanceIdentifier="by-hand", SkipFinalSnapshot=True, DeleteAutomatedBackups=True
+        ),
+        "does not support DeleteAutomatedBackups of rds DeleteDBInstance",
+    ),
+    "other-member": (
+        lambda c: c("servicediscovery").update_service(
+            Id="srv-none",
+            Service={"Description": "x", "DnsConfig": {"DnsRecords": [{"Type": "A", "TTL": 60}]}},
+        ),
+        "does not support Service.Description of servicediscovery UpdateService",
+    ),
+    "endpoint-parameter": (
+        lambda c: c("ec2").modify_vpc_endpoint(VpcEndpointId="vpce-none", PolicyDocument="{}"),
+        "does not support PolicyDocument of ModifyVpcEndpoint",
+    ),
+    "unknown-query-operation": (lambda c: c("rds").describe_db_instances(), "DescribeDBInstances"),
     "other-operation": (lambda c: c("ecs").list_clusters(), "ListClusters"),
 }
 
